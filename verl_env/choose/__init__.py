@@ -1,0 +1,1 @@
+"""Which lockset fits a machine, and why each other one does not."""

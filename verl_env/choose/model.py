@@ -1,0 +1,87 @@
+"""What the chooser is asked, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from verl_env.locksets.model import Lockset
+
+Outcome = Literal["met", "warned", "unknown", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asks for; ``verl`` is a release or a prefix of one, ``python`` is ``"3.10"``."""
+
+    stack: tuple[str, ...]
+    verl: str | None = None
+    lockset: str | None = None
+    python: str | None = None
+    preview: bool = False
+
+    @property
+    def name(self) -> str:
+        """The stack as it is written on the command line."""
+        return "+".join(self.stack)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One requirement of a lockset against one machine.
+
+    ``requirement`` is its kebab-case name (``driver``, ``compute-capability``, ``gfx``, ``glibc``, ``python``,
+    ``arch``, ``accelerator``, ``stack``, ``verl``, ``preview``); ``message`` is a whole sentence with both values.
+    ``unknown`` means that the machine does not say; it does not refuse the lockset.
+    """
+
+    requirement: str
+    outcome: Outcome
+    need: str
+    have: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Every verdict on one lockset."""
+
+    lockset: Lockset
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def failed(self) -> tuple[Verdict, ...]:
+        """The verdicts that refuse it."""
+        return tuple(verdict for verdict in self.verdicts if verdict.outcome == "failed")
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing refuses it."""
+        return not self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The lockset that won, the Python it is for, what to be warned of, and every other evaluation."""
+
+    lockset: Lockset
+    python: str
+    interpreter: str | None
+    warnings: tuple[str, ...]
+    evaluation: Evaluation
+    others: tuple[Evaluation, ...]
+
+    @property
+    def refused(self) -> tuple[Evaluation, ...]:
+        """The locksets that do not fit."""
+        return tuple(other for other in self.others if not other.fits)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing fits: every evaluation, and the nearest with what would have to change."""
+
+    evaluations: tuple[Evaluation, ...]
+    nearest: Evaluation | None
+    changes: tuple[str, ...]

@@ -1,0 +1,46 @@
+"""The base of every error that verl-env shows to a user.
+
+An error carries objects; its class words them. Each class has a stable kebab-case ``id`` (users grep for it, and
+``docs/errors.md`` has an entry for it), a one-line ``message``, and, where a command helps, a ``hint``.
+"""
+
+from __future__ import annotations
+
+#: Exit codes of every command (``docs/architecture.md``, "Exit codes").
+EXIT_OK = 0
+EXIT_NO = 1
+EXIT_MISUSE = 2
+
+
+class VerlEnvError(Exception):
+    """Something the user must know, worded for the user.
+
+    Subclasses set ``id`` and define ``message`` and, where there is a way on, ``hint``.
+    """
+
+    id: str = "internal"
+    exit_code: int = EXIT_NO
+
+    @property
+    def message(self) -> str:
+        """What went wrong and why: one sentence, without a trailing full stop."""
+        return str(self.args[0]) if self.args else self.id
+
+    @property
+    def hint(self) -> str | None:
+        """The way on, with the command to run; None where there is none."""
+        return None
+
+    def __str__(self) -> str:
+        return self.message
+
+    def to_json(self) -> dict[str, str | None]:
+        """The error as the ``error`` object of ``--json`` output."""
+        return {"id": self.id, "message": self.message, "hint": self.hint}
+
+
+class UsageError(VerlEnvError):
+    """The command line asks for something that makes no sense; exit code 2."""
+
+    id = "usage"
+    exit_code = EXIT_MISUSE

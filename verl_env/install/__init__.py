@@ -1,0 +1,1 @@
+"""Plans, and the environments that they make."""

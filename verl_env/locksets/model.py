@@ -1,0 +1,188 @@
+"""What a lockset says: its origin, its contents, and what it needs of a machine.
+
+``constraints/<family>/<variant>/`` holds ``recipe.toml`` (written by hand: the inputs), and what ``verl-env lock``
+makes of it: ``lockset.toml`` (this model) and one hashed constraints file per Python (``py3.10.txt``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Tier = Literal["installed", "locked", "recorded"]
+Accelerator = Literal["cuda", "rocm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The Docker recipe a lockset mirrors: path and commit in verl's repository, time of that commit (UTC)."""
+
+    path: str
+    commit: str
+    date: str
+    facts_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriverNeed:
+    """Two minima of the NVIDIA kernel driver.
+
+    ``minimum`` is minor-version compatibility of the CUDA major release: below it nothing runs. ``toolkit`` is the
+    driver that the CUDA release itself names: below it PTX and newer driver features are missing.
+    """
+
+    minimum: str
+    toolkit: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class GpuNeed:
+    """What one component can run on.
+
+    ``targets`` are compute capabilities (``"8.0"``) or gfx targets (``"gfx942"``) with native code; ``ptx`` says
+    whether the highest one is also there as PTX. ``minimum`` stands alone where only a lower bound is known.
+    """
+
+    component: str
+    targets: tuple[str, ...]
+    minimum: str | None
+    ptx: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class GlibcNeed:
+    """The least glibc, measured from the symbol versions of the wheels, and the file that needs it."""
+
+    minimum: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a lockset needs of a machine. An empty tuple or None is a condition that it does not have."""
+
+    arch: tuple[str, ...]
+    glibc: GlibcNeed | None
+    driver: DriverNeed | None
+    gpu: tuple[GpuNeed, ...]
+    rocm: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prebuilt:
+    """A published wheel of a native component; ``sha256`` is None where no hash is recorded."""
+
+    url: str
+    pythons: tuple[str, ...]
+    sha256: str | None
+    glibc: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A component that no index serves as a wheel for this stack.
+
+    ``needed_for`` names the stack components that need it (empty: every stack of the lockset); ``build`` is where
+    its source is (``"sdist"`` or ``"git+URL@REF"``) and ``needs`` what a build asks of the machine, in words.
+    """
+
+    name: str
+    version: str
+    needed_for: tuple[str, ...]
+    reason: str
+    build: str | None
+    needs: tuple[str, ...]
+    prebuilt: tuple[Prebuilt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A requirement that the image itself leaves unmet, kept on purpose: doctor does not report it."""
+
+    package: str
+    requires: str
+    installed: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PythonLock:
+    """One constraints file: its name beside ``lockset.toml`` and what installing it costs, in bytes."""
+
+    python: str
+    file: str
+    sha256: str
+    packages: int
+    download_bytes: int
+    disk_bytes: int
+    unmet: tuple[Unmet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """A place where the lockset differs from its Dockerfile, and why."""
+
+    package: str
+    recipe: str
+    locked: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A statement that must run in a finished environment; ``needs`` is ``"gpu"`` where it needs one."""
+
+    id: str
+    code: str
+    needs: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lockset:
+    """One lockset. ``provides`` are the stack components it can serve (``vllm``, ``sglang``, ``megatron``, ...)."""
+
+    id: str
+    variant: Variant
+    family: str
+    verl: str
+    order: int
+    preview: bool
+    tier: Tier
+    accelerator: Accelerator
+    cuda: str | None
+    rocm: str | None
+    torch: str
+    provides: tuple[str, ...]
+    engines: Mapping[str, str]
+    requires: Requirements
+    pythons: tuple[PythonLock, ...]
+    env: Mapping[str, str]
+    natives: tuple[Native, ...]
+    checks: tuple[Check, ...]
+    deviations: tuple[Deviation, ...] = ()
+    notes: tuple[str, ...] = ()
+    build_constraints: tuple[str, ...] = ()
+
+    def python(self, version: str) -> PythonLock | None:
+        """The lock for a Python (``"3.10"``), or None."""
+        return next((lock for lock in self.pythons if lock.python == version), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One pinned package of a constraints file. ``hashes`` as pip writes them, ``"sha256:..."``.
+
+    ``url`` is set only for what no index holds; ``uploaded`` is the time the file was put on the index, where known.
+    """
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+    source: Literal["index", "url", "git", "sdist"] = "index"
+    url: str | None = None
+    uploaded: str | None = field(default=None, compare=False)

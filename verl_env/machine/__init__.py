@@ -1,0 +1,1 @@
+"""What a host is: GPUs, drivers, glibc, Pythons, toolchain."""

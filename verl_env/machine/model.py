@@ -1,0 +1,141 @@
+"""The facts of one machine.
+
+A fact has three states. A value: it was found. ``None``: it was looked for and is not there. ``UNKNOWN``: nothing is
+known of it, and no decision may rest on it. JSON keeps them apart: ``null`` is None, a key left out is UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final, Literal, TypeAlias, TypeVar
+
+    T = TypeVar("T")
+    Known: TypeAlias = "T | Unknown"
+    Fact: TypeAlias = "T | Unknown | None"
+
+
+class Unknown(Enum):
+    """The type of ``UNKNOWN``, a fact that nobody has looked for or could establish."""
+
+    UNKNOWN = "unknown"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The operating system and the share of the hardware that this process may use.
+
+    ``os`` and ``os_version`` are ID and VERSION_ID of os-release. ``glibc`` is None on musl. ``cpus`` and
+    ``memory_bytes`` are what affinity and cgroup allow, not what the hardware has.
+    """
+
+    os: Fact[str] = UNKNOWN
+    os_version: Fact[str] = UNKNOWN
+    kernel: Fact[str] = UNKNOWN
+    arch: Known[str] = UNKNOWN
+    glibc: Fact[str] = UNKNOWN
+    musl: Fact[str] = UNKNOWN
+    cpus: Known[int] = UNKNOWN
+    memory_bytes: Known[int] = UNKNOWN
+    wsl: Known[bool] = UNKNOWN
+    container: Fact[str] = UNKNOWN
+    jetson: Fact[str] = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class NvidiaDevice:
+    """One NVIDIA GPU or MIG slice; ``compute_capability`` as NVIDIA writes it, ``"9.0"``."""
+
+    index: int
+    name: Fact[str] = UNKNOWN
+    uuid: Fact[str] = UNKNOWN
+    compute_capability: Fact[str] = UNKNOWN
+    memory_bytes: Fact[int] = UNKNOWN
+    mig: Known[bool] = UNKNOWN
+    compute_mode: Fact[str] = UNKNOWN
+    pci_id: Fact[str] = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Nvidia:
+    """The NVIDIA side: kernel driver, CUDA version of the loaded user-mode driver, every device."""
+
+    driver: Fact[str] = UNKNOWN
+    cuda: Fact[str] = UNKNOWN
+    devices: tuple[NvidiaDevice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AmdDevice:
+    """One AMD GPU or partition; ``gfx`` as ROCm writes it, ``"gfx942"``."""
+
+    index: int
+    name: Fact[str] = UNKNOWN
+    gfx: Fact[str] = UNKNOWN
+    memory_bytes: Fact[int] = UNKNOWN
+    pci_id: Fact[str] = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Amd:
+    """The AMD side: kernel driver, ROCm user space, every device."""
+
+    driver: Fact[str] = UNKNOWN
+    rocm: Fact[str] = UNKNOWN
+    devices: tuple[AmdDevice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """Versions of the compilers and build tools; ``cuda_home`` is a directory, ``paths`` says which tool was asked."""
+
+    nvcc: Fact[str] = UNKNOWN
+    cuda_home: Fact[str] = UNKNOWN
+    gcc: Fact[str] = UNKNOWN
+    gxx: Fact[str] = UNKNOWN
+    hipcc: Fact[str] = UNKNOWN
+    cmake: Fact[str] = UNKNOWN
+    ninja: Fact[str] = UNKNOWN
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PythonInterpreter:
+    """A CPython that can make environments: full version and full path of the executable."""
+
+    version: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps this machine from working or being read, with its stable id."""
+
+    id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Everything known of one host. ``sources`` maps a dotted fact (``nvidia.driver``) to where it was read."""
+
+    host: Host = Host()
+    nvidia: Fact[Nvidia] = UNKNOWN
+    amd: Fact[Amd] = UNKNOWN
+    toolchain: Known[Toolchain] = UNKNOWN
+    pythons: Known[tuple[PythonInterpreter, ...]] = UNKNOWN
+    sources: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
