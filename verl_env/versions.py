@@ -9,10 +9,9 @@ def dotted(text: str) -> tuple[int, ...]:
     Raises:
         ValueError: the text is anything but ASCII digits separated by single dots.
     """
-    parts = text.split(".")
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if not is_dotted(text):
         raise ValueError(text)
-    return tuple(map(int, parts))
+    return tuple(map(int, text.split(".")))
 
 
 def at_least(have: str, need: str) -> bool:
@@ -24,3 +23,8 @@ def at_least(have: str, need: str) -> bool:
     left, right = dotted(have), dotted(need)
     width = max(len(left), len(right))
     return left + (0,) * (width - len(left)) >= right + (0,) * (width - len(right))
+
+
+def is_dotted(text: str) -> bool:
+    """Whether ``dotted`` can read it."""
+    return all(part.isascii() and part.isdigit() for part in text.split("."))
