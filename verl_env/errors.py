@@ -40,7 +40,34 @@ class VerlEnvError(Exception):
 
 
 class UsageError(VerlEnvError):
-    """The command line asks for something that makes no sense; exit code 2."""
+    """The command line asks for something that makes no sense; ``command`` is the one that tells more."""
 
     id = "usage"
     exit_code = EXIT_MISUSE
+
+    def __init__(self, reason: str, *, command: str) -> None:
+        super().__init__(reason)
+        self.command = command
+
+    @property
+    def hint(self) -> str:
+        return f"see: {self.command}"
+
+
+class InternalFault(VerlEnvError):
+    """A defect of verl-env itself; the traceback is shown when ``VERL_ENV_DEBUG`` is set."""
+
+    id = "internal-fault"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    @property
+    def message(self) -> str:
+        return f"verl-env itself failed ({type(self.cause).__name__}: {self.cause})"
+
+    @property
+    def hint(self) -> str:
+        return "run the same command with VERL_ENV_DEBUG=1 and report what it prints"

@@ -1,0 +1,58 @@
+"""Where output goes: results on stdout, messages on stderr; colour and characters as the stream allows.
+
+``NO_COLOR`` and ``FORCE_COLOR`` are read by rich; characters fall back to ASCII where the stream is not UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, TextIO
+
+    from rich.console import Console
+
+    from verl_env.errors import VerlEnvError
+
+
+def unicode_ok(stream: TextIO | None = None) -> bool:
+    """Whether a stream (stdout where none is given) can show box drawing and arrows."""
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "ascii"
+    return encoding.lower().replace("-", "") in {"utf8", "utf8sig"}
+
+
+def stdout_console() -> Console:
+    """The console of results; lines are not wrapped unless a terminal has a width to wrap to."""
+    return _console(sys.stdout)
+
+
+def stderr_console() -> Console:
+    """The console of progress and messages."""
+    return _console(sys.stderr)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on stdout: indented for a reader at a terminal, on one line for a program."""
+    print(json.dumps(data, indent=2 if sys.stdout.isatty() else None))
+
+
+def print_error(error: VerlEnvError) -> None:
+    """An error on stderr: its id, its message and its hint."""
+    console = stderr_console()
+    console.print(f"[bold red]error[/]\\\\[{error.id}]: ", end="")
+    console.print(error.message, markup=False, highlight=False)
+    if error.hint:
+        console.print("[bold cyan]hint[/]: ", end="")
+        console.print(error.hint, markup=False, highlight=False)
+    if os.environ.get("VERL_ENV_DEBUG"):
+        console.print_exception()
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "0")) or 160
+    return Console(file=stream, width=width, soft_wrap=True, highlight=False, safe_box=True)

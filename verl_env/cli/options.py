@@ -1,0 +1,104 @@
+"""The flags that several commands share: which machine, and which lockset."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.choose.model import Request
+from verl_env.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from verl_env.machine.model import Machine
+
+#: A recorded machine, or ``none`` for this host without its GPUs.
+MACHINE_VARIABLE = "VERL_ENV_MACHINE"
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that describe a machine other than this one."""
+    group = parser.add_argument_group("machine", "which machine it is for; without these flags, this one")
+    group.add_argument("--machine", metavar="FILE", help="a machine recorded with: verl-env probe -o FILE")
+    group.add_argument(
+        "--gpu", metavar="NAME[:COUNT]", help="h100:8, mi300x, sm_90, gfx942, none; several with commas"
+    )
+    group.add_argument("--driver", metavar="V", help="the NVIDIA driver, such as 550.54.15")
+    group.add_argument("--rocm", metavar="V", help="the ROCm release, such as 6.3.0")
+    group.add_argument("--glibc", metavar="V", help="the C library, such as 2.28")
+    group.add_argument("--arch", choices=("x86_64", "aarch64"), help="the processor architecture")
+
+
+def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the stack and the flags that narrow the choice."""
+    group = parser.add_argument_group("choice")
+    group.add_argument("--stack", metavar="S", required=True, help="vllm, sglang, vllm+sglang, vllm+megatron, ...")
+    group.add_argument("--verl", metavar="V", help="a release of verl or its prefix: 0.4 is every 0.4.x")
+    group.add_argument("--lockset", metavar="ID", help="this lockset and no other (see: verl-env stacks)")
+    group.add_argument("--python", metavar="V", help="the Python of the environment, such as 3.10")
+    group.add_argument("--preview", action="store_true", help="consider preview locksets too")
+
+
+def request_from(args: argparse.Namespace) -> Request:
+    """What the choice flags ask for.
+
+    Raises:
+        UsageError: the stack is empty, or the Python is no version.
+    """
+    stack = tuple(dict.fromkeys(part.strip().lower() for part in args.stack.split("+")))
+    if not all(stack):
+        raise UsageError(f"--stack {args.stack!r} names no stack", command="verl-env stacks")
+    return Request(stack, verl=args.verl, lockset=args.lockset, python=_python(args.python), preview=args.preview)
+
+
+def machine_from(args: argparse.Namespace) -> Machine:
+    """The machine that the flags, ``VERL_ENV_MACHINE`` or the probe describe, in this order of strength.
+
+    Raises:
+        MachineFileError: a recorded machine cannot be used.
+        UsageError: the flags contradict each other.
+        VerlEnvError: a flag has an impossible value; the error names it.
+    """
+    flags = [name for name in ("gpu", "driver", "rocm", "glibc", "arch") if getattr(args, name) is not None]
+    if args.machine is None:
+        return _described(args) if flags else _default_machine(with_gpus=True)
+    if flags:
+        raise UsageError(
+            f"--machine already says what --{flags[0]} says; give one of the two", command="verl-env plan --help"
+        )
+    return _read(args.machine)
+
+
+def _described(args: argparse.Namespace) -> Machine:
+    from verl_env.machine.describe import describe
+
+    base = _default_machine(with_gpus=args.gpu is None)
+    gpus = [name.strip() for name in (args.gpu or "").split(",") if name.strip()]
+    return describe(base, gpus=gpus, driver=args.driver, rocm=args.rocm, glibc=args.glibc, arch=args.arch)
+
+
+def _default_machine(*, with_gpus: bool) -> Machine:
+    recorded = os.environ.get(MACHINE_VARIABLE)
+    if recorded and recorded != "none":
+        return _read(recorded)
+    from verl_env.machine.probe import probe, probe_host
+
+    return probe() if with_gpus and not recorded else probe_host()
+
+
+def _read(name: str) -> Machine:
+    from verl_env.machine.record import read_machine
+
+    return read_machine(Path(name))
+
+
+def _python(text: str | None) -> str | None:
+    """``3.10`` for ``3.10``, ``3.10.13`` and ``python3.10``; a lockset is for a minor release."""
+    if text is None:
+        return None
+    parts = text.removeprefix("python").removeprefix("cp").split(".")
+    if len(parts) < 2 or not all(part.isdigit() for part in parts):  # noqa: PLR2004  major and minor
+        raise UsageError(f"--python {text!r} is no version such as 3.10", command="verl-env plan --help")
+    return ".".join(parts[:2])
