@@ -42,7 +42,7 @@ def print_json(data: Any) -> None:
 def print_error(error: VerlEnvError) -> None:
     """An error on stderr: its id, its message and its hint."""
     console = stderr_console()
-    console.print(f"[bold red]error[/]\\\\[{error.id}]: ", end="")
+    console.print(f"[bold red]error[/]\\[{error.id}]: ", end="")
     console.print(error.message, markup=False, highlight=False)
     if error.hint:
         console.print("[bold cyan]hint[/]: ", end="")
