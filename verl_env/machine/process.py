@@ -1,0 +1,189 @@
+"""One child process: started, read, killed, and abandoned when the kernel does not let it go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import IO, TypeAlias
+
+#: Seconds from the kill at the deadline until a child that is still there is abandoned.
+GRACE = 0.25
+#: Seconds that a pipe is still read after its child has ended, when a grandchild keeps it open.
+LINGER = 0.1
+#: Bytes kept of each of stdout and stderr; the rest is read and dropped, so that the child can go on.
+MAX_BYTES = 16 << 20
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The child ended by itself; ``returncode`` is negative for a signal, as in ``subprocess``."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The child was killed at its deadline and is gone; the output is what it had written by then."""
+
+    argv: tuple[str, ...]
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The child was killed at its deadline and did not end: it sleeps uninterruptibly in the kernel."""
+
+    argv: tuple[str, ...]
+    pid: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """There is no such program."""
+
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotStarted:
+    """The program is there and could not be started: no permission, wrong architecture, no more processes."""
+
+    argv: tuple[str, ...]
+    reason: str
+
+
+if TYPE_CHECKING:
+    Outcome: TypeAlias = Completed | TimedOut | Abandoned | NotFound | NotStarted
+
+#: Process ids of children that were abandoned and may still be there.
+abandoned: list[int] = []
+
+
+class Child:
+    """One child of a ``Children``; ``outcome`` is None while it runs."""
+
+    __slots__ = (
+        "_ended",
+        "_kept",
+        "_killed",
+        "_process",
+        "argv",
+        "deadline",
+        "max_bytes",
+        "outcome",
+        "started",
+        "streams",
+    )
+    _process: subprocess.Popen[bytes]
+
+    def __init__(self, argv: tuple[str, ...], *, deadline: float, max_bytes: int) -> None:
+        self.argv = argv
+        self.deadline = deadline
+        self.max_bytes = max_bytes
+        self.outcome: Outcome | None = None
+        self.started = time.monotonic()
+        self.streams: dict[int, IO[bytes]] = {}
+        self._kept = {1: bytearray(), 2: bytearray()}
+        self._killed: float | None = None
+        self._ended: float | None = None
+
+    def launch(self, env: Mapping[str, str] | None) -> None:
+        """Start the program; one that cannot be started gets its outcome at once."""
+        try:
+            self._process = subprocess.Popen(
+                self.argv,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            self.outcome = NotFound(self.argv)
+            return
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            self.outcome = NotStarted(self.argv, str(error))
+            return
+        for number, stream in ((1, self._process.stdout), (2, self._process.stderr)):
+            if stream is not None:
+                os.set_blocking(stream.fileno(), False)
+                self.streams[number] = stream
+
+    def read(self, number: int) -> bool:
+        """Take one chunk of a stream; False when nothing more can be had now."""
+        stream = self.streams[number]
+        try:
+            chunk = os.read(stream.fileno(), _CHUNK)
+        except BlockingIOError:
+            return False
+        kept = self._kept[number]
+        kept += chunk[: max(0, self.max_bytes + 1 - len(kept))]
+        if not chunk:
+            self.streams.pop(number).close()
+        return bool(chunk)
+
+    def advance(self, now: float) -> None:
+        """Note the end, kill at the deadline, and settle when nothing more is to be expected."""
+        if self._ended is None and self._process.poll() is not None:
+            self._ended = now
+        if self._ended is not None:
+            if not self.streams or now >= self._ended + LINGER:
+                self._settle(now)
+        elif self._killed is None:
+            if now >= self.deadline:
+                self.kill(now)
+        elif now >= self._killed + GRACE:
+            self.abandon(now)
+
+    def kill(self, now: float) -> None:
+        """Kill the process group; a child that runs as another user cannot be killed and will be abandoned."""
+        self._killed = now
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _settle(self, now: float) -> None:
+        """Take what the pipes still hold and fix the outcome of a child that has ended."""
+        self._drain()
+        seconds = now - self.started
+        out, err = (bytes(self._kept[number][: self.max_bytes]) for number in (1, 2))
+        truncated = any(len(kept) > self.max_bytes for kept in self._kept.values())
+        if self._killed is None:
+            self.outcome = Completed(self.argv, self._process.returncode, out, err, seconds, truncated)
+        else:
+            self.outcome = TimedOut(self.argv, out, err, seconds)
+
+    def _drain(self) -> None:
+        """Read what is there, then close: a grandchild may hold the other end and write for ever."""
+        for number in tuple(self.streams):
+            while len(self._kept[number]) <= self.max_bytes and self.read(number):
+                pass
+        for number in tuple(self.streams):
+            self.streams.pop(number).close()
+
+    def abandon(self, now: float) -> None:
+        """Let go of a child that SIGKILL did not end, so that neither Popen nor the exit of Python waits for it."""
+        for number in tuple(self.streams):
+            self.streams.pop(number).close()
+        # Popen warns about an object without a return code and keeps it for later waits.
+        self._process.returncode = -signal.SIGKILL
+        abandoned.append(self._process.pid)
+        self.outcome = Abandoned(self.argv, self._process.pid, now - self.started)
