@@ -1,0 +1,28 @@
+"""The generated pages are what the code says, and every error is worded."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
+build = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(build)
+
+
+def test_no_generated_page_is_stale(capsys):
+    assert build.main(["--check"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", sorted(build.error_classes(), key=lambda error: error.id), ids=lambda error: error.id)
+def test_every_error_id_is_kebab_case_and_explained(error):
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", error.id)
+    assert error.__doc__
+    assert error.exit_code in {1, 2, 130}
+
+
+def test_error_ids_are_unique():
+    ids = [error.id for error in build.error_classes()]
+    assert len(ids) == len(set(ids))
