@@ -1,0 +1,260 @@
+"""The hardware tables: GPUs, drivers, ROCm, distributions. Each row keeps the keys of its sources.
+
+The rows live as TOML in ``data/``; a key left out there is ``UNKNOWN`` here. A file is read when one of its tables is
+asked for, and once.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.machine.model import UNKNOWN
+from verl_env.versions import at_least, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypeVar
+
+    from verl_env.machine.model import Known
+
+    Row = TypeVar("Row")
+
+DATA = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class GpuName:
+    """A GPU as ``--gpu`` names it; an NVIDIA GPU has a ``compute_capability``, an AMD GPU a ``gfx``.
+
+    ``memory_mib`` is what such a card was seen to report. ``arch`` is set for a GPU that is sold with one CPU
+    architecture only.
+    """
+
+    name: str
+    product: str
+    src: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    compute_capability: str | None = None
+    gfx: str | None = None
+    memory_mib: Known[int] = UNKNOWN
+    arch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NvidiaPciId:
+    """An NVIDIA GPU by its PCI device id; several products may share one. ``basis``: how the capability is known."""
+
+    id: str
+    names: tuple[str, ...]
+    compute_capability: str
+    basis: str
+    src: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """A CUDA release and the Linux driver that it asks for itself."""
+
+    cuda: str
+    src: tuple[str, ...]
+    driver: Known[str] = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class MinorVersionDriver:
+    """The Linux driver from which every release of a CUDA major runs (minor-version compatibility)."""
+
+    cuda_major: int
+    driver: str
+    src: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverBranch:
+    """How long NVIDIA supports a driver branch, and the newest CUDA major that it runs."""
+
+    branch: int
+    kind: str
+    end_of_life: str
+    cuda_major: int
+    src: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverReport:
+    """The CUDA version that a driver's own libcuda was seen to report."""
+
+    driver: str
+    cuda: str
+    seen_on: str
+    src: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gfx:
+    """An AMD target: products, standing in ROCm, and ``gfx_target_version`` of KFD."""
+
+    gfx: str
+    products: tuple[str, ...]
+    status: str
+    kfd: int
+    kfd_basis: str
+    src: tuple[str, ...]
+    rocm_min: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AmdPciId:
+    """An AMD GPU by its PCI device id."""
+
+    id: str
+    name: str
+    gfx: str
+    src: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AmdKernelDriver:
+    """The ROCm user space that runs on an amdgpu driver: a range, or a list."""
+
+    driver: str
+    src: tuple[str, ...]
+    rocm_min: Known[str] = UNKNOWN
+    rocm_max: Known[str] = UNKNOWN
+    rocm: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TorchRocmIndex:
+    """The targets of the torch wheels for one ROCm release."""
+
+    rocm: str
+    gfx: tuple[str, ...]
+    src: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DistroGlibc:
+    """The glibc of a distribution, by ID and VERSION_ID of os-release."""
+
+    os: str
+    version: str
+    glibc: str
+    basis: str
+    src: tuple[str, ...]
+
+
+@cache
+def read_table_file(name: str) -> Mapping[str, Any]:
+    """One file of ``data/``, decoded."""
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+    with (DATA / name).open("rb") as file:
+        return tomllib.load(file)
+
+
+def rows(name: str, table: str, row: type[Row]) -> tuple[Row, ...]:
+    """The rows of one table as objects; arrays become tuples."""
+    found = (
+        {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        for entry in read_table_file(name)[table]
+    )
+    return tuple(row(**entry) for entry in found)
+
+
+@cache
+def gpu_names() -> tuple[GpuName, ...]:
+    """Every GPU that ``--gpu`` knows by name, NVIDIA first."""
+    return rows("gpus.toml", "nvidia", GpuName) + rows("gpus.toml", "amd", GpuName)
+
+
+@cache
+def nvidia_pci_ids() -> Mapping[str, NvidiaPciId]:
+    """NVIDIA GPUs by PCI device id, four lower-case hexadecimal digits."""
+    return {row.id: row for row in rows("nvidia-pci.toml", "gpu", NvidiaPciId)}
+
+
+@cache
+def toolkits() -> tuple[Toolkit, ...]:
+    """CUDA releases, newest GA first."""
+    return rows("nvidia-drivers.toml", "toolkit", Toolkit)
+
+
+@cache
+def minor_version_drivers() -> Mapping[int, MinorVersionDriver]:
+    """The minor-version compatibility of each CUDA major."""
+    return {row.cuda_major: row for row in rows("nvidia-drivers.toml", "minor_version", MinorVersionDriver)}
+
+
+def cuda_of_driver(driver: str) -> Known[str]:
+    """The CUDA version, ``"12.4"``, of the libcuda that comes with a Linux driver.
+
+    Only a row of the same driver branch that is not newer counts: the toolkit released for a driver has the version
+    that this driver reports (tables ``toolkit`` and ``report``), and nothing is concluded from one branch to the next.
+
+    Raises:
+        ValueError: the driver is not a dotted number.
+    """
+    branch = dotted(driver)[0]
+    released = [(row.driver, row.cuda) for row in toolkits() if row.driver is not UNKNOWN]
+    observed = [(row.driver, row.cuda) for row in driver_reports()]
+    versions = [
+        dotted(cuda)[:2]
+        for since, cuda in released + observed
+        if dotted(since)[0] == branch and at_least(driver, since)
+    ]
+    return ".".join(map(str, max(versions))) if versions else UNKNOWN
+
+
+@cache
+def driver_branches() -> tuple[DriverBranch, ...]:
+    """Driver branches whose support is known."""
+    return rows("nvidia-drivers.toml", "branch", DriverBranch)
+
+
+@cache
+def driver_reports() -> tuple[DriverReport, ...]:
+    """What drivers were seen to report as their CUDA version."""
+    return rows("nvidia-drivers.toml", "report", DriverReport)
+
+
+@cache
+def amd_gfx() -> Mapping[str, Gfx]:
+    """AMD targets by name."""
+    return {row.gfx: row for row in rows("amd.toml", "gfx", Gfx)}
+
+
+@cache
+def amd_pci_ids() -> Mapping[str, AmdPciId]:
+    """AMD GPUs by PCI device id, four lower-case hexadecimal digits."""
+    return {row.id: row for row in rows("amd.toml", "pci", AmdPciId)}
+
+
+@cache
+def amd_kernel_drivers() -> tuple[AmdKernelDriver, ...]:
+    """Which ROCm user space runs on which amdgpu driver."""
+    return rows("amd.toml", "kernel_driver", AmdKernelDriver)
+
+
+@cache
+def torch_rocm_indices() -> tuple[TorchRocmIndex, ...]:
+    """The ROCm indices of torch wheels, newest first."""
+    return rows("amd.toml", "torch_index", TorchRocmIndex)
+
+
+@cache
+def distro_glibcs() -> tuple[DistroGlibc, ...]:
+    """The glibc of distributions."""
+    return rows("distros.toml", "distro", DistroGlibc)
+
+
+def glibc_of_distro(os: str, version: str) -> Known[str]:
+    """The glibc of a distribution release, by ID and VERSION_ID; ``"8.9"`` is found as ``"8"`` too."""
+    known = {(row.os, row.version): row.glibc for row in distro_glibcs()}
+    return known.get((os, version), known.get((os, version.partition(".")[0]), UNKNOWN))
