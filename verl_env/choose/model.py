@@ -32,8 +32,11 @@ class Verdict:
     """One requirement of a lockset against one machine.
 
     ``requirement`` is its kebab-case name (``driver``, ``compute-capability``, ``gfx``, ``glibc``, ``python``,
-    ``arch``, ``accelerator``, ``stack``, ``verl``, ``preview``); ``message`` is a whole sentence with both values.
-    ``unknown`` means that the machine does not say; it does not refuse the lockset.
+    ``arch``, ``accelerator``, ``platform``, ``rocm``, ``stack``, ``verl``, ``lockset``, ``preview``, ``tier``);
+    ``message`` is a whole sentence with both values. ``unknown`` means that the machine does not say; it does not
+    refuse the lockset. ``brief`` is the reason in few words, equal for verdicts that count together
+    (``driver < 580``, ``sm_70``); ``subject`` is the component or file that needs it; ``devices`` are the indices of
+    the GPUs that it is about, where it is not about all.
     """
 
     requirement: str
@@ -41,6 +44,9 @@ class Verdict:
     need: str
     have: str | None
     message: str
+    brief: str = ""
+    subject: str | None = None
+    devices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Nothing fits: every evaluation, and the nearest with what would have to change."""
+    """Nothing fits: every evaluation, the nearest with what would have to change, and the ways on, as commands."""
 
     evaluations: tuple[Evaluation, ...]
     nearest: Evaluation | None
     changes: tuple[str, ...]
+    hints: tuple[str, ...] = ()

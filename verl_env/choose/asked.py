@@ -1,0 +1,60 @@
+"""A lockset against what the user asked for: the stack, a release of verl, one lockset, previews."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.compare import release_matches
+from verl_env.choose.model import Verdict
+from verl_env.choose.words import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verl_env.choose.model import Request
+    from verl_env.locksets.model import Lockset
+
+#: Requirements that come from the request and not from the machine.
+ASKED = frozenset({"stack", "tier", "lockset", "verl", "preview"})
+
+
+def judge_asked(lockset: Lockset, request: Request) -> Iterator[Verdict]:
+    """The verdicts on the request; nothing where the lockset is what was asked for."""
+    missing = [component for component in request.stack if component not in lockset.provides]
+    if missing:
+        provides = listed(lockset.provides)
+        message = f"it provides {provides}, not {listed(missing, 'or')}"
+        yield Verdict("stack", "failed", request.name, provides, message, brief=f"stack without {listed(missing)}")
+    if request.lockset is not None and not names(lockset.id, request.lockset):
+        message = f"it is not the lockset asked for, {request.lockset}"
+        yield Verdict("lockset", "failed", request.lockset, lockset.id, message, brief="another lockset")
+    if request.verl is not None and not release_matches(lockset.verl, request.verl):
+        message = f"it is for verl {lockset.verl}, not {request.verl}"
+        yield Verdict("verl", "failed", request.verl, lockset.verl, message, brief=f"not verl {request.verl}")
+    if lockset.tier == "recorded":
+        yield _recorded(lockset)
+    if lockset.preview:
+        yield _preview(lockset, allowed=request.preview or request.lockset is not None)
+
+
+def names(lockset_id: str, text: str) -> bool:
+    """Whether a text is the id of a lockset or its last part: ``app.vllm`` of ``verl0.4/app.vllm``."""
+    return lockset_id == text or lockset_id.endswith(f"/{text}")
+
+
+def extra_components(lockset: Lockset, request: Request) -> int:
+    """How many components a lockset brings that nobody asked for."""
+    return len(set(lockset.provides) - set(request.stack))
+
+
+def _recorded(lockset: Lockset) -> Verdict:
+    why = f": {lockset.notes[0]}" if lockset.notes else ""
+    message = f"it is recorded only and cannot be locked from an index{why}"
+    return Verdict("tier", "failed", "locked", "recorded", message, brief="recorded only")
+
+
+def _preview(lockset: Lockset, *, allowed: bool) -> Verdict:
+    if allowed:
+        return Verdict("preview", "warned", "a preview", "a preview", f"{lockset.id} mirrors a preview of verl")
+    message = "it is a preview, chosen only with --preview or --lockset"
+    return Verdict("preview", "failed", "--preview", None, message, brief="preview")

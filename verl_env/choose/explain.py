@@ -1,0 +1,130 @@
+"""Explanations as data: refusals grouped by what stands most in the way, and a choice with its reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.choose.accelerator import gpu_names
+from verl_env.choose.asked import ASKED, extra_components
+from verl_env.choose.compare import release
+from verl_env.choose.facts import facts_of
+from verl_env.choose.words import counted, listed
+from verl_env.machine.model import Nvidia
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from verl_env.choose.model import Choice, Evaluation, Refusal, Request, Verdict
+    from verl_env.machine.model import Machine
+
+#: Which failed requirement a refusal counts under: what was asked for first (the machine does not matter to those),
+#: then from what can be changed least.
+OBSTACLES = (
+    "stack",
+    "lockset",
+    "verl",
+    "tier",
+    "platform",
+    "arch",
+    "accelerator",
+    "compute-capability",
+    "gfx",
+    "glibc",
+    "driver",
+    "rocm",
+    "preview",
+    "python",
+)
+_PLACE = {requirement: place for place, requirement in enumerate(OBSTACLES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Refusals that count together: ``brief`` is what they share, ``verdict`` the first of its kind."""
+
+    brief: str
+    verdict: Verdict
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def by_request(self) -> bool:
+        """Whether the request refuses, not the machine."""
+        return self.verdict.requirement in ASKED
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Every different sentence of this reason, in order."""
+        found = (verdict.message for each in self.evaluations for verdict in each.failed if verdict.brief == self.brief)
+        return tuple(dict.fromkeys(found))
+
+
+def obstacle(evaluation: Evaluation) -> Verdict | None:
+    """The failed verdict that a refused lockset counts under; None where it fits."""
+    return min(evaluation.failed, key=lambda verdict: _PLACE[verdict.requirement], default=None)
+
+
+def reasons(evaluations: Iterable[Evaluation]) -> tuple[Reason, ...]:
+    """The refused ones grouped: reasons of the machine before those of the request, the largest group first."""
+    groups: dict[str, list[Evaluation]] = {}
+    firsts: dict[str, Verdict] = {}
+    for evaluation in evaluations:
+        verdict = obstacle(evaluation)
+        if verdict is not None:
+            groups.setdefault(verdict.brief, []).append(evaluation)
+            firsts.setdefault(verdict.brief, verdict)
+    made = [Reason(brief, firsts[brief], tuple(group)) for brief, group in groups.items()]
+    return tuple(sorted(made, key=lambda reason: (reason.by_request, -len(reason.evaluations), reason.brief)))
+
+
+def summary(evaluations: Iterable[Evaluation]) -> str:
+    """The groups in one line: ``"9 by driver < 580, 3 by sm_70"``; empty where nothing is refused."""
+    return ", ".join(f"{len(reason.evaluations)} by {reason.brief}" for reason in reasons(evaluations))
+
+
+def why(choice: Choice, request: Request) -> tuple[str, ...]:
+    """Why this lockset and no other: how many fit, what decided among them, what refused the newer ones."""
+    chosen, every = choice.lockset, counted(len(choice.others) + 1, "lockset")
+    fitting = [other for other in choice.others if other.fits]
+    if not fitting:
+        sentences = [f"the only one of {every} that fits"]
+    else:
+        sentences = [f"{len(fitting) + 1} of {every} fit; verl {chosen.family} is the newest family among them"]
+    rivals = [other for other in fitting if other.lockset.family == chosen.family]
+    if rivals:
+        sentences.append(_decided(choice, rivals, request))
+    newer = [each for each in choice.refused if release(each.lockset.family) > release(chosen.family)]
+    if newer:
+        sentences.append(f"newer, but refused: {summary(newer)}")
+    return tuple(sentences)
+
+
+def _decided(choice: Choice, rivals: Sequence[Evaluation], request: Request) -> str:
+    """What put the chosen one before the others of its family that fit."""
+    least = min(extra_components(rival.lockset, request) for rival in rivals)
+    others = listed(rival.lockset.id for rival in rivals)
+    if extra_components(choice.lockset, request) < least:
+        return f"it brings less that was not asked for than {others}"
+    return f"it comes before {others} in the declared order"
+
+
+def machine_line(machine: Machine) -> str:
+    """A machine in one line: ``"8 x NVIDIA H100 80GB HBM3, driver 550.54.15, glibc 2.36, x86_64"``."""
+    facts = facts_of(machine)
+    gpus = gpu_names(facts)
+    no_gpus = machine.nvidia is None and machine.amd is None
+    driver = machine.nvidia.driver if isinstance(machine.nvidia, Nvidia) else None
+    rocm = facts.amd.rocm if facts.amd else None
+    parts = [
+        *(gpus or (("no GPU",) if no_gpus else ("GPUs not stated",))),
+        *([f"driver {driver}"] if isinstance(driver, str) else []),
+        *([f"ROCm {rocm}"] if isinstance(rocm, str) else []),
+        *([f"glibc {machine.host.glibc}"] if isinstance(machine.host.glibc, str) else []),
+        *([machine.host.arch] if isinstance(machine.host.arch, str) else []),
+    ]
+    return ", ".join(parts)
+
+
+def refusal_line(refusal: Refusal) -> str:
+    """All refusals in one line: ``"12 locksets refused: 9 by driver < 580, 3 by sm_70"``."""
+    return f"{counted(len(refusal.evaluations), 'lockset')} refused: {summary(refusal.evaluations)}"

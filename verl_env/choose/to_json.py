@@ -1,0 +1,112 @@
+"""Verdicts, refusals and locksets as the JSON of ``plan`` and ``stacks``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.errors import NothingFitsError
+from verl_env.choose.explain import reasons, summary
+from verl_env.choose.fits import supported_gpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from verl_env.choose.model import Evaluation, Refusal, Request, Verdict
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """One verdict, as it stands in ``failed``."""
+    return {
+        "requirement": verdict.requirement,
+        "need": verdict.need,
+        "have": verdict.have,
+        "message": verdict.message,
+        **({"component": verdict.subject} if verdict.subject else {}),
+        **({"devices": list(verdict.devices)} if verdict.devices else {}),
+    }
+
+
+def failed_json(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Every requirement that refuses a lockset."""
+    return [verdict_json(verdict) for verdict in evaluation.failed]
+
+
+def refused_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
+    """The locksets that do not fit, each with every failed requirement: ``refused`` of ``plan``."""
+    return [
+        {"lockset": evaluation.lockset.id, "failed": failed_json(evaluation)}
+        for evaluation in evaluations
+        if not evaluation.fits
+    ]
+
+
+def nearest_json(refusal: Refusal) -> dict[str, Any] | None:
+    """The nearest lockset with what would have to change: ``nearest`` of ``plan``."""
+    if refusal.nearest is None:
+        return None
+    return {
+        "lockset": refusal.nearest.lockset.id,
+        "failed": failed_json(refusal.nearest),
+        "changes": list(refusal.changes),
+    }
+
+
+def reasons_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
+    """The refusals grouped: what each group shares, how many it holds, and which."""
+    return [
+        {
+            "reason": reason.brief,
+            "requirement": reason.verdict.requirement,
+            "count": len(reason.evaluations),
+            "locksets": [evaluation.lockset.id for evaluation in reason.evaluations],
+        }
+        for reason in reasons(evaluations)
+    ]
+
+
+def refusal_json(refusal: Refusal, request: Request) -> dict[str, Any]:
+    """The whole ``plan`` document where nothing fits."""
+    error = NothingFitsError(refusal, request, summary(refusal.evaluations))
+    return {
+        "schema": 1,
+        "stack": request.name,
+        "lockset": None,
+        "error": error.to_json(),
+        "refused": refused_json(refusal.evaluations),
+        "reasons": reasons_json(refusal.evaluations),
+        "nearest": nearest_json(refusal),
+        "hints": list(refusal.hints),
+    }
+
+
+def lockset_json(evaluation: Evaluation, *, verdicts: bool = False) -> dict[str, Any]:
+    """One lockset with its verdict, as ``stacks`` lists it; with ``verdicts`` also what is met or in doubt."""
+    lockset = evaluation.lockset
+    driver, glibc = lockset.requires.driver, lockset.requires.glibc
+    return {
+        "id": lockset.id,
+        "variant": lockset.variant.path,
+        "family": lockset.family,
+        "verl": lockset.verl,
+        "provides": list(lockset.provides),
+        "engines": dict(lockset.engines),
+        "torch": lockset.torch,
+        "accelerator": lockset.accelerator,
+        lockset.accelerator: lockset.cuda if lockset.accelerator == "cuda" else lockset.rocm,
+        "pythons": [lock.python for lock in lockset.pythons],
+        "arch": list(lockset.requires.arch),
+        "gpus": list(supported_gpus(lockset)),
+        "driver": {"minimum": driver.minimum, "toolkit": driver.toolkit} if driver else None,
+        "glibc": glibc.minimum if glibc else None,
+        "preview": lockset.preview,
+        "tier": lockset.tier,
+        "fits": evaluation.fits,
+        "failed": failed_json(evaluation),
+        "warnings": [each.message for each in evaluation.verdicts if each.outcome in ("warned", "unknown")],
+        **({"verdicts": [_with_outcome(each) for each in evaluation.verdicts]} if verdicts else {}),
+    }
+
+
+def _with_outcome(verdict: Verdict) -> dict[str, Any]:
+    return {**verdict_json(verdict), "outcome": verdict.outcome}

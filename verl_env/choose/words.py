@@ -1,0 +1,44 @@
+"""The small pieces of text that verdicts, reasons and changes are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from verl_env.locksets.model import Lockset
+
+
+def listed(items: Iterable[str], last: str = "and") -> str:
+    """``"a"``, ``"a and b"``, ``"a, b and c"``; ``last`` is the word before the last item."""
+    words = list(items)
+    if len(words) < 2:  # noqa: PLR2004  one item has nothing to be joined with
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``"1 lockset"``, ``"3 locksets"``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def sm(capability: str) -> str:
+    """A compute capability as compilers write it: ``"9.0"`` is ``"sm_90"``."""
+    return f"sm_{capability.replace('.', '')}"
+
+
+def component_name(lockset: Lockset, component: str) -> str:
+    """A component with its version, where the lockset states one: ``"flash-attn"`` is ``"flash-attn 2.7.4.post1"``."""
+    if " " in component:
+        return component
+    version = _version(lockset, component)
+    return f"{component} {version}" if version else component
+
+
+def _version(lockset: Lockset, component: str) -> str | None:
+    if component == "torch":
+        return lockset.torch
+    if component in lockset.engines:
+        return lockset.engines[component]
+    return next((native.version for native in lockset.natives if native.name == component), None)
