@@ -1,0 +1,14 @@
+"""The checks by theme, and the list of all of them.
+
+How to write one: a module-level ``find`` function looks at ``Facts`` (its queries answer True only for what is known,
+so that an absence of knowledge never becomes a finding) and returns a ``Hit`` with evidence, or None. A ``Check``
+joins it with its texts; the theme module lists its checks in ``CHECKS``. Log patterns match the general text of the
+error, not the wording of one thread. ``covers`` names rows of the catalogue of failure modes; rows of that catalogue
+which rest on inference stay of severity warning.
+"""
+
+from __future__ import annotations
+
+from verl_env.doctor.checks.abi import CHECKS as ABI
+
+CHECKS = (*ABI,)

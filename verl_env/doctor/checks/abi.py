@@ -1,0 +1,281 @@
+"""Compiled extensions against torch: symbols that nothing defines, and what their names say of the torch they want."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.engines.symbols import TORCH
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.tables import pinned_torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from verl_env.doctor.facts import Facts
+    from verl_env.doctor.target import Shared
+
+_SHOWN = 3
+
+#: Symbols whose spelling tells which torch an extension was built for: pattern, catalogue row, what it says.
+_TELLING: tuple[tuple[str, str, str], ...] = (
+    (r"SourceLocationESs$|E?RKSs", "A2", "a torch with the old C++ ABI of libstdc++ (2.5 and older, 2.6+cu118/cu124)"),
+    (r"NSt7__cxx11|5cxx11", "A2", "a torch with the new C++ ABI of libstdc++ (2.6+cu126, 2.7 and newer)"),
+    (r"SetDeviceEi$", "A3", "torch 2.2 or older"),
+    (r"SetDeviceEa$", "A3", "torch 2.3 to 2.7"),
+    (r"SetDeviceEab$", "A3", "torch 2.8 or newer"),
+    (r"N3c108optional", "A4", "torch 2.2 or older"),
+    (r"SymInt6sym_ne", "A5", "a newer torch (seen at the step from 2.8 to 2.9)"),
+)
+
+
+def telling(symbols: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
+    """The catalogue rows that symbols belong to, and in words the torch that they were built for."""
+    for pattern, row, words in _TELLING:
+        if any(re.search(pattern, symbol) for symbol in symbols):
+            return (row,), words
+    return (), None
+
+
+def is_torch_symbol(symbol: str) -> bool:
+    """Whether torch's libraries should define a symbol."""
+    return TORCH.match(symbol.encode()) is not None
+
+
+def broken_objects(facts: Facts, chosen: Callable[[Shared], bool]) -> list[tuple[Shared, list[str]]]:
+    """The chosen objects that miss symbols of torch, each with them."""
+    target = facts.target
+    if target is None or not target.torch_libraries:
+        return []
+    shown = [shared for shared in target.objects if shared.elf and chosen(shared)]
+    found = [(shared, target.missing_symbols(shared, TORCH)) for shared in shown]
+    return [(shared, symbols) for shared, symbols in found if symbols]
+
+
+def hit_of(facts: Facts, broken: Sequence[tuple[Shared, list[str]]], row: str, label: str) -> Hit | None:
+    """The hit for objects of one package that miss symbols of torch."""
+    if not broken or facts.target is None:
+        return None
+    symbols = [symbol for _, missing in broken for symbol in missing]
+    rows, wanted = telling(symbols)
+    lines = [
+        f"{facts.target.relative(shared.path)}: {len(missing)} undefined symbols of torch, such as {missing[0]}"
+        for shared, missing in broken[:_SHOWN]
+    ]
+    return _hit(facts, tuple(lines), label, (row, *rows), wanted)
+
+
+def log_hit(row: str, label: str) -> Callable[[Facts, re.Match[str]], Hit | None]:
+    """Reads the undefined symbol of an import error; symbols that are not torch's are another failure."""
+
+    def read(facts: Facts, match: re.Match[str]) -> Hit | None:
+        symbol = match.groupdict().get("symbol")
+        if symbol is None:
+            return Hit(())
+        if not is_torch_symbol(symbol):
+            return None
+        rows, wanted = telling([symbol])
+        return _hit(facts, (), label, (row, *rows), wanted)
+
+    return read
+
+
+def _hit(facts: Facts, evidence: tuple[str, ...], label: str, rows: tuple[str, ...], wanted: str | None) -> Hit:
+    torch = facts.named("torch") if facts.installed("torch") else "the installed torch"
+    cause = f"{label} was compiled for another torch than {torch}"
+    cause += f": its symbols are those of {wanted}." if wanted else "."
+    more = (torch,) if facts.installed("torch") else ()
+    return Hit((*evidence, *more), f"{label} does not fit {torch}", cause, covers=tuple(dict.fromkeys(rows)))
+
+
+def rebuild(name: str, note: str = "") -> Callable[[Facts], Remedy]:
+    """The remedy of an extension that is compiled against torch: take or build it for the torch that is there."""
+
+    def build(facts: Facts) -> Remedy:
+        version = facts.version(name)
+        wanted = f"{name}=={version.public}" if version else name
+        text = f"Reinstall {name} for the torch that is there, last, without its dependencies.{note}"
+        return remedy(facts.shell, text, Fix(install=(wanted,), reinstall=True, build=True), safe=False)
+
+    return build
+
+
+def repin(name: str) -> Callable[[Facts], Remedy]:
+    """The remedy of a wheel that pins its torch: bring back the torch that it was built for."""
+
+    def pin(facts: Facts) -> Remedy:
+        torch = wanted_torch(facts, name)
+        if torch is None:
+            version = facts.version(name)
+            wanted = f"{name}=={version.public}" if version else name
+            text = f"Reinstall {name} together with the torch that it pins."
+            return Remedy(text, (facts.shell.install(wanted, reinstall=True, deps=True),))
+        text = f"Bring back torch {torch}, which {facts.named(name)} is built for."
+        return remedy(facts.shell, text, Fix(install=(f"torch=={torch}",), deps=True))
+
+    return pin
+
+
+def wanted_torch(facts: Facts, name: str) -> str | None:
+    """The torch that an installed package pins, by its own metadata or by the table of releases."""
+    if facts.target is not None:
+        for distribution in facts.target.distributions:
+            if distribution.name == name:
+                for line in distribution.requires:
+                    match = re.match(r"torch\s*\(?==\s*([\w.+]+)", line)
+                    if match and "extra ==" not in line:
+                        return match[1]
+                return None
+    version = facts.packages.get(name)
+    return pinned_torch(name, version) if version else None
+
+
+def pin_hit(facts: Facts, name: str, row: str) -> Hit | None:
+    """A hit where the installed torch is another release than the one a package pins."""
+    wanted, torch = wanted_torch(facts, name), facts.version("torch")
+    if wanted is None or torch is None or facts.rocm_torch:
+        return None
+    if torch.public == wanted.partition("+")[0]:
+        return None
+    title = f"{facts.named(name)} is built for torch {wanted}, but torch {torch} is installed"
+    cause = "torch was changed after it was installed, usually by a later install command."
+    return Hit((facts.named(name), facts.named("torch"), f"{name} pins torch=={wanted}"), title, cause, covers=(row,))
+
+
+def _flash_attn(facts: Facts) -> Hit | None:
+    broken = broken_objects(facts, lambda shared: "flash_attn" in shared.path and not _bundled(shared))
+    return hit_of(facts, broken, "A1", "flash-attn") or _flash_attn_tag(facts)
+
+
+def _flash_attn_tag(facts: Facts) -> Hit | None:
+    """The wheel's own name says which torch it is for (``+cu12torch2.6cxx11abiFALSE``)."""
+    text = f"{facts.urls.get('flash-attn', '')} {facts.packages.get('flash-attn') or ''}"
+    match = re.search(r"torch(\d\.\d+)", text.replace("%2B", "+"))
+    torch = facts.version("torch")
+    if match is None or torch is None or f"{torch.major}.{torch.minor}" == match[1]:
+        return None
+    evidence = (f"flash-attn from {text.strip()}", facts.named("torch"))
+    return Hit(evidence, f"flash-attn is built for torch {match[1]}, but torch {torch} is installed", covers=("A1",))
+
+
+def _bundled(shared: Shared) -> bool:
+    """Whether an engine ships this copy of flash attention in its own wheel."""
+    return shared.owner in {"vllm", "sgl-kernel", "sglang-kernel", "sglang"}
+
+
+def _vllm(facts: Facts) -> Hit | None:
+    broken = broken_objects(facts, lambda shared: shared.owner == "vllm" or "/vllm/" in shared.path)
+    return hit_of(facts, broken, "A6", "vLLM") or (None if facts.target else pin_hit(facts, "vllm", "A6"))
+
+
+def _owned(row: str, label: str, *owners: str) -> Callable[[Facts], Hit | None]:
+    def find(facts: Facts) -> Hit | None:
+        return hit_of(facts, broken_objects(facts, lambda shared: shared.owner in owners), row, label)
+
+    return find
+
+
+_NAMED = frozenset(
+    {
+        "flash-attn",
+        "vllm",
+        "sgl-kernel",
+        "sglang-kernel",
+        "transformer-engine-torch",
+        "transformer-engine",
+        "torchvision",
+        "torchcodec",
+        "torch",
+    }
+)
+
+
+def _others(facts: Facts) -> Hit | None:
+    def other(shared: Shared) -> bool:
+        return shared.owner not in _NAMED and "flash_attn" not in shared.path and "/vllm/" not in shared.path
+
+    broken = broken_objects(facts, other)
+    names = sorted({shared.owner or shared.path.rpartition("/")[2] for shared, _ in broken})
+    return hit_of(facts, broken, "A1", ", ".join(names))
+
+
+_SYMBOL = r"undefined symbol: (?P<symbol>[\w$.]+)"
+_ELSEWHERE = "flash_attn|vllm|sgl_kernel|common_ops|transformer_engine|torchvision|torchcodec|libtorch|libcu"
+_CONSEQUENCES = ("vllm-op-missing", "model-inspection-failed", "extension-import-failed")
+
+CHECKS = (
+    Check(
+        id="flash-attn-abi",
+        theme="abi",
+        severity="error",
+        title="flash-attn was compiled for another torch",
+        cause="flash-attn was compiled for another torch than the one that is installed.",
+        remedy=rebuild("flash-attn", " Pin torch by a constraint, so that no later install changes it."),
+        covers=("A1", "A2", "A3", "A4", "A5"),
+        sources=("flash-attention#1832", "flash-attention#1691", "flash-attention#723", "vllm#8841", "verl#3351"),
+        find=_flash_attn,
+        log=(rf"flash_attn\w*?(?:_cuda|_2|_3|_C)\w*\S*\.so: {_SYMBOL}",),
+        from_log=log_hit("A1", "flash-attn"),
+        explains=_CONSEQUENCES,
+    ),
+    Check(
+        id="vllm-abi",
+        theme="abi",
+        severity="error",
+        title="vLLM was compiled for another torch",
+        cause="torch was changed after vLLM was installed; vLLM's own libraries no longer load.",
+        remedy=repin("vllm"),
+        covers=("A6",),
+        sources=("verl#1084", "vllm#7940", "vllm#4163", "vllm#13047"),
+        find=_vllm,
+        log=(
+            rf"vllm/\S*\.so: {_SYMBOL}",
+            r"Failed to import from vllm\._C with ImportError\(.*undefined symbol: (?P<symbol>[\w$.]+)",
+        ),
+        from_log=log_hit("A6", "vLLM"),
+        explains=_CONSEQUENCES,
+    ),
+    Check(
+        id="sgl-kernel-abi",
+        theme="abi",
+        severity="error",
+        title="sgl-kernel was compiled for another torch",
+        cause="sgl-kernel stands beside another torch than it was built for; its message looks like one of the GPU.",
+        remedy=repin("sgl-kernel"),
+        covers=("A7",),
+        sources=("sglang#18203", "sglang#7033"),
+        find=_owned("A7", "sgl-kernel", "sgl-kernel", "sglang-kernel"),
+        log=(rf"(?:sgl_kernel|common_ops)\S*\.so: {_SYMBOL}",),
+        from_log=log_hit("A7", "sgl-kernel"),
+        explains=("sgl-kernel-critical", *_CONSEQUENCES),
+    ),
+    Check(
+        id="transformer-engine-abi",
+        theme="abi",
+        severity="error",
+        title="TransformerEngine was compiled for another torch",
+        cause="The torch extension of TransformerEngine was compiled for another torch.",
+        remedy=rebuild("transformer-engine-torch", " Set NVTE_FRAMEWORK=pytorch for the build."),
+        covers=("A8",),
+        sources=("TransformerEngine#1684", "TransformerEngine#1192"),
+        find=_owned("A8", "TransformerEngine", "transformer-engine-torch", "transformer-engine"),
+        log=(rf"transformer_engine\S*\.so: {_SYMBOL}",),
+        from_log=log_hit("A8", "TransformerEngine"),
+        explains=_CONSEQUENCES,
+    ),
+    Check(
+        id="extension-abi",
+        theme="abi",
+        severity="error",
+        title="An extension was compiled for another torch",
+        cause="A compiled extension misses symbols of the installed torch.",
+        remedy=Remedy("Reinstall the extension for the torch that is there, after torch and without its dependencies."),
+        covers=("A1", "A2", "A3", "A4", "A5"),
+        sources=("flash-attention#1832", "TransformerEngine#1684"),
+        find=_others,
+        log=(rf"/(?!{_ELSEWHERE})(?P<file>[\w.-]+\.so): {_SYMBOL}",),
+        from_log=log_hit("A1", "An extension"),
+        explains=_CONSEQUENCES,
+    ),
+)

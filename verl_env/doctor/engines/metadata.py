@@ -1,0 +1,179 @@
+"""Distributions of an environment and of what leaks into it, read from their metadata files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_DIST_INFO = re.compile(r"^(?P<name>[A-Za-z0-9_.]+?)-(?P<version>[^-]+)\.dist-info$")
+_EGG_INFO = re.compile(r"^(?P<name>[A-Za-z0-9_.]+?)(-(?P<version>[^-]+)(-py[\d.]+)?(-[\w.]+)?)?\.egg-info$")
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One installed distribution. ``name`` is canonical; ``path`` its metadata, ``site`` the directory it lies in.
+
+    ``version`` is None where the metadata is missing. ``requires`` are Requires-Dist lines as they stand, ``tags``
+    those of WHEEL. ``editable`` is the source directory of an editable install.
+    """
+
+    name: str
+    version: str | None
+    path: str
+    site: str
+    requires: tuple[str, ...] = ()
+    requires_python: str | None = None
+    tags: tuple[str, ...] = ()
+    installer: str | None = None
+    url: str | None = None
+    editable: str | None = None
+
+    @property
+    def record(self) -> Path:
+        """Where its RECORD is, if it has one."""
+        return Path(self.path) / "RECORD"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One directory of packages: its distributions, leftovers of broken installs, and paths that .pth files add."""
+
+    path: str
+    distributions: tuple[Distribution, ...]
+    leftovers: tuple[str, ...]
+    added: tuple[str, ...]
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+def canonical(name: str) -> str:
+    """The normalised name of a project (PEP 503)."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def scan_site(path: str | Path) -> Site:
+    """The distributions of one directory; empty where it cannot be listed."""
+    base = str(path)
+    try:
+        names = sorted(os.listdir(base))  # noqa: PTH208  names alone are wanted
+    except OSError:
+        names = []
+    distributions, leftovers, added = [], [], []
+    for name in names:
+        if name.startswith("~"):
+            leftovers.append(name)
+        elif name.endswith((".dist-info", ".egg-info")):
+            distributions.append(read_distribution(os.path.join(base, name)))  # noqa: PTH118  a hot loop
+        elif name.endswith((".pth", ".egg-link")):
+            added += _added_paths(Path(base, name))
+    return Site(base, tuple(distributions), tuple(leftovers), tuple(dict.fromkeys(added)), frozenset(names))
+
+
+def read_distribution(path: str) -> Distribution:
+    """The distribution of a ``.dist-info`` or ``.egg-info``; its name and version from the file name if need be."""
+    site, folder = os.path.split(path)
+    match = _DIST_INFO.match(folder) or _EGG_INFO.match(folder)
+    headers = _headers(_metadata_text(path))
+    name = headers.get("name", [match["name"] if match else folder])[0]
+    info = folder.endswith(".dist-info")
+    wheel = _headers(_text(os.path.join(path, "WHEEL"))) if info else {}  # noqa: PTH118
+    url, editable = _direct_url(os.path.join(path, "direct_url.json")) if info else (None, None)  # noqa: PTH118
+    return Distribution(
+        name=canonical(name),
+        version=headers.get("version", [None])[0],
+        path=path,
+        site=site,
+        requires=tuple(headers.get("requires-dist", ())),
+        requires_python=headers.get("requires-python", [None])[0],
+        tags=tuple(wheel.get("tag", ())),
+        installer=_text(os.path.join(path, "INSTALLER")).strip() or None if info else None,  # noqa: PTH118
+        url=url,
+        editable=editable,
+    )
+
+
+def sites_of(prefix: Path) -> list[Path]:
+    """The site-packages directories of an environment, pure and platform ones, without repetition."""
+    found: dict[str, Path] = {}
+    for library in ("lib", "lib64"):
+        for python in sorted((prefix / library).glob("python3*")):
+            site = python / "site-packages"
+            if site.is_dir():
+                found.setdefault(os.path.realpath(site), site)
+    return list(found.values())
+
+
+def user_site(python: str, environment: Mapping[str, str]) -> Path | None:
+    """The user's own site directory for a Python ``"3.10"``, unless PYTHONNOUSERSITE switches it off."""
+    if environment.get("PYTHONNOUSERSITE"):
+        return None
+    base = environment.get("PYTHONUSERBASE") or os.path.join(environment.get("HOME", ""), ".local")  # noqa: PTH118
+    path = Path(base) / "lib" / f"python{python}" / "site-packages"
+    return path if path.is_dir() else None
+
+
+def by_name(distributions: Iterable[Distribution]) -> dict[str, list[Distribution]]:
+    """Distributions by canonical name, in the order they are given."""
+    found: dict[str, list[Distribution]] = {}
+    for distribution in distributions:
+        found.setdefault(distribution.name, []).append(distribution)
+    return found
+
+
+def _metadata_text(path: str) -> str:
+    for name in ("METADATA", "PKG-INFO"):
+        text = _text(os.path.join(path, name))  # noqa: PTH118
+        if text:
+            return text
+    return _text(path) if path.endswith(".egg-info") else ""
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123  a hot loop
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _headers(text: str) -> dict[str, list[str]]:
+    """The header fields of a metadata file by lower-case name; the body and folded lines are left out."""
+    found: dict[str, list[str]] = {}
+    for line in text.split("\n\n", 1)[0].splitlines():
+        name, colon, value = line.partition(": ")
+        if colon and not name.startswith((" ", "\t")):
+            found.setdefault(name.lower(), []).append(value.strip())
+    return found
+
+
+def _direct_url(path: str) -> tuple[str | None, str | None]:
+    """The address of an install from an URL, and the directory of an editable one."""
+    text = _text(path)
+    if not text:
+        return None, None
+    try:
+        data = json.loads(text)
+        url = str(data["url"])
+        editable = bool(data.get("dir_info", {}).get("editable"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, None
+    return url, url.removeprefix("file://") if editable else None
+
+
+def _added_paths(path: Path) -> list[str]:
+    """The directories that a .pth or .egg-link file adds to the search path."""
+    found = []
+    for line in _text(str(path)).splitlines():
+        entry = line.strip()
+        if entry and not entry.startswith(("#", "import ", "import\t")):
+            resolved = os.path.normpath(path.parent / entry)
+            if Path(resolved).is_dir() and resolved != str(path.parent):
+                found.append(resolved)
+    return found

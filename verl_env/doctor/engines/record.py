@@ -1,0 +1,121 @@
+"""RECORD files: which files belong to whom, which two distributions claim, which are missing or changed."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from verl_env.doctor.engines.metadata import Distribution
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The recorded files of one distribution: relative path, hash and size (None where they are not recorded)."""
+
+    distribution: Distribution
+    entries: tuple[tuple[str, str | None, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A path that several distributions claim with different contents; ``holder`` is the one whose size it has."""
+
+    path: str
+    owners: tuple[str, ...]
+    holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A recorded file that is not as recorded."""
+
+    distribution: str
+    path: str
+    what: Literal["missing", "size", "hash"]
+    detail: str
+
+
+def read_record(distribution: Distribution) -> Owned:
+    """The recorded files of a distribution, without byte code; empty where it has no RECORD."""
+    try:
+        text = distribution.record.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return Owned(distribution, ())
+    return Owned(distribution, tuple(_entries(text)))
+
+
+def clashes(records: Iterable[Owned]) -> list[Clash]:
+    """Paths that two distributions of one directory claim with different recorded contents."""
+    first: dict[tuple[str, str], tuple[str, str | None, int | None]] = {}
+    shared: dict[tuple[str, str], list[tuple[str, str | None, int | None]]] = {}
+    for owned in records:
+        site, name = owned.distribution.site, owned.distribution.name
+        for path, digest, size in owned.entries:
+            before = first.setdefault((site, path), (name, digest, size))
+            if before[0] != name:
+                shared.setdefault((site, path), [before]).append((name, digest, size))
+    return [_clash(site, path, claims) for (site, path), claims in shared.items() if len({c[1] for c in claims}) > 1]
+
+
+def damages(owned: Owned, *, foreign: frozenset[str] = frozenset(), deep: bool = False) -> Iterator[Damage]:
+    """Recorded files that are missing or have another size; with ``deep``, another hash.
+
+    Args:
+        owned: The files of one distribution.
+        foreign: Paths that another distribution claims too; they are nobody's damage.
+        deep: Whether to read and hash every file.
+    """
+    site, name = owned.distribution.site, owned.distribution.name
+    for path, digest, size in owned.entries:
+        if path in foreign or size is None:
+            continue
+        full = os.path.join(site, path)  # noqa: PTH118  a hot loop
+        try:
+            there = os.stat(full).st_size  # noqa: PTH116
+        except OSError:
+            yield Damage(name, full, "missing", "recorded, but not there")
+            continue
+        if there != size:
+            yield Damage(name, full, "size", f"{there} bytes instead of {size}")
+        elif deep and digest and not hash_matches(full, digest):
+            yield Damage(name, full, "hash", f"contents differ from {digest}")
+
+
+def hash_matches(path: str | Path, digest: str) -> bool:
+    """Whether a file has a hash as RECORD writes it (``sha256=`` and base64 without padding)."""
+    algorithm, _, expected = digest.partition("=")
+    if algorithm not in hashlib.algorithms_available:
+        return True
+    found = hashlib.new(algorithm)
+    with Path(path).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+    return base64.urlsafe_b64encode(found.digest()).rstrip(b"=").decode() == expected
+
+
+def _entries(text: str) -> Iterator[tuple[str, str | None, int | None]]:
+    for line in text.splitlines():
+        if "__pycache__" in line or line.endswith(".pyc,,"):
+            continue
+        row: Sequence[str] = next(csv.reader([line])) if '"' in line else line.rsplit(",", 2)
+        if len(row) == 3:  # noqa: PLR2004  path, hash, size
+            yield row[0], row[1] or None, int(row[2]) if row[2].isdigit() else None
+
+
+def _clash(site: str, path: str, claims: Sequence[tuple[str, str | None, int | None]]) -> Clash:
+    try:
+        size: int | None = (Path(site) / path).stat().st_size
+    except OSError:
+        size = None
+    holders = [name for name, _, claimed in claims if claimed is not None and claimed == size]
+    return Clash(path, tuple(name for name, _, _ in claims), holders[0] if len(holders) == 1 else None)

@@ -1,0 +1,79 @@
+"""Undefined symbols of an object against the libraries that would be loaded with it."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.engines.elf import ElfError, ElfFile, gnu_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Symbols in the namespaces of PyTorch: ``c10::``, ``at::``, ``torch::``, ``caffe2::``, their tables, and its C API.
+TORCH = re.compile(rb"_Z(?:T[VISTC])?N?[VKRO]*(?:3c10|2at|5torch|6caffe2)|aoti_torch_|torch_|THP[A-Z]")
+#: Symbols of CUDA libraries, by the prefixes of their C interfaces; the driver's own ``cu*`` are not among them.
+CUDA = re.compile(
+    rb"nccl[A-Z]|cudnn[A-Z]|cublas[A-Z]|cusparse[A-Z]|cusolver[A-Z]|cufft[A-Z]|curand[A-Z]|_*nvJitLink|nvrtc[A-Z]"
+    rb"|cuda[A-Z]|__cuda[A-Z]|cupti[A-Z]|nvshmem|hip[A-Z]|rccl[A-Z]|miopen[A-Z]"
+)
+#: The driver's interface, which only libcuda.so.1 has.
+DRIVER = re.compile(rb"cu[A-Z][a-zA-Z0-9_]+$")
+
+
+class Providers:
+    """Libraries that are open for look-ups; close it, or use it in a ``with`` block."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, ElfFile | None] = {}
+        self._stack = ExitStack()
+        self._hashes: dict[bytes, int] = {}
+
+    def __enter__(self) -> Providers:  # noqa: PYI034  (typing.Self came with 3.11)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes every library."""
+        self._stack.close()
+        self._open.clear()
+
+    def defines(self, symbol: bytes, libraries: Iterable[str]) -> bool:
+        """Whether one of these files exports a symbol."""
+        hashed = self._hashes.get(symbol)
+        if hashed is None:
+            hashed = self._hashes[symbol] = gnu_hash(symbol)
+        return any(elf.defines(symbol, hashed) for elf in map(self._file, libraries) if elf is not None)
+
+    def _file(self, path: str) -> ElfFile | None:
+        if path not in self._open:
+            try:
+                self._open[path] = self._stack.enter_context(ElfFile(path))
+            except (ElfError, OSError):
+                self._open[path] = None
+        return self._open[path]
+
+
+def undefined(path: str, family: re.Pattern[bytes]) -> list[bytes]:
+    """The symbols of a family that an object must find elsewhere; weak ones may be missing and are left out.
+
+    Raises:
+        ElfError: the file is no object or is cut off.
+        OSError: it cannot be read.
+    """
+    with ElfFile(path) as elf:
+        return [name for name, weak in elf.undefined() if not weak and family.match(name)]
+
+
+def unresolved(path: str, family: re.Pattern[bytes], libraries: Iterable[str], providers: Providers) -> list[str]:
+    """The symbols of a family that no library defines, in the order of the object's table.
+
+    Raises:
+        ElfError: the file is no object or is cut off.
+        OSError: it cannot be read.
+    """
+    known = tuple(dict.fromkeys(libraries))
+    return [name.decode() for name in undefined(path, family) if not providers.defines(name, known)]

@@ -1,0 +1,67 @@
+"""What can go wrong in the doctor itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class NoEnvironment(VerlEnvError):
+    """The directory given with ``--into`` is no Python environment."""
+
+    id = "environment-not-found"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path)
+        self.path, self.reason = path, reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is no Python environment ({self.reason})"
+
+    @property
+    def hint(self) -> str:
+        return "name the environment: verl-env doctor --into DIR (the directory that holds bin/python)"
+
+
+class ReportUnreadable(VerlEnvError):
+    """A file given with ``--report`` cannot be used."""
+
+    id = "report-unreadable"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path)
+        self.path, self.reason = path, reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "write one with: verl-env report -o FILE, or paste the text of the issue into a file"
+
+
+class CheckUnknown(VerlEnvError):
+    """``--only`` names a check that does not exist; ``near`` are the nearest names."""
+
+    id = "check-unknown"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, name: str, near: Sequence[str]) -> None:
+        super().__init__(name)
+        self.name, self.near = name, tuple(near)
+
+    @property
+    def message(self) -> str:
+        return f"there is no check {self.name!r}"
+
+    @property
+    def hint(self) -> str:
+        return f"did you mean: {', '.join(self.near)}" if self.near else "see: verl-env doctor --list"

@@ -1,0 +1,67 @@
+"""Facts of an environment on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from typing import TYPE_CHECKING, Literal
+
+from verl_env.doctor.commands import Shell
+from verl_env.doctor.engines.host import HostFacts, read_host
+from verl_env.doctor.engines.metadata import by_name
+from verl_env.doctor.facts import Facts, flavour_of_version
+from verl_env.doctor.target import Target
+from verl_env.machine.model import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from verl_env.machine.model import Machine
+
+#: Seconds for the host's facts; a hung network mount must not hang the doctor.
+HOST_DEADLINE = 10.0
+
+
+def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, host: HostFacts | None = None) -> Facts:
+    """The facts of the environment at a prefix, under some environment variables, on some machine.
+
+    Raises:
+        NoEnvironment: there is no environment at that place.
+    """
+    target = Target(prefix, environment)
+    named = by_name(target.distributions)
+    packages = {name: found[0].version for name, found in named.items()}
+    flavour = target.torch_flavour if "torch" in named else None
+    return Facts(
+        machine=machine,
+        python=target.config.get("version_info") or target.config.get("version") or target.python,
+        packages=packages,
+        packages_complete=True,
+        duplicates={
+            name: tuple(one.version or "?" for one in found)
+            for name, found in named.items()
+            if len({one.path for one in found if one.site == found[0].site}) > 1
+        },
+        urls={name: found[0].url for name, found in named.items() if found[0].url},
+        environment=environment,
+        environment_complete=True,
+        torch_flavour=flavour or flavour_of_version(packages.get("torch")) or UNKNOWN,
+        host=_host(environment) if host is None else host,
+        target=target,
+        shell=Shell(_installer(named), str(target.interpreter)),
+    )
+
+
+def _installer(named: Mapping[str, object]) -> Literal["uv", "pip"]:
+    """Pip where the environment has it and uv is not at hand; uv otherwise."""
+    return "pip" if "pip" in named and shutil.which("uv") is None else "uv"
+
+
+def _host(environment: Mapping[str, str]) -> HostFacts:
+    """The facts of the node, or nothing of them when they take too long."""
+    found: list[HostFacts] = []
+    reader = threading.Thread(target=lambda: found.append(read_host(environment)), daemon=True)
+    reader.start()
+    reader.join(HOST_DEADLINE)
+    return found[0] if found else HostFacts()

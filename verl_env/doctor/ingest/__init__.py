@@ -1,0 +1,1 @@
+"""Reports: JSON or pasted text becomes facts."""

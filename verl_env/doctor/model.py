@@ -1,0 +1,139 @@
+"""What the doctor is made of: checks, what they hit on, and the diagnosis that comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+    from verl_env.doctor.facts import Facts
+
+Severity = Literal["error", "warning", "info"]
+Theme = Literal[
+    "abi", "cuda", "loader", "dependencies", "coupling", "toolchain", "filesystems", "ray-slurm", "gpu", "rocm", "other"
+]
+#: What a finding rests on: facts of the environment, an error text of the log, or both.
+Basis = Literal["facts", "log", "both"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Changes of packages that mend a finding; what ``--fix`` runs: first ``uninstall``, then ``install``.
+
+    ``install`` holds requirements. ``reinstall`` replaces files even where the version is there already; ``deps``
+    lets the installer change other packages too, which no safe fix does.
+    """
+
+    uninstall: tuple[str, ...] = ()
+    install: tuple[str, ...] = ()
+    reinstall: bool = False
+    deps: bool = False
+    build: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """The way out: one sentence, the commands to copy, and where it is safe and reversible the fix behind them."""
+
+    text: str
+    commands: tuple[str, ...] = ()
+    fix: Fix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a check found: evidence with file and value, and what differs from the text of the check itself.
+
+    ``covers`` narrows the failure modes of the check to those that apply here.
+    """
+
+    evidence: tuple[str, ...]
+    title: str | None = None
+    cause: str | None = None
+    remedy: Remedy | None = None
+    severity: Severity | None = None
+    covers: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One declarative unit: the failure modes it covers, how to see them in facts or in a log, and what to do.
+
+    Attributes:
+        id: Stable and kebab-case; also the id of its finding and the name of its page in the docs.
+        theme: The group it is listed under.
+        severity: The severity of its finding, unless the hit says otherwise.
+        title: One line without a full stop, in general terms; a hit may word it for its environment.
+        cause: Why it happens, in one to three sentences.
+        remedy: What to do; a function where it depends on the environment.
+        covers: Ids of the catalogue of failure modes (``"A1"``).
+        sources: Public sources (``"flash-attention#1832"``).
+        find: Looks at facts; None where nothing is found or not enough is known. Never reads the log.
+        log: Regular expressions (multi-line, case-sensitive) of error texts that only this failure prints.
+        from_log: What a match of ``log`` means; None rejects the match. Without it, the matching line is evidence.
+        explains: Ids of findings that this failure causes when both are there.
+    """
+
+    id: str
+    theme: Theme
+    severity: Severity
+    title: str
+    cause: str
+    remedy: Remedy | Callable[[Facts], Remedy]
+    covers: tuple[str, ...]
+    sources: tuple[str, ...]
+    find: Callable[[Facts], Hit | None] | None = None
+    log: tuple[str, ...] = ()
+    from_log: Callable[[Facts, re.Match[str]], Hit | None] | None = None
+    explains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One result: data first, text second. ``explains`` are ids of findings of the same diagnosis."""
+
+    id: str
+    theme: Theme
+    severity: Severity
+    title: str
+    evidence: tuple[str, ...]
+    cause: str
+    remedy: Remedy
+    references: tuple[str, ...]
+    basis: Basis = "facts"
+    explains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A check that could not be made, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All findings, most severe first, what was skipped, and how long it took."""
+
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...] = ()
+    seconds: float = 0.0
+    checked: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing of severity error was found."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+    @property
+    def roots(self) -> tuple[Finding, ...]:
+        """The findings that no other finding explains."""
+        explained = {consequence for finding in self.findings for consequence in finding.explains}
+        return tuple(finding for finding in self.findings if finding.id not in explained)

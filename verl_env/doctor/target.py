@@ -1,0 +1,234 @@
+"""One environment on disk: what its engines say, each asked once and only when some check needs it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.engines import loader as loading
+from verl_env.doctor.engines import metadata, record
+from verl_env.doctor.engines.elf import EM_X86_64, ElfError, ElfInfo, read_elf
+from verl_env.doctor.engines.symbols import Providers, unresolved
+from verl_env.doctor.errors import NoEnvironment
+from verl_env.doctor.lazy import lazily
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from verl_env.doctor.engines.metadata import Distribution, Site
+    from verl_env.doctor.engines.record import Clash, Damage, Owned
+
+_SHARED = re.compile(r"\.so(\.\d+)*$")
+_CONFIG = re.compile(r"^\s*([\w-]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
+#: The libraries of torch that extensions link to.
+_TORCH_LIBRARIES = ("c10", "c10_cuda", "c10_hip", "torch", "torch_cpu", "torch_cuda", "torch_hip", "torch_python")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One shared object: its owner (canonical name; None for an unrecorded file), its facts or why there are none."""
+
+    path: str
+    owner: str | None
+    elf: ElfInfo | None
+    error: str | None = None
+
+
+class Target:
+    """An environment, read from outside.
+
+    Args:
+        prefix: The directory that holds ``bin/python``.
+        environment: The variables it would run with (``LD_LIBRARY_PATH``, ``PYTHONPATH``, ...).
+        ld_cache: Another ``ld.so.cache``, for tests.
+
+    Raises:
+        NoEnvironment: there is no environment at that place.
+    """
+
+    def __init__(
+        self, prefix: Path, environment: Mapping[str, str], *, ld_cache: str | Path = "/etc/ld.so.cache"
+    ) -> None:
+        self.lock = threading.RLock()
+        self.prefix = prefix
+        self.environment = environment
+        self._ld_cache = ld_cache
+        if not prefix.is_dir():
+            raise NoEnvironment(str(prefix), "there is no such directory")
+        self.site_paths = metadata.sites_of(prefix)
+        if not self.site_paths:
+            raise NoEnvironment(str(prefix), "it has no lib/python3.*/site-packages")
+        self.python = self.site_paths[0].parent.name.removeprefix("python")
+
+    @property
+    def site(self) -> Path:
+        """The first site-packages directory."""
+        return self.site_paths[0]
+
+    @property
+    def interpreter(self) -> Path:
+        """The environment's interpreter."""
+        return self.prefix / "bin" / "python"
+
+    @lazily
+    def config(self) -> dict[str, str]:
+        """The keys of pyvenv.cfg; empty for an environment that is no venv."""
+        try:
+            text = (self.prefix / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return {}
+        return {key.lower(): value for key, value in _CONFIG.findall(text)}
+
+    @property
+    def is_conda(self) -> bool:
+        """Whether conda made the environment."""
+        return (self.prefix / "conda-meta").is_dir()
+
+    @property
+    def sees_user_site(self) -> bool:
+        """Whether its Python adds the user's site directory: never in a venv without system packages."""
+        return not self.config or self.config.get("include-system-site-packages", "").lower() == "true"
+
+    @lazily
+    def sites(self) -> tuple[Site, ...]:
+        """Its own site-packages directories."""
+        return tuple(metadata.scan_site(path) for path in self.site_paths)
+
+    @lazily
+    def leaks(self) -> tuple[Site, ...]:
+        """Directories from outside that come before or after its own: PYTHONPATH, user site, system packages."""
+        paths = [Path(entry) for entry in self.environment.get("PYTHONPATH", "").split(":") if entry]
+        user = metadata.user_site(self.python, self.environment) if self.sees_user_site else None
+        paths += [user] if user else []
+        own = {path.resolve() for path in self.site_paths}
+        return tuple(metadata.scan_site(path) for path in paths if path.is_dir() and path.resolve() not in own)
+
+    @lazily
+    def distributions(self) -> tuple[Distribution, ...]:
+        """Every distribution of its own directories, and of those that their .pth files add."""
+        found = [distribution for site in self.sites for distribution in site.distributions]
+        names = {distribution.name for distribution in found}
+        for site in self.sites:
+            for path in site.added:
+                found += [extra for extra in metadata.scan_site(path).distributions if extra.name not in names]
+        return tuple(found)
+
+    @lazily
+    def records(self) -> tuple[Owned, ...]:
+        """The recorded files of every distribution."""
+        return tuple(map(record.read_record, self.distributions))
+
+    @lazily
+    def clashes(self) -> tuple[Clash, ...]:
+        """Paths that two distributions claim with different contents."""
+        return tuple(record.clashes(self.records))
+
+    @lazily
+    def damages(self) -> tuple[Damage, ...]:
+        """Recorded files that are missing or have another size; files that two claim are left to ``clashes``."""
+        foreign = frozenset(clash.path for clash in self.clashes)
+        return tuple(damage for owned in self.records for damage in record.damages(owned, foreign=foreign))
+
+    @lazily
+    def objects(self) -> tuple[Shared, ...]:
+        """Every shared object of the environment, each with its dynamic facts."""
+        return tuple(_shared(path, owner) for path, owner in self._object_paths())
+
+    @lazily
+    def by_path(self) -> dict[str, Shared]:
+        """Shared objects by path."""
+        return {shared.path: shared for shared in self.objects}
+
+    @lazily
+    def loader(self) -> loading.Loader:
+        """The loader's search order for this interpreter, host and environment."""
+        try:
+            python = read_elf(self.interpreter.resolve())
+        except (ElfError, OSError):
+            python = None
+        machine = python.machine if python else EM_X86_64
+        return loading.Loader(
+            library_path=loading.split_library_path(self.environment.get("LD_LIBRARY_PATH")),
+            cache=loading.read_cache(self._ld_cache, machine),
+            executable_rpath=loading.expand(python.rpath, python.path) if python and not python.runpath else (),
+            machine=machine,
+        )
+
+    @lazily
+    def torch_process(self) -> loading.Closure:
+        """What a process has loaded after ``import torch``; empty where torch is not there."""
+        closure = loading.Closure()
+        base = self.site / "torch" / "lib"
+        for name in ("libtorch_global_deps.so", "libtorch_python.so"):
+            if (base / name).exists():
+                self.loader.load(str(base / name), closure)
+        return closure
+
+    @lazily
+    def torch_libraries(self) -> tuple[str, ...]:
+        """The libraries of torch that define what extensions use."""
+        base = self.site / "torch" / "lib"
+        return tuple(str(base / f"lib{name}.so") for name in _TORCH_LIBRARIES if (base / f"lib{name}.so").exists())
+
+    @lazily
+    def providers(self) -> Providers:
+        """Open libraries for symbol look-ups."""
+        return Providers()
+
+    @lazily
+    def torch_flavour(self) -> str | None:
+        """What ``torch/version.py`` says it is built for: ``"12.4"``, ``"rocm6.2"``, ``"cpu"``."""
+        try:
+            text = (self.site / "torch" / "version.py").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        values = dict(re.findall(r"^(cuda|hip)\b[^=\n]*=\s*'([\w.-]+)'", text, re.MULTILINE))
+        if "hip" in values:
+            return "rocm" + ".".join(values["hip"].split(".")[:2])
+        return values.get("cuda", "cpu") if values or "cuda" in text else None
+
+    def objects_of(self, *owners: str) -> Iterator[Shared]:
+        """The readable shared objects of some distributions."""
+        return (shared for shared in self.objects if shared.owner in owners and shared.elf)
+
+    def missing_symbols(self, shared: Shared, family: re.Pattern[bytes]) -> list[str]:
+        """The symbols of a family that nothing would define when this object is imported after torch."""
+        closure = self.loader.load(shared.path, self.torch_process.copy())
+        libraries = [loaded.elf.path for loaded in closure.loaded.values()]
+        return unresolved(shared.path, family, [*libraries, *self.torch_libraries], self.providers)
+
+    def missing_libraries(self, shared: Shared) -> list[tuple[str, str]]:
+        """Libraries that would not be found when this object is imported after torch, with who needs each."""
+        before = len(self.torch_process.missing)
+        return self.loader.load(shared.path, self.torch_process.copy()).missing[before:]
+
+    def relative(self, path: str) -> str:
+        """A path as evidence shows it: relative to the environment where it is inside."""
+        return path.removeprefix(f"{self.prefix}/")
+
+    def _object_paths(self) -> Iterator[tuple[str, str | None]]:
+        """Recorded shared objects, then those that lie beside them or at the top without a record."""
+        seen: set[str] = set()
+        folders: set[Path] = set(map(Path, (str(path) for path in self.site_paths)))
+        for owned in self.records:
+            for path, _, _ in owned.entries:
+                if ".so" in path and _SHARED.search(path):
+                    full = Path(owned.distribution.site, path)
+                    folders.add(full.parent)
+                    if str(full) not in seen and full.exists():
+                        seen.add(str(full))
+                        yield str(full), owned.distribution.name
+        for folder in sorted(folders):
+            for beside in sorted(folder.glob("*.so*")) if folder.is_dir() else ():
+                if str(beside) not in seen and _SHARED.search(beside.name):
+                    yield str(beside), None
+
+
+def _shared(path: str, owner: str | None) -> Shared:
+    try:
+        return Shared(path, owner, read_elf(path))
+    except (ElfError, OSError) as error:
+        return Shared(path, owner, None, str(error))
