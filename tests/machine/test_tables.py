@@ -248,6 +248,10 @@ def test_reports_agree_with_the_toolkits_of_their_branch() -> None:
         ("550.40.07", UNKNOWN),  # older than every row of its branch
         ("565.57.01", UNKNOWN),  # a branch that the tables do not hold
         ("470.256.02", UNKNOWN),
+        ("550", "12.4"),
+        ("535", "12.2"),
+        ("580", "13.0"),
+        ("565", UNKNOWN),
         ("999", UNKNOWN),
     ],
 )

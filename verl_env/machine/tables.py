@@ -197,6 +197,7 @@ def cuda_of_driver(driver: str) -> Known[str]:
 
     Only a row of the same driver branch that is not newer counts: the toolkit released for a driver has the version
     that this driver reports (tables ``toolkit`` and ``report``), and nothing is concluded from one branch to the next.
+    A bare branch number, ``"550"``, stands for every driver of its branch.
 
     Raises:
         ValueError: the driver is not a dotted number.
@@ -207,7 +208,7 @@ def cuda_of_driver(driver: str) -> Known[str]:
     versions = [
         dotted(cuda)[:2]
         for since, cuda in released + observed
-        if dotted(since)[0] == branch and at_least(driver, since)
+        if dotted(since)[0] == branch and (at_least(driver, since) or "." not in driver)
     ]
     return ".".join(map(str, max(versions))) if versions else UNKNOWN
 
