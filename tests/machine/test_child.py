@@ -163,8 +163,9 @@ def _state(pid: int) -> str | None:
 
 
 def test_a_child_that_survives_the_kill_is_abandoned(unkillable: list[int]) -> None:
-    outcome = run(["/bin/sleep", "300"], deadline=soon())
+    outcome = run(["/bin/sh", "-c", "echo early; exec sleep 300"], deadline=soon())
     assert isinstance(outcome, Abandoned)
+    assert outcome.stdout == b"early\n"
     assert unkillable == [outcome.pid]
     assert process.abandoned == [outcome.pid]
 

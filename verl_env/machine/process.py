@@ -53,6 +53,8 @@ class Abandoned:
     argv: tuple[str, ...]
     pid: int
     seconds: float
+    stdout: bytes = b""
+    stderr: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Child:
         """Take what the pipes still hold and fix the outcome of a child that has ended."""
         self._drain()
         seconds = now - self.started
-        out, err = (bytes(self._kept[number][: self.max_bytes]) for number in (1, 2))
+        out, err = self._output()
         truncated = any(len(kept) > self.max_bytes for kept in self._kept.values())
         if self._killed is None:
             self.outcome = Completed(self.argv, self._process.returncode, out, err, seconds, truncated)
@@ -186,4 +188,7 @@ class Child:
         # Popen warns about an object without a return code and keeps it for later waits.
         self._process.returncode = -signal.SIGKILL
         abandoned.append(self._process.pid)
-        self.outcome = Abandoned(self.argv, self._process.pid, now - self.started)
+        self.outcome = Abandoned(self.argv, self._process.pid, now - self.started, *self._output())
+
+    def _output(self) -> tuple[bytes, bytes]:
+        return bytes(self._kept[1][: self.max_bytes]), bytes(self._kept[2][: self.max_bytes])
