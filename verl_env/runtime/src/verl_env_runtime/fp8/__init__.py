@@ -1,0 +1,1 @@
+"""FP8 block quantization: quantizing weights, and loading them a second time into a running model."""

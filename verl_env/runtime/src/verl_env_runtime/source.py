@@ -1,0 +1,144 @@
+"""The source of vLLM, read without importing it: where it is, its version, and the functions that patches mend."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import io
+import re
+import sys
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VERSION_LINE = re.compile(r"^(?:__version__ = )?(?:version = )?['\"]([^'\"]+)['\"]", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function as it is written: its parameters, and its text without comments and white space."""
+
+    parameters: tuple[str, ...]
+    text: str
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of the text: the same under every Python."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """An installed vLLM: the folder of the package, and its version (None where nothing states it)."""
+
+    root: Path
+    version: str | None
+
+    def read(self, module: str) -> str | None:
+        """The text of a module given by its full name, or None where there is no source."""
+        base = self.root.joinpath(*module.split(".")[1:])
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            try:
+                return path.read_text(encoding="utf-8")
+            except OSError:
+                continue
+        return None
+
+    def function(self, module: str, qualname: str) -> Function | None:
+        """A function or method of a module, or None where the module or the name is not there."""
+        text = self.read(module)
+        return None if text is None else functions(text).get(qualname)
+
+
+@functools.lru_cache(maxsize=16)
+def functions(text: str) -> dict[str, Function]:
+    """Every function of a module and every method of its classes, by qualified name."""
+    return {
+        name: Function(_parameters(node), normalised(ast.get_source_segment(text, node) or ""))
+        for name, node in _definitions(ast.parse(text))
+    }
+
+
+def normalised(text: str) -> str:
+    """A piece of source without its comments and without any white space."""
+    lines = text.splitlines(keepends=True)
+    try:
+        tokens = [token for token in _tokens(text) if token.type == tokenize.COMMENT]
+    except (tokenize.TokenError, IndentationError):
+        tokens = []
+    for token in tokens:
+        row, column = token.start
+        lines[row - 1] = lines[row - 1][:column] + lines[row - 1][token.end[1] :]
+    return "".join("".join(lines).split())
+
+
+def find_vllm() -> Tree | None:
+    """The vLLM that ``import vllm`` would load, found by the finders other than ours; None where there is none."""
+    for finder in list(sys.meta_path):
+        if getattr(finder, "verl_env_watch", False) or getattr(finder, "__name__", "") == "_verl_env_boot":
+            continue
+        find = getattr(finder, "find_spec", None)
+        spec = find("vllm", None, None) if find is not None else None
+        if spec is not None and spec.origin and spec.origin.endswith(".py"):
+            return tree_at(Path(spec.origin).parent)
+    return None
+
+
+def tree_at(root: Path) -> Tree:
+    """The tree of a package folder; its version as the metadata beside it states it, else its ``_version.py``."""
+    return Tree(root, _metadata_version(root.parent) or _own_version(root) or _imported_version())
+
+
+def _metadata_version(folder: Path) -> str | None:
+    found = sorted(folder.glob("vllm-*.dist-info/METADATA")) + sorted(folder.glob("vllm.egg-info/PKG-INFO"))
+    for path in found:
+        match = re.search(r"^Version: *(\S+)", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        if match:
+            return match[1]
+    return None
+
+
+def _own_version(root: Path) -> str | None:
+    try:
+        match = _VERSION_LINE.search((root / "_version.py").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return match[1] if match else None
+
+
+def _imported_version() -> str | None:
+    """What the installed metadata say: an editable vLLM keeps them elsewhere."""
+    from importlib import metadata  # noqa: PLC0415  slow, and rarely needed
+
+    try:
+        return metadata.version("vllm")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _definitions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef):
+                    yield f"{node.name}.{inner.name}", inner
+
+
+def _parameters(node: ast.FunctionDef) -> tuple[str, ...]:
+    args = node.args
+    names = [arg.arg for arg in (*args.posonlyargs, *args.args)]
+    names += ["*" + args.vararg.arg] if args.vararg else []
+    names += [arg.arg + "=" for arg in args.kwonlyargs]
+    names += ["**" + args.kwarg.arg] if args.kwarg else []
+    return tuple(names)
+
+
+def _tokens(text: str) -> list[tokenize.TokenInfo]:
+    return list(tokenize.generate_tokens(io.StringIO(text).readline))
