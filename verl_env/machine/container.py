@@ -1,0 +1,76 @@
+"""Which container, virtual layer or board this is: each runtime by the mark that it leaves itself."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from verl_env.machine.cgroup import Mount
+    from verl_env.machine.roots import Roots
+
+# The order matters: Kubernetes runs its pods through runtimes that leave their own marks, and an Apptainer image made
+# from a Docker image may still carry that one's file.
+_VARIABLES = (
+    ("APPTAINER_CONTAINER", "apptainer"),
+    ("SINGULARITY_CONTAINER", "singularity"),
+    ("CH_RUNNING", "charliecloud"),
+    ("SHIFTER_RUNTIME", "shifter"),
+    ("KUBERNETES_SERVICE_HOST", "kubernetes"),
+)
+_FILES = (
+    ("/.singularity.d", "apptainer"),
+    ("/var/run/secrets/kubernetes.io", "kubernetes"),
+    ("/run/.containerenv", "podman"),
+    ("/.dockerenv", "docker"),
+)
+_CGROUPS = re.compile(r"/(kubepods|docker|libpod|lxc|machine\.slice/libpod)")
+_CGROUP_NAMES = {"kubepods": "kubernetes", "docker": "docker", "lxc": "lxc"}
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_TEGRA = re.compile(r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+(?:\.\d+)*)")
+
+
+def find_container(
+    roots: Roots, environ: Mapping[str, str], mounts: tuple[Mount, ...]
+) -> tuple[str | None, str | None]:
+    """The kind of container that this process runs in, and what shows it; None for both outside of one."""
+    for variable, kind in _VARIABLES:
+        if environ.get(variable):
+            return kind, f"${variable}"
+    if any(mount.point == "/.lock" for mount in mounts):
+        return "enroot", "/proc/self/mountinfo (/.lock)"
+    for path, kind in _FILES:
+        if roots.exists(path):
+            return kind, path
+    return _declared(roots, environ)
+
+
+def _declared(roots: Roots, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """What systemd's container interface or the control group says (systemd: CONTAINER_INTERFACE)."""
+    for text, source in (
+        (roots.read("/run/systemd/container"), "/run/systemd/container"),
+        (environ.get("container"), "$container"),
+    ):
+        name = (text or "").strip()
+        if _NAME.fullmatch(name) and name != "wsl":
+            return name, source
+    if match := _CGROUPS.search(roots.read("/proc/self/cgroup") or ""):
+        return _CGROUP_NAMES.get(match[1], "podman"), "/proc/self/cgroup"
+    return None, None
+
+
+def find_wsl(roots: Roots) -> tuple[bool, str]:
+    """Whether this is Windows Subsystem for Linux, and what shows it."""
+    kernel = "/proc/sys/kernel/osrelease"
+    if "microsoft" in (roots.read(kernel) or "").lower():
+        return True, kernel
+    interop = "/proc/sys/fs/binfmt_misc/WSLInterop"
+    return roots.exists(interop), interop if roots.exists(interop) else kernel
+
+
+def parse_tegra_release(text: str) -> str | None:
+    """The Jetson Linux release of ``/etc/nv_tegra_release``, ``"36.4.3"``; None for any other text."""
+    match = _TEGRA.match(text)
+    return f"{match[1]}.{match[2]}" if match else None

@@ -1,0 +1,55 @@
+"""The distribution, from os-release (the format is specified in os-release(5))."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from verl_env.machine.roots import Roots
+
+#: Where the file is, in the order of os-release(5).
+OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+
+_ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_SINGLE = re.compile(r"'([^']*)'\s*")
+_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"\s*')
+_PLAIN = re.compile(r"((?:[^\s\"'\\]|\\.)*)\s*")
+_ESCAPE = re.compile(r'\\(["$`\\])')
+_ANY_ESCAPE = re.compile(r"\\(.)")
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """The assignments of an os-release file; a line that a shell would not take is left out."""
+    values = {}
+    for line in text.splitlines():
+        if match := _ASSIGNMENT.fullmatch(line):
+            value = _unquote(match[2])
+            if value is not None:
+                values[match[1]] = value
+    return values
+
+
+def read_os(roots: Roots) -> tuple[str | None, str | None, str | None]:
+    """ID and VERSION_ID of the distribution, and the file they come from.
+
+    ID is ``linux`` where the file does not say (os-release(5)); a rolling distribution has no VERSION_ID. All three
+    are None without the file.
+    """
+    for path in OS_RELEASE:
+        text = roots.read(path)
+        if text is not None:
+            values = parse_os_release(text)
+            return values.get("ID") or "linux", values.get("VERSION_ID") or None, path
+    return None, None, None
+
+
+def _unquote(raw: str) -> str | None:
+    """The value as a shell reads it; None when a quote is left open."""
+    if match := _SINGLE.fullmatch(raw):
+        return match[1]
+    if match := _DOUBLE.fullmatch(raw):
+        return _ESCAPE.sub(r"\1", match[1])
+    if match := _PLAIN.fullmatch(raw):
+        return _ANY_ESCAPE.sub(r"\1", match[1])
+    return None
