@@ -1,0 +1,100 @@
+"""Which GPUs this process can use: what the kernel lists, joined with the device nodes that are there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.machine.amd import problems
+from verl_env.machine.amd.kfd import NODES
+from verl_env.machine.amd.merge import card, from_nodes, from_pci, from_readings, is_compute
+from verl_env.machine.amd.pci import DEVICES
+from verl_env.machine.amd.reading import Asked
+from verl_env.machine.amd.rocm import MODULE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from verl_env.machine.amd.kfd import Node, Topology
+    from verl_env.machine.amd.merge import Gpu
+    from verl_env.machine.amd.pci import PciGpu
+    from verl_env.machine.model import Problem
+    from verl_env.machine.roots import Roots
+
+_KFD = "/dev/kfd"
+_WSL = "/dev/dxg"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The GPUs, where the list of them comes from, and what is wrong with it."""
+
+    gpus: tuple[Gpu, ...]
+    source: str
+    problems: tuple[Problem, ...] = ()
+
+
+def find_devices(roots: Roots, topology: Topology | None, bus: Sequence[PciGpu], ask: Callable[[], Asked]) -> Found:
+    """The GPUs from the best source that has any: the kernel, ROCm's tools, the PCI bus.
+
+    Args:
+        roots: The host to probe.
+        topology: The kernel's list.
+        bus: The GPUs on the PCI bus.
+        ask: Runs ROCm's tools; called where the kernel leaves something open.
+    """
+    if topology and (topology.nodes or topology.hidden):
+        return _from_kernel(roots, topology, bus, ask)
+    expected, loaded = from_pci(bus), roots.exists(MODULE)
+    asked = ask() if roots.exists(_WSL) or (expected and loaded) else Asked()
+    tool, gpus = from_readings(asked.readings)
+    if gpus:
+        return Found(gpus, tool, asked.problems)
+    if not expected:
+        return Found((), DEVICES)
+    missing = problems.kfd_missing(expected) if loaded else problems.driver_missing(expected)
+    return Found(expected, DEVICES, (missing, *asked.problems))
+
+
+def _from_kernel(roots: Roots, topology: Topology, bus: Sequence[PciGpu], ask: Callable[[], Asked]) -> Found:
+    """The kernel's GPUs that have their device nodes, completed by the tools where something is missing."""
+    missing = {node.number: paths for node in topology.nodes if (paths := _missing_devices(roots, node))}
+    usable = [node for node in topology.nodes if node.number not in missing]
+    gpus = from_nodes(usable, {}, NODES)
+    found: list[Problem] = []
+    if any(gpu.incomplete for gpu in gpus):
+        asked = ask()
+        gpus = from_nodes(usable, asked.readings, NODES)
+        found += asked.problems
+    if missing:
+        unusable = from_nodes([node for node in topology.nodes if node.number in missing], {}, NODES)
+        found.append(problems.no_device_node(unusable, sorted(set().union(*missing.values()))))
+    if topology.hidden:
+        found.append(problems.node_hidden(len(topology.hidden)))
+    elif lost := _lost(topology.nodes, bus):
+        found.append(problems.device_lost(lost))
+    if closed := _closed_devices(roots, usable):
+        found.append(problems.kfd_no_permission(closed))
+    return Found(gpus, NODES, tuple(found))
+
+
+def _lost(nodes: Sequence[Node], bus: Sequence[PciGpu]) -> tuple[Gpu, ...]:
+    """The GPUs on the bus of which the kernel's list has no partition."""
+    cards = {card(node.bdf) for node in nodes}
+    return from_pci(gpu for gpu in bus if is_compute(gpu) and card(gpu.bdf) not in cards)
+
+
+def _devices(node: Node) -> list[str]:
+    """The device nodes that a program needs for a GPU."""
+    return [_KFD, *([f"/dev/dri/renderD{node.render_minor}"] if node.render_minor else [])]
+
+
+def _missing_devices(roots: Roots, node: Node) -> list[str]:
+    return [path for path in _devices(node) if not roots.exists(path)]
+
+
+def _closed_devices(roots: Roots, nodes: Sequence[Node]) -> list[str]:
+    """The device nodes that are there and may not be opened for reading and writing."""
+    paths = dict.fromkeys(path for node in nodes for path in _devices(node))
+    return [path for path in paths if not os.access(roots.path(path), os.R_OK | os.W_OK)]
