@@ -114,10 +114,16 @@ class Toolchain:
 
 @dataclass(frozen=True, slots=True)
 class PythonInterpreter:
-    """A CPython that can make environments: full version and full path of the executable."""
+    """A CPython that can make environments: full version and full path of the executable.
+
+    ``venv`` says whether its own ``venv`` can put pip into an environment (Debian ships ``ensurepip`` apart), and
+    ``headers`` whether extensions can be compiled for it (``Python.h``, which Triton needs at run time).
+    """
 
     version: str
     path: str
+    venv: Known[bool] = UNKNOWN
+    headers: Known[bool] = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
