@@ -178,6 +178,7 @@ class Package:
     """One pinned package of a constraints file. ``hashes`` as pip writes them, ``"sha256:..."``.
 
     ``url`` is set only for what no index holds; ``uploaded`` is the time the file was put on the index, where known.
+    ``download_bytes`` is the size of the one file that the platform takes, ``disk_bytes`` what it becomes on disk.
     """
 
     name: str
@@ -186,3 +187,5 @@ class Package:
     source: Literal["index", "url", "git", "sdist"] = "index"
     url: str | None = None
     uploaded: str | None = field(default=None, compare=False)
+    download_bytes: int | None = field(default=None, compare=False)
+    disk_bytes: int | None = field(default=None, compare=False)

@@ -1,0 +1,64 @@
+"""``verl-env lock``: regenerates locksets from their recipes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from verl_env.cli.console import print_json
+from verl_env.errors import EXIT_NO, EXIT_OK
+
+if TYPE_CHECKING:
+    import argparse
+
+    from verl_env.locksets.locking import Outcome
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``verl-env lock``."""
+    parser.add_argument("ids", nargs="*", metavar="ID", help="a lockset id or its last part; none: every recipe")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the files are not what recipes give")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--measure", metavar="ENV", help="instead: glibc and GPU code of an installed environment")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs ``verl-env lock``."""
+    if args.measure:
+        return _measure(args.measure)
+    from verl_env.locksets.locking import lock
+
+    outcomes = lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True))
+    if args.json:
+        print_json({"schema": 1, "locksets": [_as_json(outcome) for outcome in outcomes]})
+    else:
+        for outcome in outcomes:
+            _show(outcome, check=args.check)
+    changed = any(outcome.differences for outcome in outcomes)
+    return EXIT_NO if args.check and changed else EXIT_OK
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    return {
+        "id": outcome.id,
+        "changed": bool(outcome.differences),
+        "files": sorted(outcome.files),
+        "differences": list(outcome.differences),
+    }
+
+
+def _show(outcome: Outcome, *, check: bool) -> None:
+    """One line for a lockset, and one for each difference."""
+    changed = "differs from its recipe" if check else "written"
+    print(f"{outcome.id}: {changed if outcome.differences else 'unchanged'}")
+    for difference in outcome.differences:
+        print(f"  {difference}")
+
+
+def _measure(environment: str) -> int:
+    from pathlib import Path
+
+    from verl_env.locksets.measure import measure
+
+    print_json({"schema": 1, **measure(Path(environment)).to_json()})
+    return EXIT_OK

@@ -1,0 +1,91 @@
+"""Every lockset that verl-env has.
+
+``catalogue.json`` beside the families holds the contents of every lockset.toml, because reading it takes a tenth of
+the time of importing a TOML parser. Each entry carries the SHA-256 of its lockset.toml: an entry that does not match
+the file that is there is not used, and the file is parsed instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.locksets.errors import CatalogueMissingError, LocksetInvalidError
+from verl_env.locksets.load import load_lockset, lockset_from
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from verl_env.locksets.model import Lockset
+
+#: Points at another directory of locksets.
+VARIABLE = "VERL_ENV_CONSTRAINTS"
+COMPILED = "catalogue.json"
+SCHEMA = 1
+
+
+def constraints_directory() -> Path:
+    """Where the locksets are: the variable's directory, the installed package's, or the checkout's."""
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen)
+    package = Path(__file__).parents[1]
+    inside = package / "constraints"
+    return inside if inside.is_dir() else package.parent / "constraints"
+
+
+def load_catalogue(directory: Path | None = None) -> tuple[Lockset, ...]:
+    """Every lockset under a directory, by id.
+
+    Raises:
+        CatalogueMissingError: there is none.
+        LocksetInvalidError: one of them cannot be read; names file, key and reason.
+    """
+    from hashlib import sha256  # noqa: PLC0415 2 ms, and only here
+
+    root = constraints_directory() if directory is None else Path(directory)
+    files = lockset_files(root)
+    if not files:
+        raise CatalogueMissingError(root)
+    compiled = _compiled(root / COMPILED)
+    locksets = []
+    for name, file in files:
+        entry = compiled.get(name)
+        try:
+            known = entry is not None and entry["sha256"] == sha256(file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise LocksetInvalidError(file, "", str(error.strerror)) from error
+        locksets.append(lockset_from(entry["lockset"], file) if entry and known else load_lockset(file))
+    return tuple(locksets)
+
+
+def lockset_files(root: Path) -> list[tuple[str, Path]]:
+    """Id and path of every lockset.toml under a directory, by id."""
+    files = []
+    for family in _folders(root):
+        for folder in _folders(family):
+            file = os.path.join(folder, "lockset.toml")  # noqa: PTH118 a third of the time of pathlib
+            if os.path.exists(file):  # noqa: PTH110
+                path = Path(file)
+                files.append(("/".join(path.parts[-3:-1]), path))
+    return sorted(files)
+
+
+def _folders(directory: str | Path) -> list[str]:
+    """The folders in a directory; none where it cannot be listed."""
+    try:
+        with os.scandir(directory) as entries:
+            return [entry.path for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _compiled(file: Path) -> dict[str, dict[str, Any]]:
+    """The entries of catalogue.json by lockset id; none where it is missing or of another form."""
+    try:
+        table = json.loads(file.read_bytes())
+        entries = table["locksets"] if table["schema"] == SCHEMA else {}
+        return {name: entry for name, entry in entries.items() if entry.keys() == {"sha256", "lockset"}}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

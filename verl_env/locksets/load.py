@@ -1,0 +1,217 @@
+"""Reading what ``verl-env lock`` wrote: lockset.toml and the hashed constraints files."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.locksets import model
+from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, LocksetInvalidError
+from verl_env.locksets.shapes import (
+    FieldError,
+    count,
+    flag,
+    many,
+    mapping,
+    number,
+    one_of,
+    sha256,
+    shape,
+    text,
+    texts,
+    timestamp,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from verl_env.locksets.model import Lockset, Package, PythonLock
+
+#: Version of the form of lockset.toml.
+SCHEMA = 1
+
+NOTHING: tuple[object, ...] = ()
+
+variant = shape(model.Variant, {"path": text, "commit": text, "date": timestamp, "facts_id": text})
+driver = shape(model.DriverNeed, {"minimum": number, "source": text}, {"toolkit": (number, None)})
+gpu = shape(
+    model.GpuNeed,
+    {"component": text, "targets": texts, "ptx": flag, "source": text},
+    {"minimum": (text, None)},
+)
+glibc = shape(model.GlibcNeed, {"minimum": number, "source": text})
+requires = shape(
+    model.Requirements,
+    {"arch": texts, "gpu": many(gpu)},
+    {"glibc": (glibc, None), "driver": (driver, None), "rocm": (many(number), NOTHING)},
+)
+prebuilt = shape(
+    model.Prebuilt, {"url": text, "pythons": many(number)}, {"sha256": (sha256, None), "glibc": (number, None)}
+)
+native = shape(
+    model.Native,
+    {"name": text, "version": text, "reason": text},
+    {
+        "needed_for": (texts, NOTHING),
+        "build": (text, None),
+        "needs": (texts, NOTHING),
+        "prebuilt": (many(prebuilt), NOTHING),
+    },
+)
+unmet = shape(model.Unmet, {"package": text, "requires": text, "installed": text, "reason": text})
+python_lock = shape(
+    model.PythonLock,
+    {
+        "python": number,
+        "file": text,
+        "sha256": sha256,
+        "packages": count,
+        "download_bytes": count,
+        "disk_bytes": count,
+    },
+    {"unmet": (many(unmet), NOTHING)},
+)
+deviation = shape(model.Deviation, {"package": text, "recipe": text, "locked": text, "reason": text})
+check = shape(model.Check, {"id": text, "code": text}, {"needs": (one_of("gpu"), None)})
+
+#: The keys that lockset.toml shares with recipe.toml.
+IDENTITY = {
+    "id": text,
+    "variant": variant,
+    "family": number,
+    "verl": text,
+    "order": count,
+    "preview": flag,
+    "tier": one_of("installed", "locked", "recorded"),
+    "accelerator": one_of("cuda", "rocm"),
+    "torch": text,
+    "provides": texts,
+    "engines": mapping,
+    "requires": requires,
+    "env": mapping,
+    "checks": many(check),
+}
+IDENTITY_OPTIONAL = {
+    "cuda": (number, None),
+    "rocm": (number, None),
+    "natives": (many(native), NOTHING),
+    "deviations": (many(deviation), NOTHING),
+    "notes": (texts, NOTHING),
+    "build_constraints": (texts, NOTHING),
+}
+_lockset = shape(model.Lockset, {**IDENTITY, "pythons": many(python_lock)}, IDENTITY_OPTIONAL)
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The table of a TOML file.
+
+    Raises:
+        LocksetInvalidError: it cannot be read, or is no TOML.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 its import alone takes 10 ms
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+    try:
+        return tomllib.loads(file.read_bytes().decode())
+    except (OSError, ValueError) as error:
+        raise LocksetInvalidError(file, "", str(error)) from error
+
+
+def lockset_from(table: dict[str, Any], file: Path) -> Lockset:
+    """The lockset that a decoded lockset.toml describes; ``file`` is where it was read, for errors.
+
+    Raises:
+        LocksetInvalidError: a key is missing, unknown or of the wrong form, or the id is not the file's folder.
+    """
+    fields = dict(table)
+    schema = fields.pop("schema", None)
+    if schema != SCHEMA:
+        raise LocksetInvalidError(file, "schema", f"must be {SCHEMA}, not {schema!r}")
+    try:
+        lockset = _lockset(fields)
+    except FieldError as error:
+        raise LocksetInvalidError(file, error.key, error.reason) from None
+    folder = "/".join(file.parts[-3:-1])
+    if lockset.id != folder:
+        raise LocksetInvalidError(file, "id", f"must be its folder, {folder}, not {lockset.id}")
+    return lockset
+
+
+def load_lockset(file: Path) -> Lockset:
+    """The lockset of one lockset.toml.
+
+    Raises:
+        LocksetInvalidError: as ``lockset_from``, or the file cannot be read.
+    """
+    return lockset_from(read_toml(file), file)
+
+
+_ENTRY = re.compile(
+    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)(?:==(?P<version>[^ \\]+)| @ (?P<url>[^ \\]+)) \\\n"
+    r"(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64} \\\n)*    --hash=sha256:[0-9a-f]{64}\n)"
+    r"    # (?P<source>wheel|sdist)"
+    r"(?:; version (?P<of_url>[^;\n]+))?"
+    r"(?:; (?P<download>\d+) bytes)?"
+    r"(?:; (?P<disk>\d+) unpacked)?"
+    r"(?:; uploaded (?P<uploaded>[0-9TZ:-]+))?\n"
+)
+
+
+def load_packages(lockset_dir: Path, lock: PythonLock) -> tuple[Package, ...]:
+    """The packages of one constraints file, in the order of the file (by name).
+
+    Args:
+        lockset_dir: the folder of lockset.toml.
+        lock: which of the lockset's Pythons.
+
+    Raises:
+        LockFileInvalidError: the file cannot be read, or not as ``verl-env lock`` writes it.
+        LockFileChangedError: it is not the file that lockset.toml was written with.
+    """
+    from hashlib import sha256 as digest  # noqa: PLC0415 2 ms, and only here
+
+    file = Path(lockset_dir) / lock.file
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise LockFileInvalidError(file, 0, str(error.strerror)) from error
+    actual = digest(content).hexdigest()
+    if actual != lock.sha256:
+        raise LockFileChangedError(file, lock.sha256, actual)
+    return parse_packages(content.decode(), file)
+
+
+def parse_packages(content: str, file: Path) -> tuple[Package, ...]:
+    """The packages of the text of a constraints file; ``file`` names it in errors.
+
+    Raises:
+        LockFileInvalidError: a line is none that ``verl-env lock`` writes.
+    """
+    start = position = 0
+    while content.startswith("#", position):
+        position = content.find("\n", position) + 1 or len(content)
+    packages = []
+    while match := _ENTRY.match(content, position):
+        packages.append(_package(match))
+        start, position = position, match.end()
+    if position != len(content):
+        line = content.count("\n", 0, position) + 1
+        raise LockFileInvalidError(file, line, f"is no package as verl-env lock writes it (after character {start})")
+    return tuple(packages)
+
+
+def _package(match: re.Match[str]) -> Package:
+    name, version, url, hashes, source, of_url, download, disk, uploaded = match.groups()
+    return model.Package(
+        name=name,
+        version=version or of_url or "",
+        hashes=tuple(part[7:] for part in hashes.split() if part != "\\"),
+        source="url" if url else "sdist" if source == "sdist" else "index",
+        url=url,
+        uploaded=uploaded,
+        download_bytes=int(download) if download else None,
+        disk_bytes=int(disk) if disk else None,
+    )

@@ -1,0 +1,119 @@
+"""``verl-env lock``: from recipes to files, or the check that the files are what the recipes give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.locksets.catalogue import COMPILED, constraints_directory
+from verl_env.locksets.errors import UnknownLocksetError
+from verl_env.locksets.index import Index, configured_index
+from verl_env.locksets.load import parse_packages
+from verl_env.locksets.make import catalogue_text, make_lockset
+from verl_env.locksets.recipe import load_recipe, recipe_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from verl_env.locksets.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one recipe gives: the texts of its files by name, and how the files that were there differ."""
+
+    id: str
+    files: Mapping[str, str]
+    differences: tuple[str, ...]
+
+
+def lock(
+    ids: Sequence[str],
+    *,
+    check: bool = False,
+    directory: Path | None = None,
+    index: Index | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Outcome, ...]:
+    """Makes locksets from their recipes.
+
+    Args:
+        ids: which ones, by id or its last part; none means all.
+        check: write nothing, only compare.
+        directory: the folder of the locksets; that of the checkout where left out.
+        index: where packages come from; the configured one where left out.
+        say: told of every step.
+
+    Raises:
+        UnknownLocksetError: an id has no recipe.
+        LocksetInvalidError: a recipe cannot be read.
+        RecipeMismatchError: and the other errors of ``make_lockset``.
+    """
+    root = directory or constraints_directory()
+    recipes = select(ids, [load_recipe(file) for file in recipe_files(root)])
+    source = index or Index(configured_index())
+    outcomes = []
+    for recipe in recipes:
+        files = make_lockset(recipe, source, say)
+        outcomes.append(Outcome(recipe.id, files, tuple(differences(recipe.file.parent, files))))
+        if not check:
+            _write(recipe.file.parent, files)
+    if not check:
+        _write(root, {COMPILED: catalogue_text(root)})
+    return tuple(outcomes)
+
+
+def select(ids: Sequence[str], recipes: Sequence[Recipe]) -> list[Recipe]:
+    """The recipes that are asked for, in their order.
+
+    Raises:
+        UnknownLocksetError: an id is that of none, or its last part is that of several.
+    """
+    chosen = set()
+    for wanted in ids:
+        found = [recipe.id for recipe in recipes if wanted in {recipe.id, recipe.id.rpartition("/")[2]}]
+        if len(found) != 1:
+            raise UnknownLocksetError(wanted, [recipe.id for recipe in recipes])
+        chosen.update(found)
+    return [recipe for recipe in recipes if not ids or recipe.id in chosen]
+
+
+def differences(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
+    """How the files of a folder differ from the texts they should be: packages by name, other files as a whole."""
+    for name, text in sorted(files.items()):
+        file = folder / name
+        there = file.read_text() if file.is_file() else None
+        if there == text:
+            continue
+        yield f"{name} is missing" if there is None else f"{name} differs"
+        if there is not None and name.startswith("py"):
+            yield from _package_differences(name, there, text, file)
+    for stray in sorted(file.name for file in folder.glob("py*.txt") if file.name not in files):
+        yield f"{stray} belongs to no Python of the recipe"
+
+
+def _package_differences(name: str, there: str, text: str, file: Path) -> Iterator[str]:
+    old = {package.name: package for package in parse_packages(there, file)}
+    new = {package.name: package for package in parse_packages(text, file)}
+    for package in sorted(old.keys() | new.keys()):
+        before, after = old.get(package), new.get(package)
+        if before is None and after is not None:
+            yield f"{name}: + {package} {after.version}"
+        elif after is None and before is not None:
+            yield f"{name}: - {package} {before.version}"
+        elif before and after and before.version != after.version:
+            yield f"{name}: ~ {package} {before.version} -> {after.version}"
+        elif before != after:
+            yield f"{name}: ~ {package} {after and after.version}: other hashes or another source"
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Writes files, each in one step, and removes locks of Pythons that are no longer wanted."""
+    for name, text in files.items():
+        draft = folder / f".{name}.draft"
+        draft.write_text(text)
+        draft.replace(folder / name)
+    for stray in folder.glob("py*.txt"):
+        if stray.name not in files:
+            stray.unlink()

@@ -1,0 +1,168 @@
+"""Making the files of a lockset from its recipe, and saying where recipe and replay disagree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from verl_env.locksets import catalogue
+from verl_env.locksets.errors import RecipeMismatchError
+from verl_env.locksets.load import SCHEMA, read_toml
+from verl_env.locksets.replay import Replay
+from verl_env.locksets.target import Target, glibc_of
+from verl_env.locksets.unmet import ABSENT, unmet_requirements
+from verl_env.locksets.write import lock_text, toml_text
+from verl_env.versions import at_least, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from verl_env.locksets.index import Index
+    from verl_env.locksets.recipe import Recipe
+    from verl_env.locksets.replay import Pinned
+    from verl_env.locksets.unmet import Missed
+
+
+@dataclass(frozen=True, slots=True)
+class PythonResult:
+    """The replay for one Python: what is locked (no virtual components), and what stays unmet."""
+
+    target: Target
+    pins: tuple[Pinned, ...]
+    unmet: tuple[Missed, ...]
+
+    def version(self, name: str) -> str:
+        """The locked version of a package, or ``"absent"``."""
+        return next((pin.version for pin in self.pins if pin.name == canonicalize_name(name)), ABSENT)
+
+
+def make_lockset(recipe: Recipe, index: Index, say: Callable[[str], None] = lambda _: None) -> dict[str, str]:
+    """The files of a lockset, by name: lockset.toml and one constraints file per Python.
+
+    Args:
+        recipe: the inputs.
+        index: where packages come from.
+        say: told of every step.
+
+    Raises:
+        RecipeMismatchError: the recipe states something that the replay proves wrong, or leaves something unsaid.
+        ReplayError: and the other errors of ``Replay.run``.
+    """
+    results = [replay_python(recipe, python, index, say) for python in recipe.pythons]
+    if problems := list(disagreements(recipe, results)):
+        raise RecipeMismatchError(recipe.id, problems)
+    files = {}
+    locks = []
+    for result in results:
+        name = f"py{result.target.python}.txt"
+        files[name] = lock_text(recipe, result.target, result.pins)
+        locks.append(_lock_table(recipe, result, name, files[name]))
+    files["lockset.toml"] = toml_text({"schema": SCHEMA, **recipe.identity, "pythons": locks})
+    return files
+
+
+def replay_python(recipe: Recipe, python: str, index: Index, say: Callable[[str], None]) -> PythonResult:
+    """The replay of a recipe for one Python; raises what ``Replay.run`` raises."""
+    target = Target(python, recipe.arch, recipe.glibc)
+    installed = Replay(recipe, target, index, say).run()
+    pins = tuple(pin for _, pin in sorted(installed.items()) if not pin.virtual)
+    return PythonResult(target, pins, unmet_requirements(installed, target.markers))
+
+
+def disagreements(recipe: Recipe, results: Sequence[PythonResult]) -> Iterator[str]:
+    """Every statement of a recipe that its replay proves wrong, and everything that it leaves unsaid."""
+    stated = {"torch": recipe.identity["torch"], "verl": recipe.identity["verl"], **recipe.identity["engines"]}
+    for name, version in stated.items():
+        locked = locked_versions(name, results)
+        if locked != version:
+            yield f"{name} is stated as {version}, the replay gives {locked}"
+    natives = {canonicalize_name(native["name"]) for native in recipe.identity.get("natives", ())}
+    for deviation in recipe.identity.get("deviations", ()):
+        locked = locked_versions(deviation["package"], results)
+        if locked != deviation["locked"] and canonicalize_name(deviation["package"]) not in natives:
+            yield f"the deviation of {deviation['package']} says {deviation['locked']}, the replay gives {locked}"
+    yield from _unexplained(recipe, results)
+    for result in results:
+        yield from _glibc_too_low(recipe, result)
+
+
+def locked_versions(name: str, results: Sequence[PythonResult]) -> str:
+    """The version of a package in words: one where all Pythons agree, else each with its Pythons."""
+    pythons: dict[str, list[str]] = {}
+    for result in results:
+        pythons.setdefault(result.version(name), []).append(result.target.python)
+    if len(pythons) == 1:
+        return next(iter(pythons))
+    return ", ".join(f"{version} ({', '.join(on)})" for version, on in pythons.items())
+
+
+def _unexplained(recipe: Recipe, results: Sequence[PythonResult]) -> Iterator[str]:
+    """Unmet requirements without a reason, and reasons without such a requirement."""
+    found = {(missed.package, missed.name): missed for result in results for missed in result.unmet}
+    reasons = {_unmet_key(known.package, known.requires) for known in recipe.unmet}
+    for key in sorted(found.keys() - reasons):
+        missed = found[key]
+        yield f"{missed.package} requires {missed.requires}, there is {missed.installed}, and no [[unmet]] says why"
+    for package, name in sorted(reasons - found.keys()):
+        yield f"[[unmet]] says that {package} misses {name}, and it does not"
+
+
+def _glibc_too_low(recipe: Recipe, result: PythonResult) -> Iterator[str]:
+    """Packages that no installer takes on the least glibc that the recipe claims, going by their tags."""
+    if not recipe.glibc_minimum:
+        return
+    for pin in result.pins:
+        need = tag_glibc(pin, result.target)
+        if need and not at_least(recipe.glibc_minimum, need):
+            yield f"glibc {recipe.glibc_minimum} is stated as enough, but {pin.name} {pin.version} is tagged {need}"
+
+
+def tag_glibc(pin: Pinned, target: Target) -> str | None:
+    """The least glibc with which some file of a release is installed, going by tags; None where any will do."""
+    needs = []
+    for file in pin.files:
+        fitting = [glibc_of(tag) for tag in file.tags if tag in target.tags]
+        if not file.is_wheel or None in fitting:
+            return None
+        needs += [glibc for glibc in fitting if glibc]
+    return min(needs, key=dotted, default=None)
+
+
+def _lock_table(recipe: Recipe, result: PythonResult, name: str, text: str) -> dict[str, Any]:
+    reasons = {_unmet_key(known.package, known.requires): known.reason for known in recipe.unmet}
+    table = {
+        "python": result.target.python,
+        "file": name,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "packages": len(result.pins),
+        "download_bytes": sum(pin.facts.download_bytes for pin in result.pins if pin.facts),
+        "disk_bytes": sum(pin.facts.disk_bytes for pin in result.pins if pin.facts),
+    }
+    unmet = [
+        {
+            "package": missed.package,
+            "requires": missed.requires,
+            "installed": missed.installed,
+            "reason": reasons[missed.package, missed.name],
+        }
+        for missed in result.unmet
+    ]
+    return {**table, **({"unmet": unmet} if unmet else {})}
+
+
+def _unmet_key(package: str, requires: str) -> tuple[str, str]:
+    return canonicalize_name(package), canonicalize_name(requires)
+
+
+def catalogue_text(root: Path) -> str:
+    """catalogue.json for the lockset.toml files that are there."""
+    entries = {
+        name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "lockset": read_toml(file)}
+        for name, file in catalogue.lockset_files(root)
+    }
+    return json.dumps({"schema": catalogue.SCHEMA, "locksets": entries}, ensure_ascii=False, indent=0) + "\n"

@@ -1,0 +1,181 @@
+"""Replay of an image: its steps, one after another, in an environment that holds metadata only.
+
+A Dockerfile is a row of installs, each against what the earlier ones left; what the last one wants wins, and what an
+earlier one wanted may stay unmet. A joint solve of all requirements gives another environment (or none). So each step
+is resolved alone, as of the date of the recipe, and its result is written as ``.dist-info/METADATA`` for the next.
+"""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from email.parser import HeaderParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from verl_env.locksets.errors import FileMissingError, MetadataUnknownError, ReplayError
+from verl_env.locksets.index import Index, best_file, read_page
+from verl_env.locksets.uv import Uv
+from verl_env.locksets.wheelfacts import WheelFacts, wheel_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from verl_env.locksets.index import IndexFile
+    from verl_env.locksets.recipe import Recipe, Step, Virtual
+    from verl_env.locksets.target import Target
+    from verl_env.locksets.uv import Change
+
+#: Requests to the index at one time.
+WORKERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A release in the replayed environment; a virtual one has no files.
+
+    ``files`` are all its files on the index as of the date, ``file`` the one that the target takes. ``by_url`` says
+    that they come from a page or index of the step's own: no default index has them, so the lock needs the address.
+    """
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+    virtual: bool
+    facts: WheelFacts | None = None
+    file: IndexFile | None = None
+    files: tuple[IndexFile, ...] = ()
+    by_url: bool = False
+
+
+@dataclass
+class Replay:
+    """One replay; ``installed`` is the environment as it stands, by normalised name."""
+
+    recipe: Recipe
+    target: Target
+    index: Index
+    say: Callable[[str], None] = lambda _: None
+    installed: dict[str, Pinned] = field(default_factory=dict)
+    _others: dict[str, Index] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Pinned]:
+        """Every step in order.
+
+        Returns:
+            The environment at the end, virtual components included.
+
+        Raises:
+            ReplayError: a step cannot be resolved.
+            FileMissingError: the index has no file for a pin.
+            MetadataUnknownError: a source distribution's requirements are not stated.
+            IndexUnreachableError: the index cannot be read.
+        """
+        with TemporaryDirectory(prefix="verl-env-lock-") as directory:
+            uv = Uv(Path(directory), self.recipe, self.target, self.index.url)
+            for number, step in enumerate(self.recipe.steps, 1):
+                self.say(f"{self.recipe.id} py{self.target.python}: {number}/{len(self.recipe.steps)} {step.title}")
+                self._run_step(step, uv)
+        return self.installed
+
+    def _run_step(self, step: Step, uv: Uv) -> None:
+        for name in step.uninstall:
+            self._remove(canonicalize_name(name), uv.site_packages)
+        wanted = [*self._effective(step), *(line for virtual in step.virtual for line in virtual.requires)]
+        if wanted:
+            self._apply(uv.resolve(step, wanted), step, uv.site_packages)
+        for virtual in step.virtual:
+            self._add([_pinned_virtual(virtual)], uv.site_packages)
+
+    def _effective(self, step: Step) -> list[str]:
+        """The requirements as pip saw them: without what the shell took, and without those for other Pythons."""
+        unquoted = set(step.unquoted)
+        if strange := unquoted - set(step.install):
+            raise ReplayError(step.title, f"unquoted, but not installed: {', '.join(sorted(strange))}")
+        effective = []
+        for line in step.install:
+            requirement = Requirement(line)
+            if requirement.marker and not requirement.marker.evaluate(dict(self.target.markers)):
+                continue
+            extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+            effective.append(f"{requirement.name}{extras}" if line in unquoted else line)
+        return effective
+
+    def _apply(self, changes: Iterable[Change], step: Step, site_packages: Path) -> None:
+        changes = tuple(changes)
+        for change in changes:
+            if change.sign == "-":
+                self._remove(change.name, site_packages)
+        added = [change for change in changes if change.sign == "+"]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            self._add(pool.map(lambda change: self._pin(change, step), added), site_packages)
+
+    def _pin(self, change: Change, step: Step) -> Pinned:
+        """A release with what the index knows of it."""
+        before = self._date_of(change.name, step)
+        files = self.index.release(change.name, change.version, before)
+        file = best_file(files, self.target)
+        elsewhere = None if file and not step.index_url else self._elsewhere(change, step)
+        file = elsewhere or file
+        if file is None:
+            raise FileMissingError(change.name, change.version, f"Python {self.target.python}, {self.target.arch}")
+        facts = wheel_facts(file)
+        requires = _requires(facts.metadata) if file.is_wheel else self._stated(change)
+        files = (elsewhere,) if elsewhere else files
+        return Pinned(change.name, change.version, requires, False, facts, file, files, by_url=elsewhere is not None)
+
+    def _elsewhere(self, change: Change, step: Step) -> IndexFile | None:
+        """The file of a release on the pages or the index that only this step uses."""
+        pages = [read_page(place) for place in step.find_links]
+        if step.index_url:
+            pages.append(self._others.setdefault(step.index_url, Index(step.index_url)).files(change.name))
+        wanted = (change.name, Version(change.version))
+        found = [file for page in pages for file in page if file.release == wanted]
+        return best_file(found, self.target)
+
+    def _date_of(self, name: str, step: Step) -> str:
+        own = (other.date for other in self.recipe.dates if canonicalize_name(other.name) == name)
+        return next(own, step.date or self.recipe.date)
+
+    def _stated(self, change: Change) -> tuple[str, ...]:
+        """The requirements that the recipe states for a source distribution."""
+        for sdist in self.recipe.sdists:
+            if canonicalize_name(sdist.name) == change.name and Version(sdist.version) == Version(change.version):
+                return sdist.requires
+        raise MetadataUnknownError(change.name, change.version)
+
+    def _add(self, pins: Iterable[Pinned], site_packages: Path) -> None:
+        for pin in pins:
+            self._remove(pin.name, site_packages)
+            self.installed[pin.name] = pin
+            folder = _folder(pin, site_packages)
+            folder.mkdir()
+            lines = [f"Requires-Dist: {line}" for line in pin.requires]
+            head = ["Metadata-Version: 2.1", f"Name: {pin.name}", f"Version: {pin.version}"]
+            metadata = (pin.facts and pin.facts.metadata) or "\n".join([*head, *lines, ""])
+            (folder / "METADATA").write_text(metadata)
+            (folder / "INSTALLER").write_text("verl-env\n")
+
+    def _remove(self, name: str, site_packages: Path) -> None:
+        pin = self.installed.pop(name, None)
+        if pin:
+            shutil.rmtree(_folder(pin, site_packages))
+
+
+def _folder(pin: Pinned, site_packages: Path) -> Path:
+    return site_packages / f"{pin.name.replace('-', '_')}-{pin.version}.dist-info"
+
+
+def _pinned_virtual(virtual: Virtual) -> Pinned:
+    return Pinned(canonicalize_name(virtual.name), virtual.version, virtual.requires, virtual=True)
+
+
+def _requires(metadata: str) -> tuple[str, ...]:
+    """The ``Requires-Dist`` lines of METADATA."""
+    return tuple(HeaderParser().parsestr(metadata).get_all("Requires-Dist") or ())

@@ -1,0 +1,154 @@
+"""Decoders of TOML and JSON values that say which key they fail at.
+
+A decoder takes a decoded value and returns the object it stands for, or raises ``FieldError``. The key of the error
+grows from the inside out while the decoders unwind: ``requires.gpu[1].targets``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.versions import dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias, TypeVar
+
+    T = TypeVar("T")
+    Decoder: TypeAlias = Callable[[object], T]
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class FieldError(ValueError):
+    """A value of the wrong form, with the path of its key."""
+
+    def __init__(self, reason: str, key: str = "") -> None:
+        super().__init__(reason, key)
+        self.reason = reason
+        self.key = key
+
+    def within(self, outer: str) -> FieldError:
+        """The same error seen from the table or list around it."""
+        joint = "." if self.key and not self.key.startswith("[") else ""
+        return FieldError(self.reason, f"{outer}{joint}{self.key}")
+
+
+def text(value: object) -> str:
+    """A string with something in it."""
+    if isinstance(value, str) and value:
+        return value
+    raise FieldError(f"must be a non-empty string, not {value!r}")
+
+
+def flag(value: object) -> bool:
+    """A truth value."""
+    if isinstance(value, bool):
+        return value
+    raise FieldError(f"must be true or false, not {value!r}")
+
+
+def count(value: object) -> int:
+    """A whole number, not negative."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise FieldError(f"must be a whole number, not {value!r}")
+
+
+def number(value: object) -> str:
+    """A dotted number such as a driver or glibc version."""
+    try:
+        dotted(text(value))
+    except ValueError:
+        raise FieldError(f"must be numbers with dots between them, not {value!r}") from None
+    return text(value)
+
+
+def timestamp(value: object) -> str:
+    """A full UTC timestamp; a bare date would cover a day of the local zone."""
+    if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
+        return value
+    raise FieldError(f"must be a full UTC timestamp like 2025-07-18T09:23:19Z, not {value!r}")
+
+
+def sha256(value: object) -> str:
+    """A SHA-256 digest in lower-case hex."""
+    if isinstance(value, str) and _SHA256.fullmatch(value):
+        return value
+    raise FieldError(f"must be 64 hexadecimal digits, not {value!r}")
+
+
+def one_of(*choices: str) -> Decoder[str]:
+    """One of a few words."""
+
+    def decode(value: object) -> str:
+        if isinstance(value, str) and value in choices:
+            return value
+        raise FieldError(f"must be one of {', '.join(choices)}, not {value!r}")
+
+    return decode
+
+
+def many(decoder: Decoder[T]) -> Decoder[tuple[T, ...]]:
+    """A list of like values."""
+
+    def decode(value: object) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise FieldError(f"must be a list, not {value!r}")
+        decoded: list[T] = []
+        try:
+            decoded.extend(decoder(item) for item in value)
+        except FieldError as error:
+            raise error.within(f"[{len(decoded)}]") from None
+        return tuple(decoded)
+
+    return decode
+
+
+texts = many(text)
+
+
+def mapping(value: object) -> dict[str, str]:
+    """A table of strings; they may be empty, as the values of environment variables may."""
+    if not isinstance(value, dict):
+        raise FieldError(f"must be a table, not {value!r}")
+    for key, item in value.items():
+        if not isinstance(item, str):
+            raise FieldError(f"must be a string, not {item!r}", key)
+    return value
+
+
+def shape(
+    cls: Callable[..., T],
+    required: Mapping[str, Decoder[object]],
+    optional: Mapping[str, tuple[Decoder[object], object]] | None = None,
+) -> Decoder[T]:
+    """A table that becomes an object.
+
+    Args:
+        cls: called with the decoded values by keyword.
+        required: the keys that must be there.
+        optional: the keys that may be left out, each with what it then is.
+    """
+    defaults = {name: default for name, (_, default) in (optional or {}).items()}
+    decoders = {**required, **{name: decoder for name, (decoder, _) in (optional or {}).items()}}
+
+    def decode(value: object) -> T:
+        if not isinstance(value, dict):
+            raise FieldError(f"must be a table, not {value!r}")
+        if missing := required.keys() - value.keys():
+            raise FieldError("is missing", min(missing))
+        if unknown := value.keys() - decoders.keys():
+            raise FieldError("is not a key that may stand here", min(unknown))
+        values = dict(defaults)
+        name = ""
+        try:
+            for name, item in value.items():
+                values[name] = decoders[name](item)
+        except FieldError as error:
+            raise error.within(name) from None
+        return cls(**values)
+
+    return decode

@@ -1,0 +1,85 @@
+"""What a lock is for: one Python on one architecture with one glibc, whatever machine the lock is made on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from packaging.tags import Tag, compatible_tags, cpython_tags
+
+from verl_env.versions import dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: glibc releases that the oldest platform tags stand for (PEP 513, 571, 599).
+_LEGACY = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
+_OLDEST = 5
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Python (``"3.10"``), an architecture as Linux names it, and a glibc.
+
+    Markers are those of the first patch release, so that a lock holds what any later one may leave out.
+    """
+
+    python: str
+    arch: str
+    glibc: str
+
+    @property
+    def python_full(self) -> str:
+        """The Python with the patch number that markers see."""
+        return f"{self.python}.0"
+
+    @property
+    def uv_platform(self) -> str:
+        """The platform in uv's words."""
+        return f"{self.arch}-manylinux_{self.glibc.replace('.', '_')}"
+
+    @cached_property
+    def tags(self) -> Mapping[Tag, int]:
+        """Every wheel tag that it takes, with its rank; 0 is the best."""
+        version = dotted(self.python)
+        platforms = list(self._platforms())
+        ordered = [*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)]
+        return {tag: rank for rank, tag in reversed(list(enumerate(ordered)))}
+
+    def _platforms(self) -> Iterator[str]:
+        major, minor = dotted(self.glibc)
+        for number in range(minor, _OLDEST - 1, -1):
+            yield f"manylinux_{major}_{number}_{self.arch}"
+            if legacy := _LEGACY.get((major, number)):
+                yield f"{legacy}_{self.arch}"
+        yield f"linux_{self.arch}"
+
+    @cached_property
+    def markers(self) -> Mapping[str, str]:
+        """The environment that markers are evaluated in."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": self.python_full,
+            "os_name": "posix",
+            "platform_machine": self.arch,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": self.python_full,
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }
+
+
+def glibc_of(tag: Tag) -> str | None:
+    """The glibc that a platform tag promises to need; None where it names none."""
+    platform = tag.platform
+    for (major, minor), legacy in _LEGACY.items():
+        if platform.startswith(f"{legacy}_"):
+            return f"{major}.{minor}"
+    if platform.startswith("manylinux_"):
+        _, major_text, minor_text, *_ = platform.split("_")
+        return f"{major_text}.{minor_text}"
+    return None

@@ -1,0 +1,83 @@
+"""The texts that ``verl-env lock`` writes: constraints files, lockset.toml, catalogue.json. Same input, same bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from verl_env.locksets.recipe import Recipe
+    from verl_env.locksets.replay import Pinned
+    from verl_env.locksets.target import Target
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def lock_text(recipe: Recipe, target: Target, pins: Sequence[Pinned]) -> str:
+    """A hashed constraints file, in the form that pip and uv read and ``load.parse_packages`` checks."""
+    head = (
+        f"# {recipe.id}, Python {target.python} on Linux {target.arch}, as of {recipe.date}\n"
+        "# Written by verl-env lock from recipe.toml. These pins are a replay of the image, not a solution:\n"
+        "# uv pip sync --require-hashes FILE, or pip install --no-deps --require-hashes -r FILE.\n"
+    )
+    return head + "".join(_entry(pin) for pin in sorted(pins, key=lambda pin: pin.name))
+
+
+def _entry(pin: Pinned) -> str:
+    """One package: pin, every hash, and what is known of the file that the target takes."""
+    assert pin.file  # noqa: S101 only releases with files are written
+    assert pin.facts  # noqa: S101
+    hashes = sorted({file.sha256 for file in pin.files if file.sha256})
+    facts = [
+        "wheel" if pin.file.is_wheel else "sdist",
+        *([f"version {pin.version}"] if pin.by_url else []),
+        f"{pin.facts.download_bytes} bytes",
+        f"{pin.facts.disk_bytes} unpacked",
+        *([f"uploaded {pin.file.uploaded}"] if pin.file.uploaded else []),
+    ]
+    requirement = f"{pin.name} @ {pin.file.url}" if pin.by_url else f"{pin.name}=={pin.version}"
+    lines = [requirement, *(f"    --hash=sha256:{digest}" for digest in hashes)]
+    return " \\\n".join(lines) + f"\n    # {'; '.join(facts)}\n"
+
+
+def toml_text(table: Mapping[str, Any]) -> str:
+    """A table as TOML: plain values first, then its tables, in the order of the mapping."""
+    return "".join(f"{line}\n" for line in _lines(table, ())).lstrip("\n")
+
+
+def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    nested = [key for key, value in table.items() if _is_nested(value)]
+    for key, value in table.items():
+        if key not in nested:
+            yield f"{_key(key)} = {_value(value)}"
+    for key in nested:
+        inner = (*path, _key(key))
+        several = isinstance(table[key], list)
+        for item in table[key] if several else [table[key]]:
+            yield ""
+            yield f"[[{'.'.join(inner)}]]" if several else f"[{'.'.join(inner)}]"
+            yield from _lines(item, inner)
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else json.dumps(key)
+
+
+def _value(value: object) -> str:
+    """A plain value; lists of strings that would make a long line take one line each."""
+    if isinstance(value, list):
+        items = [_value(item) for item in value]
+        short = f"[{', '.join(items)}]"
+        return short if len(short) <= 100 else "[\n" + "".join(f"    {item},\n" for item in items) + "]"  # noqa: PLR2004
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
