@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.engines.symbols import TORCH
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
-from verl_env.doctor.tables import pinned_torch
+from verl_env.doctor.tables import pinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,8 +129,8 @@ def wanted_torch(facts: Facts, name: str) -> str | None:
                     if match and "extra ==" not in line:
                         return match[1]
                 return None
-    version = facts.packages.get(name)
-    return pinned_torch(name, version) if version else None
+    version = facts.version(name)
+    return pinned(name, version, "torch") if version and not version.is_devrelease else None
 
 
 def pin_hit(facts: Facts, name: str, row: str) -> Hit | None:
@@ -140,7 +142,9 @@ def pin_hit(facts: Facts, name: str, row: str) -> Hit | None:
         return None
     title = f"{facts.named(name)} is built for torch {wanted}, but torch {torch} is installed"
     cause = "torch was changed after it was installed, usually by a later install command."
-    return Hit((facts.named(name), facts.named("torch"), f"{name} pins torch=={wanted}"), title, cause, covers=(row,))
+    lines = (facts.named(name), facts.named("torch"), f"{name} pins torch=={wanted}")
+    near = (torch.major, torch.minor) == tuple(Version(wanted).release[:2])
+    return Hit(lines, title, cause, covers=(row,), severity="warning" if near else None)
 
 
 def _flash_attn(facts: Facts) -> Hit | None:

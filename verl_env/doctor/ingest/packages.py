@@ -1,0 +1,176 @@
+"""Packages from pasted lists: pip list, pip freeze, uv pip list, conda list, collect_env, installer output, prose.
+
+Sources differ in strength. A list of what is installed decides; what an installer says that it installed comes next,
+newest last; prose (``vllm: 0.8.5``) counts only for the packages of the stack and only where it is not contradicted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.engines.metadata import canonical
+from verl_env.doctor.facts import parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NAME = r"[A-Za-z][A-Za-z0-9._-]*"
+_VERSION = r"\d[\w.!+-]*"
+_TABLE_HEAD = re.compile(r"^\s*(?:#\s*)?(?:Package|Name)\s+Version\b", re.IGNORECASE)
+_TABLE_ROW = re.compile(rf"^\s*(?:\|\s*)?(?P<name>_?{_NAME})\s+(?:\|\s*)?(?P<version>{_VERSION})(?P<rest>\s.*|\s*)$")
+_RULE = re.compile(r"^[\s|:+-]+$")
+_FREEZE = re.compile(
+    rf"^\s*(?:\[pip3?\]\s*|\[conda\]\s*)?(?P<name>{_NAME})(?:\[[\w,-]+\])?==(?P<version>{_VERSION})\s*(?:;.*|#.*)?\\?$"
+)
+_DIRECT = re.compile(rf"^\s*(?P<name>{_NAME})\s+@\s+(?P<url>\S+)\s*$")
+_EDITABLE = re.compile(rf"^-e\s+(?P<url>\S+)#egg=(?P<name>{_NAME})")
+_CONDA_ROW = re.compile(rf"^\s*\[conda\]\s+(?P<name>{_NAME})\s+(?P<version>{_VERSION})\s")
+_CHANGED = re.compile(rf"^\s*(?P<sign>[+~-])\s+(?P<name>{_NAME})==(?P<version>{_VERSION})(?:\s+\(from\b.*\))?\s*$")
+_SUCCESS = re.compile(r"^\s*Successfully installed (?P<items>.+)$")
+_SATISFIED = re.compile(
+    rf"^\s*Requirement already satisfied: (?P<name>{_NAME})\S* in .*\((?P<version>{_VERSION})\)\s*$"
+)
+_WHEEL_VERSION = re.compile(rf"/(?P<name>[A-Za-z0-9_.]+)-(?P<version>{_VERSION})-(?:cp|py)\d[^/]*\.whl")
+
+#: Names that prose uses for packages of the stack.
+_SPOKEN = {
+    "pytorch": "torch",
+    "torch": "torch",
+    "vllm": "vllm",
+    "verl": "verl",
+    "sglang": "sglang",
+    "sgl-kernel": "sgl-kernel",
+    "sgl_kernel": "sgl-kernel",
+    "transformers": "transformers",
+    "flash-attn": "flash-attn",
+    "flash_attn": "flash-attn",
+    "flash-attention": "flash-attn",
+    "flashattention": "flash-attn",
+    "flashinfer": "flashinfer-python",
+    "flashinfer-python": "flashinfer-python",
+    "ray": "ray",
+    "numpy": "numpy",
+    "xformers": "xformers",
+    "tensordict": "tensordict",
+    "click": "click",
+    "setuptools": "setuptools",
+    "huggingface-hub": "huggingface-hub",
+    "huggingface_hub": "huggingface-hub",
+    "torchvision": "torchvision",
+    "torchaudio": "torchaudio",
+    "torchcodec": "torchcodec",
+    "triton": "triton",
+    "megatron-core": "megatron-core",
+    "mcore": "megatron-core",
+    "transformer-engine": "transformer-engine",
+    "transformer_engine": "transformer-engine",
+    "opencv-python": "opencv-python",
+    "pynvml": "pynvml",
+    "vllm-ascend": "vllm-ascend",
+}
+_PROSE = re.compile(
+    r"(?<![\w/.-])(?P<name>"
+    + "|".join(sorted(map(re.escape, _SPOKEN), key=len, reverse=True))
+    + r")(?:\s+version)?(?:\s*[:=@|]+\s*|\s+|==)\**v?(?P<version>\d+\.\d+(?:\.\w+)*(?:\+\w[\w.]*)?)(?![\w/])",
+    re.IGNORECASE,
+)
+_LEAST_ROWS = 4
+
+
+@dataclass
+class Packages:
+    """What a text says of packages: versions (None where not stated), addresses, and those that are there twice."""
+
+    versions: dict[str, str | None] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
+    duplicates: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read_packages(text: str) -> Packages:
+    """The packages that a cleaned text says are installed."""
+    found = Packages()
+    lines = text.split("\n")
+    found.versions.update(_prose(text))
+    found.versions.update(_installed(lines))
+    listed: dict[str, list[str]] = {}
+    for name, version in (*_tables(lines), *_freeze(lines)):
+        listed.setdefault(name, []).append(version)
+    for name, versions in listed.items():
+        found.versions[name] = versions[-1]
+        if len(set(versions)) > 1:
+            found.duplicates[name] = tuple(dict.fromkeys(versions))
+    _direct(lines, found)
+    return found
+
+
+def _tables(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Rows of pip list and conda list: a block below a header, or a run of rows without one (a truncated paste)."""
+    block: list[tuple[str, str]] = []
+    headed = False
+    for line in [*lines, ""]:
+        if _TABLE_HEAD.match(line):
+            headed = True
+            continue
+        row = _TABLE_ROW.match(line)
+        if row and _is_row(row):
+            block.append((canonical(row["name"]), row["version"]))
+        elif not (headed and not block and (_RULE.match(line) or not line.strip())):
+            if headed or len(block) >= _LEAST_ROWS:
+                yield from block
+            block, headed = [], False
+
+
+def _is_row(row: re.Match[str]) -> bool:
+    """Whether a line is a row: a real version, and behind it at most a path, a build, a channel."""
+    rest = row["rest"].strip(" |")
+    return parse_version(row["version"]) is not None and len(rest.split()) <= 3  # noqa: PLR2004  build, channel, note
+
+
+def _freeze(lines: list[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        match = _FREEZE.match(line) or _CONDA_ROW.match(line)
+        if match:
+            yield canonical(match["name"]), match["version"]
+
+
+def _installed(lines: list[str]) -> Iterator[tuple[str, str | None]]:
+    """What an installer said that it did, in order."""
+    for line in lines:
+        if changed := _CHANGED.match(line):
+            if changed["sign"] != "-":
+                yield canonical(changed["name"]), changed["version"]
+        elif done := _SUCCESS.match(line):
+            for item in done["items"].split():
+                name, _, version = item.rpartition("-")
+                if name and parse_version(version):
+                    yield canonical(name), version
+        elif there := _SATISFIED.match(line):
+            yield canonical(there["name"]), there["version"]
+
+
+def _direct(lines: list[str], found: Packages) -> None:
+    """Packages that were installed from an address: ``name @ url`` and ``-e url#egg=name``."""
+    for line in lines:
+        match = _DIRECT.match(line) or _EDITABLE.match(line)
+        if match is None:
+            continue
+        name = canonical(match["name"])
+        found.urls[name] = match["url"]
+        wheel = _WHEEL_VERSION.search(match["url"].replace("%2B", "+"))
+        if wheel:
+            found.versions[name] = wheel["version"]
+        else:
+            found.versions.setdefault(name, None)
+
+
+def _prose(text: str) -> Iterator[tuple[str, str]]:
+    """Versions of the stack that prose states, where it states one version of a package and no other."""
+    said: dict[str, set[str]] = {}
+    for match in _PROSE.finditer(text):
+        said.setdefault(_SPOKEN[match["name"].lower()], set()).add(match["version"].rstrip("."))
+    for name, versions in said.items():
+        public = {version.partition("+")[0] for version in versions}
+        if len(public) == 1 and parse_version(min(public)) is not None:
+            yield name, max(versions, key=len)

@@ -1,0 +1,144 @@
+"""``--report``: a JSON description or pasted text becomes facts. What is not stated is unknown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.commands import Shell
+from verl_env.doctor.engines.metadata import canonical
+from verl_env.doctor.errors import ReportUnreadable
+from verl_env.doctor.facts import Facts, flavour_of_version
+from verl_env.doctor.ingest.clean import clean
+from verl_env.doctor.ingest.packages import read_packages
+from verl_env.doctor.ingest.system import read_system
+from verl_env.doctor.ingest.variables import read_variables
+from verl_env.machine.model import UNKNOWN
+from verl_env.machine.record import SCHEMA, MachineFileError, machine_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from verl_env.machine.model import Known, Machine
+
+#: More text than this is cut in the middle: the beginning holds the environment, the end the error.
+MAX_CHARACTERS = 4_000_000
+
+
+def read_report(path: Path) -> Facts:
+    """The facts of a report file.
+
+    Raises:
+        ReportUnreadable: it cannot be read, is empty, or is JSON of another form.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise ReportUnreadable(str(path), f"cannot be read ({error.strerror})") from error
+    if not text.strip():
+        raise ReportUnreadable(str(path), "is empty")
+    return facts_of(text, origin=str(path))
+
+
+def facts_of(text: str, *, origin: str = "the report") -> Facts:
+    """The facts of a report's text.
+
+    Raises:
+        ReportUnreadable: it is JSON of another form than ``verl-env report`` writes.
+    """
+    data = _json(text)
+    if data is None:
+        return _from_text(_shortened(text))
+    if not isinstance(data, dict):
+        raise ReportUnreadable(origin, "is JSON, but no object")
+    return _from_json(data, origin)
+
+
+def _json(text: str) -> Any:
+    """The decoded JSON of a text that is JSON as a whole, else None."""
+    if not text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(text.lstrip("\ufeff"))
+    except ValueError:
+        return None
+
+
+def _shortened(text: str) -> str:
+    half = MAX_CHARACTERS // 2
+    return text if len(text) <= MAX_CHARACTERS else text[:half] + "\n" + text[-half:]
+
+
+def _from_text(text: str) -> Facts:
+    plain = clean(text)
+    system, packages = read_system(plain), read_packages(plain)
+    flavour = system.torch_flavour or flavour_of_version(packages.versions.get("torch"))
+    return Facts(
+        machine=system.machine,
+        python=system.python,
+        packages=packages.versions,
+        duplicates=packages.duplicates,
+        urls=packages.urls,
+        environment=read_variables(plain),
+        log=plain,
+        torch_flavour=flavour,
+        shell=_shell(plain),
+    )
+
+
+def _from_json(data: Mapping[str, Any], origin: str) -> Facts:
+    """The stated facts; those that only the log states fill what is left open."""
+    said = _from_text(str(data.get("log") or ""))
+    packages = {canonical(str(name)): _version(value) for name, value in _object(data, "packages", origin).items()}
+    variables = {str(k): "" if v is None else str(v) for k, v in _object(data, "environment", origin).items()}
+    torch = packages.get("torch") or said.packages.get("torch")
+    stated: Known[str] = flavour_of_version(torch) or said.torch_flavour
+    python = data.get("python")
+    return Facts(
+        machine=_machine(data.get("machine"), said.machine, origin),
+        python=str(python) if python else said.python,
+        packages={**said.packages, **packages},
+        duplicates=said.duplicates,
+        urls=said.urls,
+        environment={**said.environment, **variables},
+        log=said.log,
+        torch_flavour=str(data["torch_flavour"]) if data.get("torch_flavour") else stated,
+        shell=said.shell,
+        lockset=data.get("lockset"),
+    )
+
+
+def _object(data: Mapping[str, Any], key: str, origin: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ReportUnreadable(origin, f"{key} must be an object")
+    return value
+
+
+def _version(value: Any) -> str | None:
+    return None if value is None else str(value).removeprefix("==").removeprefix("v").strip()
+
+
+def _machine(data: Any, said: Machine, origin: str) -> Machine:
+    """The stated machine; a part of it that is missing comes from the log."""
+    if data is None:
+        return said
+    try:
+        machine = machine_from_json({"schema": SCHEMA, **data}, origin=f"{origin}: machine")
+    except (MachineFileError, TypeError) as error:
+        raise ReportUnreadable(origin, f"machine: {error}") from error
+    sides = {name: getattr(said, name) for name in ("nvidia", "amd", "toolchain") if getattr(machine, name) is UNKNOWN}
+    if not sides:
+        return machine
+    from dataclasses import replace  # noqa: PLC0415  only partial machines need it
+
+    return replace(machine, **sides)
+
+
+def _shell(text: str) -> Shell:
+    """The installer that a text is about: uv where its lists and commands are those of uv."""
+    return Shell("uv" if "uv pip" in text or "\nuv " in text or "uv sync" in text else "pip")

@@ -1,0 +1,160 @@
+"""The machine from pasted text: collect_env of torch and vLLM, nvidia-smi, nvcc, ldd, os-release, rocminfo."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.machine.errors import GpuUnknownError
+from verl_env.machine.gpu_names import find_gpu
+from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Host, Machine, Nvidia, NvidiaDevice, Toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verl_env.machine.model import Known
+    from verl_env.machine.tables import GpuName
+
+_DRIVER = (
+    r"Nvidia driver version:\s*(\d+[\d.]+)",
+    r"Driver Version:\s*(\d{3}[\d.]+)",
+    r"NVRM version:.*?(?:Kernel Module|Module for \S+)\s+(\d{3}\.[\d.]+)",
+    r"(?i)\bdriver(?: version)?(?:\s*[:=]\s*|\s+)v?(\d{3}\.\d+(?:\.\d+)?)\b",
+)
+_DRIVER_CUDA = (r"CUDA(?: UMD)? Version:\s*(\d+\.\d+)",)
+_GLIBC = (r"Libc version:\s*glibc-(\d+\.\d+)", r"ldd \(.*?\)\s*(\d+\.\d+)", r"(?i)\bglibc(?:\s*[:=]?\s*|-)(\d\.\d+)\b")
+_NVCC = (r"Cuda compilation tools, release [\d.]+, V(\d+\.\d+)", r"CUDA runtime version:\s*(\d+\.\d+)")
+_PYTHON = (
+    r"Python version:\s*(3\.\d+(?:\.\d+)?)",
+    r"^\s*(?:-\s*)?\**Python\**(?: version)?\**\s*[:=]?\s*\**v?(3\.\d+(?:\.\d+)?)",
+    r"/lib/python(3\.\d+)/",
+    r"\bPython (3\.\d+(?:\.\d+)?)\b",
+    r"(?i)\bpython[ =]=?(3\.\d+(?:\.\d+)?)\b",
+)
+_TORCH_BUILD = (r"CUDA used to build PyTorch:\s*(\d+\.\d+)", r"(?m)^PyTorch version:\s*\S*\+cu(\d{3})\b")
+_TORCH_ROCM = (r"ROCM used to build PyTorch:\s*(\d+\.\d+)",)
+_ROCM = (r"(?i)\brocm[ -]?(?:version)?[:= ]*v?(\d\.\d+(?:\.\d+)?)\b",)
+_OS = (r"^OS:\s*(.+)$", r'PRETTY_NAME="([^"]+)"')
+_GCC = (r"GCC version:\s*\([^)]*\)\s*(\d+\.\d+\.\d+)", r"\bgcc \([^)]*\)\s*(\d+\.\d+\.\d+)")
+_GPU_ROWS = (
+    re.compile(r"^\s*GPU (?P<index>\d+):\s*(?P<name>[A-Z][^\n(]*?)\s*(?:\(UUID.*\))?$", re.MULTILINE),
+    re.compile(r"^\|\s+(?P<index>\d+)\s+(?P<name>[A-Z][\w./ -]+?)\s{2,}(?:On|Off|N/A|Persi)", re.MULTILINE),
+    re.compile(
+        r"^\|\s+(?P<index>\d+)\s+(?P<name>(?:NVIDIA|Tesla|GeForce|Quadro)[\w./ -]*?)\s+(?:On|Off)\b", re.MULTILINE
+    ),
+)
+_GPU_PROSE = re.compile(
+    r"(?i)(?<![\w-])(?:\d+\s*[x*]\s*|[x*]\d+\s*)?(?:nvidia[ -]|geforce[ -]|tesla[ -])*"
+    r"(?P<name>rtx (?:pro )?\d{4}(?: ?ti)?|h100|h200|h800|h20|b200|gb200|gh200|a100|a800|a40|a10g?|l40s?|l20|l4|v100|t4"
+    r"|mi2\d\dx?|mi3\d\dx?|gb10)(?![\w])"
+)
+_CAPABILITY = re.compile(r"(?i)(?:compute capability|cuda capability|capability)\D{0,12}(\d{1,2}\.\d)\b")
+_GFX = re.compile(r"\bgfx(?:9(?:06|08|0a|42|50)|1[012]\d\d)\b")
+_AMD_NAME = re.compile(r"(?i)\bMI(?:2\d\d|3\d\d)[XA]?\b")
+
+
+@dataclass(frozen=True)
+class System:
+    """What a text says of the machine, of Python, and of the CUDA or ROCm that torch is built for."""
+
+    machine: Machine
+    python: Known[str]
+    torch_flavour: Known[str]
+
+
+def read_system(text: str) -> System:
+    """The machine that a cleaned text describes; what it does not say stays unknown."""
+    return System(
+        Machine(host=_host(text), nvidia=_nvidia(text) or UNKNOWN, amd=_amd(text) or UNKNOWN, toolchain=_tools(text)),
+        _first(text, _PYTHON) or UNKNOWN,
+        _flavour(text) or UNKNOWN,
+    )
+
+
+def _first(text: str, patterns: tuple[str, ...]) -> str | None:
+    for pattern in patterns:
+        match = re.search(pattern, text, re.MULTILINE)
+        if match:
+            return match[1].strip().rstrip(".")
+    return None
+
+
+def _host(text: str) -> Host:
+    name = _first(text, _OS)
+    arch = next((arch for arch in ("aarch64", "x86_64") if re.search(rf"\b{arch}\b", text)), None)
+    return Host(
+        os=name.split()[0].lower() if name else UNKNOWN,
+        os_version=next(iter(re.findall(r"\d+(?:\.\d+)?", name or "")), UNKNOWN),
+        arch=arch or UNKNOWN,
+        glibc=_first(text, _GLIBC) or UNKNOWN,
+        wsl=True if re.search(r"(?i)microsoft-standard|\bWSL2?\b", text) else UNKNOWN,
+    )
+
+
+def _nvidia(text: str) -> Nvidia | None:
+    devices = tuple(_devices(text))
+    driver, cuda = _first(text, _DRIVER), _first(text, _DRIVER_CUDA)
+    if not devices and driver is None and cuda is None:
+        return None
+    return Nvidia(driver=driver or UNKNOWN, cuda=cuda or UNKNOWN, devices=devices)
+
+
+def _devices(text: str) -> Iterator[NvidiaDevice]:
+    """Devices of nvidia-smi and collect_env by index; else the one model that prose names, else a bare capability."""
+    names: dict[int, str] = {}
+    for pattern in _GPU_ROWS:
+        for match in pattern.finditer(text):
+            names.setdefault(int(match["index"]), match["name"].strip())
+    if not names:
+        spoken = {
+            match["name"].lower() for match in _GPU_PROSE.finditer(text) if not match["name"].lower().startswith("mi")
+        }
+        names = {0: spoken.pop()} if len(spoken) == 1 else {}
+    stated = {match[1] for match in _CAPABILITY.finditer(text)}
+    for index, name in sorted(names.items()):
+        yield NvidiaDevice(index, name=name, compute_capability=capability_of(name) or UNKNOWN)
+    if not names and len(stated) == 1:
+        yield NvidiaDevice(0, compute_capability=stated.pop())
+
+
+def capability_of(name: str) -> str | None:
+    """The compute capability of a GPU by the name that a tool prints; None for one that no table has."""
+    words = name.replace("...", "").split()
+    known = (_gpu(" ".join(words[:length])) for length in range(len(words), 0, -1))
+    return next((gpu.compute_capability for gpu in known if gpu), None)
+
+
+def _amd(text: str) -> Amd | None:
+    found = [AmdDevice(place, gfx=gfx) for place, gfx in enumerate(dict.fromkeys(_GFX.findall(text)))]
+    if not found:
+        for name in dict.fromkeys(match[0].upper() for match in _AMD_NAME.finditer(text)):
+            gpu = _gpu(name)
+            found.append(AmdDevice(len(found), name=name, gfx=(gpu.gfx if gpu else None) or UNKNOWN))
+    rocm = _first(text, _ROCM)
+    return Amd(rocm=rocm or UNKNOWN, devices=tuple(found)) if found else None
+
+
+def _gpu(name: str) -> GpuName | None:
+    try:
+        return find_gpu(name)
+    except GpuUnknownError:
+        return None
+
+
+def _tools(text: str) -> Known[Toolchain]:
+    nvcc, gcc = _first(text, _NVCC), _first(text, _GCC)
+    home = re.search(r"^\s*(?:export )?CUDA_HOME=(\S+)", text, re.MULTILINE)
+    if nvcc is None and gcc is None and home is None:
+        return UNKNOWN
+    return Toolchain(nvcc=nvcc or UNKNOWN, gcc=gcc or UNKNOWN, cuda_home=home[1].strip("\"'") if home else UNKNOWN)
+
+
+def _flavour(text: str) -> str | None:
+    rocm = _first(text, _TORCH_ROCM)
+    if rocm:
+        return f"rocm{rocm}"
+    cuda = _first(text, _TORCH_BUILD)
+    if cuda and cuda.isdigit():
+        return f"{int(cuda[:2])}.{cuda[2]}"
+    return cuda
