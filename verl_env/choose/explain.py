@@ -82,9 +82,15 @@ def summary(evaluations: Iterable[Evaluation]) -> str:
     return ", ".join(f"{len(reason.evaluations)} by {reason.brief}" for reason in reasons(evaluations))
 
 
+def candidates(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Those that are what was asked for: of the stack, the release and the lockset, whatever refuses them."""
+    narrowing = {"stack", "lockset", "verl"}
+    return [each for each in evaluations if narrowing.isdisjoint(verdict.requirement for verdict in each.failed)]
+
+
 def why(choice: Choice, request: Request) -> tuple[str, ...]:
     """Why this lockset and no other: how many fit, what decided among them, what refused the newer ones."""
-    chosen, every = choice.lockset, counted(len(choice.others) + 1, "lockset")
+    chosen, every = choice.lockset, counted(len(candidates(choice.others)) + 1, "lockset")
     fitting = [other for other in choice.others if other.fits]
     if not fitting:
         sentences = [f"the only one of {every} that fits"]
@@ -93,7 +99,7 @@ def why(choice: Choice, request: Request) -> tuple[str, ...]:
     rivals = [other for other in fitting if other.lockset.family == chosen.family]
     if rivals:
         sentences.append(_decided(choice, rivals, request))
-    newer = [each for each in choice.refused if release(each.lockset.family) > release(chosen.family)]
+    newer = [each for each in candidates(choice.refused) if release(each.lockset.family) > release(chosen.family)]
     if newer:
         sentences.append(f"newer, but refused: {summary(newer)}")
     return tuple(sentences)

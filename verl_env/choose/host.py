@@ -36,7 +36,7 @@ def _arch(need: tuple[str, ...], host: Host) -> Verdict:
     if host.arch in need:
         return Verdict("arch", "met", wanted, host.arch, f"the architecture is {host.arch}")
     message = f"it is made of {wanted} wheels; this machine is {host.arch}"
-    return Verdict("arch", "failed", wanted, host.arch, message, brief=host.arch)
+    return Verdict("arch", "failed", wanted, host.arch, message, brief=f"architecture {host.arch}")
 
 
 def _glibc(need: GlibcNeed, host: Host) -> Verdict:

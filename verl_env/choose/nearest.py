@@ -62,7 +62,7 @@ def hints(evaluations: Sequence[Evaluation], facts: Facts, request: Request) -> 
         return ()
     plan = f"verl-env plan --stack {stack}"
     record = f"or record it: `verl-env probe -o node.json` on the GPU node, then `{plan} --machine node.json`"
-    return (f"describe the GPU node: {plan} --gpu h100 --driver 550.54.15", record)
+    return (f"describe the GPU node, for example: {plan} --gpu h100 --driver 550.54.15", record)
 
 
 def _distance(evaluation: Evaluation) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:

@@ -32,10 +32,10 @@ def choose_python(lockset: Lockset, facts: Facts, request: Request) -> tuple[str
 def judge_python(lockset: Lockset, facts: Facts, request: Request) -> Verdict:
     """Whether the lockset is locked for the Python, and a warning where nothing can make an environment of it."""
     locked = [lock.python for lock in lockset.pythons]
-    need = listed(locked, "or")
+    need = listed(locked, "or") or "a locked Python"
     python, interpreter = choose_python(lockset, facts, request)
     if python is None:
-        return _unlocked(need, request)
+        return _unlocked(need, request, locked=bool(locked))
     if interpreter is not None:
         return Verdict("python", "met", need, python, f"Python {python} is at {interpreter}")
     if facts.interpreters is None:
@@ -46,8 +46,8 @@ def judge_python(lockset: Lockset, facts: Facts, request: Request) -> Verdict:
     return Verdict("python", "warned", need, have, message)
 
 
-def _unlocked(need: str, request: Request) -> Verdict:
-    if request.python is None:
-        return Verdict("python", "failed", "a locked Python", None, "it is locked for no Python", brief="no lock")
-    message = f"it is locked for Python {need}, not {request.python}" if need else "it is locked for no Python"
+def _unlocked(need: str, request: Request, *, locked: bool) -> Verdict:
+    if not locked:
+        return Verdict("python", "failed", need, request.python, "it is locked for no Python", brief="no lock")
+    message = f"it is locked for Python {need}, not {request.python}"
     return Verdict("python", "failed", need, request.python, message, brief=f"Python {request.python}")

@@ -27,7 +27,8 @@ def verdicts(lockset: Lockset, facts: Facts, request: Request) -> Iterator[Verdi
     if accelerator.outcome != "failed":
         yield from _on_accelerator(lockset, facts, request)
     yield from judge_host(lockset, facts.machine.host)
-    yield judge_python(lockset, facts, request)
+    if lockset.pythons or lockset.tier != "recorded":
+        yield judge_python(lockset, facts, request)
 
 
 def _on_accelerator(lockset: Lockset, facts: Facts, request: Request) -> Iterator[Verdict]:
