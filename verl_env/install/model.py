@@ -1,4 +1,4 @@
-"""A plan: the ordered steps that make an environment."""
+"""A plan: the ordered steps that make an environment; and what is asked of an installation and comes of it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from verl_env.locksets.model import Check, Lockset, Native, Package, Prebuilt
 
 StepKind = Literal["environment", "packages", "native", "verl", "runtime", "check", "switch"]
 NativeMode = Literal["prebuilt", "build", "skip"]
+InstallerName = Literal["uv", "pip"]
+ChangeKind = Literal["+", "-", "~"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +54,59 @@ class Plan:
     env: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     verl_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to install.
+
+    ``cache`` is the directory of downloads that no installer makes; ``installer`` None takes uv where it is there;
+    ``native_required`` makes a native component that cannot be fetched an error.
+    """
+
+    cache: Path
+    installer: InstallerName | None = None
+    offline: bool = False
+    wheelhouse: Path | None = None
+    native_required: bool = False
+    checks: bool = True
+    lock_seconds: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of ``+ - ~``: a package that is added, removed, or changed from ``old`` to ``new``.
+
+    The versions may carry a remark on the origin: ``2.7.4 (from file:///wheels/...)``.
+    """
+
+    kind: ChangeKind
+    name: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a set of packages costs in bytes; ``exact`` is False where the lock does not state each size."""
+
+    download_bytes: int
+    disk_bytes: int
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an installation came to.
+
+    ``left_out`` maps native components that are not in the environment to the reason; ``skipped`` does the same for
+    checks that did not run. ``changes`` is empty and ``done`` False when there was nothing to do.
+    """
+
+    path: Path
+    done: bool
+    changes: tuple[Change, ...]
+    left_out: Mapping[str, str]
+    checks: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0

@@ -1,0 +1,80 @@
+"""What an installer must do for a plan, as commands: a backend runs nothing itself, so a test needs no installer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program with its arguments and its whole environment."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where files come from: the configured index and ``links``, or with ``offline`` the links alone.
+
+    ``links`` are directories or addresses of pages with links to files.
+    """
+
+    links: tuple[str, ...] = ()
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One call of an installer.
+
+    ``requirements`` is a file of pinned requirements; ``hashes`` says that each line carries its hashes and that
+    nothing else may be installed; ``build_constraints`` is a file that limits what source distributions are built
+    with; ``isolated`` False builds them with what is in the environment.
+    """
+
+    requirements: Path
+    source: Source = field(default_factory=Source)
+    hashes: bool = True
+    build_constraints: Path | None = None
+    isolated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """An installer's cache: its directory (None where it keeps none), and whether files are linked out of it."""
+
+    path: Path | None
+    linked: bool
+
+
+class Installer(Protocol):
+    """An installer. Dependencies are never resolved: what is in a batch is all that is installed."""
+
+    @property
+    def name(self) -> str:
+        """``uv`` or ``pip``."""
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+
+    def make_environment(self, path: Path, interpreter: str, prompt: str) -> Command:
+        """Makes an empty virtual environment, with no package in it.
+
+        Args:
+            path: Where; nothing is there yet.
+            interpreter: The full path of the Python it is made from.
+            prompt: What activated shells show.
+        """
+
+    def install(self, environment: Path, batch: Batch) -> Command:
+        """Installs a batch into an environment that holds none of it."""
+
+    def cache_for(self, place: Path) -> Cache:
+        """Where it keeps downloads, and whether environments in a place take no room of their own for them."""

@@ -1,0 +1,112 @@
+"""Carrying what is right from the old generation into the new one.
+
+Distributions that the plan keeps are given a second name (a hard link) in the new generation, file by file from their
+RECORD. The installer makes only what differs, in new files of its own, and runs before: so nothing ever writes into a
+file that the old generation shares, whatever installer, link mode or overlap of packages there is. A whole tree of
+hard links that the installer then edits would not give that: uv in copy mode and entry points of both installers are
+written in place where another package has a file of that name.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.install.compare import satisfies
+from verl_env.install.files import link_or_copy
+from verl_env.install.installed import installed, site_packages
+from verl_env.install.record import read_record, relative_to_environment
+from verl_env.install.runtime_wheel import NAME as RUNTIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from verl_env.install.compare import Wanted
+    from verl_env.install.installed import Distribution
+
+_CACHE = "__pycache__"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A distribution that is carried over: its name and its files, relative to the environment."""
+
+    name: str
+    files: tuple[str, ...]
+
+
+def keepable(environment: Path | None, python: str, want: Mapping[str, Wanted]) -> tuple[Kept, ...]:
+    """The distributions of an environment that are wanted as they are, with every file of theirs in place.
+
+    Never kept: the runtime distribution (cheap, and its content may change within a version), editable ones, and
+    what has lost a file.
+    """
+    if environment is None:
+        return ()
+    site = site_packages(environment, python)
+    kept = []
+    for name, have in installed(site).items():
+        if name in want and name != RUNTIME and not have.editable and satisfies(have, want[name]):
+            files = _files(have, site, environment)
+            if files is not None:
+                kept.append(Kept(name, files))
+    return tuple(kept)
+
+
+def carry(kept: Iterator[Kept] | tuple[Kept, ...], old: Path, new: Path) -> None:
+    """Gives every file of the kept distributions a name in the new generation; a file that is there stays.
+
+    Raises:
+        OSError: a file can neither be linked nor copied.
+    """
+    made: set[str] = set()
+    for distribution in kept:
+        for name in distribution.files:
+            folder = os.path.dirname(name)  # noqa: PTH120
+            if folder not in made:
+                os.makedirs(new / folder, exist_ok=True)  # noqa: PTH103
+                made.add(folder)
+            _carry_file(f"{old}/{name}", f"{new}/{name}")
+
+
+def _carry_file(source: str, destination: str) -> None:
+    try:
+        link_or_copy(source, destination)
+    except FileExistsError:
+        return
+
+
+def _files(distribution: Distribution, site: Path, environment: Path) -> tuple[str, ...] | None:
+    """The files of a distribution and their bytecode; None where one is missing or no RECORD says."""
+    rows = read_record(distribution.folder)
+    if rows is None:
+        return None
+    files: dict[str, None] = {}
+    caches: dict[str, list[str]] = {}
+    for path, *_ in rows:
+        name = relative_to_environment(path, site, environment)
+        if name is None:
+            continue
+        is_there = os.path.exists(f"{environment}/{name}")  # noqa: PTH110
+        if not is_there and not name.endswith(".pyc"):
+            return None
+        if is_there:
+            files[name] = None
+        if name.endswith(".py"):
+            files |= dict.fromkeys(_bytecode(name, environment, caches))
+    return tuple(files)
+
+
+def _bytecode(name: str, environment: Path, caches: dict[str, list[str]]) -> list[str]:
+    """The compiled forms of a source file that are there, so that the next import need not compile it again."""
+    folder, _, file = name.rpartition("/")
+    cache = f"{folder}/{_CACHE}"
+    if cache not in caches:
+        try:
+            caches[cache] = os.listdir(environment / cache)  # noqa: PTH208
+        except OSError:
+            caches[cache] = []
+    stem = file.removesuffix("py")
+    return [f"{cache}/{compiled}" for compiled in caches[cache] if compiled.startswith(stem)]

@@ -1,0 +1,95 @@
+"""What an environment must hold by a plan, and how one that is there differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.install.model import Change
+from verl_env.install.plan import VERL
+from verl_env.install.runtime_wheel import NAME as RUNTIME
+from verl_env.install.runtime_wheel import runtime_version
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from verl_env.install.installed import Distribution
+    from verl_env.install.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One distribution that must be there.
+
+    ``version`` None accepts any (a checkout states its own); ``origin`` is the address or directory it may come from,
+    None where only an index or a wheelhouse may give it; ``local`` accepts any local version, as native wheels carry
+    them.
+    """
+
+    name: str
+    version: str | None
+    origin: str | None = None
+    editable: bool = False
+    local: bool = False
+
+
+def wanted(plan: Plan, *, without: Container[str] = ()) -> dict[str, Wanted]:
+    """Everything that the plan puts into the environment, by name; ``without`` are natives that are left out."""
+    found = {package.name: Wanted(package.name, package.version, package.url) for package in plan.packages}
+    for choice in plan.natives:
+        if choice.how != "skip" and choice.native.name not in without:
+            found[choice.native.name] = Wanted(choice.native.name, choice.native.version, local=True)
+    if plan.verl_source is not None:
+        found[VERL] = Wanted(VERL, None, Path(plan.verl_source).as_uri(), editable=True)
+    found[RUNTIME] = Wanted(RUNTIME, runtime_version())
+    return found
+
+
+def satisfies(have: Distribution, want: Wanted) -> bool:
+    """Whether an installed distribution is the one that is wanted, by its metadata."""
+    if not have.whole or have.editable != want.editable:
+        return False
+    if have.origin is not None and _address(have.origin) != _address(want.origin):
+        return False
+    return want.version is None or have.version == want.version or _same_version(have.version, want.version, want.local)
+
+
+def compare(have: Mapping[str, Distribution], want: Mapping[str, Wanted]) -> tuple[Change, ...]:
+    """The changes that turn what is there into what is wanted, by name; empty where they agree."""
+    changes = []
+    for name in sorted(have.keys() | want.keys()):
+        old, new = have.get(name), want.get(name)
+        if old is None and new is not None:
+            changes.append(Change("+", name, None, _wanted_text(new)))
+        elif new is None and old is not None:
+            changes.append(Change("-", name, _installed_text(old), None))
+        elif old is not None and new is not None and not satisfies(old, new):
+            changes.append(Change("~", name, _installed_text(old), _wanted_text(new)))
+    return tuple(changes)
+
+
+def _address(origin: str | None) -> str | None:
+    """An address without what installers add to or drop from it."""
+    return None if origin is None else origin.partition("#")[0].rstrip("/").replace("%2B", "+")
+
+
+def _same_version(have: str, want: str, local: bool) -> bool:
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 (texts nearly always agree)
+
+    try:
+        left, right = Version(have), Version(want)
+    except InvalidVersion:
+        return False
+    return left == right or (local and left.public == right.public)
+
+
+def _installed_text(distribution: Distribution) -> str:
+    remarks = [f"from {distribution.origin}"] if distribution.origin else []
+    remarks += [] if distribution.whole else ["incomplete"]
+    return f"{distribution.version} ({', '.join(remarks)})" if remarks else distribution.version
+
+
+def _wanted_text(want: Wanted) -> str:
+    version = want.version or "checkout"
+    return f"{version} (from {want.origin})" if want.origin else version

@@ -1,0 +1,256 @@
+"""What can be wrong before anything is installed: the target, the wishes, what is missing on this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from verl_env.locksets.model import Native
+
+
+class TargetError(VerlEnvError):
+    """The target of an installation cannot be an environment of verl-env; nothing was touched."""
+
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class EnvironmentForeign(TargetError):
+    """``--into`` is something that verl-env did not make: a directory with files, or an environment of another tool.
+
+    Nothing in it was touched. Give another path, or remove it yourself first.
+    """
+
+    id = "environment-foreign"
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(path)
+        self.found = found
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is {self.found}, which verl-env did not make and will not change"
+
+    @property
+    def hint(self) -> str:
+        return f"give another path: verl-env install --into {self.path}-verl ..., or remove it first"
+
+
+class TargetNotDirectory(TargetError):
+    """``--into`` is a file, a socket or a device, where an environment is a directory."""
+
+    id = "target-not-directory"
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is a file, and an environment is a directory"
+
+    @property
+    def hint(self) -> str:
+        return f"give another path, or move it away: mv {self.path} {self.path}.old"
+
+
+class TargetDangling(TargetError):
+    """``--into`` is a symbolic link to something that is not there, and the link is not verl-env's own."""
+
+    id = "target-dangling"
+
+    def __init__(self, path: Path, to: str) -> None:
+        super().__init__(path)
+        self.to = to
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is a symbolic link to {self.to}, which is not there"
+
+    @property
+    def hint(self) -> str:
+        return f"remove the link: rm {self.path}"
+
+
+class TargetParentMissing(TargetError):
+    """The directory that ``--into`` should be made in does not exist."""
+
+    id = "target-parent-missing"
+
+    @property
+    def message(self) -> str:
+        return f"there is no directory {self.path.parent} to make {self.path.name} in"
+
+    @property
+    def hint(self) -> str:
+        return f"mkdir -p {self.path.parent}"
+
+
+class TargetPermission(TargetError):
+    """The directory of ``--into`` may not be written by this user, or its file system is read-only."""
+
+    id = "target-permission"
+    exit_code = 1
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path)
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} cannot be made: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "give a path that you may write: verl-env install --into DIR ..."
+
+
+class EnvironmentLocked(VerlEnvError):
+    """Another verl-env is changing the same environment and did not finish in time.
+
+    The lock ends with the process that holds it; there is no file to remove.
+    """
+
+    id = "environment-locked"
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(path, holder)
+        self.path = path
+        self.holder = holder
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is being changed by {self.holder}"
+
+    @property
+    def hint(self) -> str:
+        return "wait for it, or end it, and run this again"
+
+
+class NativeBuildUnavailable(VerlEnvError):
+    """``--native build``: this version of verl-env does not build native components from source."""
+
+    id = "native-build-unavailable"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self.names = tuple(names)
+
+    @property
+    def message(self) -> str:
+        what = ", ".join(self.names) or "native components"
+        return f"building {what} from source is not available in this version of verl-env"
+
+    @property
+    def hint(self) -> str:
+        return "take published wheels where they fit: --native prebuilt; or leave them out: --native skip"
+
+
+class NativeUnavailable(VerlEnvError):
+    """A native component was asked for as a published wheel (``--native prebuilt``), and there is none to be had.
+
+    Either no published wheel fits the Python, the glibc or the architecture, or the one that fits cannot be fetched.
+    """
+
+    id = "native-unavailable"
+
+    def __init__(self, native: Native, reason: str) -> None:
+        super().__init__(native, reason)
+        self.native = native
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.native.name} {self.native.version} cannot be had as a wheel: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "leave it out: --native skip; or put the wheel into a directory and add: --wheelhouse DIR"
+
+
+class VerlSourceInvalid(VerlEnvError):
+    """``--verl-source`` is no checkout of verl: it holds no ``verl`` package and no build file of it."""
+
+    id = "verl-source-invalid"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is no checkout of verl: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "give the root of a clone of verl, the directory that holds setup.py or pyproject.toml"
+
+
+class WheelhouseInvalid(VerlEnvError):
+    """``--wheelhouse`` is not a directory, or ``--offline`` with pip names none."""
+
+    id = "wheelhouse-invalid"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def message(self) -> str:
+        if self.path is None:
+            return "--offline with pip needs the directory that holds the wheels"
+        return f"the wheelhouse {self.path} is not a directory"
+
+    @property
+    def hint(self) -> str:
+        return "verl-env install --offline --wheelhouse DIR ..."
+
+
+class InstallerMissing(VerlEnvError):
+    """The installer that was asked for is not there, or is too old."""
+
+    id = "installer-missing"
+
+    def __init__(self, name: str, *, found: str | None = None, needed: str = "") -> None:
+        super().__init__(name, found, needed)
+        self.name = name
+        self.found = found
+        self.needed = needed
+
+    @property
+    def message(self) -> str:
+        if self.found is None:
+            return f"{self.name} is not on this host"
+        return f"{self.name} {self.found} is too old: {self.needed} or newer is needed"
+
+    @property
+    def hint(self) -> str:
+        return "pip install 'verl-env[uv]', or: --installer pip"
+
+
+class InterpreterMissing(VerlEnvError):
+    """No Python of the needed minor release on this host; a lock is for one minor release."""
+
+    id = "interpreter-missing"
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.version = version
+
+    @property
+    def message(self) -> str:
+        return f"there is no Python {self.version} on this host"
+
+    @property
+    def hint(self) -> str:
+        return (
+            f"get one: uv python install {self.version}; or: conda create -p ./python{self.version} "
+            f"python={self.version}, then put its bin on PATH; or on a cluster: module avail python"
+        )

@@ -1,0 +1,203 @@
+"""What can fail while an environment is made. The environment that was in force stays in force each time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.errors import VerlEnvError
+from verl_env.install.sizes import human
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from verl_env.install.model import Change
+
+#: What to do after a failure whose cause may pass: downloads are kept, so a second run goes on where this one ended.
+AGAIN = "run the same command again; what was downloaded is kept"
+
+
+class DiskFull(VerlEnvError):
+    """The file system has not enough room, or a quota is used up.
+
+    Checked before anything is downloaded where the sizes are known; a quota shows only when it is hit.
+    """
+
+    id = "disk-full"
+
+    def __init__(self, path: Path, *, need: int | None = None, free: int | None = None, quota: bool = False) -> None:
+        super().__init__(path, need, free)
+        self.path = path
+        self.need = need
+        self.free = free
+        self.quota = quota
+
+    @property
+    def message(self) -> str:
+        if self.need is not None and self.free is not None:
+            return f"{self.path} has {human(self.free)} free, and {human(self.need)} are needed"
+        return f"{'the disk quota' if self.quota else 'the file system'} of {self.path} is full"
+
+    @property
+    def hint(self) -> str:
+        return (
+            f"make room (df -h {self.path}; quota -s; uv cache prune; pip cache purge), "
+            "install elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
+        )
+
+
+class IndexFileMissing(VerlEnvError):
+    """The index does not serve a file that the lock names, or none that fits this Python and platform."""
+
+    id = "index-file-missing"
+
+    def __init__(self, package: str, reason: str) -> None:
+        super().__init__(package, reason)
+        self.package = package
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"the index has no file for {self.package or 'a locked package'}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), or a directory with the file: --wheelhouse DIR"
+
+
+class HashMismatch(VerlEnvError):
+    """A file is not the one that was locked: damaged on the way, replaced on the index, or tampered with."""
+
+    id = "hash-mismatch"
+
+    def __init__(self, package: str, expected: str, actual: str) -> None:
+        super().__init__(package, expected, actual)
+        self.package = package
+        self.expected = expected
+        self.actual = actual
+
+    @property
+    def message(self) -> str:
+        return f"the file for {self.package} has {self.actual}, and the lock says {self.expected}"
+
+    @property
+    def hint(self) -> str:
+        return "do not use that file; try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), and tell the index's owner"
+
+
+class DownloadInterrupted(VerlEnvError):
+    """A download broke off before its end."""
+
+    id = "download-interrupted"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    @property
+    def message(self) -> str:
+        return f"the download of {self.what or 'a package'} broke off"
+
+    @property
+    def hint(self) -> str:
+        return AGAIN
+
+
+class IndexDenied(VerlEnvError):
+    """The index or a mirror refuses access: it needs a login, or does not serve this host."""
+
+    id = "index-denied"
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.address} refuses access ({self.reason})"
+
+    @property
+    def hint(self) -> str:
+        return "give the login in the address of the index, in .netrc or by keyring; or choose another index"
+
+
+class BuildFailed(VerlEnvError):
+    """A source distribution of the lock did not build."""
+
+    id = "build-failed"
+
+    def __init__(self, package: str, tail: Sequence[str]) -> None:
+        super().__init__(package, tail)
+        self.package = package
+        self.tail = tuple(tail)
+
+    @property
+    def message(self) -> str:
+        return "\n  ".join([f"{self.package or 'a source distribution'} did not build:", *self.tail])
+
+    @property
+    def hint(self) -> str:
+        return "offline, the wheelhouse must hold a built wheel of it, or setuptools and wheel to build it with"
+
+
+class InstallerFailed(VerlEnvError):
+    """uv or pip failed for a reason that verl-env does not know; the end of its output says more."""
+
+    id = "installer-failed"
+
+    def __init__(self, name: str, command: Sequence[str], code: int, tail: Sequence[str]) -> None:
+        super().__init__(name, command, code, tail)
+        self.name = name
+        self.command = tuple(command)
+        self.code = code
+        self.tail = tuple(tail)
+
+    @property
+    def message(self) -> str:
+        how = f"was killed by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
+        return "\n  ".join([f"{self.name} {how}:", *self.tail])
+
+    @property
+    def hint(self) -> str:
+        return f"{AGAIN}; it was: {' '.join(self.command)}"
+
+
+class EnvironmentMismatch(VerlEnvError):
+    """After the installer ended, the new environment was not what the plan says; it was not put in force."""
+
+    id = "environment-mismatch"
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        super().__init__(changes)
+        self.changes = tuple(changes)
+
+    @property
+    def message(self) -> str:
+        named = [f"{change.name} is {change.old or 'missing'}, not {change.new or 'absent'}" for change in self.changes]
+        return f"the installer made something else than planned: {'; '.join(named[:5])}"
+
+    @property
+    def hint(self) -> str:
+        return "look for settings that redirect it: pip config list; cat ~/.config/uv/uv.toml"
+
+
+class CheckFailed(VerlEnvError):
+    """A check of the lockset failed in the new environment; it was not put in force, and the log was kept."""
+
+    id = "check-failed"
+
+    def __init__(self, check: str, reason: str, log: Path, tail: Sequence[str]) -> None:
+        super().__init__(check, reason, log, tail)
+        self.check = check
+        self.reason = reason
+        self.log = log
+        self.tail = tuple(tail)
+
+    @property
+    def message(self) -> str:
+        return "\n  ".join([f"the check {self.check} failed: {self.reason}", *self.tail])
+
+    @property
+    def hint(self) -> str:
+        return f"the whole output: {self.log}; to install without the checks: --no-check"

@@ -1,0 +1,135 @@
+"""Published wheels of native components: from the wheelhouse, from the cache, or from their address."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from verl_env import __version__
+from verl_env.install.errors import NativeUnavailable
+from verl_env.install.failures import DownloadInterrupted, HashMismatch
+from verl_env.install.native import wheel_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from http.client import HTTPResponse
+    from pathlib import Path
+
+    from verl_env.install.model import NativeChoice, Options
+
+#: Seconds without a byte before a server counts as silent.
+TIMEOUT = 20.0
+#: How often a download that broke off is begun again.
+ATTEMPTS = 3
+
+_CHUNK = 1 << 20
+
+
+def fetch_native(choice: NativeChoice, options: Options, progress: Callable[[int, int | None], None]) -> Path:
+    """The published wheel of a component, as a file whose hash is the recorded one where one is recorded.
+
+    Args:
+        choice: A component and its wheel.
+        options: Wheelhouse, cache, and whether the network may be used.
+        progress: Called with the bytes so far and, where the server says it, their number.
+
+    Raises:
+        NativeUnavailable: it is in neither and cannot be fetched.
+        DownloadInterrupted: the download broke off, each time.
+        HashMismatch: it is another file than the recorded one.
+    """
+    if choice.wheel is None:
+        raise NativeUnavailable(choice.native, choice.reason)
+    name = wheel_file(choice.wheel)
+    if options.wheelhouse is not None and (options.wheelhouse / name).is_file():
+        return _checked(options.wheelhouse / name, choice)
+    cached = options.cache / "wheels" / _key(choice.wheel.url) / name
+    if not cached.is_file():
+        if options.offline:
+            raise NativeUnavailable(choice.native, f"offline, and no {name} in the wheelhouse or the cache")
+        _download(choice, cached, progress)
+    try:
+        return _checked(cached, choice)
+    except HashMismatch:
+        cached.unlink()
+        raise
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    from hashlib import sha256  # noqa: PLC0415
+
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _key(url: str) -> str:
+    """A short name for an address: two wheels of one name may differ."""
+    from hashlib import sha256  # noqa: PLC0415
+
+    return sha256(url.encode()).hexdigest()[:16]
+
+
+def _checked(path: Path, choice: NativeChoice) -> Path:
+    expected = choice.wheel.sha256 if choice.wheel is not None else None
+    if expected is not None and (actual := file_sha256(path)) != expected:
+        raise HashMismatch(path.name, f"sha256:{expected}", f"sha256:{actual}")
+    return path
+
+
+def _download(choice: NativeChoice, to: Path, progress: Callable[[int, int | None], None]) -> None:
+    """Downloads into a file beside, and gives it its name when it is whole."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f"{to.name}.part")
+    try:
+        for attempt in range(1, ATTEMPTS + 1):
+            if _attempt(choice, part, progress):
+                part.replace(to)
+                return
+            time.sleep(0.2 * attempt)
+        raise DownloadInterrupted(to.name)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _attempt(choice: NativeChoice, part: Path, progress: Callable[[int, int | None], None]) -> bool:
+    """One download; False when it broke off."""
+    from http.client import HTTPException  # noqa: PLC0415
+    from urllib.error import HTTPError, URLError  # noqa: PLC0415
+    from urllib.request import Request, urlopen  # noqa: PLC0415
+
+    url = choice.wheel.url if choice.wheel is not None else ""
+    request = Request(url, headers={"User-Agent": f"verl-env/{__version__}"})  # noqa: S310 (a lockset's address)
+    try:
+        response = urlopen(request, timeout=TIMEOUT)  # noqa: S310
+    except HTTPError as error:
+        raise NativeUnavailable(choice.native, f"{url} answers {error.code} {error.reason}") from error
+    except (URLError, OSError, ValueError) as error:
+        raise NativeUnavailable(choice.native, f"{url} cannot be reached ({_reason(error)})") from error
+    try:
+        with response:
+            return _copy(response, part, progress)
+    except (HTTPException, TimeoutError, ConnectionError):
+        return False
+
+
+def _copy(response: HTTPResponse, part: Path, progress: Callable[[int, int | None], None]) -> bool:
+    length = response.headers.get("Content-Length")
+    total = int(length) if length and length.isdigit() else None
+    done = 0
+    with part.open("wb") as file:
+        while chunk := response.read(_CHUNK):
+            file.write(chunk)
+            done += len(chunk)
+            progress(done, total)
+    return total is None or done == total
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    return str(getattr(reason, "strerror", None) or reason)

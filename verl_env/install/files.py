@@ -1,0 +1,77 @@
+"""Changes of files that are whole or not there at all: by rename and by new names, never by writing in place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+#: Errors of link(2) that mean "not here": other file system, too many links, no hard links, not allowed.
+_NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Writes a file beside the old one, with its mode, and renames it over it: no reader sees a part of it."""
+    new = path.with_name(f".{path.name}.verl-env")
+    new.write_bytes(content)
+    if path.exists():
+        new.chmod(path.stat().st_mode)
+    new.replace(path)
+
+
+def link_or_copy(source: str, destination: str) -> None:
+    """Gives a file a second name, or where hard links do not work, copies it with its mode and times.
+
+    Raises:
+        FileExistsError: the destination is there.
+        OSError: it cannot be made.
+    """
+    try:
+        os.link(source, destination, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        if os.path.lexists(destination):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), destination) from error
+        import shutil  # noqa: PLC0415 (5 ms, rarely needed)
+
+        shutil.copy2(source, destination, follow_symlinks=False)
+
+
+def remove_trees(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Removes directories and links; what cannot be removed now (files in use on NFS) is returned."""
+    import shutil  # noqa: PLC0415
+
+    for path in paths:
+        if path.is_symlink() or path.is_file():
+            path.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    return tuple(path for path in paths if os.path.lexists(path))
+
+
+def hard_links_work(source: Path, destination: Path) -> bool:
+    """Whether a file of one directory can be linked into another; tried, because mounts and file systems differ."""
+    probe = source / f".verl-env-probe-{os.getpid()}"
+    linked = destination / probe.name
+    try:
+        probe.touch()
+        os.link(probe, linked)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        for path in (probe, linked):
+            _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        return

@@ -1,0 +1,72 @@
+"""What is at a target, held against a plan: the fast path of an installation that has nothing to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.install.compare import compare, wanted
+from verl_env.install.installed import installed, site_packages
+from verl_env.install.runtime_wheel import fingerprint
+from verl_env.install.state import plan_digest, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from verl_env.install.compare import Wanted
+    from verl_env.install.model import Change, Options, Plan
+    from verl_env.install.state import State
+    from verl_env.install.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """An environment against a plan.
+
+    ``environment`` is the generation in force, None where there is none; ``changes`` are what turns its packages into
+    those of the plan; ``reason`` says why it must be made anew though they agree, and is None where it need not be.
+    """
+
+    environment: Path | None
+    state: State | None
+    want: Mapping[str, Wanted]
+    digest: str
+    changes: tuple[Change, ...]
+    reason: str | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.changes and self.reason is None
+
+
+def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
+    """Compares; reads files only, and starts nothing."""
+    current = target.current()
+    environment = current if current is not None and current.is_dir() else None
+    state = read_state(environment) if environment is not None else None
+    digest = plan_digest(plan, fingerprint(plan.lockset.id))
+    settled = state is not None and state.digest == digest and not options.native_required
+    want = wanted(plan, without=state.left_out if state is not None and settled else ())
+    have = {} if environment is None else installed(site_packages(environment, plan.python))
+    if environment is not None and not have and state is not None and state.python != plan.python:
+        have = installed(site_packages(environment, state.python))
+    changes = compare(have, want)
+    return Inspection(environment, state, want, digest, changes, _reason(plan, target, options, state, digest))
+
+
+def _reason(plan: Plan, target: Target, options: Options, state: State | None, digest: str) -> str | None:
+    """Why an environment with the right packages is not the right environment."""
+    if state is None:
+        return "its record is missing"
+    if state.path != str(target.path):
+        return f"it was made for {state.path}"
+    if state.python != plan.python or not (target.path / "bin" / "python").exists():
+        return "its Python is another one, or gone"
+    if state.digest != digest:
+        return f"it was made from another plan ({state.lockset})"
+    missing = [check.id for check in plan.checks if check.needs is None and check.id not in state.checks]
+    if options.checks and missing:
+        return f"it was not checked ({', '.join(missing)})"
+    return None

@@ -1,0 +1,85 @@
+"""What is installed in an environment, read from its files: no interpreter is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One installed distribution.
+
+    ``name`` is normalised; ``origin`` is the address or directory it was installed from, None for an index; ``whole``
+    is False where its metadata is incomplete or of a form that is no longer installed (``.egg-info``).
+    """
+
+    name: str
+    version: str
+    folder: str
+    origin: str | None = None
+    editable: bool = False
+    whole: bool = True
+
+
+def normalise(name: str) -> str:
+    """A project name in the one form that compares (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def site_packages(environment: Path, python: str) -> Path:
+    """The site-packages directory of an environment for a Python, ``"3.10"``."""
+    return environment / "lib" / f"python{python}" / "site-packages"
+
+
+def installed(site: Path) -> dict[str, Distribution]:
+    """Every distribution in a site-packages directory by name; empty where it cannot be listed.
+
+    Two versions of one distribution, as a broken uninstall leaves them, count as one that is not whole.
+    """
+    found: dict[str, Distribution] = {}
+    try:
+        with os.scandir(site) as entries:
+            names = sorted(entry.name for entry in entries)
+    except OSError:
+        return found
+    for entry in names:
+        distribution = _distribution(site, entry)
+        if distribution is not None:
+            twice = distribution.name in found
+            found[distribution.name] = _broken(distribution) if twice else distribution
+    return found
+
+
+def _distribution(site: Path, entry: str) -> Distribution | None:
+    stem, dot, kind = entry.rpartition(".")
+    if not dot or kind not in {"dist-info", "egg-info", "egg-link"}:
+        return None
+    name, _, version = stem.partition("-")
+    folder = f"{site}/{entry}"
+    # os.path, not pathlib: there are hundreds of them, and this is the path of "nothing to do".
+    whole = kind == "dist-info" and os.path.exists(f"{folder}/METADATA")  # noqa: PTH110
+    origin, editable = _origin(f"{folder}/direct_url.json")
+    return Distribution(normalise(name), version, folder, origin, editable, whole)
+
+
+def _origin(file: str) -> tuple[str | None, bool]:
+    """Where a distribution came from (PEP 610)."""
+    if not os.path.exists(file):  # noqa: PTH110
+        return None, False
+    try:
+        with open(file, "rb") as opened:  # noqa: PTH123
+            data = json.load(opened)
+        return str(data["url"]), bool(data.get("dir_info", {}).get("editable", False))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "an address that cannot be read", False
+
+
+def _broken(distribution: Distribution) -> Distribution:
+    return Distribution(distribution.name, distribution.version, distribution.folder, whole=False)

@@ -1,0 +1,57 @@
+"""The Python that an environment is made from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.install.errors import InterpreterMissing
+from verl_env.machine.child import Completed, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Seconds that an interpreter has to say its version; the first start from a network file system is slow.
+_SECONDS = 30.0
+_QUESTION = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"
+
+
+def find_interpreter(version: str, candidate: str | None) -> str:
+    """The full path of a CPython of a minor release that can make environments.
+
+    Args:
+        version: The release, ``"3.10"``.
+        candidate: The interpreter that the machine's record names; it may be one of another host.
+
+    Raises:
+        InterpreterMissing: there is none.
+    """
+    for path in _candidates(version, candidate):
+        if _is(path, version):
+            return path
+    raise InterpreterMissing(version)
+
+
+def _candidates(version: str, candidate: str | None) -> Iterator[str]:
+    """Where one may be: as recorded, the one that runs verl-env, on PATH, and what a probe of this host finds."""
+    if candidate is not None and Path(candidate).exists():
+        yield candidate
+    if version == "{}.{}".format(*sys.version_info):
+        yield sys.executable
+    for folder in os.get_exec_path():
+        found = shutil.which(f"python{version}", path=folder)
+        if found is not None:
+            yield os.path.abspath(found)  # noqa: PTH100 (a link is kept: it is what the user sees)
+
+
+def _is(path: str, version: str) -> bool:
+    """Asked, not guessed from the name: a version manager's shim fails for what is not selected."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    outcome = run([path, "-I", "-c", _QUESTION], deadline=time.monotonic() + _SECONDS, env=env)
+    if not isinstance(outcome, Completed) or outcome.returncode != 0:
+        return False
+    return outcome.stdout.decode("utf-8", "replace").split() == [version, "cpython"]

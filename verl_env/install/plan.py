@@ -1,0 +1,127 @@
+"""From a choice to a plan: every step and every package, decided before anything is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.install.model import Plan, Step
+from verl_env.install.native import choose_natives, left_out_warning
+from verl_env.install.sizes import cost, human
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from verl_env.choose.model import Choice, Request
+    from verl_env.install.model import NativeChoice, NativeMode
+    from verl_env.locksets.model import Lockset, Package
+    from verl_env.machine.model import Machine
+
+#: The name of verl in a lock.
+VERL = "verl"
+
+
+def make_plan(
+    choice: Choice,
+    packages: Sequence[Package],
+    request: Request,
+    machine: Machine,
+    *,
+    native: NativeMode | None = None,
+    verl_source: str | None = None,
+    with_verl: bool = True,
+) -> Plan:
+    """The plan for a choice; nothing is read or done.
+
+    Args:
+        choice: The lockset and the Python that were chosen.
+        packages: The packages of that lockset's lock for that Python.
+        request: What was asked for.
+        machine: What it is planned for.
+        native: ``--native``; None takes published wheels where they fit and leaves the rest out with a warning.
+        verl_source: The absolute path of a checkout of verl that is installed in place of the release.
+        with_verl: False leaves verl out.
+
+    Raises:
+        NativeBuildUnavailable: ``native`` is ``build`` and there is something to build.
+        NativeUnavailable: ``native`` is ``prebuilt`` and no wheel of a component fits.
+    """
+    lockset, python = choice.lockset, choice.python
+    arch, glibc = machine.host.arch, machine.host.glibc
+    arch = arch if isinstance(arch, str) else next(iter(lockset.requires.arch), "x86_64")
+    natives = choose_natives(
+        lockset, request.stack, native, python=python, glibc=glibc if isinstance(glibc, str) else None, arch=arch
+    )
+    release = with_verl and verl_source is None
+    chosen = tuple(package for package in packages if release or package.name != VERL)
+    download, disk = _sizes(lockset, python, chosen)
+    return Plan(
+        stack=request.name,
+        lockset=lockset,
+        python=python,
+        interpreter=choice.interpreter,
+        arch=arch,
+        steps=_steps(lockset, python, chosen, natives, verl_source=verl_source),
+        packages=chosen,
+        natives=natives,
+        checks=tuple(check for check in lockset.checks if with_verl or not _about_verl(check.code)),
+        download_bytes=download,
+        disk_bytes=disk,
+        env=lockset.env,
+        warnings=(*choice.warnings, *_native_warnings(natives, native)),
+        verl_source=verl_source,
+    )
+
+
+def _sizes(lockset: Lockset, python: str, packages: Sequence[Package]) -> tuple[int, int]:
+    """Download and disk in bytes: of the packages where each is known, else of the whole lock."""
+    known = cost(packages)
+    lock = lockset.python(python)
+    if known.exact or lock is None:
+        return known.download_bytes, known.disk_bytes
+    return lock.download_bytes, lock.disk_bytes
+
+
+def _about_verl(code: str) -> bool:
+    """Whether a check imports verl itself."""
+    words = code.replace(";", " ").replace(",", " ").split()
+    return any(word == VERL or word.startswith(f"{VERL}.") for word in words)
+
+
+def _native_warnings(natives: Sequence[NativeChoice], mode: NativeMode | None) -> list[str]:
+    left_out = [left_out_warning(choice) for choice in natives if choice.how == "skip" and mode is None]
+    unrecorded = [
+        f"{choice.native.name}: no hash of its wheel is recorded (hash-unrecorded); it is taken as it is served"
+        for choice in natives
+        if choice.wheel is not None and choice.wheel.sha256 is None
+    ]
+    return left_out + unrecorded
+
+
+def _steps(
+    lockset: Lockset,
+    python: str,
+    packages: Sequence[Package],
+    natives: Sequence[NativeChoice],
+    *,
+    verl_source: str | None,
+) -> tuple[Step, ...]:
+    download, disk = _sizes(lockset, python, packages)
+    size = f"{human(download)} to download, {human(disk)} on disk"
+    steps = [
+        Step("environment", f"make a virtual environment with Python {python}"),
+        Step("packages", f"install {len(packages)} packages of the lock, each checked by its hash", size),
+    ]
+    steps += [_native_step(choice) for choice in natives]
+    steps.append(Step("runtime", "install verl-env-runtime", f"marks the environment as {lockset.id}"))
+    if verl_source is not None:
+        steps.append(Step("verl", "install verl from its checkout, editable", verl_source))
+    steps += [
+        Step("check", "check the environment", ", ".join(["packages", *(check.id for check in lockset.checks)])),
+        Step("switch", "put the environment in force", "one rename; until then the old one stays"),
+    ]
+    return tuple(steps)
+
+
+def _native_step(choice: NativeChoice) -> Step:
+    name = f"{choice.native.name} {choice.native.version}"
+    return Step("native", f"{'leave out' if choice.how == 'skip' else 'install'} {name}", choice.reason)

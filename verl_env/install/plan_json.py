@@ -1,0 +1,105 @@
+"""A plan, or the refusal to make one, as the JSON that ``verl-env plan --json`` prints (``docs/json.md``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from verl_env.choose.model import Choice, Evaluation, Refusal
+    from verl_env.install.model import NativeChoice, Plan
+    from verl_env.locksets.model import Package
+
+SCHEMA = 1
+#: Stands where a hash would, for a wheel whose hash nobody recorded.
+HASH_UNRECORDED = "hash-unrecorded"
+
+
+def plan_to_json(plan: Plan, choice: Choice) -> dict[str, Any]:
+    """The plan with what was chosen; keys of the contract first, ours after them."""
+    lockset = plan.lockset
+    return {
+        "schema": SCHEMA,
+        "stack": plan.stack,
+        "lockset": lockset.id,
+        "verl": lockset.verl,
+        "python": plan.python,
+        "arch": plan.arch,
+        "accelerator": lockset.accelerator,
+        "steps": [{"kind": step.kind, "title": step.title, "detail": step.detail} for step in plan.steps],
+        "packages": [_package(package) for package in plan.packages],
+        "native": [native_to_json(native) for native in plan.natives],
+        "download_bytes": plan.download_bytes,
+        "disk_bytes": plan.disk_bytes,
+        "env": dict(plan.env),
+        "warnings": list(plan.warnings),
+        "refused": refused_to_json(choice.refused),
+        "cuda": lockset.cuda,
+        "rocm": lockset.rocm,
+        "torch": lockset.torch,
+        "engines": dict(lockset.engines),
+        "interpreter": plan.interpreter,
+        "verl_source": plan.verl_source,
+        "checks": [check.id for check in plan.checks],
+    }
+
+
+def refusal_to_json(stack: str, refusal: Refusal) -> dict[str, Any]:
+    """What is printed when nothing fits: every refusal, and the nearest with what would have to change."""
+    nearest = refusal.nearest
+    return {
+        "schema": SCHEMA,
+        "stack": stack,
+        "lockset": None,
+        "refused": refused_to_json(refusal.evaluations),
+        "nearest": None if nearest is None else {"lockset": nearest.lockset.id, "changes": list(refusal.changes)},
+        "hints": list(refusal.hints),
+    }
+
+
+def refused_to_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
+    """Each lockset that does not fit, with every requirement that fails."""
+    return [
+        {
+            "lockset": evaluation.lockset.id,
+            "failed": [
+                {
+                    "requirement": verdict.requirement,
+                    "need": verdict.need,
+                    "have": verdict.have,
+                    "message": verdict.message,
+                }
+                for verdict in evaluation.failed
+            ],
+        }
+        for evaluation in evaluations
+    ]
+
+
+def native_to_json(choice: NativeChoice) -> dict[str, Any]:
+    """One native component; ``url`` and ``sha256`` only where a wheel is taken."""
+    native = choice.native
+    entry: dict[str, Any] = {
+        "name": native.name,
+        "version": native.version,
+        "how": choice.how,
+        "reason": choice.reason,
+        "needs": list(native.needs),
+    }
+    if choice.wheel is not None:
+        entry |= {"url": choice.wheel.url, "sha256": choice.wheel.sha256 or HASH_UNRECORDED}
+    return entry
+
+
+def _package(package: Package) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": package.name,
+        "version": package.version,
+        "source": package.source,
+        "hashes": list(package.hashes),
+    }
+    if package.url is not None:
+        entry["url"] = package.url
+    return entry

@@ -1,0 +1,74 @@
+"""Everything that can be found wrong before anything is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.install.disk import check_room
+from verl_env.install.errors import InstallerMissing, WheelhouseInvalid
+from verl_env.install.interpreter import find_interpreter
+from verl_env.install.sizes import cost
+from verl_env.install.verl_source import check_verl_source
+
+if TYPE_CHECKING:
+    from verl_env.install.backends.base import Installer
+    from verl_env.install.inspect import Inspection
+    from verl_env.install.model import InstallerName, Options, Plan
+    from verl_env.install.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an installation works with, once it is certain that all of it is there."""
+
+    installer: Installer
+    interpreter: str
+
+
+def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> Tools:
+    """The tools for a plan.
+
+    Raises:
+        WheelhouseInvalid: there is no such wheelhouse, or none was given where one is needed.
+        VerlSourceInvalid: the checkout of verl is none.
+        InstallerMissing: the installer is not there, or too old.
+        InterpreterMissing: the Python is not there.
+        DiskFull: there is not enough room.
+    """
+    if options.wheelhouse is not None and not options.wheelhouse.is_dir():
+        raise WheelhouseInvalid(options.wheelhouse)
+    if plan.verl_source is not None:
+        check_verl_source(Path(plan.verl_source))
+    installer = choose_installer(options.installer)
+    if installer.name == "pip" and options.offline and options.wheelhouse is None:
+        raise WheelhouseInvalid(None)
+    interpreter = find_interpreter(plan.python, plan.interpreter)
+    _check_room(plan, target, seen, installer)
+    return Tools(installer, interpreter)
+
+
+def choose_installer(name: InstallerName | None) -> Installer:
+    """The installer of that name; None takes uv where it is there, else pip.
+
+    Raises:
+        InstallerMissing: the one that was asked for is not there, or too old.
+    """
+    from verl_env.install.backends.pip import find_pip  # noqa: PLC0415 (whichever is used)
+    from verl_env.install.backends.uv import find_uv  # noqa: PLC0415
+
+    uv = find_uv() if name != "pip" else None
+    if uv is None and name == "uv":
+        raise InstallerMissing("uv")
+    return uv or find_pip()
+
+
+def _check_room(plan: Plan, target: Target, seen: Inspection, installer: Installer) -> None:
+    """Whether what must be added fits; what is kept takes no new room."""
+    place = target.path.parent
+    cache = installer.cache_for(place)
+    added = {change.name for change in seen.changes if change.kind != "-"}
+    size = cost(package for package in plan.packages if package.name in added)
+    through = size.disk_bytes if installer.name == "uv" else size.download_bytes
+    check_room(place, size, cache=cache.path, cached_bytes=through, linked=cache.linked)

@@ -1,0 +1,51 @@
+"""Requirements files: what an installer is told to install, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from verl_env.locksets.model import Package
+
+
+def write_locked(path: Path, packages: Iterable[Package], *, offline: bool) -> None:
+    """Writes packages of a lock with their hashes.
+
+    Args:
+        path: The file.
+        packages: The packages.
+        offline: Leave out addresses, so that a wheelhouse can serve what otherwise comes from one.
+    """
+    path.write_text("".join(_line(package, offline=offline) for package in packages), encoding="utf-8")
+
+
+def write_file(path: Path, name: str, version: str, sha256: str) -> None:
+    """Writes one distribution that only a certain file may give."""
+    path.write_text(f"{name}=={version} --hash=sha256:{sha256}\n", encoding="utf-8")
+
+
+def write_editable(path: Path, source: str) -> None:
+    """Writes a checkout that is installed in place."""
+    path.write_text(f"--editable {_quoted(source)}\n", encoding="utf-8")
+
+
+def write_constraints(path: Path, constraints: Sequence[str]) -> Path | None:
+    """Writes what limits the builds of source distributions; None and no file where nothing does."""
+    if not constraints:
+        return None
+    path.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
+    return path
+
+
+def _line(package: Package, *, offline: bool) -> str:
+    pinned = f"{package.name}=={package.version}"
+    what = pinned if package.url is None or offline else f"{package.name} @ {package.url}"
+    return " \\\n    ".join([what, *(f"--hash={digest}" for digest in package.hashes)]) + "\n"
+
+
+def _quoted(path: str) -> str:
+    """A path as requirements files hold it: spaces would end it."""
+    return path.replace(" ", "%20") if path.startswith("file:") else f'"{path}"' if " " in path else path

@@ -1,0 +1,86 @@
+"""Carries out a plan: all or nothing. What has nothing to do loads nothing it does not need."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from verl_env.errors import VerlEnvError
+from verl_env.install.inspect import inspect
+from verl_env.install.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from verl_env.install.inspect import Inspection
+    from verl_env.install.model import Options, Plan
+    from verl_env.install.reporter import Reporter
+    from verl_env.install.target import Target
+
+
+def install(plan: Plan, target: Target, options: Options, reporter: Reporter) -> Outcome:
+    """Makes an environment, brings one up to a plan, or finds that there is nothing to do.
+
+    The old environment stays in force until the new one is complete and checked; whatever fails, it stays.
+
+    Raises:
+        VerlEnvError: something is missing or failed; the subclass says what. Nothing was put in force.
+        KeyboardInterrupt: the user interrupted; nothing was put in force.
+    """
+    started = time.monotonic()
+    seen = inspect(plan, target, options)
+    if seen.complete:
+        _tidy_if_idle(target)
+        return _nothing_to_do(plan, target, seen, started)
+    from verl_env.install.lock import locked  # noqa: PLC0415 (only what changes something needs these)
+    from verl_env.install.prepare import prepare  # noqa: PLC0415
+    from verl_env.install.transaction import Transaction  # noqa: PLC0415
+
+    tools = prepare(plan, target, options, seen)
+    target.make_store()
+    waiting = "{} is being changed by {}; waiting for it".format
+    with locked(target, seconds=options.lock_seconds, waiting=lambda who: reporter.note(waiting(target.path, who))):
+        _tidy(target)
+        seen = inspect(plan, target, options)
+        if seen.complete:
+            return _nothing_to_do(plan, target, seen, started)
+        transaction = Transaction(plan, target, options, reporter, seen, tools)
+        try:
+            made = transaction.run()
+        finally:
+            _tidy(target)
+    changes = tuple(change for change in seen.changes if change.name not in made.left_out)
+    missing = left_out(plan, made.left_out)
+    return Outcome(target.path, True, changes, missing, made.checks, made.skipped, time.monotonic() - started)
+
+
+def left_out(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, str]:
+    """The reason for each native component that is not in an environment: planned so, or not to be had."""
+    return {choice.native.name: choice.reason for choice in plan.natives if choice.how == "skip"} | dict(unavailable)
+
+
+def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float) -> Outcome:
+    state = seen.state
+    missing = left_out(plan, {} if state is None else state.left_out)
+    checks = () if state is None else state.checks
+    return Outcome(target.path, False, (), missing, checks, seconds=time.monotonic() - started)
+
+
+def _tidy(target: Target) -> None:
+    """Removes every generation but the one in force, and what was written about the making of one."""
+    from verl_env.install.files import remove_trees  # noqa: PLC0415
+
+    remove_trees(target.leftovers())
+    with contextlib.suppress(OSError):
+        target.journal.unlink()
+
+
+def _tidy_if_idle(target: Target) -> None:
+    """Removes what a dead run left beside a finished environment, unless another run is at work."""
+    if not target.leftovers():
+        return
+    from verl_env.install.lock import locked  # noqa: PLC0415
+
+    with contextlib.suppress(VerlEnvError), locked(target, seconds=0, waiting=lambda _: None):
+        _tidy(target)

@@ -1,0 +1,182 @@
+"""The target of an installation, and what stands there now.
+
+``.venv`` is a symbolic link to a generation in ``.venv.d``, the store: ``.venv -> .venv.d/0003``. A new state is made
+in a new generation and put in force by renaming a new link over the old one, which is atomic on every POSIX file
+system (NFS and Lustre too); ``docs/architecture.md`` says why that way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.install.errors import (
+    EnvironmentForeign,
+    TargetDangling,
+    TargetNotDirectory,
+    TargetParentMissing,
+    TargetPermission,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_GENERATION = re.compile(r"\d{4,}")
+_LEFTOVER = re.compile(r"\d{4,}(\.stage)?|link")
+_README = "README.txt"
+_README_TEXT = """\
+verl-env keeps the environment {name} here: the link {name} points to the generation that is in force.
+Change it with verl-env install; remove it by removing both {name} and this directory.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The place of an environment: the absolute path that users name, and the store beside it."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        """The directory of the generations."""
+        return self.path.with_name(f"{self.path.name}.d")
+
+    @property
+    def lock(self) -> Path:
+        """The lock that keeps two runs apart."""
+        return self.store / "lock"
+
+    @property
+    def journal(self) -> Path:
+        """What is being done; there only while something is."""
+        return self.store / "journal.json"
+
+    @property
+    def logs(self) -> Path:
+        """The directory of the logs of failed checks."""
+        return self.store / "logs"
+
+    def current(self) -> Path | None:
+        """The generation that the target names, whether or not it is still there; None where it names none."""
+        try:
+            link = os.readlink(self.path)  # noqa: PTH115 (Path.readlink drops nothing here, and costs more)
+        except OSError:
+            return None
+        store, _, name = link.rpartition("/")
+        return self.store / name if store == self.store.name and _GENERATION.fullmatch(name) else None
+
+    def leftovers(self) -> tuple[Path, ...]:
+        """What dead runs left in the store: every generation but the one in force, and stages."""
+        current = self.current()
+        return tuple(path for path in _entries(self.store) if _LEFTOVER.fullmatch(path.name) and path != current)
+
+    def next_generation(self) -> Path:
+        """The path of the next generation; numbers go up, so that a dead run and a live one never share one."""
+        numbers = [int(path.name) for path in _entries(self.store) if _GENERATION.fullmatch(path.name)]
+        return self.store / f"{max(numbers, default=0) + 1:04d}"
+
+    def make_store(self) -> None:
+        """Makes the store where it is not there yet.
+
+        Raises:
+            TargetPermission: it cannot be made or written.
+        """
+        try:
+            self.store.mkdir(exist_ok=True)
+            for name, text in ((".gitignore", "*\n"), (_README, _README_TEXT.format(name=self.path.name))):
+                if not (self.store / name).exists():
+                    (self.store / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise TargetPermission(self.path, error.strerror or str(error)) from error
+
+    def point_to(self, generation: Path) -> None:
+        """Puts a generation of the store in force, by one rename.
+
+        Raises:
+            OSError: the link cannot be made or renamed; what was in force is in force.
+        """
+        link = self.store / "link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"{self.store.name}/{generation.name}")
+        if self.path.is_dir() and not self.path.is_symlink():
+            self.path.rmdir()
+        link.replace(self.path)
+
+
+def open_target(path: Path) -> Target:
+    """The target at a path, once it is certain that verl-env may change what is there.
+
+    It may change nothing at all, an empty directory, and what it made itself.
+
+    Raises:
+        TargetError: it is something else; the subclass says what.
+    """
+    target = Target(Path(os.path.abspath(path)))  # noqa: PTH100 (resolve() would follow the link of the target)
+    parent = target.path.parent
+    if not parent.is_dir():
+        raise TargetParentMissing(target.path)
+    _check_place(target)
+    _check_store(target)
+    if target.current() is None and not os.access(parent, os.W_OK | os.X_OK):
+        raise TargetPermission(target.path, f"{parent} may not be written")
+    return target
+
+
+def _check_place(target: Target) -> None:
+    """Refuses whatever stands at the path and is not ours or an empty directory."""
+    try:
+        mode = target.path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise TargetPermission(target.path, error.strerror or str(error)) from error
+    if stat.S_ISLNK(mode):
+        _check_link(target)
+    elif not stat.S_ISDIR(mode):
+        raise TargetNotDirectory(target.path)
+    else:
+        _check_directory(target)
+
+
+def _check_link(target: Target) -> None:
+    if target.current() is not None:
+        return
+    link = os.readlink(target.path)  # noqa: PTH115
+    if not target.path.exists():
+        raise TargetDangling(target.path, link)
+    raise EnvironmentForeign(target.path, f"a link to {link}")
+
+
+def _check_directory(target: Target) -> None:
+    try:
+        with os.scandir(target.path) as entries:
+            names = {entry.name for entry in entries}
+    except OSError as error:
+        raise TargetPermission(target.path, error.strerror or str(error)) from error
+    if "pyvenv.cfg" in names:
+        raise EnvironmentForeign(target.path, "a virtual environment")
+    if names:
+        raise EnvironmentForeign(target.path, "a directory with files")
+    if target.path.samefile(Path.cwd()):
+        raise EnvironmentForeign(target.path, "the current directory")
+
+
+def _check_store(target: Target) -> None:
+    """Refuses a directory of the store's name that verl-env did not make."""
+    store = target.store
+    if store.is_symlink() or (store.exists() and not store.is_dir()):
+        raise EnvironmentForeign(store, "a file")
+    names = {path.name for path in _entries(store)}
+    if names and _README not in names:
+        raise EnvironmentForeign(store, "a directory with files")
+
+
+def _entries(directory: Path) -> Iterator[Path]:
+    try:
+        return iter(sorted(directory.iterdir()))
+    except OSError:
+        return iter(())
