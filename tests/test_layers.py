@@ -1,0 +1,78 @@
+"""Imports point one way, and the start-up path stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "verl_env"
+
+#: What each layer may import besides itself, the standard library and its dependencies.
+ALLOWED = {
+    "machine": set(),
+    "locksets": set(),
+    "choose": {"machine", "locksets"},
+    "install": {"machine", "locksets", "choose"},
+    "patches": {"machine", "locksets", "install"},
+    "doctor": {"machine", "locksets", "choose", "install", "patches"},
+    "cluster": {"machine", "locksets", "choose", "install", "doctor"},
+    "cli": {"machine", "locksets", "choose", "install", "patches", "doctor", "cluster"},
+}
+SHARED = {"errors", "versions"}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "runtime" not in path.parts)
+
+
+def imported_layers(path):
+    """The first names below ``verl_env`` that a module imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "verl_env" and len(parts) > 1:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    parts = path.relative_to(PACKAGE).parts
+    if len(parts) == 1:
+        return
+    layer = parts[0]
+    assert layer in ALLOWED, f"{layer} is a new layer: say here what it may import"
+    foreign = {name for name in imported_layers(path) if not name.startswith("__")} - {layer} - SHARED
+    assert foreign <= ALLOWED[layer]
+
+
+def test_the_runtime_imports_nothing_of_the_tool():
+    runtime = [path for path in PACKAGE.rglob("*.py") if "runtime" in path.relative_to(PACKAGE).parts[:1]]
+    assert not [path for path in runtime for _ in imported_layers(path)]
+
+
+def test_no_module_imports_torch_or_vllm():
+    heavy = {"torch", "vllm", "sglang", "flash_attn", "transformers"}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            assert not heavy & {name.split(".")[0] for name in names}, path
+
+
+def test_planning_for_a_recorded_machine_starts_light(tmp_path):
+    machine = tmp_path / "machine.json"
+    machine.write_text('{"schema": 1, "nvidia": null, "amd": null}')
+    code = (
+        "import sys; from verl_env.cli.main import main;"
+        f"main(['plan', '--stack', 'vllm', '--machine', {str(machine)!r}, '--json']);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert not loaded & {"rich", "packaging", "subprocess", "logging", "importlib.metadata", "elftools", "pip", "uv"}
+    assert "verl_env.choose.choose" in loaded
