@@ -82,7 +82,7 @@ def checked(locksets: Sequence[Lockset], request: Request) -> Request:
     for component in request.stack:
         if component not in known:
             raise StackUnknownError(component, known)
-    if not any(set(request.stack) <= set(lockset.provides) for lockset in locksets):
+    if request.stack and not any(set(request.stack) <= set(lockset.provides) for lockset in locksets):
         raise StackUnavailableError(request.stack, _nearest_stacks(locksets, request.stack))
     if request.verl is not None and not any(release_matches(lockset.verl, request.verl) for lockset in locksets):
         releases = sorted({lockset.verl for lockset in locksets}, key=release, reverse=True)

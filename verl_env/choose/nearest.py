@@ -86,7 +86,7 @@ def _sole_native(evaluation: Evaluation) -> str | None:
     natives = {component_name(lockset, native.name) for native in lockset.natives}
     if not gpu_only or len(subjects) != 1 or not subjects <= natives:
         return None
-    return f"{subjects.pop()}, a native component, is the only obstacle: everything else of the lockset runs there"
+    return f"nothing else: {subjects.pop()}, a native component, is the only obstacle"
 
 
 def _python(lockset: Lockset, _: Sequence[Verdict], __: Facts, request: Request) -> str:

@@ -1,0 +1,144 @@
+import pytest
+
+from tests.choose.build import ALL, CU130, FIRST, SAGEMAKER, SGLANG_VLLM, VLLM, lockset, native
+from tests.choose.test_explain import ASK, machine
+from verl_env.choose.choose import checked, choose, evaluate, evaluate_all, full_id, ranked
+from verl_env.choose.errors import (
+    LocksetAmbiguousError,
+    LocksetUnknownError,
+    StackUnavailableError,
+    StackUnknownError,
+    VerlUnavailableError,
+)
+from verl_env.choose.facts import facts_of
+from verl_env.choose.model import Choice, Request
+from verl_env.choose.pythons import choose_python
+from verl_env.machine.model import UNKNOWN, Host, Machine, Nvidia, NvidiaDevice, PythonInterpreter
+
+HERE = machine("580.95.05", "9.0")
+
+
+def test_the_order_of_choice():
+    assert [each.lockset.id for each in evaluate_all(ALL, HERE, ASK)] == [
+        "verl0.9-cu130/app.vllm",
+        "verl0.9-cu130-aarch64/app.vllm",
+        "verl0.8-rocm7/rocm702",
+        "verl0.6-cu128/app.vllm",
+        "verl0.6-cu128/app.sglang",
+        "verl0.5-cu126/app.vllm.deepep",
+        "verl0.4-cu124/app.vllm",
+        "verl0.4-cu124/app.vllm.preview",
+        "verl0.4-rocm6/rocm",
+        "verl0.4-cu124/app.sglang.vllm",
+        "ngc/vllm0.8",
+        "ngc/vllm0.8.sagemaker",
+        "verl0.2-cu124/vemlp",
+    ]
+
+
+def test_newer_families_compare_by_number():
+    evaluations = [evaluate(lockset(f"f/{family}", family=family), HERE, ASK) for family in ("0.9", "0.10", "0.9.1")]
+    assert [each.lockset.family for each in ranked(evaluations, ASK)] == ["0.10", "0.9.1", "0.9"]
+
+
+def test_choose_and_evaluate_agree():
+    found = choose(ALL, HERE, ASK)
+    assert isinstance(found, Choice)
+    assert found.lockset is CU130
+    assert found.evaluation == evaluate(CU130, HERE, ASK)
+    assert found.refused == tuple(each for each in found.others if not each.fits)
+
+
+def test_warnings_are_said_once():
+    twice = Machine(nvidia=Nvidia(driver="550.54.15", devices=(NvidiaDevice(0, compute_capability="8.0"),) * 2))
+    found = choose(FIRST, twice, ASK)
+    assert len(found.warnings) == len(set(found.warnings))
+
+
+@pytest.mark.parametrize("driver", ["abc", "", "550.54.15 [Deprecated]"])
+def test_a_driver_that_is_no_version_is_as_good_as_unknown(driver):
+    odd = Machine(nvidia=Nvidia(driver=driver, devices=(NvidiaDevice(0, compute_capability="8.0"),)))
+    found = choose(FIRST, odd, ASK)
+    assert isinstance(found, Choice)
+    assert any("needs 525.60.13 or newer" in warning for warning in found.warnings)
+
+
+def test_a_glibc_that_is_no_version_is_as_good_as_unknown():
+    odd = Machine(host=Host(glibc="2.x"), nvidia=Nvidia(devices=(NvidiaDevice(0, compute_capability="8.0"),)))
+    assert "the glibc '2.x' is no version; needs 2.29 or newer" in choose(FIRST, odd, ASK).warnings
+
+
+@pytest.mark.parametrize(
+    ("declared", "have", "asked", "chosen"),
+    [
+        (("3.10", "3.12"), ("3.12.1", "3.10.1"), None, ("3.10", "/3.10.1")),
+        (("3.10", "3.12"), ("3.12.1",), None, ("3.12", "/3.12.1")),
+        (("3.10", "3.12"), ("3.13.0",), None, ("3.10", None)),
+        (("3.10", "3.12"), (), "3.12", ("3.12", None)),
+        (("3.10", "3.12"), ("3.12.1", "3.12.9"), "3.12.9", ("3.12", "/3.12.1")),
+        (("3.10", "3.12"), ("3.11.1",), "3.11", (None, None)),
+        ((), ("3.11.1",), None, (None, None)),
+    ],
+)
+def test_choose_python(declared, have, asked, chosen):
+    described = Machine(pythons=tuple(PythonInterpreter(version, f"/{version}") for version in have))
+    found = choose_python(lockset(pythons=declared), facts_of(described), Request(("vllm",), python=asked))
+    assert found == chosen
+
+
+def test_python_where_nothing_is_known_of_interpreters():
+    assert choose_python(VLLM, facts_of(Machine(pythons=UNKNOWN)), ASK) == ("3.10", None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("ngc/vllm0.8", "ngc/vllm0.8"),
+        ("vllm0.8", "ngc/vllm0.8"),
+        ("sagemaker", "ngc/vllm0.8.sagemaker"),
+        ("app.sglang.vllm", SGLANG_VLLM.id),
+        (SAGEMAKER.id, SAGEMAKER.id),
+    ],
+)
+def test_full_id(asked, found):
+    assert full_id([each.id for each in FIRST], asked) == found
+
+
+def test_the_full_id_replaces_what_was_asked():
+    assert checked(FIRST, Request(("vllm",), lockset="sagemaker")).lockset == SAGEMAKER.id
+    assert checked(FIRST, ASK) is ASK
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "attributes"),
+    [
+        (Request(("vlm",)), StackUnknownError, {"component": "vlm", "known": ("megatron", "sglang", "vllm")}),
+        (Request(("vllm",), lockset="vllm"), LocksetAmbiguousError, {"asked": "vllm"}),
+        (Request(("vllm",), lockset="nothing"), LocksetUnknownError, {"asked": "nothing"}),
+        (Request(("vllm",), verl="9"), VerlUnavailableError, {"known": ("0.4.1", "0.3.0.post1", "0.3.0")}),
+    ],
+)
+def test_errors_carry_what_they_are_about(request_, error, attributes):
+    with pytest.raises(error) as caught:
+        choose(FIRST, HERE, request_)
+    assert {name: getattr(caught.value, name) for name in attributes} == attributes
+    assert caught.value.id == caught.value.to_json()["id"]
+
+
+def test_the_nearest_stacks_are_the_largest_parts():
+    locksets = [lockset("a/1", provides=("vllm", "x")), lockset("a/2", provides=("y", "x")), lockset("a/3")]
+    with pytest.raises(StackUnavailableError) as caught:
+        choose(locksets, HERE, Request(("vllm", "x", "y")))
+    assert caught.value.nearest == (("vllm", "x"), ("x", "y"))
+
+
+def test_a_native_component_of_another_stack_does_not_refuse():
+    scoped = lockset(
+        "a/scoped",
+        provides=("vllm", "deepep"),
+        gpu=VLLM.requires.gpu,
+        natives=(native("flash-attn", "2.7.4.post1", ["deepep"]),),
+    )
+    volta = machine("550.54.15", "7.0")
+    assert evaluate(scoped, volta, ASK).fits
+    assert not evaluate(scoped, volta, Request(("vllm", "deepep"))).fits

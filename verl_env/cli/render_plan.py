@@ -1,0 +1,173 @@
+"""A choice or a refusal as text: what was chosen and why, or why nothing was and how near it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.choose.explain import candidates, machine_line, reasons, why
+from verl_env.choose.words import counted, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
+
+    from verl_env.choose.explain import Reason
+    from verl_env.choose.model import Choice, Evaluation, Refusal, Request, Verdict
+    from verl_env.machine.model import Machine
+
+#: How many different sentences a group of refusals shows where ``--explain`` is not given.
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The characters of chains and marks; ``ASCII`` is for streams that cannot show the others."""
+
+    cross: str
+    branch: str
+    trunk: str
+    last: str
+    met: str
+    doubt: str
+
+
+UNICODE = Marks("\N{MULTIPLICATION SIGN}", "├─▶ ", "│   ", "╰─▶ ", "✓", "!")
+ASCII = Marks("x", "|-> ", "|   ", "`-> ", "+", "!")
+
+
+def render_choice(
+    console: Console, choice: Choice, request: Request, machine: Machine, *, explain: bool = False, unicode: bool = True
+) -> None:
+    """Prints what was chosen, why, and its warnings; with ``explain`` every verdict on it and every refusal."""
+    lockset, marks = choice.lockset, UNICODE if unicode else ASCII
+    preview = ", a preview" if lockset.preview else ""
+    say(console, lockset.id, style="bold green", end="")
+    say(console, f" ({lockset.tier}{preview})", style="dim")
+    versions = [f"verl {lockset.verl}", *(f"{name} {version}" for name, version in lockset.engines.items())]
+    rows = [("contents", ", ".join([*versions, f"torch {lockset.torch}", accelerator_text(choice.evaluation)]))]
+    rows.append(("python", f"{choice.python} ({choice.interpreter or 'no interpreter yet'})"))
+    rows.append(("machine", machine_line(machine)))
+    rows += [("because" if not place else "", sentence) for place, sentence in enumerate(why(choice, request))]
+    for name, text in rows:
+        hang(console, f"  {name:<10}", text, style="bold")
+    if explain:
+        _verdicts(console, choice.evaluation.verdicts, marks)
+        _refusals(console, choice.refused, marks)
+    for warning in choice.warnings:
+        hang(console, "warning: ", warning, style="bold yellow")
+
+
+def render_refusal(
+    console: Console,
+    refusal: Refusal,
+    request: Request,
+    machine: Machine,
+    *,
+    explain: bool = False,
+    unicode: bool = True,
+) -> None:
+    """Prints that nothing fits, the reasons grouped, the nearest with what it would take, and the ways on."""
+    marks = UNICODE if unicode else ASCII
+    what = f"for {request.name} " if request.stack else ""
+    headline = f"No lockset {what}fits: {machine_line(machine)}"
+    hang(console, f"  {marks.cross} ", headline, style="bold red", trunk=f"  {marks.trunk[0]}")
+    _chain(console, refusal.evaluations, marks, near=refusal.nearest, explain=explain)
+    if refusal.nearest is not None:
+        say(console, f"nearest: {refusal.nearest.lockset.id}, which would take", style="bold")
+        for change in refusal.changes:
+            hang(console, "  - ", change)
+    more = () if explain else (f"every reason: verl-env plan --stack {request.name or 'STACK'} --explain",)
+    for hint in (*refusal.hints, *more):
+        hang(console, "hint: ", hint, style="bold cyan")
+
+
+def accelerator_text(evaluation: Evaluation) -> str:
+    """``"CUDA 12.4"`` or ``"ROCm 6.3"``."""
+    lockset = evaluation.lockset
+    if lockset.accelerator == "cuda":
+        return f"CUDA {lockset.cuda or '?'}"
+    return f"ROCm {lockset.rocm or '?'}"
+
+
+def say(console: Console, text: str, *, style: str = "", end: str = "\n") -> None:
+    """Prints a text as it is: no markup, no highlighting."""
+    console.print(text, style=style or None, markup=False, highlight=False, end=end, soft_wrap=True)
+
+
+def hang(console: Console, head: str, text: str, *, style: str = "", trunk: str = "") -> None:
+    """Prints a text behind a head, its further lines indented below; only a terminal makes it wrap."""
+    for place, line in enumerate(_wrapped(console, text, len(head))):
+        say(console, head if not place else trunk.ljust(len(head)), style=style, end="")
+        say(console, line)
+
+
+def _wrapped(console: Console, text: str, indent: int) -> Sequence[str]:
+    if not console.is_terminal:
+        return [text]
+    import textwrap
+
+    width = max(console.width - indent, 24)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _verdicts(console: Console, verdicts: Iterable[Verdict], marks: Marks) -> None:
+    """Every verdict on the chosen lockset, met or in doubt."""
+    for verdict in verdicts:
+        met = verdict.outcome == "met"
+        head = f"    {marks.met if met else marks.doubt} {verdict.requirement}: "
+        hang(console, head, verdict.message, style="green" if met else "yellow")
+
+
+def _refusals(console: Console, refused: Sequence[Evaluation], marks: Marks) -> None:
+    if refused:
+        say(console, f"  {marks.cross} {counted(len(refused), 'lockset')} refused", style="bold")
+        _chain(console, refused, marks, near=None, explain=True)
+
+
+def _chain(
+    console: Console, evaluations: Sequence[Evaluation], marks: Marks, *, near: Evaluation | None, explain: bool
+) -> None:
+    """The groups of refusals as a chain, those that were not asked for as its last link."""
+    wanted = candidates(evaluations)
+    rest = [each for each in evaluations if not each.fits and each not in wanted]
+    links = [_link(reason, near, explain=explain) for reason in reasons(wanted)]
+    if rest:
+        links.append((f"{counted(len(rest), 'lockset')} not asked for", list(_unwanted(rest, explain=explain))))
+    for place, (heading, lines) in enumerate(links):
+        last = place == len(links) - 1
+        trunk = "  " + (" " * len(marks.trunk) if last else marks.trunk)
+        hang(console, f"  {marks.last if last else marks.branch}", heading, style="bold red", trunk=trunk)
+        for line in lines:
+            depth = len(line) - len(line.lstrip())
+            hang(console, trunk + " " * depth, line.lstrip(), style="red", trunk=trunk)
+
+
+def _link(reason: Reason, near: Evaluation | None, *, explain: bool) -> tuple[str, list[str]]:
+    """A group's heading and sentences: those of every lockset, or of the one that speaks for the group."""
+    heading = f"{counted(len(reason.evaluations), 'lockset')} by {reason.brief}"
+    if explain:
+        return heading, [line for evaluation in reason.evaluations for line in _explained(evaluation)]
+    speaker = near if near is not None and near in reason.evaluations else reason.evaluations[0]
+    failed = sorted(speaker.failed, key=lambda verdict: verdict.brief != reason.brief)
+    messages = [verdict.message for verdict in failed]
+    more = [f"and {len(messages) - SHOWN} more"] if len(messages) > SHOWN else []
+    return f"{heading}, {'such as' if len(reason.evaluations) > 1 else 'namely'} {speaker.lockset.id}", [
+        *messages[:SHOWN],
+        *more,
+    ]
+
+
+def _unwanted(evaluations: Sequence[Evaluation], *, explain: bool) -> Iterator[str]:
+    if explain:
+        for evaluation in evaluations:
+            yield from _explained(evaluation)
+    else:
+        yield listed(dict.fromkeys(reason.verdict.message for reason in reasons(evaluations)), "or")
+
+
+def _explained(evaluation: Evaluation) -> Iterator[str]:
+    yield evaluation.lockset.id
+    for verdict in evaluation.failed:
+        yield f"  {verdict.requirement}: {verdict.message}"
