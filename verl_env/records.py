@@ -7,10 +7,11 @@ The same as ``@dataclass(frozen=True, slots=True)``, for the modules that every 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
     from typing_extensions import dataclass_transform
@@ -21,6 +22,10 @@ else:
     def dataclass_transform(**_: object) -> object:
         """Tells a type checker, and only that, what ``record`` does to a class."""
         return lambda function: function
+
+
+#: The default of a mapping that holds nothing; it cannot be changed.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class FrozenRecordError(AttributeError):
@@ -98,7 +103,7 @@ def _repr(self: Any) -> str:
     return f"{type(self).__qualname__}({shown})"
 
 
-def _eq(self: Any, other: Any) -> bool:
+def _eq(self: Any, other: Any) -> Any:
     if type(other) is not type(self):
         return NotImplemented
     return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)

@@ -1,7 +1,5 @@
 """What must hold for every machine that the model can express."""
 
-from dataclasses import replace
-
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +10,7 @@ from verl_env.choose.explain import candidates, machine_line, reasons, summary, 
 from verl_env.choose.model import Choice, Refusal, Request
 from verl_env.choose.to_json import lockset_json, refusal_json
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Host, Machine, Nvidia, NvidiaDevice, PythonInterpreter
+from verl_env.records import replace
 
 stacks = st.sampled_from([("vllm",), ("sglang",), ("vllm", "sglang"), ("vllm", "megatron"), ("vllm", "deepep"), ()])
 requests = st.builds(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,6 +30,7 @@ from verl_env.machine.model import (
 )
 from verl_env.machine.record import machine_from_json, machine_to_json
 from verl_env.machine.tables import gpu_names
+from verl_env.records import replace
 
 from .strategies import machines
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.choose.asked import extra_components, names
@@ -19,6 +18,7 @@ from verl_env.choose.model import Choice, Evaluation
 from verl_env.choose.nearest import refusal
 from verl_env.choose.pythons import choose_python
 from verl_env.choose.requirements import verdicts
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.choose.accelerator import gpu_names
@@ -11,6 +10,7 @@ from verl_env.choose.compare import release
 from verl_env.choose.facts import facts_of
 from verl_env.choose.words import counted, listed
 from verl_env.machine.model import Nvidia
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ OBSTACLES = (
 _PLACE = {requirement: place for place, requirement in enumerate(OBSTACLES)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """Refusals that count together: ``brief`` is what they share, ``verdict`` the first of its kind."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.choose.compare import capability, minor_release
 from verl_env.choose.words import sm
 from verl_env.machine.model import UNKNOWN, Amd, Nvidia, Unknown
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INSTINCT = frozenset({"gfx900", "gfx906", "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx950"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gpus:
     """GPUs that are alike to every requirement: one compute capability or gfx target, and the devices that have it."""
 
@@ -40,7 +40,7 @@ class Gpus:
         return next((device.name for device in self.devices if isinstance(device.name, str) and device.name), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Side:
     """The GPUs of one vendor.
 
@@ -54,7 +54,7 @@ class Side:
     ignored: tuple[Device, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """One machine, prepared.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from verl_env.choose.compare import capability, gfx_numbers
 from verl_env.choose.words import component_name
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class Fit(Enum):
     NATIVE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subject:
     """A component and its name; ``optional`` where no stack was asked for and only some of its stacks need it."""
 

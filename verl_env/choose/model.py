@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from verl_env.locksets.model import Lockset
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 Outcome = Literal["met", "warned", "unknown", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """What the user asks for; ``verl`` is a release or a prefix of one, ``python`` is ``"3.10"``."""
 
@@ -27,7 +28,7 @@ class Request:
         return "+".join(self.stack)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """One requirement of a lockset against one machine.
 
@@ -49,7 +50,7 @@ class Verdict:
     devices: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evaluation:
     """Every verdict on one lockset."""
 
@@ -67,7 +68,7 @@ class Evaluation:
         return not self.failed
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """The lockset that won, the Python it is for, what to be warned of, and every other evaluation."""
 
@@ -84,7 +85,7 @@ class Choice:
         return tuple(other for other in self.others if not other.fits)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """Nothing fits: every evaluation, the nearest with what would have to change, and the ways on, as commands."""
 

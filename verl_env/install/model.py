@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ InstallerName = Literal["uv", "pip"]
 ChangeKind = Literal["+", "-", "~"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """One step, in the order it runs; ``detail`` says what it does in words."""
 
@@ -26,7 +27,7 @@ class Step:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NativeChoice:
     """How one native component gets into the environment, and why that way."""
 
@@ -36,7 +37,7 @@ class NativeChoice:
     wheel: Prebuilt | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """All that ``install`` does, decided beforehand. Sizes in bytes."""
 
@@ -51,12 +52,12 @@ class Plan:
     checks: tuple[Check, ...]
     download_bytes: int
     disk_bytes: int
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = NOTHING
     warnings: tuple[str, ...] = ()
     verl_source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """How to install.
 
@@ -73,7 +74,7 @@ class Options:
     lock_seconds: float = 900.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """One line of ``+ - ~``: a package that is added, removed, or changed from ``old`` to ``new``.
 
@@ -86,7 +87,7 @@ class Change:
     new: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cost:
     """What a set of packages costs in bytes; ``exact`` is False where the lock does not state each size."""
 
@@ -95,7 +96,7 @@ class Cost:
     exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What an installation came to.
 
@@ -108,5 +109,5 @@ class Outcome:
     changes: tuple[Change, ...]
     left_out: Mapping[str, str]
     checks: tuple[str, ...] = ()
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = NOTHING
     seconds: float = 0.0

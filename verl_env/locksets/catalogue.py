@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.errors import CatalogueMissingError, LocksetInvalidError
-from verl_env.locksets.load import load_lockset, lockset_from
+from verl_env.locksets.load import load_lockset, load_packages, lockset_from
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from verl_env.locksets.model import Lockset
+    from verl_env.locksets.model import Lockset, Package
 
 #: Points at another directory of locksets.
 VARIABLE = "VERL_ENV_CONSTRAINTS"
@@ -89,3 +89,18 @@ def _compiled(file: Path) -> dict[str, dict[str, Any]]:
         return {name: entry for name, entry in entries.items() if entry.keys() == {"sha256", "lockset"}}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def packages_of(lockset: Lockset, python: str, directory: Path | None = None) -> tuple[Package, ...]:
+    """The packages of a lockset's lock for one of its Pythons.
+
+    Raises:
+        LockFileInvalidError: the constraints file cannot be read.
+        LockFileChangedError: it is not the file that the lockset was written with.
+        KeyError: the lockset has no lock for that Python.
+    """
+    lock = lockset.python(python)
+    if lock is None:
+        raise KeyError(python)
+    root = constraints_directory() if directory is None else Path(directory)
+    return load_packages(root / lockset.id, lock)

@@ -6,8 +6,9 @@ makes of it: ``lockset.toml`` (this model) and one hashed constraints file per P
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +17,12 @@ Tier = Literal["installed", "locked", "recorded"]
 Accelerator = Literal["cuda", "rocm"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variant:
-    """The Docker recipe a lockset mirrors: path and commit in verl's repository, time of that commit (UTC)."""
+    """The Docker recipe a lockset mirrors: path and commit in verl's repository, time of that commit (UTC).
+
+    ``date`` is a bare date where the time of day is not recorded.
+    """
 
     path: str
     commit: str
@@ -26,7 +30,7 @@ class Variant:
     facts_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DriverNeed:
     """Two minima of the NVIDIA kernel driver.
 
@@ -39,7 +43,7 @@ class DriverNeed:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuNeed:
     """What one component can run on.
 
@@ -54,7 +58,7 @@ class GpuNeed:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GlibcNeed:
     """The least glibc, measured from the symbol versions of the wheels, and the file that needs it."""
 
@@ -62,7 +66,7 @@ class GlibcNeed:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Requirements:
     """What a lockset needs of a machine. An empty tuple or None is a condition that it does not have."""
 
@@ -73,7 +77,7 @@ class Requirements:
     rocm: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prebuilt:
     """A published wheel of a native component; ``sha256`` is None where no hash is recorded."""
 
@@ -83,7 +87,7 @@ class Prebuilt:
     glibc: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Native:
     """A component that no index serves as a wheel for this stack.
 
@@ -100,7 +104,7 @@ class Native:
     prebuilt: tuple[Prebuilt, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unmet:
     """A requirement that the image itself leaves unmet, kept on purpose: doctor does not report it."""
 
@@ -110,7 +114,7 @@ class Unmet:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PythonLock:
     """One constraints file: its name beside ``lockset.toml`` and what installing it costs, in bytes."""
 
@@ -123,7 +127,7 @@ class PythonLock:
     unmet: tuple[Unmet, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deviation:
     """A place where the lockset differs from its Dockerfile, and why."""
 
@@ -133,7 +137,7 @@ class Deviation:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """A statement that must run in a finished environment; ``needs`` is ``"gpu"`` where it needs one."""
 
@@ -142,7 +146,7 @@ class Check:
     needs: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lockset:
     """One lockset. ``provides`` are the stack components it can serve (``vllm``, ``sglang``, ``megatron``, ...)."""
 
@@ -173,7 +177,7 @@ class Lockset:
         return next((lock for lock in self.pythons if lock.python == version), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Package:
     """One pinned package of a constraints file. ``hashes`` as pip writes them, ``"sha256:..."``.
 
@@ -186,6 +190,6 @@ class Package:
     hashes: tuple[str, ...]
     source: Literal["index", "url", "git", "sdist"] = "index"
     url: str | None = None
-    uploaded: str | None = field(default=None, compare=False)
-    download_bytes: int | None = field(default=None, compare=False)
-    disk_bytes: int | None = field(default=None, compare=False)
+    uploaded: str | None = None
+    download_bytes: int | None = None
+    disk_bytes: int | None = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.machine.errors import MachineFlagConflictError, MachineFlagError, MachineFlagWithoutGpuError
 from verl_env.machine.gpu_names import parse_gpu
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine, Nvidia, NvidiaDevice
 from verl_env.machine.tables import cuda_of_driver
+from verl_env.records import replace
 from verl_env.versions import is_dotted
 
 if TYPE_CHECKING:

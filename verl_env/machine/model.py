@@ -6,9 +6,10 @@ known of it, and no decision may rest on it. JSON keeps them apart: ``null`` is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ class Unknown(Enum):
 UNKNOWN: Final = Unknown.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Host:
     """The operating system and the share of the hardware that this process may use.
 
@@ -55,7 +56,7 @@ class Host:
     jetson: Fact[str] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NvidiaDevice:
     """One NVIDIA GPU or MIG slice; ``compute_capability`` as NVIDIA writes it, ``"9.0"``."""
 
@@ -69,7 +70,7 @@ class NvidiaDevice:
     pci_id: Fact[str] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Nvidia:
     """The NVIDIA side: kernel driver, CUDA version of the loaded user-mode driver, every device."""
 
@@ -78,7 +79,7 @@ class Nvidia:
     devices: tuple[NvidiaDevice, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AmdDevice:
     """One AMD GPU or partition; ``gfx`` as ROCm writes it, ``"gfx942"``."""
 
@@ -89,7 +90,7 @@ class AmdDevice:
     pci_id: Fact[str] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Amd:
     """The AMD side: kernel driver, ROCm user space, every device."""
 
@@ -98,7 +99,7 @@ class Amd:
     devices: tuple[AmdDevice, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Toolchain:
     """Versions of the compilers and build tools; ``cuda_home`` is a directory, ``paths`` says which tool was asked."""
 
@@ -109,10 +110,10 @@ class Toolchain:
     hipcc: Fact[str] = UNKNOWN
     cmake: Fact[str] = UNKNOWN
     ninja: Fact[str] = UNKNOWN
-    paths: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, str] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PythonInterpreter:
     """A CPython that can make environments: full version and full path of the executable.
 
@@ -126,7 +127,7 @@ class PythonInterpreter:
     headers: Known[bool] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """Something that keeps this machine from working or being read, with its stable id."""
 
@@ -134,7 +135,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Machine:
     """Everything known of one host. ``sources`` maps a dotted fact (``nvidia.driver``) to where it was read."""
 
@@ -143,5 +144,5 @@ class Machine:
     amd: Fact[Amd] = UNKNOWN
     toolchain: Known[Toolchain] = UNKNOWN
     pythons: Known[tuple[PythonInterpreter, ...]] = UNKNOWN
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = NOTHING
     problems: tuple[Problem, ...] = ()

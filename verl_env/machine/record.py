@@ -7,7 +7,6 @@ know are ignored, so that files of later versions can be read.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
@@ -23,6 +22,7 @@ from verl_env.machine.model import (
     PythonInterpreter,
     Toolchain,
 )
+from verl_env.records import is_record, record, values
 from verl_env.versions import is_dotted
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class MachineFileError(VerlEnvError):
         return "record the machine again, on that machine: verl-env probe -o machine.json"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Kind:
     """What a value must be, in words and as a test."""
 
@@ -226,10 +226,9 @@ def _list(data: object, key: str) -> list[Any]:
 
 
 def _encode(value: Any) -> Any:
-    """Dataclasses as objects without their unknown facts, tuples as lists."""
-    if hasattr(value, "__dataclass_fields__"):
-        pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: _encode(item) for name, item in pairs if item is not UNKNOWN}
+    """Records as objects without their unknown facts, tuples as lists."""
+    if is_record(value):
+        return {name: _encode(item) for name, item in values(value).items() if item is not UNKNOWN}
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
     return dict(value) if hasattr(value, "keys") else value
