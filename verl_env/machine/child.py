@@ -21,6 +21,7 @@ from verl_env.machine.process import (
     Completed,
     NotFound,
     NotStarted,
+    Outcome,
     TimedOut,
     abandoned,
 )
@@ -28,8 +29,6 @@ from verl_env.machine.process import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
-
-    from verl_env.machine.process import Outcome
 
 __all__ = [
     "GRACE",
@@ -40,6 +39,7 @@ __all__ = [
     "Completed",
     "NotFound",
     "NotStarted",
+    "Outcome",
     "TimedOut",
     "run",
     "run_all",

@@ -72,8 +72,8 @@ class NotStarted:
     reason: str
 
 
-if TYPE_CHECKING:
-    Outcome: TypeAlias = Completed | TimedOut | Abandoned | NotFound | NotStarted
+#: What came of a child.
+Outcome: TypeAlias = Completed | TimedOut | Abandoned | NotFound | NotStarted
 
 #: Process ids of children that were abandoned and may still be there.
 abandoned: list[int] = []
