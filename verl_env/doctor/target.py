@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from verl_env.doctor.engines import loader as loading
 from verl_env.doctor.engines import metadata, record
 from verl_env.doctor.engines.elf import EM_X86_64, ElfError, ElfInfo, read_elf
-from verl_env.doctor.engines.symbols import Providers, unresolved
+from verl_env.doctor.engines.symbols import CUDA, Providers, unresolved
 from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.lazy import lazily
 
@@ -204,6 +204,14 @@ class Target:
         """Libraries that would not be found when this object is imported after torch, with who needs each."""
         before = len(self.torch_process.missing)
         return self.loader.load(shared.path, self.torch_process.copy()).missing[before:]
+
+    @lazily
+    def torch_gaps(self) -> tuple[tuple[str, str], ...]:
+        """CUDA symbols that nothing defines after ``import torch``, each with the library that needs it."""
+        libraries = {loaded.elf.path for loaded in self.torch_process.loaded.values()}
+        known = sorted(libraries)
+        found = ((name, path) for path in known for name in unresolved(path, CUDA, known, self.providers))
+        return tuple(found) if not self.torch_process.missing else ()
 
     def relative(self, path: str) -> str:
         """A path as evidence shows it: relative to the environment where it is inside."""

@@ -1,0 +1,225 @@
+"""Compiled packages that stand beside a release they do not accept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.checks.abi import broken_objects, hit_of, rebuild
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.tables import table
+
+if TYPE_CHECKING:
+    from verl_env.doctor.facts import Facts
+
+_TORCHVISION_OFFSET = 15
+_CUTE = "flash_attn/cute/"
+_TE_RANGE = (
+    r"Supported flash-attn versions are >= (?P<low>[\w.]+), <= (?P<high>[\w.]+?)\.?\s+"
+    r"Found flash-attn (?P<have>[\w.]*\w)"
+)
+
+
+def in_file(facts: Facts, relative: str, pattern: str) -> re.Match[str] | None:
+    """A match in a source file of the environment's site-packages; None where there is none."""
+    if facts.target is None:
+        return None
+    try:
+        text = (facts.target.site / relative).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return re.search(pattern, text, re.DOTALL)
+
+
+def _te_range(facts: Facts) -> Hit | None:
+    """The range that TransformerEngine's own source states, against the installed flash-attn."""
+    have = facts.version("flash-attn")
+    for name in ("dot_product_attention/utils.py", "utils.py"):
+        match = in_file(
+            facts,
+            f"transformer_engine/pytorch/attention/{name}",
+            r'version_required = PkgVersion\("(?P<low>[\d.]+)"\).*?max_version = PkgVersion\("(?P<high>[\w.]+)"\)',
+        )
+        if match and have and not facts.matches("flash-attn", f">={match['low']},<={match['high']}"):
+            evidence = (facts.named("flash-attn"), f"TransformerEngine accepts {match['low']} to {match['high']}")
+            return Hit(evidence, severity="warning")
+    return None
+
+
+def _te_range_log(_: Facts, match: re.Match[str]) -> Hit:
+    return Hit((), f"TransformerEngine accepts flash-attn {match['low']} to {match['high']}, not {match['have']}")
+
+
+def _xformers_range(facts: Facts) -> Hit | None:
+    if facts.variable("XFORMERS_IGNORE_FLASH_VERSION_CHECK") == "1" or not facts.installed("xformers", "flash-attn"):
+        return None
+    own = list((facts.target.site / "xformers").glob("_C_flashattention*.so")) if facts.target else []
+    if own:
+        return None
+    read = in_file(facts, "xformers/ops/fmha/flash.py", r'FLASH_VER_LAST = parse_version\("(?P<high>[\w.]+)"\)')
+    rows = table("pairs")["xformers"]["flash-attn"]
+    high = read["high"] if read else next((top for spec, top in rows.items() if facts.matches("xformers", spec)), None)
+    have = facts.version("flash-attn")
+    if high is None or have is None or not facts.matches("flash-attn", f">{high}"):
+        return None
+    return Hit(
+        (facts.named("xformers"), facts.named("flash-attn"), f"highest flash-attn that it accepts: {high}"),
+        f"{facts.named('xformers')} refuses flash-attn {have}",
+        remedy=remedy(
+            facts.shell,
+            f"Install flash-attn {high} or older, or an xformers that accepts the one that is there.",
+            Fix(install=(f"flash-attn<={high}",), build=True),
+            safe=False,
+        ),
+    )
+
+
+def _cute(facts: Facts) -> Hit | None:
+    """flash-attn-4 and flash-attn 2.8.3 both own ``flash_attn/cute``."""
+    if not facts.installed("flash-attn-4", "flash-attn"):
+        return None
+    evidence: tuple[str, ...] = (facts.named("flash-attn-4"), facts.named("flash-attn"))
+    if facts.target is not None:
+        shared = [clash.path for clash in facts.target.clashes if _CUTE in clash.path]
+        if not shared:
+            return None
+        evidence += (f"{len(shared)} files are claimed by both, such as {shared[0]}",)
+    elif not facts.matches("flash-attn", ">=2.8.3"):
+        return None
+    megatron = facts.first_of(("transformer-engine", "megatron-core", "transformer-engine-torch"))
+    return Hit(evidence, severity="error" if megatron else "warning")
+
+
+def _without_cute(facts: Facts) -> Remedy:
+    version = facts.version("flash-attn")
+    wanted = f"flash-attn=={version.public}" if version else "flash-attn"
+    text = "Remove flash-attn-4, then reinstall flash-attn, whose files it replaced."
+    fix = Fix(uninstall=("flash-attn-4",), install=(wanted,), reinstall=True, build=True)
+    return remedy(facts.shell, text, fix, safe=False)
+
+
+def _torchvision(facts: Facts) -> Hit | None:
+    """The minor release of torchvision is that of torch plus 15, and both are of one build (CPU or the same CUDA)."""
+    broken = broken_objects(facts, lambda shared: shared.owner == "torchvision")
+    if broken:
+        return hit_of(facts, broken, "A12", "torchvision")
+    vision, torch = facts.version("torchvision"), facts.version("torch")
+    if vision is None or torch is None or vision.major != 0 or torch.major < 2:  # noqa: PLR2004
+        return None
+    evidence = (facts.named("torchvision"), facts.named("torch"))
+    if vision.minor != torch.minor + _TORCHVISION_OFFSET and torch.major == 2:  # noqa: PLR2004
+        title = f"torchvision {vision} is for torch 2.{vision.minor - _TORCHVISION_OFFSET}, not {torch}"
+        return Hit(evidence, title)
+    if {vision.local, torch.local} & {"cpu"} and vision.local and torch.local and vision.local != torch.local:
+        return Hit(evidence, f"torchvision is a {vision.local} build, torch a {torch.local} build")
+    return None
+
+
+def _pair_torchvision(facts: Facts) -> Remedy:
+    torch = facts.version("torch")
+    if torch is None:
+        return Remedy("Install the torchvision release that belongs to the installed torch.")
+    wanted = f"torchvision==0.{torch.minor + _TORCHVISION_OFFSET}.*"
+    return remedy(facts.shell, f"Install the torchvision of torch {torch}.", Fix(install=(wanted,), reinstall=True))
+
+
+def _torchcodec(facts: Facts) -> Hit | None:
+    codec, torch = facts.version("torchcodec"), facts.version("torch")
+    wanted = table("pairs")["torchcodec"]["torch"].get(f"{codec.major}.{codec.minor}") if codec else None
+    if wanted and torch and f"{torch.major}.{torch.minor}" != wanted:
+        evidence = (facts.named("torchcodec"), facts.named("torch"))
+        return Hit(evidence, f"torchcodec {codec} is for torch {wanted}, not {torch}", severity="warning")
+    target = facts.target
+    if target is None or codec is None:
+        return None
+    cores = [shared for shared in target.objects_of("torchcodec") if "libtorchcodec_core" in shared.path]
+    missing = [sorted({name for name, _ in target.missing_libraries(core)}) for core in cores]
+    if cores and all(any(name.startswith("libav") for name in names) for names in missing):
+        line = (
+            f"none of {', '.join(sorted({name for names in missing for name in names if 'avutil' in name}))} is found"
+        )
+        title = "torchcodec finds no FFmpeg library"
+        cause = "torchcodec needs the shared libraries of FFmpeg 4 to 8, and the loader finds none of them."
+        return Hit((facts.named("torchcodec"), line), title, cause, _ffmpeg(facts), severity="warning")
+    return None
+
+
+def _ffmpeg(_: Facts) -> Remedy:
+    return Remedy(
+        "Match torchcodec to torch, and make FFmpeg's shared libraries visible to the loader.",
+        ("conda install -c conda-forge ffmpeg",),
+    )
+
+
+CHECKS = (
+    Check(
+        id="flash-attn-te-range",
+        theme="abi",
+        severity="error",
+        title="TransformerEngine does not accept this flash-attn",
+        cause="TransformerEngine caps the flash-attn release; some of its releases stop, others fall back silently.",
+        remedy=rebuild("flash-attn", " Choose a release inside the range, or a newer TransformerEngine."),
+        covers=("A9",),
+        sources=("Megatron-LM#3984",),
+        find=_te_range,
+        log=(_TE_RANGE,),
+        from_log=_te_range_log,
+    ),
+    Check(
+        id="flash-attn-xformers-range",
+        theme="abi",
+        severity="error",
+        title="xformers refuses the installed flash-attn at import",
+        cause=(
+            "xformers compares the flash-attn release at import and raises above its range; vLLM 0.9 and 0.10 "
+            "import it."
+        ),
+        remedy=Remedy("Install a flash-attn inside the range, or an xformers that accepts the one that is there."),
+        covers=("A10",),
+        sources=("vllm#21081", "xformers#1267", "xformers#1295"),
+        find=_xformers_range,
+        log=(r"Requires Flash-Attention version >=[\w.]+,<=[\w.]+ but got [\w.]+",),
+        explains=("model-inspection-failed",),
+    ),
+    Check(
+        id="flash-attn-cute-owner",
+        theme="abi",
+        severity="error",
+        title="flash-attn and flash-attn-4 own the same files",
+        cause=(
+            "Both install flash_attn/cute; whichever came last replaced the other's files, and TransformerEngine fails."
+        ),
+        remedy=_without_cute,
+        covers=("A11", "D22"),
+        sources=("verl pyproject.toml (uv overrides)",),
+        find=_cute,
+        log=(r"No module named '?cutlass\.utils\.ampere_helpers",),
+        explains=("file-claimed-twice",),
+    ),
+    Check(
+        id="torchvision-torch",
+        theme="abi",
+        severity="error",
+        title="torchvision does not belong to this torch",
+        cause="Each torchvision is compiled for one minor release of torch and one build of it.",
+        remedy=_pair_torchvision,
+        covers=("A12",),
+        sources=("vllm#7940", "vllm#15372", "pytorch#157648"),
+        find=_torchvision,
+        log=(r"operator torchvision::nms does not exist", r"torchvision/\S*\.so: undefined symbol: \S+"),
+        explains=("model-inspection-failed", "transformers-lazy-import"),
+    ),
+    Check(
+        id="torchcodec-load",
+        theme="abi",
+        severity="error",
+        title="torchcodec cannot be loaded",
+        cause="torchcodec is compiled for one torch and needs FFmpeg's shared libraries on the loader's path.",
+        remedy=_ffmpeg,
+        covers=("A13",),
+        sources=("torchcodec#1131", "verl pyproject.toml"),
+        find=_torchcodec,
+        log=(r"Could not load libtorchcodec", r"libtorchcodec_\w+\.so: ", r"libavutil\.so\.\d+: cannot open shared"),
+    ),
+)

@@ -1,0 +1,200 @@
+"""Compiled packages that are incomplete or made for another Python."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.checks.abi import broken_objects, hit_of
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verl_env.doctor.facts import Facts
+
+_PYTHON_TAG = re.compile(r"\bcp3(\d+)-")
+_SUFFIX = re.compile(r"\.cpython-3(\d+)-")
+_NO_NVSHMEM = r"nvshmemi_ibgda_device_state_d|libnvshmem_host\.so: cannot open"
+_APEX_OPTIONS = (
+    "--config-settings '--build-option=--cpp_ext' --config-settings '--build-option=--cuda_ext' "
+    "git+https://github.com/NVIDIA/apex"
+)
+_TE_STOP = r"transformer_engine/[\s\S]{0,600}?_load_library[\s\S]{0,300}?StopIteration"
+
+
+def _apex(facts: Facts) -> Hit | None:
+    if facts.target is None or not facts.installed("apex"):
+        return None
+    built = [shared.path for shared in facts.target.objects if re.search(r"/(?:amp_C|\w+_cuda)\.", shared.path)]
+    if any("amp_C" in path for path in built) or any("fused" in path for path in built):
+        return None
+    return Hit((facts.named("apex"), "no amp_C*.so and no fused_*.so beside it"), severity="warning")
+
+
+def _deep_ep(facts: Facts) -> Hit | None:
+    if not facts.installed("deep-ep"):
+        return None
+    broken = broken_objects(facts, lambda shared: "deep_ep" in shared.path)
+    if broken:
+        return hit_of(facts, broken, "A15", "DeepEP")
+    if facts.target is not None:
+        for shared in facts.target.objects:
+            missing = facts.target.missing_libraries(shared) if "deep_ep_cpp" in shared.path and shared.elf else []
+            lost = [name for name, _ in missing if "nvshmem" in name]
+            if lost:
+                return Hit((f"{facts.target.relative(shared.path)} needs {lost[0]}", facts.named("deep-ep")))
+    other = [value for value in facts.capabilities if value not in {"9.0", "10.0", "10.3"}]
+    if other:
+        return Hit((f"compute capability {other[0]}",), "DeepEP does not run on this GPU", severity="warning")
+    return None
+
+
+def _te_cores(facts: Facts) -> list[str]:
+    return [name for name in ("transformer-engine-cu12", "transformer-engine-cu13") if facts.installed(name)]
+
+
+def _te_parts(facts: Facts) -> Hit | None:
+    """A whole TransformerEngine: the meta package, one core of torch's CUDA major, and the torch extension."""
+    cores = _te_cores(facts)
+    if len(cores) > 1:
+        return Hit(tuple(map(facts.named, cores)), "two cores of TransformerEngine are installed")
+    if len(cores) == 1 and facts.cuda_major and not cores[0].endswith(f"cu{facts.cuda_major}"):
+        evidence = (facts.named(cores[0]), f"torch is built for CUDA {facts.cuda}")
+        return Hit(evidence, f"TransformerEngine's core is for CUDA {cores[0][-2:]}, torch for {facts.cuda}")
+    if not facts.installed("transformer-engine") or not facts.absent("transformer-engine-torch"):
+        return None
+    if facts.target and any("transformer_engine_torch" in shared.path for shared in facts.target.objects):
+        return None
+    return Hit((facts.named("transformer-engine"), "transformer-engine-torch is not installed"))
+
+
+def _whole_te(facts: Facts) -> Remedy:
+    major = facts.cuda_major or 12
+    version = facts.version("transformer-engine")
+    pin = f"=={version.public}" if version else ""
+    wanted = f"transformer-engine[pytorch,core_cu{major}]{pin}"
+    gone = ("transformer-engine", "transformer-engine-cu12", "transformer-engine-cu13", "transformer-engine-torch")
+    names = tuple(name for name in gone if facts.installed(name)) or gone[:1]
+    text = "Remove every part of TransformerEngine and install it as a whole."
+    return remedy(facts.shell, text, Fix(uninstall=names, install=(wanted,), deps=True, build=True), safe=False)
+
+
+def _foreign_python(facts: Facts) -> Hit | None:
+    """Extensions whose file name or wheel tag is for another CPython."""
+    python = facts.python_version
+    if python is None:
+        return None
+    lines = list(_foreign_tags(facts, python.minor))
+    if facts.target is not None:
+        for shared in facts.target.objects:
+            match = _SUFFIX.search(shared.path.rpartition("/")[2])
+            if match and int(match[1]) != python.minor and shared.path.startswith(f"{facts.target.site}/"):
+                lines.append(f"{facts.target.relative(shared.path)} is for Python 3.{match[1]}")
+    if not lines:
+        return None
+    return Hit(tuple(lines), f"packages for another Python than {python.major}.{python.minor}")
+
+
+def _foreign_tags(facts: Facts, minor: int) -> Iterator[str]:
+    for name, url in facts.urls.items():
+        tags = set(_PYTHON_TAG.findall(url)) if url.endswith(".whl") and "abi3" not in url else set()
+        if tags and str(minor) not in tags:
+            yield f"{name} was installed from a wheel for Python 3.{min(tags)}: {url}"
+    if facts.target is None:
+        return
+    for distribution in facts.target.distributions:
+        tags = {tag.split("-")[0] for tag in distribution.tags}
+        exact = all(re.fullmatch(r"cp3\d+", tag) for tag in tags) and not any("abi3" in t for t in distribution.tags)
+        if tags and exact and f"cp3{minor}" not in tags and Path(distribution.site).is_relative_to(facts.target.prefix):
+            yield f"{distribution.name} is a wheel for {', '.join(sorted(tags))}"
+
+
+def _foreign_log(_: Facts, match: re.Match[str]) -> Hit | None:
+    """A path that holds both an interpreter and an extension of another one."""
+    minor = match["minor"]
+    return (
+        None if minor == match["ext"] else Hit((), f"an extension for Python 3.{match['ext']} under Python 3.{minor}")
+    )
+
+
+CHECKS = (
+    Check(
+        id="apex-python-only",
+        theme="abi",
+        severity="error",
+        title="apex was built without its CUDA extensions",
+        cause="The options of the build were left out or ignored, so that only the Python part was installed.",
+        remedy=lambda facts: Remedy(
+            "Build apex from its source with both extensions, or turn gradient_accumulation_fusion off.",
+            (facts.shell.uninstall("apex"), f"{facts.shell.install(build=True)} {_APEX_OPTIONS}"),
+        ),
+        covers=("A14",),
+        sources=("apex#1488", "apex#1755", "slime#1619"),
+        find=_apex,
+        log=(
+            r"No module named '?(?:amp_C|fused_layer_norm_cuda|fused_weight_gradient_mlp_cuda|apex_C)\b",
+            r"fused_weight_gradient_mlp_cuda module is not found",
+        ),
+    ),
+    Check(
+        id="deepep-load",
+        theme="abi",
+        severity="error",
+        title="DeepEP cannot be loaded",
+        cause=(
+            "DeepEP was built without the NVSHMEM it needs, for another architecture, or cannot find NVSHMEM's library."
+        ),
+        remedy=Remedy(
+            "Build DeepEP against the installed nvidia-nvshmem for 9.0 and 10.0, with a link libnvshmem_host.so beside "
+            "libnvshmem_host.so.3; leave it out on other GPUs.",
+            ('export TORCH_CUDA_ARCH_LIST="9.0;10.0"',),
+        ),
+        covers=("A15",),
+        sources=("DeepEP#429", "DeepEP#481", "DeepEP#55"),
+        find=_deep_ep,
+        log=(
+            r"deep_ep_cpp\S*\.so: undefined symbol",
+            r"nvshmemi_ibgda_device_state_d",
+            r"libnvshmem_host\.so: cannot open",
+        ),
+    ),
+    Check(
+        id="transformer-engine-incomplete",
+        theme="abi",
+        severity="error",
+        title="TransformerEngine is only half installed",
+        cause=(
+            "Its meta package, its core for one CUDA major and its torch extension must be there together, once each."
+        ),
+        remedy=_whole_te,
+        covers=("A16",),
+        sources=("TransformerEngine#1541", "TransformerEngine#1109"),
+        find=_te_parts,
+        log=(
+            r"Found empty [`'\"]?transformer[-_]engine[`'\"]? meta package",
+            r"Could not find (?:shared object file|libtransformer_engine\.so|\S*transformer_engine_torch)",
+            _TE_STOP,
+        ),
+    ),
+    Check(
+        id="foreign-python-wheel",
+        theme="abi",
+        severity="error",
+        title="A compiled package is for another Python",
+        cause=(
+            "A wheel was forced into an environment of another Python; its extension modules cannot be imported there."
+        ),
+        remedy=Remedy("Install the wheel whose cpXY tag is that of the environment's Python."),
+        covers=("A17",),
+        sources=("verl scripts/install_vllm_sglang_mcore.sh", "rllm#346"),
+        find=_foreign_python,
+        log=(
+            r"lib/python3\.(?P<minor>\d+)/\S*\.cpython-3(?P<ext>\d+)-\S*\.so\b",
+            r"-cp3\d+-cp3\d+-\S+\.whl is not a supported wheel on this platform(?P<minor>)(?P<ext>x)?",
+        ),
+        from_log=_foreign_log,
+    ),
+)

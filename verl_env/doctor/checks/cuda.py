@@ -1,0 +1,214 @@
+"""The CUDA that packages are built for, and the NVIDIA wheels that bring it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verl_env.doctor.facts import Facts
+
+#: cu13 wheels without a suffix; other distributions of NVIDIA have none either.
+_UNSUFFIXED = ("cublas", "cuda-runtime", "cuda-nvrtc", "cuda-cupti", "cufft", "curand", "cusolver", "cusparse")
+#: Families whose wheels of every CUDA major write to the same directory under the same file names.
+_SHARED = ("cudnn", "nccl", "nvshmem", "cusparselt")
+_SUFFIX = re.compile(r"^nvidia-(?P<family>[\w-]+)-cu(?P<major>1[1-9])$")
+_RUNTIME = re.compile(r"^lib(?:cudart|nvrtc)\.so\.(?P<major>\d+)")
+#: vLLM wheels of the default index are CUDA 13 builds (vllm#52300, #43435, #44335, #52453).
+_VLLM_CUDA13 = ">=0.20,<0.27"
+
+
+def families(facts: Facts) -> dict[int, list[str]]:
+    """Installed NVIDIA wheels by CUDA major."""
+    found: dict[int, list[str]] = {}
+    for name in facts.packages:
+        match = _SUFFIX.match(name)
+        if match:
+            found.setdefault(int(match["major"]), []).append(name)
+        elif name.startswith("nvidia-") and name.removeprefix("nvidia-") in _UNSUFFIXED:
+            version = facts.version(name)
+            if version is not None and version.major >= 13:  # noqa: PLR2004  older releases were unsuffixed too
+                found.setdefault(13, []).append(name)
+    return found
+
+
+def doubled(facts: Facts, family: str) -> list[str]:
+    """The wheels of one family for several CUDA majors, which overwrite each other."""
+    names = [f"nvidia-{family}-cu{major}" for major in (11, 12, 13)]
+    there = [name for name in names if facts.installed(name)]
+    return there if len(there) > 1 else []
+
+
+def one_family(facts: Facts, there: list[str], text: str) -> Remedy:
+    """Removes all wheels of a family and brings back the one of torch's CUDA major."""
+    kept = next((name for name in there if facts.cuda_major and name.endswith(f"cu{facts.cuda_major}")), None)
+    if kept is None:
+        return Remedy(text, (facts.shell.uninstall(*there),))
+    version = pinned_by_torch(facts, kept) or facts.packages.get(kept)
+    wanted = f"{kept}=={version}" if version else kept
+    return remedy(facts.shell, text, Fix(uninstall=tuple(there), install=(wanted,), reinstall=True))
+
+
+def pinned_by_torch(facts: Facts, name: str) -> str | None:
+    """The version of a wheel that torch's own metadata pins."""
+    for distribution in facts.target.distributions if facts.target else ():
+        if distribution.name == "torch":
+            for line in distribution.requires:
+                match = re.match(rf"{re.escape(name)}\s*\(?==\s*([\w.]+)", line)
+                if match:
+                    return match[1]
+    return None
+
+
+def _runtime_needs(facts: Facts) -> Iterator[tuple[str, str, int]]:
+    """Objects outside torch that need a CUDA runtime which nothing provides: owner, path, its major."""
+    target = facts.target
+    if target is None:
+        return
+    for shared in target.objects:
+        if shared.elf is None or shared.owner is None or shared.owner.startswith(("nvidia-", "cupy", "torch")):
+            continue
+        majors = [(name, match) for name in shared.elf.needed if (match := _RUNTIME.match(name))]
+        lost = {name for name, _ in target.missing_libraries(shared)} if majors else set()
+        for name, match in majors:
+            if name in lost:
+                yield shared.owner, f"{target.relative(shared.path)} needs {name}", int(match["major"])
+
+
+def _runtime(wanted: tuple[int, ...], row: str) -> tuple[object, object]:
+    def find(facts: Facts) -> Hit | None:
+        found = [(owner, line) for owner, line, major in _runtime_needs(facts) if major in wanted]
+        if not found:
+            return _stated(facts) if wanted == (13,) and facts.target is None else None
+        owner = found[0][0]
+        title = f"{facts.named(owner)} is a CUDA {wanted[0]} build in an environment of CUDA {facts.cuda or 'unknown'}"
+        return Hit((*dict.fromkeys(line for _, line in found), facts.named("torch")), title, covers=(row,))
+
+    def read(facts: Facts, match: re.Match[str]) -> Hit | None:
+        major = int(match["major"])
+        if major not in wanted or (facts.cuda_major == major and "nvrtc" in match[0]):
+            return None
+        torch = facts.named("torch") if facts.installed("torch") else "torch"
+        known = f" while {torch} is a CUDA {facts.cuda} build" if facts.cuda else ""
+        return Hit((), f"a compiled package needs CUDA {major}{known}", covers=(row,))
+
+    return find, read
+
+
+def _stated(facts: Facts) -> Hit | None:
+    """A vLLM of the default index beside a torch for CUDA 12, by their versions alone."""
+    version = facts.version("vllm")
+    if facts.cuda_major != 12 or version is None or version.local or not facts.matches("vllm", _VLLM_CUDA13):  # noqa: PLR2004
+        return None
+    evidence = (facts.named("vllm"), facts.named("torch"), f"torch is built for CUDA {facts.cuda}")
+    return Hit(
+        evidence, f"{facts.named('vllm')} is a CUDA 13 build, torch one of CUDA {facts.cuda}", severity="warning"
+    )
+
+
+_FIND13, _READ13 = _runtime((13,), "B1")
+_FIND12, _READ12 = _runtime((12, 11), "B2")
+
+
+def _mixed(facts: Facts) -> Hit | None:
+    found = families(facts)
+    shared = [names for family in _SHARED if (names := doubled(facts, family))]
+    if len(found) < 2 and not shared:  # noqa: PLR2004  one family is right
+        return None
+    clashing = [names for names in shared if "nvidia-nccl-cu12" not in names and "nvidia-nccl-cu11" not in names]
+    evidence = tuple(f"CUDA {major}: {', '.join(sorted(names)[:4])}" for major, names in sorted(found.items()))
+    rows = ("B7", "B11") if any("cudnn" in name for names in clashing for name in names) else ("B7",)
+    fix = one_family(facts, [name for names in clashing for name in names], _MIX_TEXT) if clashing else None
+    return Hit(evidence, remedy=fix, severity="error" if clashing else "warning", covers=rows)
+
+
+_MIX_TEXT = (
+    "Keep the wheels of one CUDA major: make the environment anew, or remove the family that torch does not use."
+)
+
+
+def _cudnn_291(facts: Facts) -> Hit | None:
+    if not facts.matches("torch", ">=2.9,<2.10"):
+        return None
+    name = facts.first_of(("nvidia-cudnn-cu12", "nvidia-cudnn-cu13"))
+    if name is None or not facts.matches(name, "<9.15"):
+        return None
+    return Hit((facts.named("torch"), facts.named(name)), severity="warning")
+
+
+def _newer_cudnn(facts: Facts) -> Remedy:
+    name = facts.first_of(("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")) or f"nvidia-cudnn-cu{facts.cuda_major or 12}"
+    return remedy(
+        facts.shell,
+        "Raise cuDNN over torch's own pin, as an override.",
+        Fix(install=(f"{name}>=9.16",)),
+    )
+
+
+CHECKS = (
+    Check(
+        id="cuda13-package-in-cuda12",
+        theme="cuda",
+        severity="error",
+        title="A package is built for CUDA 13, the environment for an older one",
+        cause=(
+            "Wheels of vLLM on the default index are CUDA 13 builds; torch was chosen for CUDA 12, and the runtime "
+            "differs."
+        ),
+        remedy=lambda facts: Remedy(
+            "With driver 580 or newer take torch +cu130; otherwise the wheel of vLLM for CUDA 12 from its own index.",
+            (f"verl-env plan --stack vllm --driver {facts.driver or 'VERSION'} --explain",),
+        ),
+        covers=("B1",),
+        sources=("vllm#52300", "vllm#43435", "vllm#44335", "vllm#52453"),
+        find=_FIND13,  # type: ignore[arg-type]
+        log=(r"lib(?:cudart|nvrtc)\.so\.(?P<major>\d+): cannot open shared object",),
+        from_log=_READ13,  # type: ignore[arg-type]
+        explains=("vllm-op-missing", "model-inspection-failed", "sgl-kernel-critical"),
+    ),
+    Check(
+        id="cuda12-package-in-cuda13",
+        theme="cuda",
+        severity="error",
+        title="A package is built for an older CUDA than the environment has",
+        cause="A cu12 (or cu11) extension stands in an environment without that CUDA runtime.",
+        remedy=Remedy(
+            "Install the build for the CUDA of torch; only where the major is the same, the missing nvidia wheel."
+        ),
+        covers=("B2",),
+        sources=("sglang#16052", "sglang#29646", "sglang#10951", "vllm#1718"),
+        find=_FIND12,  # type: ignore[arg-type]
+        log=(r"lib(?:cudart|nvrtc)\.so\.(?P<major>\d+): cannot open shared object",),
+        from_log=_READ12,  # type: ignore[arg-type]
+        explains=("vllm-op-missing", "model-inspection-failed", "sgl-kernel-critical"),
+    ),
+    Check(
+        id="cuda-families-mixed",
+        theme="cuda",
+        severity="error",
+        title="NVIDIA wheels of two CUDA majors are installed",
+        cause="cudnn, nccl, nvshmem and cusparselt of every CUDA major share directories; the last install wins.",
+        remedy=Remedy(_MIX_TEXT),
+        covers=("B7", "B11"),
+        sources=("pytorch#178196", "verl#974", "verl scripts/install_vllm_sglang_mcore.sh"),
+        find=_mixed,
+        explains=("cudnn-versions", "cuda-library-missing", "file-claimed-twice"),
+    ),
+    Check(
+        id="cudnn-torch-2.9",
+        theme="cuda",
+        severity="error",
+        title="torch 2.9 with a cuDNN older than 9.15",
+        cause="Conv3d of torch 2.9 is slow or runs out of memory with cuDNN before 9.15; SGLang refuses vision models.",
+        remedy=_newer_cudnn,
+        covers=("B10",),
+        sources=("sglang PR#14119", "pytorch#168167", "dynamo#5482", "verl PR#4960"),
+        find=_cudnn_291,
+        log=(r"PyTorch 2\.9\.\d & CuDNN Compatibility Issue Detected",),
+    ),
+)

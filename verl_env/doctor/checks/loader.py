@@ -1,0 +1,284 @@
+"""What the dynamic loader would take: shadowed, doubled and missing libraries, glibc and libstdc++."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.checks.cuda import doubled, one_family, pinned_by_torch
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verl_env.doctor.facts import Facts
+    from verl_env.doctor.target import Shared
+
+#: Packages whose libraries must all be found; others ship plugins for libraries that are optional.
+_STRICT = frozenset(
+    {
+        "torch",
+        "vllm",
+        "sgl-kernel",
+        "sglang-kernel",
+        "flash-attn",
+        "transformer-engine",
+        "transformer-engine-torch",
+        "transformer-engine-cu12",
+        "transformer-engine-cu13",
+        "torchvision",
+        "xformers",
+        "apex",
+        "causal-conv1d",
+        "mamba-ssm",
+        "grouped-gemm",
+        "flashinfer-python",
+        "deep-gemm",
+        "nixl",
+        "mooncake-transfer-engine",
+        "opencv-python",
+    }
+)
+_CUDA_LIBRARY = re.compile(
+    r"^lib(?:nvrtc\w*|cupti|nvshmem_host|cusparseLt|cufile\w*|nvJitLink|cublas\w*|cufft\w*|curand|cusolver\w*|cusparse"
+    r"|nccl|cudnn\w*|cudart|nvToolsExt)\.so"
+)
+_SHOWN = 5
+
+
+def strict_objects(facts: Facts) -> Iterator[Shared]:
+    """Objects of the packages whose libraries must all be found, and unrecorded flash-attn builds."""
+    for shared in facts.target.objects if facts.target else ():
+        if shared.elf and (shared.owner in _STRICT or (shared.owner is None and "flash_attn" in shared.path)):
+            yield shared
+
+
+def lost_libraries(facts: Facts, family: re.Pattern[str]) -> list[tuple[str, str]]:
+    """Needed libraries of a family that would not be found, each with the file that needs it."""
+    if facts.target is None:
+        return []
+    found: dict[tuple[str, str], None] = {}
+    for shared in strict_objects(facts):
+        wanted = [name for name in shared.elf.needed if family.match(name)] if shared.elf else []
+        lost = facts.target.missing_libraries(shared) if wanted else []
+        found.update({(name, path): None for name, path in lost if family.match(name)})
+    lost_by_torch = [(name, path) for name, path in facts.target.torch_process.missing if family.match(name)]
+    return list(dict.fromkeys([*lost_by_torch, *found]))
+
+
+def _outside(facts: Facts, path: str) -> bool:
+    target = facts.target
+    return target is not None and not Path(path).resolve().is_relative_to(target.prefix.resolve())
+
+
+def _shadowed(facts: Facts, names: str) -> list[tuple[str, str, str]]:
+    """Libraries of NVIDIA wheels that the loader takes from elsewhere: SONAME, path, rule."""
+    target = facts.target
+    if target is None:
+        return []
+    own = {path.name for path in (target.site / "nvidia").glob("*/lib/lib*.so.*")}
+    return [
+        (soname, loaded.elf.path, loaded.by)
+        for soname, loaded in target.torch_process.loaded.items()
+        if re.match(names, soname) and soname in own and _outside(facts, loaded.elf.path)
+    ]
+
+
+def _gap(facts: Facts, pattern: str) -> list[str]:
+    """Evidence of symbols that miss after ``import torch``."""
+    target = facts.target
+    gaps = target.torch_gaps if target else ()
+    return [f"{target.relative(path)} needs {name}" for name, path in gaps if re.match(pattern, name)] if target else []
+
+
+def _nvjitlink(facts: Facts) -> Hit | None:
+    shadowed = _shadowed(facts, r"lib(?:nvJitLink|cusparse|cublas|cublasLt|cudart|cusolver|cufft|nvrtc)\b")
+    if not shadowed:
+        return None
+    gaps = _gap(facts, r"_*nvJitLink|cusparse|cublas|cuda|cusolver|cufft|nvrtc")
+    lines = [f"{soname} is taken from {path} ({by})" for soname, path, by in shadowed]
+    return Hit((*gaps[:_SHOWN], *lines), severity="error" if gaps else "warning")
+
+
+def _unset_library_path(facts: Facts) -> Remedy:
+    site = facts.target.site if facts.target else "$SITE_PACKAGES"
+    return Remedy(
+        "Unload the CUDA module or take its directory out of LD_LIBRARY_PATH; last resort: the wheel's own first.",
+        ("unset LD_LIBRARY_PATH", f'# or: export LD_LIBRARY_PATH="{site}/nvidia/nvjitlink/lib:$LD_LIBRARY_PATH"'),
+    )
+
+
+def _nccl(facts: Facts) -> Hit | None:
+    there = doubled(facts, "nccl")
+    if there:
+        title = "two NCCL wheels write the same library"
+        evidence = (*map(facts.named, there), *_gap(facts, "nccl")[:_SHOWN])
+        return Hit(evidence, title, remedy=one_family(facts, there, "Remove every NCCL wheel and bring back torch's."))
+    gaps = _gap(facts, "nccl")
+    shadowed = _shadowed(facts, r"libnccl\b")
+    lines = [f"{soname} is taken from {path} ({by})" for soname, path, by in shadowed]
+    if not gaps and not shadowed:
+        return None
+    title = "another NCCL comes first on the loader's path" if shadowed else "the NCCL library is not torch's"
+    fix = None if shadowed else _nccl_again(facts)
+    return Hit((*gaps[:_SHOWN], *lines), title, remedy=fix, severity="error" if gaps else "warning")
+
+
+def _nccl_again(facts: Facts) -> Remedy:
+    name = f"nvidia-nccl-cu{facts.cuda_major or 12}"
+    version = pinned_by_torch(facts, name)
+    wanted = f"{name}=={version}" if version else name
+    return remedy(facts.shell, "Reinstall the NCCL that torch pins.", Fix(install=(wanted,), reinstall=True))
+
+
+def _cudnn(facts: Facts) -> Hit | None:
+    """All parts of cuDNN must come from one directory."""
+    shadowed = _shadowed(facts, r"libcudnn")
+    target = facts.target
+    if target is None or not shadowed:
+        return None
+    lines = [f"{soname} is taken from {path} ({by})" for soname, path, by in shadowed]
+    return Hit(tuple(lines), severity="error" if _gap(facts, "cudnn") else "warning")
+
+
+def _te_cudnn(facts: Facts) -> Hit | None:
+    """TransformerEngine looks for cuDNN among the wheels first: all its parts must be there."""
+    target = facts.target
+    if target is None or facts.first_of(("transformer-engine", "transformer-engine-torch")) is None:
+        return None
+    folder = target.site / "nvidia" / "cudnn" / "lib"
+    if not folder.is_dir() or facts.variable("CUDNN_HOME") or facts.variable("CUDNN_PATH"):
+        return None
+    lost = [
+        name for name in ("libcudnn.so.9", "libcudnn_adv.so.9", "libcudnn_ops.so.9") if not (folder / name).exists()
+    ]
+    return Hit(tuple(f"{target.relative(str(folder))}/{name} is not there" for name in lost)) if lost else None
+
+
+def _set_cudnn(facts: Facts) -> Remedy:
+    site = facts.target.site if facts.target else "$(python -c 'import site; print(site.getsitepackages()[0])')"
+    path = f'"{site}/nvidia/cudnn"' if facts.target else f"{site}/nvidia/cudnn"
+    return Remedy(
+        "Point TransformerEngine at the cuDNN of the wheels.",
+        (f"export CUDNN_PATH={path}", 'export CPATH="$CUDNN_PATH/include:$CPATH"'),
+    )
+
+
+def _cuda_missing(facts: Facts) -> Hit | None:
+    if facts.rocm_torch:
+        return None
+    lost = [(name, path) for name, path in lost_libraries(facts, _CUDA_LIBRARY) if "cudart" not in name]
+    if not lost or facts.target is None:
+        return None
+    lines = [f"{facts.target.relative(path)} needs {name}" for name, path in lost]
+    return Hit(tuple(dict.fromkeys(lines)), f"{lost[0][0]} is not found by the loader")
+
+
+def _cuda_missing_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    """A missing library of torch's own CUDA major; one of another major is a mix of builds."""
+    major = match["major"]
+    if "nvrtc" in match["name"] and facts.cuda_major is not None and major and int(major) != facts.cuda_major:
+        return None
+    if "nvrtc" in match["name"] and facts.cuda_major is None:
+        return None
+    return Hit((), f"{match['name']}.so is not found by the loader")
+
+
+_NAMES = "nvrtc|cupti|nvshmem_host|cusparseLt|cufile|nvJitLink|cublas\\w*|cufft|curand|cusolver|cusparse|nccl"
+
+
+def _missing_wheels(facts: Facts) -> Remedy:
+    """The nvidia wheels that torch asks for and that are not there."""
+    wanted = []
+    for distribution in facts.target.distributions if facts.target else ():
+        if distribution.name == "torch":
+            for line in distribution.requires:
+                match = re.match(r"(nvidia-[\w-]+)\s*\(?(==\s*[\w.]+)?", line)
+                if match and facts.absent(match[1]) and "extra ==" not in line:
+                    wanted.append(f"{match[1]}{(match[2] or '').replace(' ', '')}")
+    text = "Install the NVIDIA wheels that torch asks for."
+    if wanted:
+        return remedy(facts.shell, text, Fix(install=tuple(wanted)))
+    torch = facts.version("torch")
+    return Remedy(
+        text, (facts.shell.install(f"torch=={torch.public}" if torch else "torch", reinstall=True, deps=True),)
+    )
+
+
+CHECKS = (
+    Check(
+        id="cuda-library-shadowed",
+        theme="loader",
+        severity="error",
+        title="An older CUDA library comes before the one of the wheels",
+        cause="LD_LIBRARY_PATH, often from a CUDA module, is searched before the RUNPATH of the NVIDIA wheels.",
+        remedy=_unset_library_path,
+        covers=("B5",),
+        sources=("pytorch#111469", "pytorch#131312", "pytorch#140797", "pytorch#144244", "ragflow#4466"),
+        find=_nvjitlink,
+        log=(r"undefined symbol: (?P<symbol>_*nvJitLink\w+)", r"libnvJitLink\.so\.\d+: version \S+ not found"),
+        explains=("cudnn-versions", "model-inspection-failed", "vllm-op-missing"),
+    ),
+    Check(
+        id="nccl-not-torchs",
+        theme="loader",
+        severity="error",
+        title="NCCL is not the one that torch was built with",
+        cause="Two NCCL wheels share one file, or a system NCCL comes first on the loader's path.",
+        remedy=_nccl_again,
+        covers=("B6",),
+        sources=("pytorch#186591", "pytorch#176829", "pytorch#119932", "vllm#4195", "nccl#1180"),
+        find=_nccl,
+        log=(r"undefined symbol: (?P<symbol>p?nccl[A-Z]\w+)",),
+        explains=("cuda-families-mixed", "file-claimed-twice", "model-inspection-failed", "vllm-op-missing"),
+    ),
+    Check(
+        id="cudnn-versions",
+        theme="loader",
+        severity="error",
+        title="cuDNN comes from two places",
+        cause="Another cuDNN comes first on the loader's path, or its parts are taken from different installations.",
+        remedy=_unset_library_path,
+        covers=("B8",),
+        sources=("pytorch#188892", "pytorch#185512", "kohya_ss#1096"),
+        find=_cudnn,
+        log=(
+            r"cuDNN version incompatibility: PyTorch was compiled\s+against",
+            r"CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH",
+            r"undefined symbol: (?P<symbol>cudnn\w+)",
+        ),
+    ),
+    Check(
+        id="transformer-engine-cudnn",
+        theme="loader",
+        severity="error",
+        title="TransformerEngine does not find cuDNN",
+        cause=(
+            "It looks among the wheels, then at CUDNN_HOME, CUDNN_PATH and CUDA_HOME; a build does not see the wheels."
+        ),
+        remedy=_set_cudnn,
+        covers=("B9",),
+        sources=("TransformerEngine#1853", "TransformerEngine#1309", "TransformerEngine#1210"),
+        find=_te_cudnn,
+        log=(
+            r"libcudnn(?:_adv|_ops|_cnn|_graph|_heuristic|_engines\w*)?\.so(?:\.9)?: cannot open shared object",
+            r"fatal error: cudnn(?:_\w+)?\.h",
+        ),
+    ),
+    Check(
+        id="cuda-library-missing",
+        theme="loader",
+        severity="error",
+        title="A CUDA library is not found by the loader",
+        cause="An install without dependencies left out NVIDIA wheels that torch loads at import.",
+        remedy=_missing_wheels,
+        covers=("B12",),
+        sources=("sglang#5094", "pytorch#100974", "pytorch#183971"),
+        find=_cuda_missing,
+        log=(rf"(?P<name>lib(?:{_NAMES}))\.so\.(?P<major>\d+)(?:\.\d+)*(?:: cannot open shared object| => not found)",),
+        from_log=_cuda_missing_log,
+        explains=("model-inspection-failed", "vllm-op-missing"),
+    ),
+)
