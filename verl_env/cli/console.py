@@ -11,14 +11,14 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, TextIO
+    from typing import IO, Any
 
     from rich.console import Console
 
     from verl_env.errors import VerlEnvError
 
 
-def unicode_ok(stream: TextIO | None = None) -> bool:
+def unicode_ok(stream: IO[str] | None = None) -> bool:
     """Whether a stream (stdout where none is given) can show box drawing and arrows."""
     encoding = getattr(stream or sys.stdout, "encoding", None) or "ascii"
     return encoding.lower().replace("-", "") in {"utf8", "utf8sig"}
@@ -51,7 +51,7 @@ def print_error(error: VerlEnvError) -> None:
         console.print_exception()
 
 
-def _console(stream: TextIO) -> Console:
+def _console(stream: IO[str]) -> Console:
     from rich.console import Console
 
     width = None if stream.isatty() else int(os.environ.get("COLUMNS", "0")) or 160

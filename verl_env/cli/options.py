@@ -22,9 +22,7 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that describe a machine other than this one."""
     group = parser.add_argument_group("machine", "which machine it is for; without these flags, this one")
     group.add_argument("--machine", metavar="FILE", help="a machine recorded with: verl-env probe -o FILE")
-    group.add_argument(
-        "--gpu", metavar="NAME[:COUNT]", help="h100:8, mi300x, sm_90, gfx942, none; several with commas"
-    )
+    group.add_argument("--gpu", metavar="NAME[:COUNT]", help="h100:8, mi300x, sm_90, gfx942, none; several with commas")
     group.add_argument("--driver", metavar="V", help="the NVIDIA driver, such as 550.54.15")
     group.add_argument("--rocm", metavar="V", help="the ROCm release, such as 6.3.0")
     group.add_argument("--glibc", metavar="V", help="the C library, such as 2.28")
@@ -83,9 +81,9 @@ def _default_machine(*, with_gpus: bool) -> Machine:
     recorded = os.environ.get(MACHINE_VARIABLE)
     if recorded and recorded != "none":
         return _read(recorded)
-    from verl_env.machine.probe import probe, probe_host
+    from verl_env.machine.probe import probe, probe_without_gpus
 
-    return probe() if with_gpus and not recorded else probe_host()
+    return probe() if with_gpus and not recorded else probe_without_gpus()
 
 
 def _read(name: str) -> Machine:

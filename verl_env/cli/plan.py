@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.cli.console import print_json
+from verl_env.cli.console import print_json, stdout_console, unicode_ok
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
 from verl_env.errors import EXIT_NO, EXIT_OK
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Choice, Refusal, Request
     from verl_env.install.model import Plan
+    from verl_env.machine.model import Machine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,34 +35,39 @@ def main(args: argparse.Namespace) -> int:
     request = request_from(args)
     machine = machine_from(args)
     answer = choose(load_catalogue(), machine, request)
-    if not isinstance(answer, Choice):
-        return _refuse(answer, request, args)
-    packages = packages_of(answer.lockset, answer.python)
-    plan = make_plan(answer, packages, request, machine, native=args.native)
-    _show(plan, answer, request, args)
-    return EXIT_OK
-
-
-def _refuse(refusal: Refusal, request: Request, args: argparse.Namespace) -> int:
-    if args.json:
-        from verl_env.choose.to_json import refusal_json
-
-        print_json(refusal_json(refusal, request))
-    else:
-        from verl_env.cli.console import stdout_console
-        from verl_env.cli.render_plan import render_refusal
-
-        render_refusal(stdout_console(), refusal, request, explain=args.explain)
+    if isinstance(answer, Choice):
+        packages = packages_of(answer.lockset, answer.python)
+        plan = make_plan(answer, packages, request, machine, native=args.native)
+        show = _plan_as_json if args.json else _plan_as_text
+        show(plan, answer, request, machine, args)
+        return EXIT_OK
+    refuse = _refusal_as_json if args.json else _refusal_as_text
+    refuse(answer, request, machine, args)
     return EXIT_NO
 
 
-def _show(plan: Plan, choice: Choice, request: Request, args: argparse.Namespace) -> None:
-    if args.json:
-        from verl_env.install.plan_json import plan_to_json
+def _plan_as_json(plan: Plan, choice: Choice, *_: object) -> None:
+    from verl_env.install.plan_json import plan_to_json
 
-        print_json(plan_to_json(plan, choice))
-    else:
-        from verl_env.cli.console import stdout_console
-        from verl_env.cli.render_plan import render_choice
+    print_json(plan_to_json(plan, choice))
 
-        render_choice(stdout_console(), choice, request, explain=args.explain)
+
+def _plan_as_text(plan: Plan, choice: Choice, request: Request, machine: Machine, args: argparse.Namespace) -> None:
+    from verl_env.cli.render_install import steps
+    from verl_env.cli.render_plan import render_choice
+
+    console = stdout_console()
+    render_choice(console, choice, request, machine, explain=args.explain, unicode=unicode_ok())
+    steps(console, plan)
+
+
+def _refusal_as_json(refusal: Refusal, request: Request, *_: object) -> None:
+    from verl_env.choose.to_json import refusal_json
+
+    print_json(refusal_json(refusal, request))
+
+
+def _refusal_as_text(refusal: Refusal, request: Request, machine: Machine, args: argparse.Namespace) -> None:
+    from verl_env.cli.render_plan import render_refusal
+
+    render_refusal(stdout_console(), refusal, request, machine, explain=args.explain, unicode=unicode_ok())

@@ -22,7 +22,7 @@ from verl_env.machine.model import (
     PythonInterpreter,
     Toolchain,
 )
-from verl_env.records import is_record, record, values
+from verl_env.records import NOTHING, is_record, record, values
 from verl_env.versions import is_dotted
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _is_capability(value: object) -> bool:
 _TEXT = _Kind("a string", lambda value: isinstance(value, str))
 _DOTTED = _Kind("a dotted number such as 550.54.15", lambda value: isinstance(value, str) and is_dotted(value))
 _NUMBER = _Kind("a whole number", _is_int)
-_ARCH = _Kind("a string", lambda value: isinstance(value, str), nullable=False)
+_WORD = _Kind("a string", lambda value: isinstance(value, str), nullable=False)
 _COUNT = _Kind("a whole number", _is_int, nullable=False)
 _FLAG = _Kind("true or false", lambda value: isinstance(value, bool), nullable=False)
 _CAPABILITY = _Kind("a compute capability such as 9.0", _is_capability)
@@ -88,7 +88,7 @@ _HOST = {
     "os": _TEXT,
     "os_version": _TEXT,
     "kernel": _TEXT,
-    "arch": _ARCH,
+    "arch": _WORD,
     "glibc": _DOTTED,
     "musl": _TEXT,
     "cpus": _COUNT,
@@ -110,6 +110,9 @@ _NVIDIA_DEVICE = {
 }
 _AMD = {"driver": _TEXT, "rocm": _DOTTED}
 _AMD_DEVICE = {"index": _COUNT, "name": _TEXT, "gfx": _GFX, "memory_bytes": _NUMBER, "pci_id": _TEXT}
+_PYTHON = {"version": _DOTTED, "path": _WORD}
+_PYTHON_MORE = {"venv": _FLAG, "headers": _FLAG}
+_PROBLEM = {"id": _WORD, "message": _WORD}
 _TOOLCHAIN = dict.fromkeys(("nvcc", "cuda_home", "gcc", "gxx", "hipcc", "cmake", "ninja"), _TEXT)
 
 
@@ -160,9 +163,9 @@ def _machine(top: Mapping[str, Any]) -> Machine:
         paths = _texts(tools.get("paths", {}), "toolchain.paths")
         known["toolchain"] = Toolchain(**_facts(tools, "toolchain", _TOOLCHAIN), paths=paths)
     if "pythons" in top:
-        known["pythons"] = _items(top["pythons"], "pythons", PythonInterpreter, {"version": _DOTTED, "path": _TEXT})
+        known["pythons"] = _items(top["pythons"], "pythons", PythonInterpreter, _PYTHON, _PYTHON_MORE)
     sources = _texts(top.get("sources", {}), "sources")
-    problems = _items(top.get("problems", []), "problems", Problem, {"id": _TEXT, "message": _TEXT})
+    problems = _items(top.get("problems", []), "problems", Problem, _PROBLEM)
     return Machine(**known, sources=sources, problems=problems)
 
 
@@ -197,20 +200,22 @@ def _checked(value: object, key: str, kind: _Kind) -> object:
     raise MachineFileError(f"must be {kind.name}, not {json.dumps(value)}", key=key)
 
 
-def _items(data: object, key: str, make: Callable[..., T], kinds: Mapping[str, _Kind]) -> tuple[T, ...]:
-    """A list of objects that must have every key."""
+def _items(
+    data: object, key: str, make: Callable[..., T], needed: Mapping[str, _Kind], more: Mapping[str, _Kind] = NOTHING
+) -> tuple[T, ...]:
+    """A list of objects that must have the needed keys and may have more."""
     made = []
     for place, entry in enumerate(_list(data, key)):
         at = f"{key}[{place}]"
-        values = _facts(entry, at, kinds)
-        for name in kinds.keys() - values.keys():
+        facts = _facts(entry, at, {**needed, **more})
+        for name in needed.keys() - facts.keys():
             raise MachineFileError("is missing", key=f"{at}.{name}")
-        made.append(make(**values))
+        made.append(make(**facts))
     return tuple(made)
 
 
 def _texts(data: object, key: str) -> dict[str, str]:
-    return {name: str(_checked(value, f"{key}.{name}", _ARCH)) for name, value in _mapping(data, key).items()}
+    return {name: str(_checked(value, f"{key}.{name}", _WORD)) for name, value in _mapping(data, key).items()}
 
 
 def _mapping(data: object, key: str) -> Mapping[str, Any]:

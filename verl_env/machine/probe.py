@@ -1,0 +1,92 @@
+"""The probe of this host: every part side by side, joined into one machine."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from verl_env.machine.amd import probe_amd
+from verl_env.machine.child import Children
+from verl_env.machine.host import probe_host
+from verl_env.machine.model import Machine
+from verl_env.machine.nvidia import NvidiaProbe
+from verl_env.machine.pythons import probe_pythons
+from verl_env.machine.roots import Roots
+from verl_env.machine.toolchain import probe_toolchain
+from verl_env.records import values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+
+#: Seconds that vendor code gets in all; with the grace of a killed child the probe stays below 5 s.
+SECONDS = 4.0
+
+_FACTS = ("host", "nvidia", "amd", "toolchain", "pythons")
+
+
+def probe(roots: Roots | None = None, environ: Mapping[str, str] | None = None) -> Machine:
+    """Everything about a host, within 5 seconds even when every vendor tool hangs.
+
+    Args:
+        roots: The host's file system; None for that of this host.
+        environ: Its environment; None for that of this process.
+    """
+    roots, environ = roots or Roots(), os.environ if environ is None else environ
+    until = time.monotonic() + SECONDS
+    with Children(deadline=until) as children:
+        nvidia = NvidiaProbe(children, roots, environ)
+        parts = _side_by_side(
+            lambda: probe_host(roots, environ),
+            lambda: probe_amd(roots, environ, deadline=until),
+            lambda: probe_toolchain(roots, environ),
+            lambda: probe_pythons(roots, environ),
+        )
+        report = nvidia.report()
+    return join((Machine(nvidia=report.nvidia, sources=report.sources, problems=report.problems), *parts))
+
+
+def probe_without_gpus(roots: Roots | None = None, environ: Mapping[str, str] | None = None) -> Machine:
+    """The host, its Pythons and the statement that it has no GPU; no vendor code runs. Arguments as in ``probe``."""
+    roots, environ = roots or Roots(), os.environ if environ is None else environ
+    return join((probe_host(roots, environ), probe_pythons(roots, environ), Machine(nvidia=None, amd=None)))
+
+
+def join(parts: Iterable[Machine]) -> Machine:
+    """One machine of parts that know different facts; where two know the same, the first counts."""
+    known: dict[str, object] = {}
+    sources: dict[str, str] = {}
+    problems = []
+    blank = values(Machine())
+    for part in parts:
+        told = {name: fact for name, fact in values(part).items() if name in _FACTS and fact != blank[name]}
+        known = {**told, **known}
+        sources = {**part.sources, **sources}
+        problems += part.problems
+    return Machine(**known, sources=sources, problems=tuple(problems))  # type: ignore[arg-type]
+
+
+def _side_by_side(*parts: Callable[[], Machine]) -> list[Machine]:
+    """What each function returns, in order, each run in a thread of its own; the first fault is raised."""
+    results: list[Machine | BaseException] = [Machine()] * len(parts)
+
+    def work(place: int) -> None:
+        try:
+            results[place] = parts[place]()
+        except BaseException as fault:  # noqa: BLE001  carried over to the caller's thread
+            results[place] = fault
+
+    threads = [threading.Thread(target=work, args=(place,), daemon=True) for place in range(len(parts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [_result(result) for result in results]
+
+
+def _result(result: Machine | BaseException) -> Machine:
+    if isinstance(result, BaseException):
+        raise result
+    return result
