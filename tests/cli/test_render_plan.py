@@ -20,6 +20,7 @@ V100 = machine("580.65.06", "7.0", "7.0")
 def shown(described=A100, locksets=ALL, request=ASK, *, terminal=False, width=160, **options):
     found = choose(locksets, described, request)
     stream = io.StringIO()
+    options.setdefault("unicode", True)
     console = Console(file=stream, width=width, force_terminal=terminal, color_system=None, soft_wrap=True)
     render = render_choice if isinstance(found, Choice) else render_refusal
     render(console, found, request, described, **options)
@@ -85,6 +86,16 @@ def test_a_refusal_in_ascii():
     assert lines[1].startswith("  |-> 8 locksets by sm_70, such as verl0.5-cu126/app.vllm.deepep")
     assert any(line.startswith("  `-> 1 lockset not asked for") for line in lines)
     assert "\n".join(lines).isascii()
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-8", "  ╰─▶ "), ("ascii", "  `-> "), ("latin-1", "  `-> ")])
+def test_the_stream_decides_on_the_characters(encoding, mark):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    found = choose(FIRST, V100, ASK)
+    render_refusal(Console(file=stream, width=160, soft_wrap=True), found, ASK, V100)
+    stream.flush()
+    assert mark in raw.getvalue().decode(encoding)
 
 
 def test_a_group_speaks_of_its_own_reason_first():

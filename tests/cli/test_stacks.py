@@ -17,6 +17,7 @@ A100 = machine("535.54.03", "8.0", "8.0")
 
 def shown(locksets=ALL, described=A100, *, terminal=False, width=160, **options):
     stream = io.StringIO()
+    options.setdefault("unicode", True)
     console = Console(file=stream, width=width, force_terminal=terminal, color_system=None, soft_wrap=True)
     render(console, evaluate_all(locksets, described, EVERYTHING), described, **options)
     return stream.getvalue()

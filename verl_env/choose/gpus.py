@@ -91,6 +91,8 @@ def _who(gpus: Gpus) -> str:
 
 def _unjudged(lockset: Lockset, side: Side, stack: Sequence[str]) -> Iterator[Verdict]:
     """The verdicts on GPUs that cannot be judged, or do not count."""
+    if not (side.mute or side.silent or side.ignored) and side.gpus:
+        return
     requirement, what = _requirement(lockset.accelerator == "cuda")
     need = listed(supported_gpus(lockset, stack), "or") or "GPUs that its components have code for"
     if side.mute:

@@ -38,10 +38,19 @@ ASCII = Marks("x", "|-> ", "|   ", "`-> ", "+", "!")
 
 
 def render_choice(
-    console: Console, choice: Choice, request: Request, machine: Machine, *, explain: bool = False, unicode: bool = True
+    console: Console,
+    choice: Choice,
+    request: Request,
+    machine: Machine,
+    *,
+    explain: bool = False,
+    unicode: bool | None = None,
 ) -> None:
-    """Prints what was chosen, why, and its warnings; with ``explain`` every verdict on it and every refusal."""
-    lockset, marks = choice.lockset, UNICODE if unicode else ASCII
+    """Prints what was chosen, why, and its warnings; with ``explain`` every verdict on it and every refusal.
+
+    ``unicode`` says whether the console can show more than ASCII; without it, its stream does.
+    """
+    lockset, marks = choice.lockset, marks_for(console, unicode=unicode)
     preview = ", a preview" if lockset.preview else ""
     say(console, lockset.id, style="bold green", end="")
     say(console, f" ({lockset.tier}{preview})", style="dim")
@@ -66,10 +75,10 @@ def render_refusal(
     machine: Machine,
     *,
     explain: bool = False,
-    unicode: bool = True,
+    unicode: bool | None = None,
 ) -> None:
     """Prints that nothing fits, the reasons grouped, the nearest with what it would take, and the ways on."""
-    marks = UNICODE if unicode else ASCII
+    marks = marks_for(console, unicode=unicode)
     what = f"for {request.name} " if request.stack else ""
     headline = f"No lockset {what}fits: {machine_line(machine)}"
     hang(console, f"  {marks.cross} ", headline, style="bold red", trunk=f"  {marks.trunk[0]}")
@@ -81,6 +90,13 @@ def render_refusal(
     more = () if explain else (f"every reason: verl-env plan --stack {request.name or 'STACK'} --explain",)
     for hint in (*refusal.hints, *more):
         hang(console, "hint: ", hint, style="bold cyan")
+
+
+def marks_for(console: Console, *, unicode: bool | None = None) -> Marks:
+    """The characters that a console can show; ``unicode`` overrides what its stream says."""
+    from verl_env.cli.console import unicode_ok
+
+    return UNICODE if (unicode_ok(console.file) if unicode is None else unicode) else ASCII
 
 
 def accelerator_text(evaluation: Evaluation) -> str:

@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print_json(to_json(evaluations, verdicts=args.all))
     else:
-        render(stdout_console(), evaluations, machine, verdicts=args.all, unicode=unicode_ok())
+        render(stdout_console(), evaluations, machine, verdicts=args.all)
     return EXIT_OK
 
 
@@ -67,16 +67,17 @@ def render(
     machine: Machine,
     *,
     verdicts: bool = False,
-    unicode: bool = True,
+    unicode: bool | None = None,
 ) -> None:
     """Prints the locksets: a table on a terminal, aligned columns elsewhere, a block each with ``verdicts``."""
     from verl_env.choose.explain import machine_line
     from verl_env.cli.render_plan import say
 
+    wide = unicode_ok(console.file) if unicode is None else unicode
     if verdicts:
-        _blocks(console, evaluations, unicode=unicode)
+        _blocks(console, evaluations, unicode=wide)
     elif console.is_terminal:
-        _table(console, evaluations, unicode=unicode)
+        _table(console, evaluations, unicode=wide)
     else:
         _columns(console, evaluations)
     fitting = sum(evaluation.fits for evaluation in evaluations)
@@ -193,9 +194,9 @@ def _columns(console: Console, evaluations: Sequence[Evaluation]) -> None:
 
 def _blocks(console: Console, evaluations: Sequence[Evaluation], *, unicode: bool) -> None:
     """Each lockset with every cell and every verdict, one under the other."""
-    from verl_env.cli.render_plan import ASCII, UNICODE, hang, say
+    from verl_env.cli.render_plan import hang, marks_for, say
 
-    marks = UNICODE if unicode else ASCII
+    marks = marks_for(console, unicode=unicode)
     signs = {"met": (marks.met, "green"), "failed": (marks.cross, "red")}
     for evaluation in evaluations:
         cells = row(evaluation)
