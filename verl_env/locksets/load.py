@@ -15,13 +15,13 @@ from verl_env.locksets.shapes import (
     flag,
     many,
     mapping,
+    moment,
     number,
     one_of,
     sha256,
     shape,
     text,
     texts,
-    timestamp,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SCHEMA = 1
 
 NOTHING: tuple[object, ...] = ()
 
-variant = shape(model.Variant, {"path": text, "commit": text, "date": timestamp, "facts_id": text})
+variant = shape(model.Variant, {"path": text, "commit": text, "date": moment, "facts_id": text})
 driver = shape(model.DriverNeed, {"minimum": number, "source": text}, {"toolkit": (number, None)})
 gpu = shape(
     model.GpuNeed,

@@ -7,7 +7,7 @@ distributions, overrides, components that no index brings, and the reason of eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from verl_env.locksets.errors import LocksetInvalidError
@@ -17,8 +17,11 @@ from verl_env.locksets.shapes import FieldError, flag, many, number, shape, text
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import TypeVar
 
     from verl_env.locksets.shapes import Decoder
+
+    T = TypeVar("T")
 
 FILE = "recipe.toml"
 
@@ -120,7 +123,7 @@ class Recipe:
     prereleases: tuple[str, ...] = ()
     dates: tuple[PackageDate, ...] = ()
     unmet: tuple[UnmetReason, ...] = ()
-    glibc_minimum: str | None = field(default=None)
+    glibc_minimum: str | None = None
 
 
 _virtual = shape(Virtual, {"name": text, "version": text}, {"requires": (texts, NOTHING)})
@@ -139,14 +142,13 @@ _step = shape(
         "date": (timestamp, None),
     },
 )
-_replay = {
+_replay: Mapping[str, Decoder[Any]] = {
     "date": timestamp,
     "glibc": number,
     "pythons": many(number),
     "steps": many(_step),
 }
-_replay_optional = {
-    "include": (texts, NOTHING),
+_replay_optional: Mapping[str, tuple[Decoder[Any], object]] = {
     "sdists": (many(shape(Sdist, {"name": text, "version": text}, {"requires": (texts, NOTHING)})), NOTHING),
     "overrides": (many(shape(Override, {"requirement": text, "reason": text})), NOTHING),
     "excludes": (many(shape(Exclude, {"name": text, "reason": text})), NOTHING),
@@ -156,6 +158,15 @@ _replay_optional = {
 }
 _recipe: Decoder[dict[str, Any]] = shape(dict, {**IDENTITY, **_replay}, {**IDENTITY_OPTIONAL, **_replay_optional})
 
+#: What an included file may hold: lists, which go before those of the recipe.
+INCLUDABLE = ("steps", "checks", "natives", "deviations", "notes", "build_constraints", *_replay_optional)
+_all: Mapping[str, Decoder[Any]] = {
+    **{name: decoder for name, (decoder, _) in {**IDENTITY_OPTIONAL, **_replay_optional}.items()},
+    **IDENTITY,
+    **_replay,
+}
+_included: Decoder[dict[str, Any]] = shape(dict, {}, {name: (_all[name], NOTHING) for name in INCLUDABLE})
+
 
 def recipe_files(root: Path) -> tuple[Path, ...]:
     """Every recipe.toml under a directory of locksets, by id."""
@@ -163,51 +174,50 @@ def recipe_files(root: Path) -> tuple[Path, ...]:
 
 
 def load_recipe(file: Path) -> Recipe:
-    """The recipe of one recipe.toml.
+    """The recipe of one recipe.toml, with what it includes.
+
+    ``include`` names files that hold what several variants share (the steps of their parent image, its natives):
+    lists, each of which goes before the recipe's own.
 
     Raises:
         LocksetInvalidError: a key is missing, unknown or of the wrong form, here or in an included file.
     """
-    table = read_toml(file)
-    fields: dict[str, Any] = _decode(_recipe, table, file)
-    folder = "/".join(file.parts[-3:-1])
-    if fields["id"] != folder:
+    table = _table(file)
+    names = table.pop("include", [])
+    for name in reversed(_decode(texts, names, file, "include")):
+        parent = _table(file.parent / name)
+        _decode(_included, parent, file.parent / name)
+        for key, items in parent.items():
+            table[key] = items + table.get(key, [])
+    fields = _decode(_recipe, table, file)
+    if fields["id"] != (folder := "/".join(file.parts[-3:-1])):
         raise LocksetInvalidError(file, "id", f"must be its folder, {folder}, not {fields['id']}")
     if len(fields["requires"].arch) != 1:
         raise LocksetInvalidError(file, "requires.arch", "must be one architecture: each has locks of its own")
-    before = [step for name in fields["include"] for step in included_steps(file.parent / name)]
     shared = {**IDENTITY, **IDENTITY_OPTIONAL}
     return Recipe(
         id=fields["id"],
         file=file,
         identity={name: table[name] for name in shared if name in table},
         arch=fields["requires"].arch[0],
-        glibc=fields["glibc"],
-        date=fields["date"],
-        pythons=fields["pythons"],
-        steps=(*before, *fields["steps"]),
         glibc_minimum=fields["requires"].glibc and fields["requires"].glibc.minimum,
-        **{name: fields[name] for name in ("sdists", "overrides", "excludes", "prereleases", "dates", "unmet")},
+        **{name: fields[name] for name in (*_replay, *_replay_optional)},
     )
 
 
-def included_steps(file: Path) -> tuple[Step, ...]:
-    """The steps of a parent image, kept in a file of their own beside the variants that build on it.
-
-    Raises:
-        LocksetInvalidError: as ``load_recipe``.
-    """
-    steps: tuple[Step, ...] = _decode(shape(dict, {"steps": many(_step)}), read_toml(file), file)["steps"]
-    return steps
-
-
-def _decode(decoder: Any, table: dict[str, Any], file: Path) -> Any:
-    """A decoded table; its errors name the file."""
-    fields = dict(table)
-    schema = fields.pop("schema", None)
+def _table(file: Path) -> dict[str, Any]:
+    """The keys of a recipe file, without its schema."""
+    table = read_toml(file)
+    schema = table.pop("schema", None)
     if schema != SCHEMA:
         raise LocksetInvalidError(file, "schema", f"must be {SCHEMA}, not {schema!r}")
+    return table
+
+
+def _decode(decoder: Decoder[T], value: object, file: Path, key: str = "") -> T:
+    """A decoded value; its errors name the file."""
     try:
-        return decoder(fields)
+        return decoder(value)
     except FieldError as error:
-        raise LocksetInvalidError(file, error.key, error.reason) from None
+        within = error.within(key)
+        raise LocksetInvalidError(file, within.key, within.reason) from None

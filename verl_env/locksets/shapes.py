@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Decoder: TypeAlias = Callable[[object], T]
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -32,7 +33,7 @@ class FieldError(ValueError):
 
     def within(self, outer: str) -> FieldError:
         """The same error seen from the table or list around it."""
-        joint = "." if self.key and not self.key.startswith("[") else ""
+        joint = "." if outer and self.key and not self.key.startswith("[") else ""
         return FieldError(self.reason, f"{outer}{joint}{self.key}")
 
 
@@ -71,6 +72,13 @@ def timestamp(value: object) -> str:
     if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
         return value
     raise FieldError(f"must be a full UTC timestamp like 2025-07-18T09:23:19Z, not {value!r}")
+
+
+def moment(value: object) -> str:
+    """A full UTC timestamp, or the bare date of something whose time of day nobody recorded."""
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        return value
+    return timestamp(value)
 
 
 def sha256(value: object) -> str:
