@@ -99,7 +99,7 @@ def test_without_a_stack_an_optional_component_only_warns():
     found = lockset_json(evaluate(DEEPEP, machine("570.124.06", "8.0"), Request(())))
     assert found["fits"]
     assert found["warnings"] == [
-        "deepep 1.1.0 needs sm_90 or newer, not sm_80 (GPU-8.0) (only stacks that include it need this)"
+        "deepep 1.1.0 does not run on sm_80 (GPU-8.0); it needs sm_90 or newer (only stacks that include it need this)"
     ]
 
 

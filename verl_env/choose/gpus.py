@@ -37,8 +37,9 @@ def _judge(lockset: Lockset, subject: Subject, fits: Sequence[tuple[Gpus, Fit]],
     compiled = [gpus for gpus, fit in fits if fit is Fit.PTX]
     if compiled:
         return _ptx(lockset, subject, compiled, level)
+    runs = "has code for" if subject.need.targets else "runs on"
     codes = listed(_code(gpus.target) for gpus in every)
-    return _verdict(subject, "met", every, f"{subject.name} has code for {codes}")
+    return _verdict(subject, "met", every, f"{subject.name} {runs} {codes}")
 
 
 def _refusal(subject: Subject, refused: Sequence[Gpus], every: Sequence[Gpus]) -> Verdict:
@@ -73,7 +74,7 @@ def _lack(subject: Subject, refused: Sequence[Gpus], names: str = "") -> str:
     """``flash-attn 2.7.4.post1 has no code for sm_70 (Tesla V100); it is built for sm_80 and sm_90``."""
     need, codes = subject.need, listed((_code(gpus.target) for gpus in refused), "or")
     if not need.targets or refused[0].target in need.targets:
-        return f"{subject.name} needs {_code(need.minimum or '')} or newer, not {codes}{names}"
+        return f"{subject.name} does not run on {codes}{names}; it needs {_code(need.minimum or '')} or newer"
     ptx = ", with PTX of the last" if need.ptx else ""
     return f"{subject.name} has no code for {codes}{names}; it is built for {listed(map(_code, need.targets))}{ptx}"
 
