@@ -22,9 +22,10 @@ def parse_rocminfo(text: str) -> tuple[Reading, ...]:
     """The GPU agents, in order.
 
     An agent's own fields are indented by two blanks; its ISA names (``gfx9-4-generic`` among them) stand deeper and
-    are no agents. CPU agents have a ``Name`` too, which is no target.
+    are no agents. CPU agents have a ``Name`` too, which is no target. A last line without its end may be cut and is
+    left out.
     """
-    readings = (_reading(fields) for fields in _agents(text))
+    readings = (_reading(fields) for fields in _agents(text.rpartition("\n")[0]))
     return tuple(reading for reading in readings if reading is not None)
 
 

@@ -10,6 +10,7 @@ from verl_env.machine.amd.kfd import normal_gfx
 from verl_env.machine.amd.reading import Reading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 AMD_SMI = ("amd-smi", "static", "--json")
@@ -61,9 +62,9 @@ def _card(card: dict[str, Any]) -> Reading:
     return Reading(
         node=_number(card.get("Node ID")),
         bdf=_bdf(card.get("PCI Bus")),
-        device_id=_device_id(card.get("Device ID") or card.get("GPU ID") or card.get("Card Model")),
+        device_id=_first(_device_id, card, "Device ID", "GPU ID", "Card Model"),
         gfx=normal_gfx(_text(card.get("GFX Version")) or ""),
-        name=_text(card.get("Card Series") or card.get("Card series") or card.get("Device Name")),
+        name=_first(_text, card, "Card Series", "Card series", "Device Name"),
         memory_bytes=_number(card.get("VRAM Total Memory (B)")) or None,
     )
 
@@ -84,6 +85,11 @@ def _decode(text: str, start: int) -> object:
 def _section(entry: dict[str, Any], name: str) -> dict[str, Any]:
     section = entry.get(name)
     return section if isinstance(section, dict) else {}
+
+
+def _first(parse: Callable[[object], str | None], card: dict[str, Any], *keys: str) -> str | None:
+    """What the first key that says something says."""
+    return next((value for key in keys if (value := parse(card.get(key)))), None)
 
 
 def _text(value: object) -> str | None:
