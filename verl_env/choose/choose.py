@@ -15,7 +15,6 @@ from verl_env.choose.errors import (
 )
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Evaluation
-from verl_env.choose.nearest import refusal
 from verl_env.choose.pythons import choose_python
 from verl_env.choose.requirements import verdicts
 from verl_env.records import replace
@@ -58,6 +57,8 @@ def choose(locksets: Iterable[Lockset], machine: Machine, request: Request) -> C
     evaluations = _evaluate_all(every, facts, asked)
     best = next((evaluation for evaluation in evaluations if evaluation.fits), None)
     if best is None:
+        from verl_env.choose.nearest import refusal  # noqa: PLC0415  a millisecond that an answer does not need
+
         return refusal(evaluations, facts, asked)
     return _choice(best, evaluations, facts, asked)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.choose.errors import NothingFitsError
-from verl_env.choose.explain import reasons, summary
 from verl_env.choose.fits import supported_gpus
 
 if TYPE_CHECKING:
@@ -54,6 +52,8 @@ def nearest_json(refusal: Refusal) -> dict[str, Any] | None:
 
 def reasons_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
     """The refusals grouped: what each group shares, how many it holds, and which."""
+    from verl_env.choose.explain import reasons  # noqa: PLC0415  only a refusal needs it
+
     return [
         {
             "reason": reason.brief,
@@ -67,6 +67,9 @@ def reasons_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
 
 def refusal_json(refusal: Refusal, request: Request) -> dict[str, Any]:
     """The whole ``plan`` document where nothing fits."""
+    from verl_env.choose.errors import NothingFitsError  # noqa: PLC0415  only a refusal needs them
+    from verl_env.choose.explain import summary  # noqa: PLC0415
+
     error = NothingFitsError(refusal, request, summary(refusal.evaluations))
     return {
         "schema": 1,
