@@ -42,7 +42,6 @@ def parse_smi_xml(data: bytes | str) -> Reading:
     for element in _elements(text[start:]):
         if element.tag == "gpu":
             gpus.extend(_gpu(element, len({gpu.index for gpu in gpus})))
-            element.clear()
         elif element.tag in _DRIVER + _CUDA:
             versions.setdefault(element.tag, element.text or "")
     return Reading(
@@ -50,18 +49,19 @@ def parse_smi_xml(data: bytes | str) -> Reading:
     )
 
 
-def _elements(text: str) -> Iterator[Element]:
+def _elements(text: str) -> list[Element]:
     """The elements that end before the first fault."""
     from xml.etree.ElementTree import ParseError, XMLPullParser  # noqa: PLC0415  (a fallback, and slow to load)
 
     parser: Any = XMLPullParser(("end",))
-    for place in range(0, len(text), _PIECE):
-        try:
+    ended: list[Element] = []
+    try:
+        for place in range(0, len(text), _PIECE):
             parser.feed(text[place : place + _PIECE])
-            ended = [element for _, element in parser.read_events()]
-        except (ParseError, ValueError):
-            return
-        yield from ended
+            ended.extend(element for _, element in parser.read_events())
+    except (ParseError, ValueError):
+        return ended
+    return ended
 
 
 def _version(versions: dict[str, str], names: Iterable[str]) -> Known[str]:
