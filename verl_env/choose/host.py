@@ -49,7 +49,7 @@ def _glibc(need: GlibcNeed, host: Host) -> Verdict:
     if fits:
         message = f"glibc {host.glibc} is at least {need.minimum}"
         return Verdict("glibc", "met", wanted, host.glibc, message, subject=need.source)
-    message = f"glibc {host.glibc} is older than {need.minimum}, which {need.source} needs"
+    message = f"glibc {host.glibc} is older than {need.minimum}, the least that its wheels load with ({need.source})"
     brief = f"glibc < {need.minimum}"
     return Verdict("glibc", "failed", wanted, host.glibc, message, brief, subject=need.source)
 
