@@ -21,7 +21,7 @@ ALLOWED = {
     "cluster": {"machine", "locksets", "choose", "install", "doctor"},
     "cli": {"machine", "locksets", "choose", "install", "patches", "doctor", "cluster"},
 }
-SHARED = {"errors", "versions"}
+SHARED = {"errors", "records", "versions"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "runtime" not in path.parts)
 
 

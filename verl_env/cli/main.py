@@ -16,7 +16,7 @@ from verl_env.errors import EXIT_MISUSE, EXIT_OK, InternalFault, UsageError, Ver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 PROGRAM = "verl-env"
 
@@ -31,10 +31,22 @@ COMMANDS = {
 }
 
 EXIT_INTERRUPTED = 130
+#: Columns of the help where no terminal says how many it has.
+WIDTH = 100
+
+
+class Formatter(argparse.HelpFormatter):
+    """Help as wide as the terminal; asking for the width here spares every start the import of shutil."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=_columns() - 2)
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are errors of verl-env, with an id and a hint."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": Formatter, **kwargs})
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, command=f"{self.prog} --help")
@@ -72,6 +84,18 @@ def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.main)
     return parser
+
+
+def _columns() -> int:
+    """The width of the terminal, as ``COLUMNS`` or the terminal itself says."""
+    try:
+        return int(os.environ.get("COLUMNS", "")) or WIDTH
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or WIDTH if sys.__stdout__ else WIDTH
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def _dispatch(argv: Sequence[str]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.choose.model import Request
@@ -89,7 +88,7 @@ def _default_machine(*, with_gpus: bool) -> Machine:
 def _read(name: str) -> Machine:
     from verl_env.machine.record import read_machine
 
-    return read_machine(Path(name))
+    return read_machine(name)
 
 
 def _python(text: str | None) -> str | None:

@@ -116,14 +116,15 @@ _PROBLEM = {"id": _WORD, "message": _WORD}
 _TOOLCHAIN = dict.fromkeys(("nvcc", "cuda_home", "gcc", "gxx", "hipcc", "cmake", "ninja"), _TEXT)
 
 
-def read_machine(path: Path) -> Machine:
+def read_machine(path: str | Path) -> Machine:
     """The machine recorded in a file.
 
     Raises:
         MachineFileError: the file cannot be read, is no JSON, is of another schema, or holds an impossible value.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123  pathlib would cost more than the reading
+            data = json.load(file)
     except OSError as error:
         raise MachineFileError(f"cannot be read ({error.strerror})", origin=str(path)) from error
     except ValueError as error:
