@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.engines import loader as loading
-from verl_env.doctor.engines import metadata, record
-from verl_env.doctor.engines.elf import EM_X86_64, ElfError, ElfInfo, read_elf
+from verl_env.doctor.engines import metadata, record, requirements
+from verl_env.doctor.engines.elf import EM_X86_64, MACHINES, ElfError, ElfInfo, read_elf
 from verl_env.doctor.engines.symbols import CUDA, Providers, unresolved
 from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.lazy import lazily
@@ -115,6 +115,14 @@ class Target:
             for path in site.added:
                 found += [extra for extra in metadata.scan_site(path).distributions if extra.name not in names]
         return tuple(found)
+
+    @lazily
+    def missed(self) -> tuple[requirements.Missed, ...]:
+        """Requirements of its distributions that are not met."""
+        versions = {one.name: one.version for one in reversed(self.distributions)}
+        machine = MACHINES.get(self.loader.machine)
+        values = requirements.marker_environment(self.python, machine)
+        return tuple(requirements.missed(self.distributions, versions, values))
 
     @lazily
     def records(self) -> tuple[Owned, ...]:

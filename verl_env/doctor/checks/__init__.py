@@ -12,10 +12,12 @@ from __future__ import annotations
 from verl_env.doctor.checks.abi import CHECKS as ABI
 from verl_env.doctor.checks.abi_pairs import CHECKS as ABI_PAIRS
 from verl_env.doctor.checks.abi_parts import CHECKS as ABI_PARTS
+from verl_env.doctor.checks.conflicts import CHECKS as CONFLICTS
 from verl_env.doctor.checks.cuda import CHECKS as CUDA
+from verl_env.doctor.checks.dependencies import CHECKS as DEPENDENCIES
 from verl_env.doctor.checks.driver import CHECKS as DRIVER
 from verl_env.doctor.checks.loader import CHECKS as LOADER
 from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
 from verl_env.doctor.checks.system import CHECKS as SYSTEM
 
-CHECKS = (*ABI, *ABI_PAIRS, *ABI_PARTS, *CUDA, *DRIVER, *LOADER, *SYSTEM, *SYMPTOMS)
+CHECKS = (*ABI, *ABI_PAIRS, *ABI_PARTS, *CUDA, *DRIVER, *LOADER, *SYSTEM, *DEPENDENCIES, *CONFLICTS, *SYMPTOMS)

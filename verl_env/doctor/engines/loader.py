@@ -72,7 +72,7 @@ class Loader:
         self.library_path = tuple(library_path)
         self._cache = cache or {}
         self._executable = tuple(executable_rpath)
-        self._machine = machine
+        self.machine = machine
         self._defaults = tuple(_DEFAULTS.get(machine, ()) if defaults is None else defaults)
         self._names: dict[str, frozenset[str]] = {}
         self._read: dict[str, ElfInfo | None] = {}
@@ -134,7 +134,7 @@ class Loader:
             if soname in self._listing(directory):
                 path = os.path.join(directory, soname)  # noqa: PTH118  a hot loop
                 elf = self.read(path)
-                if elf is not None and elf.machine == self._machine:
+                if elf is not None and elf.machine == self.machine:
                     return path
         return None
 

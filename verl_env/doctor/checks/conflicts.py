@@ -1,0 +1,379 @@
+"""Distributions that own each other's files, and single packages that break others."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.checks.abi_pairs import in_file
+from verl_env.doctor.checks.dependencies import pinning, versions, window
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+
+if TYPE_CHECKING:
+    from verl_env.doctor.engines.record import Clash, Damage
+    from verl_env.doctor.facts import Facts
+
+_SHOWN = 6
+_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+#: Clashes that another check names.
+_NAMED_CLASHES = ("cv2/", "flash_attn/cute/", "nvidia/nccl/", "nvidia/cudnn/", "triton/")
+_HARMLESS_PATHS = ("../", "tests/", "test/", "docs/", "examples/", "share/", "LICENSE", "README")
+
+
+def _opencv(facts: Facts) -> Hit | None:
+    there = [name for name in _OPENCV if facts.installed(name)]
+    found = {facts.packages[name] for name in there}
+    if len(there) < 2 or len(found) < 2 or None in found:  # noqa: PLR2004  one build, or one version
+        return None
+    return Hit(versions(facts, *there))
+
+
+def _one_opencv(facts: Facts) -> Remedy:
+    there = tuple(name for name in _OPENCV if facts.installed(name)) or _OPENCV[:2]
+    text = "Remove every build of OpenCV and install one headless one."
+    return remedy(facts.shell, text, Fix(uninstall=there, install=("opencv-python-headless",), reinstall=True))
+
+
+def _outlines(facts: Facts) -> Hit | None:
+    found = [
+        f"{item.package} wants {item.requirement}, installed: {item.installed or 'nothing'}"
+        for item in (facts.target.missed if facts.target else ())
+        if item.name in {"outlines", "outlines-core"} and item.package in {"vllm", "sglang", "outlines"}
+    ]
+    return Hit(tuple(found), severity="warning") if found else None
+
+
+def _otel(facts: Facts) -> Hit | None:
+    if facts.matches("ray", ">=2.48") and facts.matches("opentelemetry-sdk", "<1.30"):
+        return Hit(versions(facts, "ray", "opentelemetry-sdk", "vllm"))
+    return None
+
+
+def _click(facts: Facts) -> Hit | None:
+    if not facts.matches("click", ">=8.3"):
+        return None
+    if facts.matches("ray", "<=2.48"):
+        return Hit(versions(facts, "ray", "click"))
+    if facts.matches("ray", "<2.55"):
+        return Hit(versions(facts, "ray", "click"), severity="warning")
+    return None
+
+
+def _pynvml(facts: Facts) -> Hit | None:
+    return (
+        Hit(versions(facts, "pynvml", "nvidia-ml-py"), severity="warning") if facts.matches("pynvml", "<12") else None
+    )
+
+
+def _pynvml_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    if "infer device" not in match[0]:
+        return Hit((), severity="warning")
+    return Hit(versions(facts, "pynvml")) if facts.matches("pynvml", "<12") else None
+
+
+def _one_pynvml(facts: Facts) -> Remedy:
+    fix = Fix(uninstall=("pynvml",), install=("nvidia-ml-py",), reinstall=True)
+    return remedy(facts.shell, "Remove pynvml and reinstall nvidia-ml-py, which brings the module.", fix)
+
+
+def _pyext(facts: Facts) -> Hit | None:
+    python = facts.python_version
+    if facts.installed("pyext") and python is not None and (python.major, python.minor) >= (3, 11):
+        return Hit((facts.named("pyext"), f"Python {python}"))
+    return None
+
+
+def _setuptools(facts: Facts) -> Hit | None:
+    """A package that imports pkg_resources without a setuptools that has it."""
+    if not facts.matches("setuptools", ">=82") and not facts.absent("setuptools"):
+        return None
+    state = facts.named("setuptools") if facts.installed("setuptools") else "setuptools is not installed"
+    if in_file(facts, "verl/__init__.py", r"(?m)^(?:import|from) pkg_resources"):
+        return Hit((state, f"verl/__init__.py imports pkg_resources ({facts.named('verl')})"))
+    if facts.matches("verl", "<0.5"):
+        return Hit((state, facts.named("verl")))
+    return None
+
+
+def _pyarrow(facts: Facts) -> Hit | None:
+    asked = window(facts, "pyarrow")
+    if asked and facts.version("pyarrow") is not None and not facts.matches("pyarrow", asked):
+        return Hit((*versions(facts, "verl", "pyarrow"), f"verl wants pyarrow{asked}"))
+    return None
+
+
+def _no_flash_attn(facts: Facts) -> Hit | None:
+    if not facts.absent("flash-attn") or not facts.matches("verl", "<0.9") or facts.rocm_torch:
+        return None
+    if facts.target is not None and any("flash_attn_2" in shared.path for shared in facts.target.objects):
+        return None
+    return Hit((facts.named("verl"), "flash-attn is not installed"), severity="info")
+
+
+def _add_flash_attn(facts: Facts) -> Remedy:
+    return remedy(
+        facts.shell,
+        "Install flash-attn for the torch that is there.",
+        Fix(install=("flash-attn",), build=True),
+        safe=False,
+    )
+
+
+def _cupy(facts: Facts) -> Hit | None:
+    name = facts.first_of(("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x"))
+    if name is None or facts.cuda_major is None or name.endswith(f"{facts.cuda_major}x"):
+        return None
+    return Hit((facts.named(name), f"torch is built for CUDA {facts.cuda}"), severity="warning")
+
+
+def _right_cupy(facts: Facts) -> Remedy:
+    wrong = facts.first_of(("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x"))
+    right = f"cupy-cuda{facts.cuda_major or 12}x"
+    fix = Fix(uninstall=(wrong,) if wrong and wrong != right else (), install=(right,))
+    return remedy(facts.shell, "Install the cupy of torch's CUDA major.", fix)
+
+
+def _claimed(facts: Facts) -> Hit | None:
+    """Files of packages that two distributions claim with different contents, unless another check names them."""
+    found = [
+        clash
+        for clash in (facts.target.clashes if facts.target else ())
+        if not clash.path.startswith((*_HARMLESS_PATHS, *_NAMED_CLASHES)) and not _is_namespace(clash)
+    ]
+    pairs: dict[tuple[str, ...], list[str]] = {}
+    for clash in found:
+        pairs.setdefault(tuple(sorted(set(clash.owners))), []).append(clash.path)
+    lines = [f"{' and '.join(owners)}: {len(paths)} files, such as {paths[0]}" for owners, paths in pairs.items()]
+    return Hit(tuple(lines[:_SHOWN])) if lines else None
+
+
+def _is_namespace(clash: Clash) -> bool:
+    """A top-level ``__init__.py`` that every member of a family of packages brings."""
+    return clash.path.count("/") <= 1 and clash.path.endswith("__init__.py")
+
+
+def _damaged(facts: Facts) -> Hit | None:
+    """Recorded files that are gone or cut, and libraries that are no longer whole."""
+    target = facts.target
+    if target is None:
+        return None
+    broken = [
+        f"{target.relative(one.path)} {one.error} ({one.owner or 'unrecorded'})" for one in target.objects if one.error
+    ]
+    serious = [one for one in target.damages if _is_code(one)]
+    lines = [f"{one.distribution}: {target.relative(one.path)} ({one.detail})" for one in serious]
+    if not lines and not broken:
+        return None
+    owners = tuple(dict.fromkeys([one.distribution for one in serious]))
+    return Hit((*broken, *lines)[: _SHOWN * 2], remedy=_again(facts, owners) if owners else None)
+
+
+def _is_code(damage: Damage) -> bool:
+    """A library, or a module that is gone; an edited module is somebody's patch."""
+    library = re.search(r"\.so(\.\d+)*$", damage.path) is not None
+    return library or (damage.what == "missing" and damage.path.endswith(".py"))
+
+
+def _again(facts: Facts, names: tuple[str, ...]) -> Remedy:
+    wanted = [f"{name}=={facts.packages[name]}" if facts.packages.get(name) else name for name in names]
+    return remedy(facts.shell, "Reinstall what is damaged.", Fix(install=tuple(wanted), reinstall=True))
+
+
+def _dirty(facts: Facts) -> Hit | None:
+    lines = [f"{name}: {' and '.join(found)}" for name, found in facts.duplicates.items()]
+    if facts.target is not None:
+        for site in facts.target.sites:
+            lines += [f"{site.path}/{name} is left over from a broken install" for name in site.leftovers]
+            lines += [f"{one.path} has no metadata" for one in site.distributions if one.version is None]
+    return Hit(tuple(lines[:_SHOWN])) if lines else None
+
+
+def _clean(facts: Facts) -> Remedy:
+    names = tuple(facts.duplicates)
+    text = "Remove each package until none of its versions is left, then install it once; delete the leftovers."
+    if not names or facts.target is None:
+        return Remedy(text, tuple(facts.shell.uninstall(name) for name in names))
+    leftovers = [f"{site.path}/{name}" for site in facts.target.sites for name in site.leftovers]
+    commands = [facts.shell.uninstall(*names), facts.shell.uninstall(*names)]
+    commands.append(facts.shell.install(*(f"{name}=={facts.packages[name]}" for name in names)))
+    return Remedy(text, (*commands, *(f"rm -r '{path}'" for path in leftovers)))
+
+
+CHECKS = (
+    Check(
+        id="opencv-builds",
+        theme="dependencies",
+        severity="error",
+        title="Several builds of OpenCV in different versions share one directory",
+        cause="opencv-python, its headless and contrib builds all write cv2/; files of different versions mix.",
+        remedy=_one_opencv,
+        covers=("D10", "D22"),
+        sources=("vllm#8650", "opencv#25614", "verl#974"),
+        find=_opencv,
+        log=(r"module 'cv2\.dnn' has no attribute 'DictValue'",),
+    ),
+    Check(
+        id="outlines-pin",
+        theme="dependencies",
+        severity="error",
+        title="outlines is not the release that the engine wants",
+        cause="SGLang and vLLM of that time want different releases of outlines and outlines_core.",
+        remedy=Remedy("Install the outlines that the engine pins."),
+        covers=("D11",),
+        sources=("sglang#2550", "verl PR#5371"),
+        find=_outlines,
+        log=(r"cannot import name 'build_regex_from_schema' from 'outlines",),
+    ),
+    Check(
+        id="opentelemetry-ray",
+        theme="dependencies",
+        severity="error",
+        title="Ray 2.48 or newer with an opentelemetry before 1.30",
+        cause="Ray's metrics agent needs opentelemetry-sdk 1.30; vLLM 0.9 and older pin it below 1.27.",
+        remedy=pinning("opentelemetry-sdk", ">=1.30", "Raise opentelemetry, or stay on Ray 2.47."),
+        covers=("D13",),
+        sources=("ray PR#53745", "vllm#20954", "vllm#18295"),
+        find=_otel,
+        log=(
+            r"RayGaugeWrapper\.__init__\(\) got an unexpected keyword",
+            r"ImportError: cannot import name '\w+' from 'opentelemetry",
+        ),
+    ),
+    Check(
+        id="click-ray",
+        theme="dependencies",
+        severity="error",
+        title="click 8.3 breaks the command line of this Ray",
+        cause="Ray before 2.49 copies click's commands, whose sentinel objects of 8.3 cannot be copied.",
+        remedy=pinning("click", "==8.2.1", "Go back to click 8.2.1, or move to a newer Ray."),
+        covers=("D14",),
+        sources=("ray#56747", "ROLL PR#477", "skypilot PR#9459"),
+        find=_click,
+        log=(r"<object object at 0x[0-9a-f]+> is not a valid Sentinel", r"is not a valid Sentinel"),
+    ),
+    Check(
+        id="pynvml-old",
+        theme="dependencies",
+        severity="error",
+        title="An old pynvml hides the module of nvidia-ml-py",
+        cause="The distribution pynvml before 12 owns the module pynvml; engines then see wrong GPUs or none.",
+        remedy=_one_pynvml,
+        covers=("D15",),
+        sources=("vllm#12847", "vllm#9319", "Megatron-Bridge#694"),
+        find=_pynvml,
+        log=(r"Failed to infer device type", r"The pynvml package is deprecated"),
+        from_log=_pynvml_log,
+        explains=("no-gpu-here", "file-claimed-twice"),
+    ),
+    Check(
+        id="pyext-getargspec",
+        theme="dependencies",
+        severity="error",
+        title="pyext does not work on this Python",
+        cause="pyext uses inspect.getargspec, which Python 3.11 removed.",
+        remedy=Remedy("Install a verl that no longer asks for pyext, or leave the prime extra out."),
+        covers=("D16",),
+        sources=("verl#267",),
+        find=_pyext,
+        log=(r"module 'inspect' has no attribute 'getargspec'",),
+    ),
+    Check(
+        id="setuptools-pkg-resources",
+        theme="dependencies",
+        severity="error",
+        title="pkg_resources is not there",
+        cause="setuptools 82 removed pkg_resources, and nothing else brings it; verl before 0.5 imports it.",
+        remedy=pinning("setuptools", "<81", "Install a setuptools that still has pkg_resources."),
+        covers=("D17",),
+        sources=("vllm metadata (setuptools<81)", "verl PR#2392"),
+        find=_setuptools,
+        log=(r"No module named '?pkg_resources",),
+    ),
+    Check(
+        id="prerelease-refused",
+        theme="dependencies",
+        severity="error",
+        title="The resolver refuses a pre-release that an engine pins",
+        cause="SGLang pinned release candidates of flashinfer exactly; uv takes pre-releases only when it is told to.",
+        remedy=Remedy("Allow pre-releases.", ('uv pip install --prerelease=allow "sglang[all]"',)),
+        covers=("D18",),
+        sources=("Awesome-ML-SYS PR#185",),
+        log=(r"there is no version of [\w\[\]-]+==\S*\d(?:rc|a|b|\.dev)\d+", r"with a pre-release marker"),
+    ),
+    Check(
+        id="pyarrow-old",
+        theme="dependencies",
+        severity="warning",
+        title="pyarrow is older than verl asks for",
+        cause="datasets and verl need pyarrow 19 or newer.",
+        remedy=pinning("pyarrow", ">=19.0.0", "Raise pyarrow."),
+        covers=("D19",),
+        sources=("verl setup.py", "verl PR#7028"),
+        find=_pyarrow,
+        log=(r"module 'pyarrow(?:\.lib)?' has no attribute",),
+    ),
+    Check(
+        id="flash-attn-absent",
+        theme="dependencies",
+        severity="error",
+        title="flash-attn is not installed",
+        cause="verl's padding and cross entropy use flash-attn, which it does not list as a dependency.",
+        remedy=_add_flash_attn,
+        covers=("D20",),
+        sources=("dynamo PR#14571", "verl attention_utils.py"),
+        find=_no_flash_attn,
+        log=(
+            r"No module named '?flash_attn'?(?![.\w])",
+            r"flash_attn seems to be not installed",
+            r"FlashAttention2 has been toggled on, but it cannot be used",
+        ),
+    ),
+    Check(
+        id="cupy-cuda",
+        theme="dependencies",
+        severity="error",
+        title="cupy is missing or of another CUDA major",
+        cause="The NCCL checkpoint engine of verl uses Ray's collectives, which need cupy of torch's CUDA major.",
+        remedy=_right_cupy,
+        covers=("D21",),
+        sources=("verl PR#5377", "verl PR#7334"),
+        find=_cupy,
+        log=(r"No module named '?cupy", r"(?i)checkpoint engine .{0,60}not registered"),
+    ),
+    Check(
+        id="file-claimed-twice",
+        theme="dependencies",
+        severity="warning",
+        title="Two distributions own the same files",
+        cause="Both wrote them, and the last one won; removing either takes the file from the other.",
+        remedy=Remedy("Remove one of the two and reinstall the other."),
+        covers=("D22",),
+        sources=("RECORD files (PEP 376)",),
+        find=_claimed,
+    ),
+    Check(
+        id="files-damaged",
+        theme="dependencies",
+        severity="error",
+        title="Installed files are missing or damaged",
+        cause="An interrupted install, a full disk or a clean-up removed or cut files that RECORD lists.",
+        remedy=Remedy("Reinstall what is damaged."),
+        covers=("D23",),
+        sources=("RECORD files (PEP 376)", "vllm#8650"),
+        find=_damaged,
+        log=(r"\.so: file too short", r"\.so: invalid ELF header"),
+        explains=("cuda-library-missing", "model-inspection-failed", "vllm-op-missing", "transformer-engine-cudnn"),
+    ),
+    Check(
+        id="install-dirty",
+        theme="dependencies",
+        severity="warning",
+        title="Traces of a broken install",
+        cause="Two metadata directories of one project, or leftovers of an interrupted pip: versions become arbitrary.",
+        remedy=_clean,
+        covers=("D23",),
+        sources=("vllm#8650",),
+        find=_dirty,
+    ),
+)

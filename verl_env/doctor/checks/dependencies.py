@@ -1,0 +1,365 @@
+"""Python packages that do not go together: the engines, transformers, numpy, tensordict."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.checks.abi import pin_hit, wanted_torch
+from verl_env.doctor.checks.abi_pairs import in_file
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.facts import parse_version
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.tables import pinned, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from verl_env.doctor.facts import Facts
+
+_SHOWN = 8
+_OLD_NUMPY = "<2"
+#: Releases whose wheels were compiled before numpy 2 and fail with it (failures catalogue D9).
+_BEFORE_NUMPY_2 = (("opencv-python", "<4.10"), ("opencv-python-headless", "<4.10"), ("cupy-cuda12x", "<13.2"))
+#: Requirements that installers complain of and that do no harm (verl PR#5371, sglang#14314, locks of verl's images).
+_HARMLESS = frozenset(
+    {("opencv-python", "numpy"), ("opencv-python-headless", "numpy"), ("vllm", "numpy"), ("decord", "decord")}
+    | {("torch", "nvidia-cudnn-cu12"), ("torch", "nvidia-cudnn-cu13"), ("vllm", "opentelemetry-sdk")}
+    | {("vllm", "opentelemetry-api"), ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-sdk")}
+    | {("opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk")}
+)
+
+
+def window(facts: Facts, package: str) -> str | None:
+    """What the installed verl asks of a package, by the table of its releases."""
+    verl = facts.version("verl")
+    if verl is None:
+        return None
+    rows: dict[str, str] = table("verl").get(package, {})
+    return next((asked for release, asked in rows.items() if facts.matches("verl", release)), None)
+
+
+def pinning(package: str, to: str, text: str) -> Callable[[Facts], Remedy]:
+    """The remedy that puts one package into a range."""
+
+    def pin(facts: Facts) -> Remedy:
+        return remedy(facts.shell, text, Fix(install=(f"{package}{to}",)))
+
+    return pin
+
+
+def versions(facts: Facts, *names: str) -> tuple[str, ...]:
+    """Packages with their versions as evidence."""
+    return tuple(facts.named(name) for name in names if facts.installed(name))
+
+
+def _unmet(facts: Facts) -> Hit | None:
+    if facts.target is None:
+        return None
+    found = [item for item in facts.target.missed if not _expected(facts, item)]
+    if not found:
+        return None
+    lines = [f"{item.package} wants {item.requirement}, installed: {item.installed or 'nothing'}" for item in found]
+    return Hit(tuple(lines[:_SHOWN]), f"{len(found)} requirements of installed packages are not met")
+
+
+def _known_unsatisfiable(facts: Facts, package: str) -> bool:
+    """Verl's own lock installs transformers 5.3.0 for SGLang although its metadata asks for 5.5.3 (E18)."""
+    return package == "verl" and facts.installed("sglang") and facts.matches("verl", ">=0.9")
+
+
+def _mend_unmet(facts: Facts) -> Remedy:
+    missed = facts.target.missed if facts.target else ()
+    names = [item.requirement for item in missed if item.installed is None and not _expected(facts, item)]
+    text = "Install what is missing; for the others, choose one side of each conflict."
+    return Remedy(text, (facts.shell.install(*dict.fromkeys(names)),) if names else ())
+
+
+def _engines(facts: Facts) -> Hit | None:
+    """Two engines that pin different releases of torch, or one engine whose pin is not met."""
+    vllm, sglang = wanted_torch(facts, "vllm"), wanted_torch(facts, "sglang")
+    if vllm and sglang and parse_version(vllm) != parse_version(sglang):
+        lines = (
+            *versions(facts, "vllm", "sglang", "torch"),
+            f"vllm pins torch=={vllm}",
+            f"sglang pins torch=={sglang}",
+        )
+        return Hit(lines, "vLLM and SGLang pin different releases of torch", covers=("D1",))
+    if sglang is None or vllm == sglang:
+        return None
+    return pin_hit(facts, "sglang", "D0")
+
+
+def _one_engine(facts: Facts) -> Remedy:
+    return Remedy(
+        "Keep one engine per environment, or take a lockset that holds both in releases that share torch.",
+        ("verl-env plan --stack vllm+sglang --explain", facts.shell.uninstall("sglang", "sgl-kernel")),
+    )
+
+
+def _vision2seq(facts: Facts) -> Hit | None:
+    if facts.matches("verl", "<=0.7.0") and facts.matches("transformers", ">=5"):
+        return Hit(versions(facts, "verl", "transformers"))
+    return None
+
+
+def _aimv2(facts: Facts) -> Hit | None:
+    if not (facts.matches("vllm", "<0.10") and facts.matches("transformers", ">=4.54")) or facts.rocm_torch:
+        return None
+    evidence = versions(facts, "vllm", "transformers")
+    if facts.target is not None:
+        registers = in_file(facts, "vllm/transformers_utils/configs/ovis.py", r'register\("aimv2"')
+        if registers is None:
+            title = f"{facts.named('transformers')} is newer than this vLLM was released with"
+            return Hit(evidence, title, severity="warning")
+        evidence += ('vllm/transformers_utils/configs/ovis.py: register("aimv2")',)
+    return Hit(evidence)
+
+
+def _older_transformers(facts: Facts) -> Remedy:
+    text = "Go back to transformers 4.53.3 or older, or move to vLLM 0.10 or newer."
+    floor = next(iter(_vllm_floor(facts)), "")
+    return remedy(facts.shell, text, Fix(install=(f"transformers<=4.53.3{floor}",)))
+
+
+def _vllm_floor(facts: Facts) -> list[str]:
+    """The lower bound of transformers that the installed vLLM states."""
+    for distribution in facts.target.distributions if facts.target else ():
+        if distribution.name == "vllm":
+            found = [re.match(r"transformers\s*\(?>=\s*([\d.]+)", line) for line in distribution.requires]
+            return [f",>={match[1]}" for match in found if match]
+    return []
+
+
+def _transformers_560(facts: Facts) -> Hit | None:
+    if not facts.matches("transformers", "==5.6.0"):
+        return None
+    return Hit(versions(facts, "transformers", "verl"), severity="error" if facts.installed("verl") else "warning")
+
+
+def _kernels(facts: Facts) -> Hit | None:
+    if not (facts.matches("transformers", ">=5.3,<5.4") and facts.matches("kernels", ">=0.11")):
+        return None
+    severe = facts.matches("kernels", ">=0.15")
+    return Hit(versions(facts, "transformers", "kernels"), severity="error" if severe else "warning")
+
+
+def _hub(facts: Facts) -> Hit | None:
+    if facts.matches("transformers", ">=4.34,<5") and facts.matches("huggingface-hub", ">=1.0"):
+        return Hit(versions(facts, "transformers", "huggingface-hub"))
+    return None
+
+
+def _topleft(facts: Facts) -> Hit | None:
+    if facts.matches("verl", "<0.6") and facts.matches("transformers", ">4.55.4"):
+        return Hit(versions(facts, "verl", "transformers"), severity="warning")
+    return None
+
+
+def _tensordict(facts: Facts) -> Hit | None:
+    asked = window(facts, "tensordict")
+    if facts.matches("tensordict", "==0.9.0"):
+        return Hit(versions(facts, "tensordict", "verl"), severity="warning")
+    if asked is None or facts.version("tensordict") is None or facts.matches("tensordict", asked):
+        return None
+    title = f"{facts.named('verl')} wants tensordict{asked}, not {facts.packages['tensordict']}"
+    return Hit(versions(facts, "verl", "tensordict"), title, severity="warning")
+
+
+def _mend_tensordict(facts: Facts) -> Remedy:
+    asked = window(facts, "tensordict") or ">=0.8,<=0.10.0,!=0.9.0"
+    return remedy(facts.shell, "Install a tensordict that this verl accepts.", Fix(install=(f"tensordict{asked}",)))
+
+
+def _numpy(facts: Facts) -> Hit | None:
+    numpy = facts.version("numpy")
+    if numpy is None:
+        return None
+    old = [facts.named(name) for name, spec in _BEFORE_NUMPY_2 if numpy.major >= 2 and facts.matches(name, spec)]  # noqa: PLR2004
+    caps = [
+        f"{item.package} wants {item.requirement}"
+        for item in (facts.target.missed if facts.target else ())
+        if item.name == "numpy" and item.package in {"numba", "verl"}
+    ]
+    if old or any("numba" in line for line in caps):
+        return Hit((facts.named("numpy"), *old, *caps))
+    asked = window(facts, "numpy")
+    if asked and not facts.matches("numpy", asked):
+        title = f"{facts.named('verl')} is on the other side of numpy 2"
+        return Hit((facts.named("numpy"), facts.named("verl"), f"verl wants numpy{asked}"), title, severity="warning")
+    return None
+
+
+def _mend_numpy(facts: Facts) -> Remedy:
+    asked = window(facts, "numpy") or _OLD_NUMPY
+    return remedy(facts.shell, "Follow the side that this verl is on.", Fix(install=(f"numpy{asked}",)))
+
+
+def _xgrammar(facts: Facts) -> Hit | None:
+    """Xgrammar is pinned exactly by every release of an engine."""
+    for engine in ("vllm", "sglang"):
+        version = facts.version(engine)
+        wanted = pinned(engine, version, "xgrammar") if version else None
+        have = facts.version("xgrammar")
+        other = facts.first_of(["sglang" if engine == "vllm" else "vllm"])
+        if wanted and have and other is None and have.public != wanted and facts.target is None:
+            return Hit((*versions(facts, engine, "xgrammar"), f"{engine} pins xgrammar=={wanted}"))
+    return None
+
+
+CHECKS = (
+    Check(
+        id="requirements-unmet",
+        theme="dependencies",
+        severity="warning",
+        title="Requirements of installed packages are not met",
+        cause="pip only warns when an install breaks the requirements of what is there already.",
+        remedy=_mend_unmet,
+        covers=("D0",),
+        sources=("verl PR#5371", "sglang#14314", "vllm#6200"),
+        find=_unmet,
+    ),
+    Check(
+        id="engines-disagree",
+        theme="dependencies",
+        severity="error",
+        title="The engines and torch do not belong together",
+        cause="The last install swapped torch: each engine pins one release of it and is compiled for that one.",
+        remedy=_one_engine,
+        covers=("D0", "D1"),
+        sources=("sglang#14314", "verl PR#490", "verl pyproject.toml (conflicts)"),
+        find=_engines,
+        explains=(
+            "vllm-abi",
+            "sgl-kernel-abi",
+            "flash-attn-abi",
+            "extension-abi",
+            "torchvision-torch",
+            "requirements-unmet",
+            "xgrammar-pin",
+            "outlines-pin",
+            "vllm-op-missing",
+            "sgl-kernel-critical",
+            "model-inspection-failed",
+            "vllm-names",
+        ),
+    ),
+    Check(
+        id="transformers-vision2seq",
+        theme="dependencies",
+        severity="error",
+        title="transformers 5 with a verl that still uses AutoModelForVision2Seq",
+        cause="transformers 5 removed AutoModelForVision2Seq; verl 0.7.0 and older import it.",
+        remedy=pinning("transformers", "<5", "Go back below transformers 5, or move to verl 0.7.1 or newer."),
+        covers=("D2",),
+        sources=("verl#5007", "verl PR#5445"),
+        find=_vision2seq,
+        log=(r"cannot import name '?AutoModelForVision2Seq'?",),
+        explains=("verl-names", "model-inspection-failed"),
+    ),
+    Check(
+        id="transformers-aimv2",
+        theme="dependencies",
+        severity="error",
+        title="transformers 4.54 or newer with vLLM before 0.10",
+        cause="transformers 4.54 brought a model type aimv2, which vLLM before 0.10 registers under the same name.",
+        remedy=_older_transformers,
+        covers=("D3",),
+        sources=("vllm#22178", "GLM-V#84", "EuroEval#1117"),
+        find=_aimv2,
+        log=(r"'aimv2' is already used by a Transformers config",),
+    ),
+    Check(
+        id="transformers-5.6.0",
+        theme="dependencies",
+        severity="error",
+        title="transformers 5.6.0 crashes in its flash-attention path",
+        cause="A defect of that one release: s_aux=None is handed on.",
+        remedy=pinning("transformers", "==5.6.1", "Move to 5.6.1."),
+        covers=("D4",),
+        sources=("transformers#45588", "verl setup.py"),
+        find=_transformers_560,
+    ),
+    Check(
+        id="transformers-kernels",
+        theme="dependencies",
+        severity="error",
+        title="transformers 5.3 with a newer kernels",
+        cause="hub_kernels of transformers 5.3 uses what kernels 0.15 removed.",
+        remedy=pinning("kernels", ">=0.10.2,<0.11", "Go back to kernels 0.10."),
+        covers=("D5",),
+        sources=("transformers#46291", "verl pyproject.toml"),
+        find=_kernels,
+        log=(r"transformers/integrations/hub_kernels\.py[\s\S]{0,300}?ImportError",),
+    ),
+    Check(
+        id="hub-too-new",
+        theme="dependencies",
+        severity="error",
+        title="huggingface-hub 1.x with transformers 4",
+        cause="transformers 4 checks at import that huggingface-hub is older than 1.0.",
+        remedy=pinning("huggingface-hub", "<1.0", "Go back below huggingface-hub 1.0, or move to transformers 5."),
+        covers=("D6",),
+        sources=("transformers PR#41973", "Hunyuan3D#104"),
+        find=_hub,
+        log=(r"huggingface[-_]hub>=[\d.]+,<1\.0 is required",),
+        explains=("transformers-lazy-import", "model-inspection-failed"),
+    ),
+    Check(
+        id="transformers-flash-attn-utils",
+        theme="dependencies",
+        severity="error",
+        title="transformers moved the flash-attention helpers that verl imports",
+        cause="The helpers came with 4.48 and moved after 4.55; this verl imports them from the old place.",
+        remedy=pinning("transformers", ">=4.48,<=4.55.4", "Stay between 4.48 and 4.55, or move to a newer verl."),
+        covers=("D7",),
+        sources=("verl PR#2985", "verl PR#3596", "verl PR#3608"),
+        find=_topleft,
+        log=(
+            r"flash_attn_supports_top_left_mask",
+            r"cannot import name '\w+' from 'transformers\.modeling_flash_attention",
+        ),
+        explains=("verl-names",),
+    ),
+    Check(
+        id="tensordict-range",
+        theme="dependencies",
+        severity="error",
+        title="tensordict is outside the range of this verl",
+        cause="Old releases lack what verl uses; 0.9.0 is excluded; aarch64 has wheels only from 0.8 on.",
+        remedy=_mend_tensordict,
+        covers=("D8",),
+        sources=("verl#919", "verl#1776", "verl PR#2541"),
+        find=_tensordict,
+        log=(r"TensorDict does not support membership checks", r"(?i)no matching distribution found for tensordict"),
+    ),
+    Check(
+        id="numpy-major",
+        theme="dependencies",
+        severity="error",
+        title="numpy is on the wrong side of 2.0",
+        cause="Extensions compiled with numpy 1 fail with numpy 2; verl moved from <2 to >=2 with release 0.9.",
+        remedy=_mend_numpy,
+        covers=("D9",),
+        sources=("verl PR#6551", "verl PR#5371", "opencv-python#1149"),
+        find=_numpy,
+        log=(
+            r"A module that was compiled using NumPy 1\.x cannot be run in",
+            r"numpy\.dtype size changed, may indicate binary incompatibility",
+            r"numpy\.core\.multiarray failed to import",
+            r"Numba needs NumPy [\d.]+ or (?:less|greater)",
+        ),
+        explains=("requirements-unmet", "model-inspection-failed"),
+    ),
+    Check(
+        id="xgrammar-pin",
+        theme="dependencies",
+        severity="warning",
+        title="xgrammar is not the release that the engine pins",
+        cause="Each release of an engine is written for one release of xgrammar.",
+        remedy=Remedy("Install the xgrammar that the engine pins."),
+        covers=("D12",),
+        sources=("verl#2205", "vllm metadata"),
+        find=_xgrammar,
+    ),
+)
