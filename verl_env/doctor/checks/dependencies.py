@@ -63,9 +63,10 @@ def _unmet(facts: Facts) -> Hit | None:
     return Hit(tuple(lines[:_SHOWN]), f"{len(found)} requirements of installed packages are not met")
 
 
-def _known_unsatisfiable(facts: Facts, package: str) -> bool:
-    """Verl's own lock installs transformers 5.3.0 for SGLang although its metadata asks for 5.5.3 (E18)."""
-    return package == "verl" and facts.installed("sglang") and facts.matches("verl", ">=0.9")
+def _expected(facts: Facts, item: Missed) -> bool:
+    """Unmet on purpose, harmless, or verl's own: its lock has transformers 5.3.0 where it asks for 5.5.3 (E18)."""
+    own = item.package == "verl" and facts.installed("sglang") and facts.matches("verl", ">=0.9")
+    return own or (item.package, item.name) in facts.unmet | _HARMLESS
 
 
 def _mend_unmet(facts: Facts) -> Remedy:
@@ -79,11 +80,8 @@ def _engines(facts: Facts) -> Hit | None:
     """Two engines that pin different releases of torch, or one engine whose pin is not met."""
     vllm, sglang = wanted_torch(facts, "vllm"), wanted_torch(facts, "sglang")
     if vllm and sglang and parse_version(vllm) != parse_version(sglang):
-        lines = (
-            *versions(facts, "vllm", "sglang", "torch"),
-            f"vllm pins torch=={vllm}",
-            f"sglang pins torch=={sglang}",
-        )
+        pins = (f"vllm pins torch=={vllm}", f"sglang pins torch=={sglang}")
+        lines = (*versions(facts, "vllm", "sglang", "torch"), *pins)
         return Hit(lines, "vLLM and SGLang pin different releases of torch", covers=("D1",))
     if sglang is None or vllm == sglang:
         return None
