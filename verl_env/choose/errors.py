@@ -61,7 +61,7 @@ class StackUnavailableError(VerlEnvError):
 class LocksetUnknownError(VerlEnvError):
     """A lockset id, or the end of one, that no lockset has."""
 
-    id = "lockset-unknown"
+    id = "lockset-not-found"
     exit_code = EXIT_MISUSE
 
     def __init__(self, asked: str, known: Sequence[str]) -> None:
