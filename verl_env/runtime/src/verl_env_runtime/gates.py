@@ -68,8 +68,7 @@ def decide(patch: Patch, target: Target, tree: Tree, environ: Mapping[str, str] 
     if not in_range(tree.version, *KNOWN):
         return _unknown_version(target, tree, tree.version)
     if not in_range(tree.version, target.low, target.high):
-        since = target.mended if not in_range(tree.version, "0", target.low) else "the fault came later"
-        return Verdict(NOT_NEEDED, f"vLLM {tree.version}: {since}")
+        return Verdict(NOT_NEEDED, _why_not(target, tree.version))
     return _by_source(target, tree, strict=environ.get(STRICT, "") not in {"", "0"})
 
 
@@ -78,6 +77,12 @@ def combined(verdicts: list[Verdict]) -> Verdict:
     state = next(state for state in ORDER if any(verdict.state == state for verdict in verdicts))
     reasons = dict.fromkeys(verdict.reason for verdict in verdicts if verdict.state == state and verdict.reason)
     return Verdict(state, "; ".join(reasons))
+
+
+def _why_not(target: Target, version: str) -> str:
+    if in_range(version, "0", target.low):
+        return f"the fault came with vLLM {target.low}"
+    return f"from {target.high} on {target.mended}"
 
 
 def _unknown_version(target: Target, tree: Tree, version: str) -> Verdict:

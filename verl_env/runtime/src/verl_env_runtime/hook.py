@@ -164,7 +164,7 @@ def _wrapped(patch: Patch, target: Target, verdict: Verdict, module: ModuleType)
     wrap: Callable[[Any], Any] = resolve(patch.wrap)
     replacement = wrap(original)
     setattr(replacement, MARK, patch.id)
-    setattr(cls, target.qualname.partition(".")[2], replacement)
+    setattr(cls, target.qualname.rpartition(".")[2], replacement)
     return verdict
 
 

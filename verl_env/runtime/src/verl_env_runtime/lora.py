@@ -121,12 +121,12 @@ def _plain(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _request_class() -> Any:
-    """vLLM's request with two more fields, under a name by which other processes find it."""
+    """A request of vLLM with two more fields, under a name by which other processes find it."""
     from importlib import import_module  # noqa: PLC0415
 
     base = import_module("vllm.lora.request").LoRARequest
     fields = {"__annotations__": {"lora_tensors": "dict | None", "peft_config": "dict | None"}}
     defaults = {"lora_tensors": None, "peft_config": None, "__module__": __name__}
     made = type(base)("TensorLoRARequest", (base,), {**fields, **defaults})
-    setattr(sys.modules[__name__], "TensorLoRARequest", made)
+    vars(sys.modules[__name__])["TensorLoRARequest"] = made
     return made

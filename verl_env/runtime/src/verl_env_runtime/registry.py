@@ -9,7 +9,7 @@ import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +142,7 @@ def patch_by_id(identifier: str) -> Patch | None:
 
 
 @functools.lru_cache(maxsize=1)
-def fingerprints() -> Mapping[str, Mapping[str, List[str]]]:
+def fingerprints() -> Mapping[str, Mapping[str, list[str]]]:
     """By target name and fingerprint, the versions of vLLM whose code it is."""
     text = Path(__file__).with_name("fingerprints.json").read_text(encoding="utf-8")
-    return cast("Dict[str, Dict[str, List[str]]]", json.loads(text))
+    return cast("dict[str, dict[str, list[str]]]", json.loads(text))

@@ -42,12 +42,8 @@ class Tree:
     def read(self, module: str) -> str | None:
         """The text of a module given by its full name, or None where there is no source."""
         base = self.root.joinpath(*module.split(".")[1:])
-        for path in (base.with_suffix(".py"), base / "__init__.py"):
-            try:
-                return path.read_text(encoding="utf-8")
-            except OSError:
-                continue
-        return None
+        path = next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+        return None if path is None else path.read_text(encoding="utf-8")
 
     def function(self, module: str, qualname: str) -> Function | None:
         """A function or method of a module, or None where the module or the name is not there."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Tuple
 
 #: Comparable; shorter tuples of the release are padded to four places.
-Key = Tuple[int, int, int, int, int, int]
+Key = tuple[int, int, int, int, int, int]
 
 _FORM = re.compile(
     r"v?(?P<release>\d+(?:\.\d+){0,3})"

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _WARPS = 8
+_MAX = tl.constexpr(448.0)
+_FACTOR_MAX = tl.constexpr(2.0**126)
 
 
 @triton.jit  # type: ignore[untyped-decorator, unused-ignore]
@@ -34,11 +36,11 @@ def _quantize_block(  # type: ignore[no-untyped-def]  # noqa: ANN202, PLR0913, P
     x = tl.load(source + row * row_stride + column * column_stride, mask=inside, other=0.0).to(tl.float32)
     peak = tl.max(tl.max(tl.abs(x), 1), 0)
     nans = tl.sum(tl.sum((x != x).to(tl.int32), 1), 0)  # noqa: PLR0124  the maximum passes over NaN
-    factor = tl.div_rn(448.0, peak)
-    factor = tl.where((factor == 0.0) | (factor > 8.507059173023462e37), 1.0, factor)
+    factor = tl.div_rn(_MAX, peak)
+    factor = tl.where((factor == 0.0) | (factor > _FACTOR_MAX), 1.0, factor)
     factor = tl.where(nans > 0, float("nan"), factor)
     y = x * factor
-    y = tl.where(y > 448.0, 448.0, tl.where(y < -448.0, -448.0, y))
+    y = tl.where(y > _MAX, _MAX, tl.where(y < -_MAX, -_MAX, y))
     tl.store(codes + row * width + column, y.to(tl.float8e4nv), mask=inside)
     tl.store(scales + program, tl.div_rn(1.0, factor))
 

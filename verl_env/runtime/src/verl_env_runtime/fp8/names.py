@@ -80,7 +80,7 @@ class Selection:
 
 
 def _block_size(method: Any) -> Any:
-    """vLLM keeps the block size on the method (since 0.11) or on its configuration."""
+    """The block size: vLLM keeps it on the method (since 0.11) or on its configuration."""
     return getattr(method, "weight_block_size", None) or method.quant_config.weight_block_size
 
 

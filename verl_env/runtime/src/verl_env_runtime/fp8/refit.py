@@ -84,7 +84,7 @@ def _finish_all(staged: dict[str, Staged]) -> Iterator[tuple[str, tuple[str, ...
     for name, layer in staged.items():
         try:
             yield name, finish(layer)
-        except Exception as error:  # noqa: BLE001  raised below, when every layer is back
+        except Exception as error:  # noqa: BLE001, PERF203  raised below, when every layer is back
             failure = failure or error
     if failure is not None:
         raise failure
