@@ -1,7 +1,7 @@
 """Frozen, slotted classes of named values, made without generating code.
 
-The same as ``@dataclass(frozen=True, slots=True)``, for the modules that every command starts with: there, importing
-``dataclasses`` and letting it compile six methods a class took 25 of the 45 milliseconds that ``verl-env plan`` has
+The same as ``@dataclass(frozen=True, slots=True)``, for the modules that every command starts with: ``dataclasses``
+takes 5 ms to import and compiles six methods a class, 0.4 ms each time, where ``verl-env plan`` takes 41 ms in all
 (``docs/performance.md``). Modules that a command imports only when it works use ``dataclasses``.
 """
 
