@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from verl_env.machine.amd import problems
 from verl_env.machine.amd.kfd import NODES
 from verl_env.machine.amd.merge import card, from_nodes, from_pci, from_readings, is_compute
-from verl_env.machine.amd.pci import DEVICES
+from verl_env.machine.amd.pci import DEVICES, WSL
 from verl_env.machine.amd.reading import Asked
 from verl_env.machine.amd.rocm import MODULE
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
 
 _KFD = "/dev/kfd"
-_WSL = "/dev/dxg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def find_devices(roots: Roots, topology: Topology | None, bus: Sequence[PciGpu],
     if topology and (topology.nodes or topology.hidden):
         return _from_kernel(roots, topology, bus, ask)
     expected, loaded = from_pci(bus), roots.exists(MODULE)
-    asked = ask() if roots.exists(_WSL) or (expected and loaded) else Asked()
+    asked = ask() if roots.exists(WSL) or (expected and loaded) else Asked()
     tool, gpus = from_readings(asked.readings)
     if gpus:
         return Found(gpus, tool, asked.problems)

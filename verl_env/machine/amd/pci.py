@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
 
 DEVICES = "/sys/bus/pci/devices"
+#: The GPU of the Windows host under WSL, where it is not on the bus.
+WSL = "/dev/dxg"
 
 _VENDOR = "0x1002"
 _DISPLAY = 0x03

@@ -1,26 +1,18 @@
-"""The AMD side of a machine."""
+"""The AMD side of a machine: is there one?"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from verl_env.machine.amd import problems
-from verl_env.machine.amd.devices import find_devices
-from verl_env.machine.amd.environment import override_variables, visible_variables
 from verl_env.machine.amd.kfd import NODES, read_topology
-from verl_env.machine.amd.merge import split_integrated
-from verl_env.machine.amd.pci import DEVICES, find_gpus
-from verl_env.machine.amd.rocm import find_driver, find_rocm
-from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine
+from verl_env.machine.amd.pci import DEVICES, WSL, find_gpus
+from verl_env.machine.amd.rocm import find_rocm
+from verl_env.machine.model import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from verl_env.machine.amd.merge import Gpu, Value
-    from verl_env.machine.amd.reading import Asked
-    from verl_env.machine.amd.rocm import RocmFound
-    from verl_env.machine.model import Known, Problem
     from verl_env.machine.roots import Roots
 
 #: Seconds that ROCm's tools get when no deadline is given.
@@ -39,68 +31,12 @@ def probe_amd(roots: Roots, environ: Mapping[str, str], *, deadline: float | Non
         environ: Its environment.
         deadline: The time of ``time.monotonic()`` at which the tools are ended; None for ``SECONDS`` from now.
     """
-    driver, driver_source = find_driver(roots)
-    rocm = find_rocm(roots, environ)
-    topology, bus = read_topology(roots), find_gpus(roots)
     until = time.monotonic() + SECONDS if deadline is None else deadline
+    topology, bus, rocm = read_topology(roots), find_gpus(roots), find_rocm(roots, environ)
+    if topology or bus or rocm.chosen or roots.exists(WSL):
+        from verl_env.machine.amd.examine import examine  # noqa: PLC0415  (most hosts have nothing to examine)
 
-    def ask() -> Asked:
-        from verl_env.machine.amd.tools import ask_tools  # noqa: PLC0415  (most hosts need no tool)
-
-        places = [f"{rocm.chosen.prefix}/bin"] if rocm.chosen else []
-        return ask_tools(roots, environ, places, deadline=until)
-
-    found = find_devices(roots, topology, bus, ask)
-    if not found.gpus and not found.problems and rocm.chosen is None:
-        return Machine(amd=None, sources={"amd": f"{NODES}, {DEVICES}"})
-    counted, integrated = split_integrated(found.gpus, frozenset(gpu.bdf for gpu in bus if gpu.accelerator))
-    amd = Amd(driver=driver, rocm=rocm.chosen.version if rocm.chosen else None, devices=tuple(map(_device, counted)))
-    sources = {"amd.driver": driver_source, "amd.devices": found.source, **_value_sources(counted)}
-    if rocm.chosen:
-        sources["amd.rocm"] = rocm.chosen.source
-    remarks = (*found.problems, *_remarks(counted, integrated, rocm, environ))
-    return Machine(amd=amd, sources=sources, problems=remarks)
-
-
-def _device(gpu: Gpu) -> AmdDevice:
-    name, gfx, memory = _text(gpu.name), _text(gpu.gfx), gpu.memory_bytes
-    return AmdDevice(
-        index=gpu.index,
-        name=name,
-        gfx=gfx,
-        memory_bytes=int(memory.value) if memory else UNKNOWN,
-        pci_id=gpu.device_id or UNKNOWN,
-    )
-
-
-def _text(value: Value | None) -> Known[str]:
-    return str(value.value) if value else UNKNOWN
-
-
-def _value_sources(gpus: Sequence[Gpu]) -> dict[str, str]:
-    """What said the facts of the devices, over all of them."""
-    facts = ("gfx", "name", "memory_bytes")
-    said = {fact: dict.fromkeys(value.source for gpu in gpus if (value := getattr(gpu, fact))) for fact in facts}
-    return {f"amd.devices.{fact}": ", ".join(sources) for fact, sources in said.items() if sources}
-
-
-def _remarks(
-    gpus: Sequence[Gpu], integrated: Sequence[Gpu], rocm: RocmFound, environ: Mapping[str, str]
-) -> list[Problem]:
-    """What is worth saying about GPUs that were found."""
-    remarks = []
-    if integrated:
-        remarks.append(problems.integrated_gpu(integrated))
-    if len({gpu.gfx.value for gpu in gpus if gpu.gfx}) > 1:
-        remarks.append(problems.mixed_gpus(gpus))
-    if nameless := [gpu for gpu in gpus if gpu.gfx is None]:
-        remarks.append(problems.gfx_unknown(nameless))
-    if gpus and rocm.chosen is None:
-        remarks.append(problems.rocm_missing())
-    if rocm.others:
-        remarks.append(problems.rocm_several(rocm))
-    if gpus and (override := override_variables(environ)):
-        remarks.append(problems.gfx_override(override))
-    if gpus and (visible := visible_variables(environ)):
-        remarks.append(problems.visible_devices(visible))
-    return remarks
+        machine = examine(roots, environ, topology, bus, rocm, deadline=until)
+        if machine is not None:
+            return machine
+    return Machine(amd=None, sources={"amd": f"{NODES}, {DEVICES}"})
