@@ -158,3 +158,25 @@ def test_the_smaller_step_of_the_driver_is_nearer():
 
 def test_no_lockset_at_all():
     assert choose([], machine(), Request(())) == Refusal((), None, ())
+
+
+@pytest.mark.parametrize(
+    ("only", "request_", "change"),
+    [
+        (lockset("a/preview", preview=True), ASK, "previews allowed: --preview"),
+        (RECORDED, ASK, "a lock of it, which an index cannot give yet: see its page in docs/locksets"),
+        (lockset("a/empty", pythons=()), ASK, "a lock of it for some Python"),
+    ],
+    ids=["preview", "recorded", "no lock"],
+)
+def test_changes_that_the_machine_has_no_part_in(only, request_, change):
+    found = choose([only], machine("550.54.15", "8.0"), request_)
+    assert isinstance(found, Refusal)
+    assert found.changes == (change,)
+
+
+def test_another_stack_is_the_farthest_change():
+    request = Request(("sglang",), verl="0.9")
+    found = choose([CU130, SGLANG128], machine("550.54.15", "8.0", glibc="2.17"), request)
+    assert found.nearest.lockset is SGLANG128
+    assert "another stack, of vllm" in changes(evaluate(CU130, machine(), request), facts_of(machine()), request)
