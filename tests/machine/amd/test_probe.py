@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TWO = FakeHost((mi300x(0), mi300x(1)))
+DESKTOP = FakeHost((igpu(),))
 
 
 def probe(root: Path, files: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Machine:
@@ -105,6 +106,18 @@ def test_cpu_graphics_beside_instinct_are_left_out_and_named(tmp_path: Path) -> 
 def test_cpu_graphics_alone_are_listed(tmp_path: Path) -> None:
     machine = probe(tmp_path, FakeHost((igpu(),)).files)
     assert [(device.gfx, device.name) for device in side(machine).devices] == [("gfx1036", UNKNOWN)]
+    assert machine.problems == ()
+
+
+@pytest.mark.parametrize(
+    "host", [replace(DESKTOP, rocm=None), replace(DESKTOP, kfd=False), replace(DESKTOP, devices=False)]
+)
+def test_what_is_wrong_with_cpu_graphics_alone_is_not_said(
+    host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "/dev/" not in str(path) and real(path, mode))
+    machine = probe(tmp_path, host.files, {"CUDA_VISIBLE_DEVICES": "0", "HSA_OVERRIDE_GFX_VERSION": "10.3.0"})
     assert machine.problems == ()
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from verl_env.machine.amd import problems
 from verl_env.machine.amd.kfd import NODES
-from verl_env.machine.amd.merge import card, from_nodes, from_pci, from_readings, is_compute
+from verl_env.machine.amd.merge import card, from_nodes, from_pci, from_readings, is_compute, may_compute
 from verl_env.machine.amd.pci import DEVICES, WSL
 from verl_env.machine.amd.reading import Asked
 from verl_env.machine.amd.rocm import MODULE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from verl_env.machine.amd.kfd import Node, Topology
     from verl_env.machine.amd.merge import Gpu
@@ -66,16 +66,20 @@ def _from_kernel(roots: Roots, topology: Topology, bus: Sequence[PciGpu], ask: C
         asked = ask()
         gpus = from_nodes(usable, asked.readings, NODES)
         found += asked.problems
-    if missing:
-        unusable = from_nodes([node for node in topology.nodes if node.number in missing], {}, NODES)
-        found.append(problems.no_device_node(unusable, sorted(set().union(*missing.values()))))
+    if unusable := [node for node in topology.nodes if node.number in missing and _may_compute(node)]:
+        paths = sorted({path for node in unusable for path in missing[node.number]})
+        found.append(problems.no_device_node(from_nodes(unusable, {}, NODES), paths))
     if topology.hidden:
         found.append(problems.node_hidden(len(topology.hidden)))
     elif lost := _lost(topology.nodes, bus):
         found.append(problems.device_lost(lost))
-    if closed := _closed_devices(roots, usable):
+    if closed := _closed_devices(roots, filter(_may_compute, usable)):
         found.append(problems.kfd_no_permission(closed))
     return Found(gpus, NODES, tuple(found))
+
+
+def _may_compute(node: Node) -> bool:
+    return all(map(may_compute, from_nodes([node], {}, NODES)))
 
 
 def _lost(nodes: Sequence[Node], bus: Sequence[PciGpu]) -> tuple[Gpu, ...]:
@@ -93,7 +97,7 @@ def _missing_devices(roots: Roots, node: Node) -> list[str]:
     return [path for path in _devices(node) if not roots.exists(path)]
 
 
-def _closed_devices(roots: Roots, nodes: Sequence[Node]) -> list[str]:
+def _closed_devices(roots: Roots, nodes: Iterable[Node]) -> list[str]:
     """The device nodes that are there and may not be opened for reading and writing."""
     paths = dict.fromkeys(path for node in nodes for path in _devices(node))
     return [path for path in paths if not os.access(roots.path(path), os.R_OK | os.W_OK)]

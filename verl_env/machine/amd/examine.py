@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from verl_env.machine.amd import problems
 from verl_env.machine.amd.devices import find_devices
 from verl_env.machine.amd.environment import override_variables, visible_variables
-from verl_env.machine.amd.merge import split_integrated
+from verl_env.machine.amd.merge import may_compute, split_integrated
 from verl_env.machine.amd.rocm import find_driver
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine
 
@@ -95,12 +95,14 @@ def _remarks(
         remarks.append(problems.mixed_gpus(gpus))
     if nameless := [gpu for gpu in gpus if gpu.gfx is None]:
         remarks.append(problems.gfx_unknown(nameless))
-    if gpus and rocm.chosen is None:
-        remarks.append(problems.rocm_missing())
     if rocm.others:
         remarks.append(problems.rocm_several(rocm))
-    if gpus and (override := override_variables(environ)):
+    if not any(map(may_compute, gpus)):
+        return remarks
+    if rocm.chosen is None:
+        remarks.append(problems.rocm_missing())
+    if override := override_variables(environ):
         remarks.append(problems.gfx_override(override))
-    if gpus and (visible := visible_variables(environ)):
+    if visible := visible_variables(environ):
         remarks.append(problems.visible_devices(visible))
     return remarks

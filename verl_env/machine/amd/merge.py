@@ -122,9 +122,18 @@ def split_integrated(gpus: Sequence[Gpu], accelerators: frozenset[str]) -> tuple
     instinct = set(tables.amd_gfx())
     if not any(gpu.gfx and gpu.gfx.value in instinct for gpu in gpus):
         return tuple(gpus), ()
-    known = instinct.union(*(index.gfx for index in tables.torch_rocm_indices()))
-    integrated = [gpu for gpu in gpus if gpu.gfx and gpu.gfx.value not in known and gpu.bdf not in accelerators]
+    integrated = [gpu for gpu in gpus if not may_compute(gpu) and gpu.bdf not in accelerators]
     return tuple(gpu for gpu in gpus if gpu not in integrated), tuple(integrated)
+
+
+def may_compute(gpu: Gpu) -> bool:
+    """Whether a stack could run on a GPU: an Instinct, a target of any torch wheel, or a target that is not known.
+
+    The others are display graphics. What is wrong with those alone concerns nobody, as on a desktop whose CPU has
+    graphics beside an NVIDIA GPU.
+    """
+    wheels = (index.gfx for index in tables.torch_rocm_indices())
+    return gpu.gfx is None or gpu.gfx.value in set(tables.amd_gfx()).union(*wheels)
 
 
 def card(bdf: str) -> str:
