@@ -228,7 +228,7 @@ def test_a_child_that_closes_its_pipes_is_waited_for() -> None:
 def test_all_outcomes_come_in_the_order_of_the_programs() -> None:
     outcomes = run_all(
         [["/bin/sh", "-c", "sleep 0.2; echo slow"], ["no-such-tool"], ["/bin/echo", "fast"], ["/bin/sleep", "300"]],
-        deadline=soon(1.5),
+        deadline=soon(2.5),
     )
     kinds = [type(outcome) for outcome in outcomes]
     assert kinds == [Completed, NotFound, Completed, TimedOut]

@@ -82,7 +82,8 @@ def _add_slices(merged: Gpus, source: str, others: Sequence[GpuReading]) -> None
         return
     for gpu in tuple(merged.gpus):
         other = _same(gpu, others)
-        parts = [part for part in others if other is not None and part.slice_of == other.index is not None]
+        parent = other.index if other is not None else None
+        parts = [part for part in others if part.slice_of is not None and part.slice_of == parent]
         merged.gpus += [replace(part, index=gpu.index, slice_of=gpu.index) for part in parts]
         for part in parts:
             for fact in _FACTS:
@@ -118,8 +119,11 @@ def _pairs(gpus: Sequence[GpuReading], others: Sequence[GpuReading]) -> list[tup
 
 
 def _same(gpu: GpuReading, others: Sequence[GpuReading]) -> GpuReading | None:
-    """The other reading of a GPU: by UUID, by place on the bus, or by number where a place is not known of both."""
-    whole = [other for other in others if other.slice_of is None]
+    """The other reading of a GPU: by UUID, by place on the bus, or by number where a place is not known of both.
+
+    A GPU that does not answer is in no other list, and those that follow it there may have other numbers.
+    """
+    whole = [other for other in others if other.slice_of is None and gpu.lost is None]
     for fact in ("uuid", "address", "index"):
         key = getattr(gpu, fact)
         alike = [other for other in whole if key not in {UNKNOWN, None} and getattr(other, fact) == key]

@@ -72,9 +72,11 @@ class NvmlAnswer:
         """Whether nothing is left for another witness to tell; a lost GPU has told what it can."""
         told = (self.reading.driver, self.libcuda[1] or self.reading.cuda)
         gpus = [gpu for gpu in self.reading.devices or () if gpu.lost is None]
-        facts = [fact for gpu in gpus for fact in (gpu.name, gpu.uuid, gpu.compute_capability, gpu.memory_bytes)]
+        facts = [fact for gpu in gpus for fact in (gpu.name, gpu.uuid, gpu.memory_bytes)]
+        # A slice has the compute capability of its GPU.
+        capabilities = [gpu.compute_capability for gpu in gpus if gpu.slice_of is None]
         listed = self.code == 0 and self.reading.devices is not None
-        return self.whole and listed and UNKNOWN not in (*told, *facts)
+        return self.whole and listed and UNKNOWN not in (*told, *facts, *capabilities)
 
 
 def start_nvml(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from verl_env.machine.nvidia.reading import Reading
     from verl_env.machine.roots import Roots
 
+#: Bytes of its output that are read; the XML takes some 70 KiB for each GPU.
+MAX_BYTES = 2 << 20
 #: What nvidia-smi prints instead of an answer; the words have stayed the same over its versions, the codes have not.
 MESSAGES = {
     "mismatch": re.compile(r"Driver/library version mismatch", re.IGNORECASE),
@@ -66,7 +68,7 @@ def ask_smi(children: Children, roots: Roots, env: Mapping[str, str]) -> SmiAnsw
         return None
     program = str(roots.path(path))
     forms = (["-q", "-x"], [f"--query-gpu={','.join(FIELDS)}", "--format=csv"], ["-L"])
-    started = [children.start([program, *form], env=env) for form in forms]
+    started = [children.start([program, *form], env=env, max_bytes=MAX_BYTES) for form in forms]
     return read_smi([children.wait(child) for child in started])
 
 
