@@ -42,6 +42,7 @@ class Facts:
         shell: How commands of remedies are written.
         unmet: Requirements that its lockset leaves unmet on purpose, as (package, requirement name).
         lockset: Id of the lockset it was installed from.
+        locked: Canonical name to version of every package of that lockset.
     """
 
     machine: Machine = field(default_factory=Machine)
@@ -59,6 +60,7 @@ class Facts:
     shell: Shell = field(default_factory=Shell)
     unmet: frozenset[tuple[str, str]] = frozenset()
     lockset: str | None = None
+    locked: Mapping[str, str] = field(default_factory=dict)
 
     def installed(self, *names: str) -> bool:
         """Whether every one of these packages is known to be there."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.engines import loader as loading
-from verl_env.doctor.engines import metadata, record, requirements
+from verl_env.doctor.engines import metadata, names, record, requirements
 from verl_env.doctor.engines.elf import EM_X86_64, MACHINES, ElfError, ElfInfo, read_elf
-from verl_env.doctor.engines.symbols import CUDA, Providers, unresolved
+from verl_env.doctor.engines.symbols import Providers, unresolved
+from verl_env.doctor.engines.torchload import TorchProcess, simulate
 from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.lazy import lazily
 
@@ -166,14 +167,14 @@ class Target:
         )
 
     @lazily
-    def torch_process(self) -> loading.Closure:
+    def torch(self) -> TorchProcess:
         """What a process has loaded after ``import torch``; empty where torch is not there."""
-        closure = loading.Closure()
-        base = self.site / "torch" / "lib"
-        for name in ("libtorch_global_deps.so", "libtorch_python.so"):
-            if (base / name).exists():
-                self.loader.load(str(base / name), closure)
-        return closure
+        return simulate(self.site, self.loader, self.providers)
+
+    @property
+    def torch_process(self) -> loading.Closure:
+        """The libraries of that process."""
+        return self.torch.closure
 
     @lazily
     def torch_libraries(self) -> tuple[str, ...]:
@@ -214,12 +215,17 @@ class Target:
         return self.loader.load(shared.path, self.torch_process.copy()).missing[before:]
 
     @lazily
-    def torch_gaps(self) -> tuple[tuple[str, str], ...]:
-        """CUDA symbols that nothing defines after ``import torch``, each with the library that needs it."""
-        libraries = {loaded.elf.path for loaded in self.torch_process.loaded.values()}
-        known = sorted(libraries)
-        found = ((name, path) for path in known for name in unresolved(path, CUDA, known, self.providers))
-        return tuple(found) if not self.torch_process.missing else ()
+    def lost_names(self) -> tuple[names.Lost, ...]:
+        """Names that verl imports from the engines and from transformers and that are not there."""
+        paths = [Path(entry) for entry in self.environment.get("PYTHONPATH", "").split(":") if entry]
+        paths += [*self.site_paths, *(Path(added) for site in self.sites for added in site.added)]
+        verl = next((path / "verl" for path in paths if (path / "verl" / "__init__.py").exists()), None)
+        return tuple(names.lost_names(verl, paths, ("vllm", "sglang", "transformers"))) if verl else ()
+
+    def is_module(self, path: str) -> bool:
+        """Whether a shared object is an extension module, to be imported rather than loaded."""
+        stem = path.rpartition("/")[2].partition(".")[0]
+        return self.providers.defines(f"PyInit_{stem}".encode(), [path])
 
     def relative(self, path: str) -> str:
         """A path as evidence shows it: relative to the environment where it is inside."""

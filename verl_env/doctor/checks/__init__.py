@@ -13,6 +13,8 @@ from verl_env.doctor.checks.abi import CHECKS as ABI
 from verl_env.doctor.checks.abi_pairs import CHECKS as ABI_PAIRS
 from verl_env.doctor.checks.abi_parts import CHECKS as ABI_PARTS
 from verl_env.doctor.checks.conflicts import CHECKS as CONFLICTS
+from verl_env.doctor.checks.coupling import CHECKS as COUPLING
+from verl_env.doctor.checks.coupling_env import CHECKS as COUPLING_ENV
 from verl_env.doctor.checks.cuda import CHECKS as CUDA
 from verl_env.doctor.checks.dependencies import CHECKS as DEPENDENCIES
 from verl_env.doctor.checks.driver import CHECKS as DRIVER
@@ -20,4 +22,17 @@ from verl_env.doctor.checks.loader import CHECKS as LOADER
 from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
 from verl_env.doctor.checks.system import CHECKS as SYSTEM
 
-CHECKS = (*ABI, *ABI_PAIRS, *ABI_PARTS, *CUDA, *DRIVER, *LOADER, *SYSTEM, *DEPENDENCIES, *CONFLICTS, *SYMPTOMS)
+CHECKS = (
+    *ABI,
+    *ABI_PAIRS,
+    *ABI_PARTS,
+    *CUDA,
+    *DRIVER,
+    *LOADER,
+    *SYSTEM,
+    *DEPENDENCIES,
+    *CONFLICTS,
+    *COUPLING,
+    *COUPLING_ENV,
+    *SYMPTOMS,
+)

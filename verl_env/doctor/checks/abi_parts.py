@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.abi import broken_objects, hit_of
@@ -108,8 +107,15 @@ def _foreign_tags(facts: Facts, minor: int) -> Iterator[str]:
     for distribution in facts.target.distributions:
         tags = {tag.split("-")[0] for tag in distribution.tags}
         exact = all(re.fullmatch(r"cp3\d+", tag) for tag in tags) and not any("abi3" in t for t in distribution.tags)
-        if tags and exact and f"cp3{minor}" not in tags and Path(distribution.site).is_relative_to(facts.target.prefix):
+        if tags and exact and f"cp3{minor}" not in tags and _has_modules(facts, distribution.name):
             yield f"{distribution.name} is a wheel for {', '.join(sorted(tags))}"
+
+
+def _has_modules(facts: Facts, name: str) -> bool:
+    """Whether a distribution has extension modules; some wheels only carry a tag of the Python they were made with."""
+    shared = facts.target.objects_of(name) if facts.target else ()
+    paths = [one.path for one in shared]
+    return any(facts.target.is_module(path) for path in paths) if facts.target else False
 
 
 def _foreign_log(_: Facts, match: re.Match[str]) -> Hit | None:

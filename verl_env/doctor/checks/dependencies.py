@@ -15,6 +15,7 @@ from verl_env.doctor.tables import pinned, table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from verl_env.doctor.engines.requirements import Missed
     from verl_env.doctor.facts import Facts
 
 _SHOWN = 8

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.cuda import doubled, one_family, pinned_by_torch
 from verl_env.doctor.commands import remedy
+from verl_env.doctor.engines.loader import Closure
+from verl_env.doctor.engines.torchload import gaps_of
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.target import Shared
+    from verl_env.doctor.model import Severity
+    from verl_env.doctor.target import Shared, Target
 
 #: Packages whose libraries must all be found; others ship plugins for libraries that are optional.
 _STRICT = frozenset(
@@ -45,6 +48,8 @@ _CUDA_LIBRARY = re.compile(
     r"^lib(?:nvrtc\w*|cupti|nvshmem_host|cusparseLt|cufile\w*|nvJitLink|cublas\w*|cufft\w*|curand|cusolver\w*|cusparse"
     r"|nccl|cudnn\w*|cudart|nvToolsExt)\.so"
 )
+_SHADOWED = r"lib(?:nvJitLink|cusparse|cublas|cublasLt|cudart|cusolver|cufft|nvrtc)\.so"
+_HEALED = " torch mends this for itself at import; what loads a CUDA library without torch does not."
 _SHOWN = 5
 
 
@@ -81,25 +86,61 @@ def _shadowed(facts: Facts, names: str) -> list[tuple[str, str, str]]:
     own = {path.name for path in (target.site / "nvidia").glob("*/lib/lib*.so.*")}
     return [
         (soname, loaded.elf.path, loaded.by)
-        for soname, loaded in target.torch_process.loaded.items()
+        for soname, loaded in target.torch.first.loaded.items()
         if re.match(names, soname) and soname in own and _outside(facts, loaded.elf.path)
     ]
 
 
 def _gap(facts: Facts, pattern: str) -> list[str]:
-    """Evidence of symbols that miss after ``import torch``."""
+    """Evidence of symbols that the loader would not find for torch's libraries."""
     target = facts.target
-    gaps = target.torch_gaps if target else ()
-    return [f"{target.relative(path)} needs {name}" for name, path in gaps if re.match(pattern, name)] if target else []
+    if target is None:
+        return []
+    return [
+        f"{target.relative(path)} needs {name}" for name, path in target.torch.first_gaps if re.match(pattern, name)
+    ]
+
+
+def _severity(facts: Facts, gaps: list[str]) -> Severity:
+    """An error where symbols miss and torch's own fallback does not mend it."""
+    return "error" if gaps and facts.target is not None and not facts.target.torch.healed else "warning"
 
 
 def _nvjitlink(facts: Facts) -> Hit | None:
-    shadowed = _shadowed(facts, r"lib(?:nvJitLink|cusparse|cublas|cublasLt|cudart|cusolver|cufft|nvrtc)\b")
+    shadowed = _shadowed(facts, _SHADOWED)
     if not shadowed:
-        return None
+        return _waiting_shadow(facts)
     gaps = _gap(facts, r"_*nvJitLink|cusparse|cublas|cuda|cusolver|cufft|nvrtc")
     lines = [f"{soname} is taken from {path} ({by})" for soname, path, by in shadowed]
-    return Hit((*gaps[:_SHOWN], *lines), severity="error" if gaps else "warning")
+    healed = gaps and _severity(facts, gaps) == "warning"
+    cause = f"LD_LIBRARY_PATH is searched before the RUNPATH of the NVIDIA wheels.{_HEALED if healed else ''}"
+    return Hit((*gaps[:_SHOWN], *lines), cause=cause, severity=_severity(facts, gaps))
+
+
+def _waiting_shadow(facts: Facts) -> Hit | None:
+    """Libraries on LD_LIBRARY_PATH that torch avoids, but that a program without torch would take."""
+    target = facts.target
+    if target is None:
+        return None
+    wheels = {path.name: path for path in (target.site / "nvidia").glob("*/lib/lib*.so.*")}
+    folders = [Path(folder) for folder in target.loader.library_path if _outside(facts, folder)]
+    found = [folder / name for folder in folders for name in wheels if re.match(_SHADOWED, name)]
+    there = [str(path) for path in found if path.exists()]
+    if not there:
+        return None
+    gaps = [f"{target.relative(path)} needs {name}" for name, path in _gaps_alone(target, list(wheels.values()))]
+    cause = f"LD_LIBRARY_PATH is searched before the RUNPATH of the NVIDIA wheels.{_HEALED}"
+    return Hit((*gaps[:_SHOWN], *there[:_SHOWN]), cause=cause, severity="warning" if gaps else "info")
+
+
+def _gaps_alone(target: Target, wheels: list[Path]) -> list[tuple[str, str]]:
+    """CUDA symbols that miss when a library of the wheels is loaded by itself."""
+    found: dict[tuple[str, str], None] = {}
+    for path in wheels:
+        if re.match(r"lib(?:cusparse|cusolver)\b", path.name):
+            closure = target.loader.load(str(path), Closure())
+            found.update(dict.fromkeys(gaps_of(closure, target.providers)))
+    return list(found)
 
 
 def _unset_library_path(facts: Facts) -> Remedy:
@@ -123,7 +164,7 @@ def _nccl(facts: Facts) -> Hit | None:
         return None
     title = "another NCCL comes first on the loader's path" if shadowed else "the NCCL library is not torch's"
     fix = None if shadowed else _nccl_again(facts)
-    return Hit((*gaps[:_SHOWN], *lines), title, remedy=fix, severity="error" if gaps else "warning")
+    return Hit((*gaps[:_SHOWN], *lines), title, remedy=fix, severity=_severity(facts, gaps))
 
 
 def _nccl_again(facts: Facts) -> Remedy:
@@ -140,7 +181,7 @@ def _cudnn(facts: Facts) -> Hit | None:
     if target is None or not shadowed:
         return None
     lines = [f"{soname} is taken from {path} ({by})" for soname, path, by in shadowed]
-    return Hit(tuple(lines), severity="error" if _gap(facts, "cudnn") else "warning")
+    return Hit(tuple(lines), severity=_severity(facts, _gap(facts, "cudnn")))
 
 
 def _te_cudnn(facts: Facts) -> Hit | None:
