@@ -167,7 +167,7 @@ def test_a_child_that_survives_the_kill_is_abandoned(unkillable: list[int]) -> N
     assert isinstance(outcome, Abandoned)
     assert outcome.stdout == b"early\n"
     assert unkillable == [outcome.pid]
-    assert process.abandoned == [outcome.pid]
+    assert process.abandoned == {outcome.pid}
 
 
 def test_an_abandoned_child_warns_of_nothing_and_leaves_popen_nothing_to_wait_for(unkillable: list[int]) -> None:
@@ -189,7 +189,7 @@ def test_an_abandoned_child_is_reaped_when_it_has_ended_after_all(
     while _state(outcome.pid) != "Z":
         time.sleep(0.01)
     assert isinstance(run(["/bin/true"], deadline=later()), Completed)
-    assert process.abandoned == []
+    assert process.abandoned == set()
     assert _state(outcome.pid) is None
 
 
@@ -279,7 +279,7 @@ def test_leaving_the_block_kills_what_still_runs() -> None:
     while _state(running.outcome.pid) not in {None, "Z"}:
         time.sleep(0.01)
     run(["/bin/true"], deadline=later())
-    assert process.abandoned == []
+    assert process.abandoned == set()
 
 
 def test_an_exception_inside_the_block_passes_and_the_child_is_killed() -> None:

@@ -160,4 +160,4 @@ def _reap_abandoned() -> None:
         except OSError:
             gone = pid
         if gone:
-            abandoned.remove(pid)
+            abandoned.discard(pid)

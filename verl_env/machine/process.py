@@ -76,7 +76,7 @@ class NotStarted:
 Outcome: TypeAlias = Completed | TimedOut | Abandoned | NotFound | NotStarted
 
 #: Process ids of children that were abandoned and may still be there.
-abandoned: list[int] = []
+abandoned: set[int] = set()
 
 
 class Child:
@@ -187,7 +187,7 @@ class Child:
             self.streams.pop(number).close()
         # Popen warns about an object without a return code and keeps it for later waits.
         self._process.returncode = -signal.SIGKILL
-        abandoned.append(self._process.pid)
+        abandoned.add(self._process.pid)
         self.outcome = Abandoned(self.argv, self._process.pid, now - self.started, *self._output())
 
     def _output(self) -> tuple[bytes, bytes]:

@@ -211,6 +211,13 @@ def test_the_installed_binding_is_found_by_its_file() -> None:
     assert all(file.name == "pynvml.py" for file in files)
 
 
+def test_the_installed_binding_can_be_loaded() -> None:
+    answer = ask(*find_bindings())
+    assert answer.foreign == ()
+    assert answer.code != -1
+    assert answer.whole
+
+
 def test_a_package_of_the_same_name_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "a/pynvml"
     package.mkdir(parents=True)

@@ -335,7 +335,7 @@ def unkillable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for pid in pids:
         real(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    monkeypatch.setattr("verl_env.machine.process.abandoned", [])
+    monkeypatch.setattr("verl_env.machine.process.abandoned", set())
 
 
 @pytest.mark.usefixtures("unkillable")

@@ -71,7 +71,8 @@ def load(paths: Sequence[str]) -> types.ModuleType | None:
         spec = importlib.util.spec_from_file_location("pynvml", path)
         if spec is None or spec.loader is None:
             continue
-        module = importlib.util.module_from_spec(spec)
+        # The binding looks itself up while it is executed.
+        module = sys.modules["pynvml"] = importlib.util.module_from_spec(spec)
         failed = query(spec.loader.exec_module, module)
         if not isinstance(failed, Failed) and all(hasattr(module, name) for name in ("nvmlInit", "nvmlDeviceGetCount")):
             return module
