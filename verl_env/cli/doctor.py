@@ -1,0 +1,122 @@
+"""``verl-env doctor``: what is wrong with an environment, why, and the commands that mend it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.cli.options import add_machine_arguments, machine_from
+from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from verl_env.doctor.facts import Facts
+    from verl_env.doctor.model import Check, Diagnosis
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``verl-env doctor``."""
+    parser.add_argument("--into", metavar="DIR", help="the environment (default: the active one, else .venv)")
+    parser.add_argument("--report", metavar="FILE", help="diagnose what a file describes: JSON or a pasted issue")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--markdown", action="store_true", help="markdown for an issue")
+    parser.add_argument("--only", metavar="ID", action="append", help="this check (may be repeated)")
+    parser.add_argument("--list", action="store_true", help="list every check")
+    parser.add_argument("--deep", action="store_true", help="also hash files, import packages and use the GPU")
+    parser.add_argument("--fix", action="store_true", help="run the remedies that are safe and reversible")
+    parser.add_argument("--dry-run", action="store_true", help="with --fix: show what would run")
+    parser.add_argument("--yes", action="store_true", help="with --fix: do not ask")
+    add_machine_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Diagnoses and shows the diagnosis.
+
+    Raises:
+        VerlEnvError: the environment or the report cannot be read, or the flags contradict each other.
+    """
+    from verl_env.cli.console import stdout_console
+    from verl_env.doctor.checks import CHECKS
+
+    _reject_contradictions(args)
+    checks = _chosen(args.only, CHECKS)
+    if args.list:
+        from verl_env.cli.render_doctor import render_list
+
+        render_list(checks, stdout_console())
+        return EXIT_OK
+    facts = _facts(args)
+    diagnosis = _diagnose(args, facts, checks)
+    subject = args.report or str(facts.target.prefix if facts.target else "")
+    _show(args, diagnosis, subject)
+    if args.fix:
+        from verl_env.cli.fix_doctor import fix
+
+        return fix(args, facts, diagnosis, checks)
+    return EXIT_OK if diagnosis.ok else EXIT_NO
+
+
+def environment_of(into: str | None) -> Path:
+    """The environment that is meant: the one named, the active one, or ``.venv``."""
+    named = into or os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX") or ".venv"
+    return Path(named).absolute()
+
+
+def _reject_contradictions(args: argparse.Namespace) -> None:
+    if args.report and (args.deep or args.fix or args.into):
+        flag = "--deep" if args.deep else "--fix" if args.fix else "--into"
+        raise UsageError(f"{flag} needs an environment; --report describes one", command="verl-env doctor --help")
+    if (args.dry_run or args.yes) and not args.fix:
+        flag = "--dry-run" if args.dry_run else "--yes"
+        raise UsageError(f"{flag} belongs to --fix", command="verl-env doctor --help")
+    if args.json and args.markdown:
+        raise UsageError("give one of --json and --markdown", command="verl-env doctor --help")
+
+
+def _chosen(only: list[str] | None, checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """The checks that ``--only`` names; all without it."""
+    if not only:
+        return checks
+    from difflib import get_close_matches
+
+    from verl_env.doctor.errors import CheckUnknown
+
+    by_id = {check.id: check for check in checks}
+    for name in only:
+        if name not in by_id:
+            raise CheckUnknown(name, get_close_matches(name, by_id, n=3))
+    return tuple(by_id[name] for name in only)
+
+
+def _facts(args: argparse.Namespace) -> Facts:
+    if args.report:
+        from verl_env.doctor.ingest.report import read_report
+
+        return read_report(Path(args.report))
+    from verl_env.doctor.gather import gather
+
+    return gather(environment_of(args.into), dict(os.environ), machine_from(args))
+
+
+def _diagnose(args: argparse.Namespace, facts: Facts, checks: tuple[Check, ...]) -> Diagnosis:
+    from verl_env.doctor.run import diagnose
+
+    if not args.deep:
+        return diagnose(facts, checks)
+    from verl_env.doctor.deep import diagnose_deep
+
+    return diagnose_deep(facts, checks)
+
+
+def _show(args: argparse.Namespace, diagnosis: Diagnosis, subject: str) -> None:
+    from verl_env.cli.console import print_json, stdout_console
+    from verl_env.cli.render_doctor import markdown, render, to_json
+
+    if args.json:
+        print_json(to_json(diagnosis))
+    elif args.markdown:
+        print(markdown(diagnosis, subject=subject))
+    else:
+        render(diagnosis, stdout_console(), subject=subject)
