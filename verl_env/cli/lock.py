@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json
-from verl_env.errors import EXIT_NO, EXIT_OK
+from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,18 +17,23 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env lock``."""
     parser.add_argument("ids", nargs="*", metavar="ID", help="a lockset id or its last part; none: every recipe")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the files are not what recipes give")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 where files are not what recipes give"
+    )
+    parser.add_argument("--offline", action="store_true", help="with --check: only what needs no index")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--measure", metavar="ENV", help="instead: glibc and GPU code of an installed environment")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Runs ``verl-env lock``."""
+    """Runs ``verl-env lock``.
+
+    Raises:
+        UsageError: flags that make no sense together.
+    """
     if args.measure:
         return _measure(args.measure)
-    from verl_env.locksets.locking import lock
-
-    outcomes = lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True))
+    outcomes = _outcomes(args)
     if args.json:
         print_json({"schema": 1, "locksets": [_as_json(outcome) for outcome in outcomes]})
     else:
@@ -36,6 +41,18 @@ def main(args: argparse.Namespace) -> int:
             _show(outcome, check=args.check)
     changed = any(outcome.differences for outcome in outcomes)
     return EXIT_NO if args.check and changed else EXIT_OK
+
+
+def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
+    from verl_env.locksets.locking import check_offline, lock
+
+    if not args.offline:
+        return lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True))
+    if args.ids or not args.check:
+        raise UsageError(
+            "--offline goes with --check and looks at every recipe", command="verl-env lock --check --offline"
+        )
+    return check_offline()
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:

@@ -65,7 +65,7 @@ def lockset_files(root: Path) -> list[tuple[str, Path]]:
     files = []
     for family in _folders(root):
         for folder in _folders(family):
-            file = os.path.join(folder, "lockset.toml")  # noqa: PTH118 a third of the time of pathlib
+            file = os.path.join(folder, LOCKSET_FILE)  # noqa: PTH118 a third of the time of pathlib
             if os.path.exists(file):  # noqa: PTH110
                 path = Path(file)
                 files.append(("/".join(path.parts[-3:-1]), path))

@@ -156,14 +156,15 @@ class ReplayError(VerlEnvError):
 
 
 class IndexUnreachableError(VerlEnvError):
-    """A page or file of the package index that could not be read."""
+    """A page or file of the package index that could not be read; ``passing`` says that it is worth another try."""
 
     id = "index-unreachable"
 
-    def __init__(self, address: str, reason: str) -> None:
+    def __init__(self, address: str, reason: str, *, passing: bool = False) -> None:
         super().__init__(address, reason)
         self.address = address
         self.reason = reason
+        self.passing = passing
 
     @property
     def message(self) -> str:
@@ -191,6 +192,27 @@ class FileMissingError(VerlEnvError):
     def message(self) -> str:
         """The release and what it was wanted for."""
         return f"the index has no file of {self.name} {self.version} for {self.target}"
+
+
+class HashUnknownError(VerlEnvError):
+    """A pinned release of which the index gives no SHA-256."""
+
+    id = "hash-unrecorded"
+
+    def __init__(self, name: str, version: str) -> None:
+        super().__init__(name, version)
+        self.name = name
+        self.version = version
+
+    @property
+    def message(self) -> str:
+        """The release without a hash."""
+        return f"the index gives no SHA-256 of {self.name} {self.version}, so no lock can hold it"
+
+    @property
+    def hint(self) -> str | None:
+        """Where such a component belongs."""
+        return "state it under [[natives]] of the recipe, and as a virtual component of its step"
 
 
 class MetadataUnknownError(VerlEnvError):

@@ -9,8 +9,9 @@ import sys
 import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import Request, urlopen
 
@@ -155,19 +156,28 @@ def fetch(address: str, headers: Mapping[str, str] | None = None) -> Response:
     Raises:
         IndexUnreachableError: every attempt failed, or the server says that it is not there.
     """
-    for attempt in range(ATTEMPTS):
+    for attempt in range(1, ATTEMPTS):
         try:
-            with urlopen(Request(address, headers=dict(headers or {})), timeout=TIMEOUT) as answer:  # noqa: S310
-                found = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.url, getattr(answer, "status", None) or 200, found, answer.read())
-        except HTTPError as error:
-            if error.code < 500 or attempt == ATTEMPTS - 1:  # noqa: PLR2004 the server's own fault, worth another try
-                raise IndexUnreachableError(address, f"HTTP {error.code}") from error
-        except (URLError, OSError) as error:
-            if isinstance(getattr(error, "reason", None), FileNotFoundError) or attempt == ATTEMPTS - 1:
-                raise IndexUnreachableError(address, str(getattr(error, "reason", error))) from error
-        time.sleep(2**attempt)
-    raise AssertionError("unreachable")
+            return _fetch_once(address, headers or {})
+        except IndexUnreachableError as error:
+            if not error.passing:
+                raise
+        time.sleep(2**attempt / 2)
+    return _fetch_once(address, headers or {})
+
+
+def _fetch_once(address: str, headers: Mapping[str, str]) -> Response:
+    try:
+        with urlopen(Request(address, headers=dict(headers)), timeout=TIMEOUT) as answer:  # noqa: S310
+            found = {name.lower(): value for name, value in answer.headers.items()}
+            return Response(answer.url, getattr(answer, "status", None) or HTTPStatus.OK, found, answer.read())
+    except HTTPError as error:
+        passing = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code == HTTPStatus.TOO_MANY_REQUESTS
+        raise IndexUnreachableError(address, f"HTTP {error.code}", passing=passing) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        passing = not isinstance(reason, (FileNotFoundError, ValueError))
+        raise IndexUnreachableError(address, str(reason), passing=passing) from error
 
 
 def _from_json(entry: dict[str, Any], base: str) -> IndexFile:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: Version of the form of lockset.toml.
 SCHEMA = 1
 
+LOCKSET_FILE = "lockset.toml"
+
 NOTHING: tuple[object, ...] = ()
 
 variant = shape(model.Variant, {"path": text, "commit": text, "date": moment, "facts_id": text})

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.catalogue import COMPILED, constraints_directory
-from verl_env.locksets.errors import UnknownLocksetError
+from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, UnknownLocksetError
 from verl_env.locksets.index import Index, configured_index
-from verl_env.locksets.load import parse_packages
-from verl_env.locksets.make import catalogue_text, make_lockset
+from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, parse_packages, read_toml
+from verl_env.locksets.make import catalogue_text, lockset_text, make_lockset
 from verl_env.locksets.recipe import load_recipe, recipe_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from verl_env.locksets.model import PythonLock
     from verl_env.locksets.recipe import Recipe
 
 
@@ -58,9 +59,9 @@ def lock(
         files = make_lockset(recipe, source, say)
         outcomes.append(Outcome(recipe.id, files, tuple(differences(recipe.file.parent, files))))
         if not check:
-            _write(recipe.file.parent, files)
+            write_lockset(recipe.file.parent, files)
     if not check:
-        _write(root, {COMPILED: catalogue_text(root)})
+        _write(root / COMPILED, catalogue_text(root))
     return tuple(outcomes)
 
 
@@ -104,16 +105,59 @@ def _package_differences(name: str, there: str, text: str, file: Path) -> Iterat
             yield f"{name}: - {package} {before.version}"
         elif before and after and before.version != after.version:
             yield f"{name}: ~ {package} {before.version} -> {after.version}"
-        elif before != after:
-            yield f"{name}: ~ {package} {after and after.version}: other hashes or another source"
+        elif before and after and before != after:
+            lost, new_ones = set(before.hashes) - set(after.hashes), set(after.hashes) - set(before.hashes)
+            yield f"{name}: ~ {package} {after.version}: {len(lost)} of its files are gone, {len(new_ones)} are new"
 
 
-def _write(folder: Path, files: Mapping[str, str]) -> None:
-    """Writes files, each in one step, and removes locks of Pythons that are no longer wanted."""
+def check_offline(directory: Path | None = None) -> tuple[Outcome, ...]:
+    """The part of the check that needs no index: what the files say of each other.
+
+    lockset.toml must be what recipe and locks give, each lock must be the one that lockset.toml was written with, and
+    catalogue.json must hold what the lockset.toml files say.
+
+    Raises:
+        LocksetInvalidError: a recipe or lockset cannot be read.
+    """
+    root = directory or constraints_directory()
+    outcomes = [_outcome_offline(load_recipe(file)) for file in recipe_files(root)]
+    compiled = root / COMPILED
+    stale = not compiled.is_file() or compiled.read_text() != catalogue_text(root)
+    found = (f"{COMPILED} is not what the lockset.toml files give",) if stale else ()
+    return (*outcomes, Outcome(COMPILED, {}, found))
+
+
+def _outcome_offline(recipe: Recipe) -> Outcome:
+    folder = recipe.file.parent
+    file = folder / LOCKSET_FILE
+    if not file.is_file():
+        return Outcome(recipe.id, {}, (f"{LOCKSET_FILE} is missing",))
+    text = lockset_text(recipe, read_toml(file).get("pythons", []))
+    found = [] if file.read_text() == text else [f"{LOCKSET_FILE} differs"]
+    found += [message for lock in load_lockset(file).pythons if (message := _broken(folder, lock))]
+    return Outcome(recipe.id, {}, tuple(found))
+
+
+def _broken(folder: Path, lock: PythonLock) -> str | None:
+    """What is wrong with a constraints file; None where it is as its lockset says."""
+    try:
+        load_packages(folder, lock)
+    except (LockFileChangedError, LockFileInvalidError) as error:
+        return error.message
+    return None
+
+
+def write_lockset(folder: Path, files: Mapping[str, str]) -> None:
+    """Writes the files of a lockset, and removes locks of Pythons that are no longer wanted."""
     for name, text in files.items():
-        draft = folder / f".{name}.draft"
-        draft.write_text(text)
-        draft.replace(folder / name)
+        _write(folder / name, text)
     for stray in folder.glob("py*.txt"):
         if stray.name not in files:
             stray.unlink()
+
+
+def _write(file: Path, text: str) -> None:
+    """Writes a file in one step."""
+    draft = file.with_name(f".{file.name}.draft")
+    draft.write_text(text)
+    draft.replace(file)

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from verl_env.locksets import catalogue
 from verl_env.locksets.errors import RecipeMismatchError
-from verl_env.locksets.load import SCHEMA, read_toml
+from verl_env.locksets.load import LOCKSET_FILE, SCHEMA, read_toml
 from verl_env.locksets.replay import Replay
 from verl_env.locksets.target import Target, glibc_of
 from verl_env.locksets.unmet import ABSENT, unmet_requirements
@@ -19,7 +19,7 @@ from verl_env.locksets.write import lock_text, toml_text
 from verl_env.versions import at_least, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from verl_env.locksets.index import Index
@@ -62,8 +62,14 @@ def make_lockset(recipe: Recipe, index: Index, say: Callable[[str], None] = lamb
         name = f"py{result.target.python}.txt"
         files[name] = lock_text(recipe, result.target, result.pins)
         locks.append(_lock_table(recipe, result, name, files[name]))
-    files["lockset.toml"] = toml_text({"schema": SCHEMA, **recipe.identity, "pythons": locks})
+    files[LOCKSET_FILE] = lockset_text(recipe, locks)
     return files
+
+
+def lockset_text(recipe: Recipe, locks: Sequence[Mapping[str, Any]]) -> str:
+    """lockset.toml: what the recipe says, and the table of each Python's lock."""
+    head = "# Written by verl-env lock from recipe.toml and a replay of its steps; do not edit.\n"
+    return head + toml_text({"schema": SCHEMA, **recipe.identity, "pythons": list(locks)})
 
 
 def replay_python(recipe: Recipe, python: str, index: Index, say: Callable[[str], None]) -> PythonResult:

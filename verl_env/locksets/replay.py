@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from verl_env.locksets.errors import FileMissingError, MetadataUnknownError, ReplayError
+from verl_env.locksets.errors import FileMissingError, HashUnknownError, MetadataUnknownError, ReplayError
 from verl_env.locksets.index import Index, best_file, read_page
 from verl_env.locksets.uv import Uv
 from verl_env.locksets.wheelfacts import WheelFacts, wheel_facts
@@ -74,6 +74,7 @@ class Replay:
         Raises:
             ReplayError: a step cannot be resolved.
             FileMissingError: the index has no file for a pin.
+            HashUnknownError: the index gives no hash of a file.
             MetadataUnknownError: a source distribution's requirements are not stated.
             IndexUnreachableError: the index cannot be read.
         """
@@ -122,13 +123,15 @@ class Replay:
         files = self.index.release(change.name, change.version, before)
         file = best_file(files, self.target)
         elsewhere = None if file and not step.index_url else self._elsewhere(change, step)
-        file = elsewhere or file
+        if elsewhere and elsewhere.sha256 not in {known.sha256 for known in files}:
+            file, files = elsewhere, (elsewhere,)
         if file is None:
             raise FileMissingError(change.name, change.version, f"Python {self.target.python}, {self.target.arch}")
+        if not file.sha256:
+            raise HashUnknownError(change.name, change.version)
         facts = wheel_facts(file)
         requires = _requires(facts.metadata) if file.is_wheel else self._stated(change)
-        files = (elsewhere,) if elsewhere else files
-        return Pinned(change.name, change.version, requires, False, facts, file, files, by_url=elsewhere is not None)
+        return Pinned(change.name, change.version, requires, False, facts, file, files, by_url=file is elsewhere)
 
     def _elsewhere(self, change: Change, step: Step) -> IndexFile | None:
         """The file of a release on the pages or the index that only this step uses."""
