@@ -82,6 +82,8 @@ def replay_python(recipe: Recipe, python: str, index: Index, say: Callable[[str]
 
 def disagreements(recipe: Recipe, results: Sequence[PythonResult]) -> Iterator[str]:
     """Every statement of a recipe that its replay proves wrong, and everything that it leaves unsaid."""
+    if not results:
+        return
     stated = {"torch": recipe.identity["torch"], "verl": recipe.identity["verl"], **recipe.identity["engines"]}
     for name, version in stated.items():
         locked = locked_versions(name, results)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from verl_env.locksets.errors import LocksetInvalidError
-from verl_env.locksets.load import IDENTITY, IDENTITY_OPTIONAL, NOTHING, SCHEMA, read_toml
+from verl_env.locksets.load import IDENTITY, IDENTITY_OPTIONAL, NOTHING, SCHEMA, driver, glibc, gpu, read_toml
 from verl_env.locksets.shapes import FieldError, flag, many, number, shape, text, texts, timestamp
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Recipe:
     """The inputs of one lockset.
 
     ``identity`` is what lockset.toml takes over as it is. ``glibc`` is that of the image: it says which wheels the
-    image took.
+    image took; it may be left out where there are no ``pythons``, for what cannot be locked is only recorded.
     """
 
     id: str
@@ -144,11 +144,11 @@ _step = shape(
 )
 _replay: Mapping[str, Decoder[Any]] = {
     "date": timestamp,
-    "glibc": number,
     "pythons": many(number),
     "steps": many(_step),
 }
 _replay_optional: Mapping[str, tuple[Decoder[Any], object]] = {
+    "glibc": (number, ""),
     "sdists": (many(shape(Sdist, {"name": text, "version": text}, {"requires": (texts, NOTHING)})), NOTHING),
     "overrides": (many(shape(Override, {"requirement": text, "reason": text})), NOTHING),
     "excludes": (many(shape(Exclude, {"name": text, "reason": text})), NOTHING),
@@ -158,14 +158,19 @@ _replay_optional: Mapping[str, tuple[Decoder[Any], object]] = {
 }
 _recipe: Decoder[dict[str, Any]] = shape(dict, {**IDENTITY, **_replay}, {**IDENTITY_OPTIONAL, **_replay_optional})
 
-#: What an included file may hold: lists, which go before those of the recipe.
-INCLUDABLE = ("steps", "checks", "natives", "deviations", "notes", "build_constraints", *_replay_optional)
+#: What an included file may hold: lists, which go before those of the recipe, and tables, which it adds to.
+INCLUDABLE = ("steps", "checks", "natives", "deviations", "notes", "build_constraints", "env", *_replay_optional)
 _all: Mapping[str, Decoder[Any]] = {
     **{name: decoder for name, (decoder, _) in {**IDENTITY_OPTIONAL, **_replay_optional}.items()},
     **IDENTITY,
     **_replay,
 }
-_included: Decoder[dict[str, Any]] = shape(dict, {}, {name: (_all[name], NOTHING) for name in INCLUDABLE})
+_part_of_requires: Decoder[dict[str, Any]] = shape(
+    dict, {}, {"driver": (driver, None), "glibc": (glibc, None), "gpu": (many(gpu), NOTHING)}
+)
+_included: Decoder[dict[str, Any]] = shape(
+    dict, {}, {**{name: (_all[name], NOTHING) for name in INCLUDABLE}, "requires": (_part_of_requires, None)}
+)
 
 
 def recipe_files(root: Path) -> tuple[Path, ...]:
@@ -176,8 +181,9 @@ def recipe_files(root: Path) -> tuple[Path, ...]:
 def load_recipe(file: Path) -> Recipe:
     """The recipe of one recipe.toml, with what it includes.
 
-    ``include`` names files that hold what several variants share (the steps of their parent image, its natives):
-    lists, each of which goes before the recipe's own.
+    ``include`` names files that hold what several variants share (the steps of their parent image, its natives, what
+    it needs of a machine): lists, each of which goes before the recipe's own, and tables, whose values the recipe's
+    own replace.
 
     Raises:
         LocksetInvalidError: a key is missing, unknown or of the wrong form, here or in an included file.
@@ -187,13 +193,16 @@ def load_recipe(file: Path) -> Recipe:
     for name in reversed(_decode(texts, names, file, "include")):
         parent = _table(file.parent / name)
         _decode(_included, parent, file.parent / name)
-        for key, items in parent.items():
-            table[key] = items + table.get(key, [])
+        table = _joined(parent, table)
     fields = _decode(_recipe, table, file)
     if fields["id"] != (folder := "/".join(file.parts[-3:-1])):
         raise LocksetInvalidError(file, "id", f"must be its folder, {folder}, not {fields['id']}")
     if len(fields["requires"].arch) != 1:
         raise LocksetInvalidError(file, "requires.arch", "must be one architecture: each has locks of its own")
+    if bool(fields["pythons"]) is (fields["tier"] == "recorded"):
+        raise LocksetInvalidError(file, "pythons", "must be none where the tier is recorded, and some where it is not")
+    if fields["pythons"] and not fields["glibc"]:
+        raise LocksetInvalidError(file, "glibc", "is missing")
     shared = {**IDENTITY, **IDENTITY_OPTIONAL}
     return Recipe(
         id=fields["id"],
@@ -203,6 +212,15 @@ def load_recipe(file: Path) -> Recipe:
         glibc_minimum=fields["requires"].glibc and fields["requires"].glibc.minimum,
         **{name: fields[name] for name in (*_replay, *_replay_optional)},
     )
+
+
+def _joined(parent: Any, own: Any) -> Any:
+    """Lists one after the other, tables key by key; anything else is the recipe's own."""
+    if isinstance(parent, list) and isinstance(own, list):
+        return parent + own
+    if isinstance(parent, dict) and isinstance(own, dict):
+        return {**parent, **{key: _joined(parent.get(key), value) for key, value in own.items()}}
+    return own
 
 
 def _table(file: Path) -> dict[str, Any]:
