@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.errors import CatalogueMissingError, LocksetInvalidError
-from verl_env.locksets.load import load_lockset, load_packages, lockset_from
+from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, lockset_from
 
 if TYPE_CHECKING:
     from typing import Any
