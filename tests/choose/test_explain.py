@@ -145,7 +145,7 @@ def test_changes_name_each_kind_once_the_nearest_first():
     assert changes(evaluate(CU130, described, request), facts_of(described), request) == (
         "Python 3.12 instead of 3.8: --python 3.12, or leave --python out",
         "the NVIDIA driver updated from 470.1 to 580 or newer (580.95.05 for all features)",
-        "an operating system with glibc 2.28 (it has 2.17)",
+        "an operating system with glibc 2.28 or newer (this one has 2.17)",
         "other GPUs: compute capability 8.0, 8.6, 8.9, 9.0, 10.0, 10.3, 12.0 or 12.1",
     )
 

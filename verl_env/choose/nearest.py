@@ -124,7 +124,8 @@ def _driver(lockset: Lockset, failed: Sequence[Verdict], facts: Facts, _: Reques
 
 
 def _glibc(_: Lockset, failed: Sequence[Verdict], *__: object) -> str:
-    return f"an operating system with glibc {failed[0].need.removeprefix('>= ')} (it has {failed[0].have or 'none'})"
+    least = failed[0].need.removeprefix(">= ")
+    return f"an operating system with glibc {least} or newer (this one has {failed[0].have or 'none'})"
 
 
 def _gpus(lockset: Lockset, failed: Sequence[Verdict], facts: Facts, request: Request) -> str:
