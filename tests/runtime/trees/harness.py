@@ -12,6 +12,7 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("VLLM_USE_V1", "0")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("VLLM_DISABLED_KERNELS", "MarlinFP8ScaledMMLinearKernel,HummingFP8ScaledMMLinearKernel")
 
 if "--patched" in sys.argv:
     import _verl_env_boot  # noqa: F401  what verl_env.pth does
@@ -52,3 +53,24 @@ def answer(**values):
     values["states"] = {entry["id"]: entry["state"] for entry in verl_env_runtime.status()}
     values["in_force"] = {entry["id"]: entry["in_force"] for entry in verl_env_runtime.status()}
     print("ANSWER " + json.dumps(values))
+
+
+def prepare_kernels():
+    """From 0.18 on vLLM chooses FP8 kernels by platform: let it take the test platform for CUDA, without its library."""
+    import importlib.metadata
+
+    import torch
+
+    version = tuple(int(part) for part in importlib.metadata.version("vllm").split(".")[:2])
+    if version < (0, 16):
+        return
+    from vllm.platforms import current_platform
+    from vllm.platforms.interface import PlatformEnum
+
+    type(current_platform)._enum = PlatformEnum.CUDA
+    library = torch.library.Library("_C", "FRAGMENT")
+    for name in ("cutlass_scaled_mm_supports_fp8", "cutlass_scaled_mm_supports_block_fp8", "cutlass_group_gemm_supported", "cutlass_scaled_mm_supports_fp4"):
+        with contextlib.suppress(RuntimeError):
+            library.define(f"{name}(int capability) -> bool")
+            library.impl(name, lambda capability: False, "CompositeExplicitAutograd")
+    prepare_kernels.library = library

@@ -170,7 +170,7 @@ def _wrapped(patch: Patch, target: Target, verdict: Verdict, module: ModuleType)
 
 def replaced_by(target: Target, module: str) -> Verdict:
     """The verdict on a method that is no longer vLLM's: verl's own patch does the work; of others nothing is known."""
-    if module.split(".")[0] == "verl":
+    if (module + ".").startswith("verl."):
         return Verdict(NOT_NEEDED, f"verl's own patch is in its place ({module})")
     return Verdict(DECLINED, f"{target.name} was replaced by {module} before")
 

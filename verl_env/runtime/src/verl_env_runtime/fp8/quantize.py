@@ -59,7 +59,7 @@ def scaled_fp8_blockwise_torch(data: Any, rows: int, columns: int) -> tuple[Any,
     padded = torch.nn.functional.pad(data.float(), (0, across * columns - width, 0, down * rows - height))
     blocks = padded.view(down, rows, across, columns)
     peak = blocks.abs().amax(dim=(1, 3)) if padded.numel() else padded.new_zeros(down, across)
-    factor = FP8_MAX / peak
+    factor = torch.full_like(peak, FP8_MAX) / peak  # a number over a tensor would be rounded twice
     factor = torch.where((factor == 0) | (factor > FACTOR_MAX), torch.ones_like(factor), factor)
     scaled = (blocks * factor[:, None, :, None]).clamp(-FP8_MAX, FP8_MAX)
     quantized = scaled.view(down * rows, across * columns)[:height, :width].to(torch.float8_e4m3fn)

@@ -1,0 +1,233 @@
+"""Loads an FP8 block-quantized layer, processes it as vLLM does, loads other weights, and compares with a fresh layer.
+
+``python fp8_layers.py KINDS LAYOUTS [--patched] [--bare]``: kinds are linear and moe, layouts plain, cutlass, deepgemm and
+flashinfer, with commas; one answer each. ``--bare`` loads the second weights without ``refit``, as a trainer that knows
+nothing of it would, but with the loading classes put back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+
+import harness
+
+HIDDEN, INNER, EXPERTS = 256, 256, 4
+BLOCK = 128
+
+
+class Lenient(types.SimpleNamespace):
+    """A model configuration that says no to every question it does not know."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return False
+
+
+def fp8_config():
+    from vllm.model_executor.layers.quantization.fp8 import Fp8Config
+
+    return Fp8Config(is_checkpoint_fp8_serialized=True, activation_scheme="dynamic", weight_block_size=[BLOCK, BLOCK])
+
+
+def new_layout(wq, ws):
+    """Stands for DeepGEMM's conversion: scales become powers of two, codes follow, scales are transposed."""
+    import torch
+
+    exact = torch.exp2(torch.ceil(torch.log2(ws)))
+    ratio = (ws / exact).repeat_interleave(BLOCK, -2).repeat_interleave(BLOCK, -1)
+    return (wq.float() * ratio).to(torch.float8_e4m3fn), exact.transpose(-1, -2).contiguous()
+
+
+def set_layout(layout):
+    """Makes this vLLM choose the layout that it would choose on such a machine."""
+    from vllm.model_executor.layers.quantization import fp8
+    from vllm.model_executor.layers.quantization.utils import fp8_utils
+
+    modules = [fp8, fp8_utils]
+    with contextlib.suppress(ImportError):
+        from vllm.utils import deep_gemm
+
+        modules.append(deep_gemm)
+
+    def put(name, value):
+        for module in modules:
+            if hasattr(module, name):
+                setattr(module, name, value)
+
+    put("cutlass_block_fp8_supported", lambda: layout == "cutlass")
+    put("should_use_deepgemm_for_fp8_linear", lambda *a, **k: layout == "deepgemm")
+    put("is_deep_gemm_e8m0_used", lambda: layout == "deepgemm")
+    put("deepgemm_post_process_fp8_weight_block", lambda wq, ws, **k: new_layout(wq, ws))
+
+    def in_place(weight, scale, block):
+        new_weight, new_scale = new_layout(weight, scale)
+        weight.copy_(new_weight)
+        scale.copy_(new_scale.transpose(-1, -2))
+
+    put("requant_weight_ue8m0_inplace", in_place)
+
+
+def build_linear():
+    import torch
+    from vllm.model_executor.layers.linear import MergedColumnParallelLinear
+
+    class Model(torch.nn.Module):
+        packed_modules_mapping = {"gate_up_proj": ["gate_proj", "up_proj"]}  # noqa: RUF012
+
+        def __init__(self):
+            super().__init__()
+            self.gate_up_proj = MergedColumnParallelLinear(
+                HIDDEN, [INNER, INNER], bias=False, quant_config=fp8_config(), prefix="gate_up_proj"
+            )
+
+        def load_weights(self, weights):
+            parameters = dict(self.named_parameters())
+            for name, tensor in weights:
+                projection, _, rest = name.partition(".")
+                parameter = parameters["gate_up_proj." + rest]
+                parameter.weight_loader(parameter, tensor, ["gate_proj", "up_proj"].index(projection))
+
+    return Model()
+
+
+def build_moe(layout):
+    import torch
+    from vllm.model_executor.layers.fused_moe import layer as moe
+
+    options = {}
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.experts = moe.FusedMoE(
+                num_experts=EXPERTS, top_k=2, hidden_size=HIDDEN, intermediate_size=INNER, params_dtype=torch.bfloat16,
+                renormalize=True, quant_config=fp8_config(), prefix=f"experts{build_moe.count}", **options,
+            )
+            build_moe.count += 1
+
+        def load_weights(self, weights):
+            parameters = {name.rpartition(".")[2]: value for name, value in self.named_parameters()}
+            for name, tensor in weights:
+                _, expert, projection, kind = name.split(".")
+                shard = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}[projection]
+                parameter = parameters[("w2_" if shard == "w2" else "w13_") + kind]
+                parameter.weight_loader(parameter, tensor, name, shard_id=shard, expert_id=int(expert))
+
+    model = Model()
+    for module in model.modules():
+        method = getattr(module, "quant_method", None)
+        if method is not None and layout == "deepgemm":
+            method.allow_deep_gemm = True
+        if method is not None and layout == "flashinfer":
+            method.flashinfer_moe_enabled = True
+            method.flashinfer_moe_backend = "CUTLASS"
+    return model
+
+
+build_moe.count = 0
+
+
+def weights(kind, seed):
+    """High-precision weights by checkpoint name."""
+    import torch
+
+    torch.manual_seed(seed)
+    if kind == "linear":
+        return {f"{name}.weight": torch.randn(INNER, HIDDEN) * 4.0**seed for name in ("gate_proj", "up_proj")}
+    shapes = {"gate_proj": (INNER, HIDDEN), "up_proj": (INNER, HIDDEN), "down_proj": (HIDDEN, INNER)}
+    return {
+        f"experts.{expert}.{name}.weight": torch.randn(shape) * 4.0**seed
+        for expert in range(EXPERTS)
+        for name, shape in shapes.items()
+    }
+
+
+def process(model):
+    for module in model.modules():
+        method = getattr(module, "quant_method", None)
+        if method is not None:
+            method.process_weights_after_loading(module)
+
+
+def built(kind, layout, seed):
+    import verl_env_runtime
+
+    model = build_linear() if kind == "linear" else build_moe(layout)
+    with contextlib.suppress(ImportError):
+        from vllm.model_executor.model_loader.reload import record_metadata_for_reloading
+
+        record_metadata_for_reloading(model)
+    model.load_weights(verl_env_runtime.quantize_weights(weights(kind, seed).items(), model))
+    process(model)
+    return model
+
+
+def tensors(model):
+    return {name: value.data for name, value in model.named_parameters()}
+
+
+def run(kind, layout):
+    import torch
+    import verl_env_runtime
+
+    model = built(kind, layout, 1)
+    before = tensors(model)
+    held = dict(model.named_parameters())
+    update = list(verl_env_runtime.quantize_weights(weights(kind, 2).items(), model))
+    try:
+        if "--bare" in sys.argv:
+            for parameter in held.values():
+                if hasattr(parameter, "subclass_type"):
+                    parameter.__class__ = parameter.subclass_type
+            model.load_weights(update)
+        else:
+            with verl_env_runtime.refit(model):
+                model.load_weights(update)
+    except Exception as error:  # noqa: BLE001
+        harness.answer(kind=kind, layout=layout, error=f"{type(error).__name__}: {error}")
+        return
+    fresh, now = tensors(built(kind, layout, 2)), tensors(model)
+    classes = sorted({type(value).__name__ for value in dict(model.named_parameters()).values()})
+    old = tensors(built(kind, layout, 1))
+    harness.answer(
+        kind=kind,
+        layout=layout,
+        different=[
+            name
+            for name in fresh
+            if name not in now
+            or fresh[name].shape != now[name].shape
+            or not torch.equal(fresh[name].contiguous().view(torch.uint8), now[name].contiguous().view(torch.uint8))
+        ],
+        changed=all(not torch.equal(now[name].float(), old[name].float()) for name in now),
+        same_storage=all(before[name].data_ptr() == now[name].data_ptr() for name in now),
+        same_objects=all(held[name] is value for name, value in model.named_parameters()),
+        classes=classes,
+        shapes={name: list(value.shape) for name, value in now.items()},
+    )
+
+
+def main():
+    harness.prepare_triton()
+    import torch
+    from vllm.config import DeviceConfig, VllmConfig, set_current_vllm_config
+
+    torch.set_default_dtype(torch.bfloat16)
+    config = VllmConfig(device_config=DeviceConfig("cpu"))
+    if config.model_config is None:
+        with contextlib.suppress(Exception):
+            config.model_config = Lenient(dtype=torch.bfloat16)
+    with set_current_vllm_config(config):
+        harness.start_world()
+        harness.prepare_kernels()
+        for kind in sys.argv[1].split(","):
+            for layout in sys.argv[2].split(","):
+                set_layout(layout)
+                run(kind, layout)
+
+
+if __name__ == "__main__":
+    main()

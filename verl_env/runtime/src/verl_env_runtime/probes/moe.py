@@ -1,0 +1,49 @@
+"""Does an expert weight still have its loader after vLLM has processed it?"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from verl_env_runtime.registry import Target
+
+
+def probe(target: Target) -> str | None:
+    """None where the loader survives; else what was seen."""
+    import torch  # noqa: PLC0415
+
+    cls = getattr(import_module(target.module), target.qualname.partition(".")[0])
+    method = _bare(cls)
+    layer = torch.nn.Module()
+    for name in ("w13_weight", "w2_weight"):
+        weight = torch.nn.Parameter(torch.zeros(2, 4, 4), requires_grad=False)
+        weight.weight_loader = name  # type: ignore[attr-defined, unused-ignore]
+        layer.register_parameter(name, weight)
+    getattr(method, target.qualname.partition(".")[2])(layer)
+    lost = [name for name, weight in layer.named_parameters() if getattr(weight, "weight_loader", None) != name]
+    return f"{', '.join(lost)} lost the loader" if lost else None
+
+
+def _bare(cls: Any) -> Any:
+    """A quantization method without its constructor, which would ask for a GPU and a configuration."""
+    import torch  # noqa: PLC0415
+
+    method = cls.__new__(cls)
+    if isinstance(method, torch.nn.Module):
+        torch.nn.Module.__init__(method)
+    for name, value in _ATTRIBUTES.items():
+        if not hasattr(method, name):
+            setattr(method, name, value)
+    return method
+
+
+_ATTRIBUTES = {
+    "moe": SimpleNamespace(has_bias=False, is_act_and_mul=True),
+    "rocm_aiter_moe_enabled": False,
+    "unquantized_backend": None,
+    "kernel": None,
+}
