@@ -9,7 +9,9 @@ written in place where another package has a file of that name.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ from verl_env.install.record import read_record, relative_to_environment
 from verl_env.install.runtime_wheel import NAME as RUNTIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from verl_env.install.compare import Wanted
@@ -55,7 +57,7 @@ def keepable(environment: Path | None, python: str, want: Mapping[str, Wanted]) 
     return tuple(kept)
 
 
-def carry(kept: Iterator[Kept] | tuple[Kept, ...], old: Path, new: Path) -> None:
+def carry(kept: Iterable[Kept], old: Path, new: Path) -> None:
     """Gives every file of the kept distributions a name in the new generation; a file that is there stays.
 
     Raises:
@@ -68,14 +70,16 @@ def carry(kept: Iterator[Kept] | tuple[Kept, ...], old: Path, new: Path) -> None
             if folder not in made:
                 os.makedirs(new / folder, exist_ok=True)  # noqa: PTH103
                 made.add(folder)
-            _carry_file(f"{old}/{name}", f"{new}/{name}")
+            _carry_file(f"{old}/{name}", f"{new}/{name}", copy=folder == "bin")
 
 
-def _carry_file(source: str, destination: str) -> None:
-    try:
-        link_or_copy(source, destination)
-    except FileExistsError:
-        return
+def _carry_file(source: str, destination: str, *, copy: bool) -> None:
+    """Scripts are copied: a later editable install of another package may write one of the same name in place."""
+    with contextlib.suppress(FileExistsError):
+        if copy and not os.path.lexists(destination):
+            shutil.copy2(source, destination, follow_symlinks=False)
+        else:
+            link_or_copy(source, destination)
 
 
 def _files(distribution: Distribution, site: Path, environment: Path) -> tuple[str, ...] | None:

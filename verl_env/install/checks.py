@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a check may take: a first import of vLLM from a network file system takes minutes.
 SECONDS = 900.0
+#: Where device files are.
+DEVICES = Path("/dev")
 NO_GPU = "it needs a GPU, and this host has none"
 
 _MISSING_LIBRARY = re.compile(r"(lib\S+\.so[.\d]*): cannot open shared object file")
@@ -38,8 +40,7 @@ _REASONS = (
 
 def gpu_here() -> bool:
     """Whether this host shows a GPU's device file."""
-    nvidia = any(re.fullmatch(r"nvidia\d+", name) for name in _names(Path("/dev")))
-    return nvidia or Path("/dev/kfd").exists()
+    return any(re.fullmatch(r"nvidia\d+|kfd", name) for name in _names(DEVICES))
 
 
 def run_check(check: Check, environment: Path, variables: Mapping[str, str], logs: Path, stage: Path) -> None:

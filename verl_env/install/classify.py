@@ -33,7 +33,7 @@ _PACKAGE = (
     r"^\s+([A-Za-z0-9._-]+==\S+) from ",
 )
 _ADDRESS = re.compile(r"https?://[^\s`'\")<>]+")
-_PATH = re.compile(r"[`' ](/[^`'\n:]+)")
+_PATH = re.compile(r"[`'](/[^`'\n]+)[`']|\s(/[^\s:`']+)")
 
 
 def classify(installer: str, command: tuple[str, ...], code: int, output: str) -> VerlEnvError:
@@ -79,8 +79,8 @@ def _line(output: str, match: re.Match[str]) -> str:
 
 
 def _disk(output: str, match: re.Match[str]) -> VerlEnvError:
-    paths = _PATH.findall(output[: match.start()])
-    return failures.DiskFull(Path(paths[-1].strip() if paths else "/"), quota="uota" in match[0] or "122" in match[0])
+    named = ["".join(groups) for groups in _PATH.findall(output[: match.start()])]
+    return failures.DiskFull(Path(named[-1]) if named else None, quota="uota" in match[0] or "122" in match[0])
 
 
 def _hash(output: str, _: re.Match[str]) -> VerlEnvError:

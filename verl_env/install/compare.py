@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from verl_env.install.model import Change
 from verl_env.install.plan import VERL
 from verl_env.install.runtime_wheel import NAME as RUNTIME
 from verl_env.install.runtime_wheel import runtime_version
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from verl_env.install.model import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """One distribution that must be there.
 

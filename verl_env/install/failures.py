@@ -25,7 +25,9 @@ class DiskFull(VerlEnvError):
 
     id = "disk-full"
 
-    def __init__(self, path: Path, *, need: int | None = None, free: int | None = None, quota: bool = False) -> None:
+    def __init__(
+        self, path: Path | None, *, need: int | None = None, free: int | None = None, quota: bool = False
+    ) -> None:
         super().__init__(path, need, free)
         self.path = path
         self.need = need
@@ -36,12 +38,13 @@ class DiskFull(VerlEnvError):
     def message(self) -> str:
         if self.need is not None and self.free is not None:
             return f"{self.path} has {human(self.free)} free, and {human(self.need)} are needed"
-        return f"{'the disk quota' if self.quota else 'the file system'} of {self.path} is full"
+        what = "the disk quota" if self.quota else "the file system"
+        return f"{what} is full{f' (writing {self.path})' if self.path else ''}"
 
     @property
     def hint(self) -> str:
         return (
-            f"make room (df -h {self.path}; quota -s; uv cache prune; pip cache purge), "
+            "make room (look: df -h, quota -s; clear: uv cache prune, pip cache purge), "
             "install elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
         )
 

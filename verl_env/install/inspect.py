@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.install.compare import compare, wanted
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.runtime_wheel import fingerprint
 from verl_env.install.state import plan_digest, read_state
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from verl_env.install.target import Target
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Inspection:
     """An environment against a plan.
 

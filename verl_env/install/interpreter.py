@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install.errors import InterpreterMissing
 from verl_env.machine.child import Completed, run
+from verl_env.machine.pythons import probe_pythons
+from verl_env.machine.roots import Roots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,15 +37,13 @@ def find_interpreter(version: str, candidate: str | None) -> str:
 
 
 def _candidates(version: str, candidate: str | None) -> Iterator[str]:
-    """Where one may be: as recorded, the one that runs verl-env, on PATH, and what a probe of this host finds."""
+    """As recorded; else what a probe of this host finds: the record may be of another one."""
     if candidate is not None and Path(candidate).exists():
         yield candidate
-    if version == "{}.{}".format(*sys.version_info):
-        yield sys.executable
-    for folder in os.get_exec_path():
-        found = shutil.which(f"python{version}", path=folder)
-        if found is not None:
-            yield os.path.abspath(found)  # noqa: PTH100 (a link is kept: it is what the user sees)
+    found = probe_pythons(Roots(), os.environ).pythons
+    for interpreter in found or ():
+        if interpreter.version.startswith(f"{version}."):
+            yield interpreter.path
 
 
 def _is(path: str, version: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from verl_env.install.model import Plan, Step
 from verl_env.install.native import choose_natives, left_out_warning
 from verl_env.install.sizes import cost, human
+from verl_env.locksets.model import Check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,16 +55,19 @@ def make_plan(
     release = with_verl and verl_source is None
     chosen = tuple(package for package in packages if release or package.name != VERL)
     download, disk = _sizes(lockset, python, chosen)
+    checks = _checks(lockset, verl_source, with_verl=with_verl)
     return Plan(
         stack=request.name,
         lockset=lockset,
         python=python,
         interpreter=choice.interpreter,
         arch=arch,
-        steps=_steps(lockset, python, chosen, natives, verl_source=verl_source),
+        steps=_steps(
+            python, chosen, natives, checks, size=(download, disk), verl_source=verl_source, lockset=lockset.id
+        ),
         packages=chosen,
         natives=natives,
-        checks=tuple(check for check in lockset.checks if with_verl or not _about_verl(check.code)),
+        checks=checks,
         download_bytes=download,
         disk_bytes=disk,
         env=lockset.env,
@@ -79,6 +83,17 @@ def _sizes(lockset: Lockset, python: str, packages: Sequence[Package]) -> tuple[
     if known.exact or lock is None:
         return known.download_bytes, known.disk_bytes
     return lock.download_bytes, lock.disk_bytes
+
+
+def _checks(lockset: Lockset, verl_source: str | None, *, with_verl: bool) -> tuple[Check, ...]:
+    """The lockset's checks that make sense: a checkout of verl has a version and modules of its own."""
+    if with_verl and verl_source is None:
+        return lockset.checks
+    others = tuple(check for check in lockset.checks if not _about_verl(check.code))
+    if not with_verl:
+        return others
+    code = f"import os, verl; assert os.path.realpath(verl.__file__).startswith({verl_source!r}), verl.__file__"
+    return (*others, Check("verl-source", code, None))
 
 
 def _about_verl(code: str) -> bool:
@@ -98,25 +113,26 @@ def _native_warnings(natives: Sequence[NativeChoice], mode: NativeMode | None) -
 
 
 def _steps(
-    lockset: Lockset,
     python: str,
     packages: Sequence[Package],
     natives: Sequence[NativeChoice],
+    checks: Sequence[Check],
     *,
+    size: tuple[int, int],
     verl_source: str | None,
+    lockset: str,
 ) -> tuple[Step, ...]:
-    download, disk = _sizes(lockset, python, packages)
-    size = f"{human(download)} to download, {human(disk)} on disk"
+    sizes = f"{human(size[0])} to download, {human(size[1])} on disk"
     steps = [
         Step("environment", f"make a virtual environment with Python {python}"),
-        Step("packages", f"install {len(packages)} packages of the lock, each checked by its hash", size),
+        Step("packages", f"install {len(packages)} packages of the lock, each checked by its hash", sizes),
+        *(_native_step(choice) for choice in natives),
+        Step("runtime", "install verl-env-runtime", f"marks the environment as {lockset}"),
     ]
-    steps += [_native_step(choice) for choice in natives]
-    steps.append(Step("runtime", "install verl-env-runtime", f"marks the environment as {lockset.id}"))
     if verl_source is not None:
         steps.append(Step("verl", "install verl from its checkout, editable", verl_source))
     steps += [
-        Step("check", "check the environment", ", ".join(["packages", *(check.id for check in lockset.checks)])),
+        Step("check", "check the environment", ", ".join(["packages", *(check.id for check in checks)])),
         Step("switch", "put the environment in force", "one rename; until then the old one stays"),
     ]
     return tuple(steps)

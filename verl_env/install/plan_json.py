@@ -1,14 +1,15 @@
-"""A plan, or the refusal to make one, as the JSON that ``verl-env plan --json`` prints (``docs/json.md``)."""
+"""A plan as the JSON that ``verl-env plan --json`` prints; a refusal is the chooser's to word."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.choose.to_json import refused_json
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
-    from verl_env.choose.model import Choice, Evaluation, Refusal
+    from verl_env.choose.model import Choice
     from verl_env.install.model import NativeChoice, Plan
     from verl_env.locksets.model import Package
 
@@ -35,7 +36,7 @@ def plan_to_json(plan: Plan, choice: Choice) -> dict[str, Any]:
         "disk_bytes": plan.disk_bytes,
         "env": dict(plan.env),
         "warnings": list(plan.warnings),
-        "refused": refused_to_json(choice.refused),
+        "refused": refused_json(choice.refused),
         "cuda": lockset.cuda,
         "rocm": lockset.rocm,
         "torch": lockset.torch,
@@ -44,38 +45,6 @@ def plan_to_json(plan: Plan, choice: Choice) -> dict[str, Any]:
         "verl_source": plan.verl_source,
         "checks": [check.id for check in plan.checks],
     }
-
-
-def refusal_to_json(stack: str, refusal: Refusal) -> dict[str, Any]:
-    """What is printed when nothing fits: every refusal, and the nearest with what would have to change."""
-    nearest = refusal.nearest
-    return {
-        "schema": SCHEMA,
-        "stack": stack,
-        "lockset": None,
-        "refused": refused_to_json(refusal.evaluations),
-        "nearest": None if nearest is None else {"lockset": nearest.lockset.id, "changes": list(refusal.changes)},
-        "hints": list(refusal.hints),
-    }
-
-
-def refused_to_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
-    """Each lockset that does not fit, with every requirement that fails."""
-    return [
-        {
-            "lockset": evaluation.lockset.id,
-            "failed": [
-                {
-                    "requirement": verdict.requirement,
-                    "need": verdict.need,
-                    "have": verdict.have,
-                    "message": verdict.message,
-                }
-                for verdict in evaluation.failed
-            ],
-        }
-        for evaluation in evaluations
-    ]
 
 
 def native_to_json(choice: NativeChoice) -> dict[str, Any]:

@@ -19,17 +19,26 @@ if TYPE_CHECKING:
     from verl_env.install.target import Target
 
 
-def install(plan: Plan, target: Target, options: Options, reporter: Reporter) -> Outcome:
+def install(
+    plan: Plan, target: Target, options: Options, reporter: Reporter, seen: Inspection | None = None
+) -> Outcome:
     """Makes an environment, brings one up to a plan, or finds that there is nothing to do.
 
     The old environment stays in force until the new one is complete and checked; whatever fails, it stays.
+
+    Args:
+        plan: What to make.
+        target: Where.
+        options: How.
+        reporter: Who is told.
+        seen: What is there now, where the caller has looked already.
 
     Raises:
         VerlEnvError: something is missing or failed; the subclass says what. Nothing was put in force.
         KeyboardInterrupt: the user interrupted; nothing was put in force.
     """
     started = time.monotonic()
-    seen = inspect(plan, target, options)
+    seen = inspect(plan, target, options) if seen is None else seen
     if seen.complete:
         _tidy_if_idle(target)
         return _nothing_to_do(plan, target, seen, started)

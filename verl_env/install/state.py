@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from verl_env.install.files import replace_bytes
+from verl_env.records import NOTHING, record, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ FILE = "verl-env.json"
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """What an environment was made from.
 
@@ -35,7 +35,7 @@ class State:
     verl_source: str | None
     left_out: Mapping[str, str]
     checks: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = NOTHING
     installer: str = ""
     tool: str = ""
     made: str = ""
@@ -54,7 +54,7 @@ def read_state(environment: Path) -> State | None:
 
 def write_state(environment: Path, state: State) -> None:
     """Writes the record into an environment, replacing one that is there in one step."""
-    data = {"schema": SCHEMA} | {name: getattr(state, name) for name in State.__slots__}
+    data = {"schema": SCHEMA, **values(state), "left_out": dict(state.left_out), "env": dict(state.env)}
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from verl_env.install.errors import (
     TargetParentMissing,
     TargetPermission,
 )
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ Change it with verl-env install; remove it by removing both {name} and this dire
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """The place of an environment: the absolute path that users name, and the store beside it."""
 

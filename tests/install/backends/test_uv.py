@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pytest
+
+from verl_env.install.backends import uv as module
+from verl_env.install.backends.base import Batch, Cache, Source
+from verl_env.install.backends.uv import Uv, find_uv
+from verl_env.install.errors import InstallerMissing
+
+ENVIRONMENT = Path("/e/.venv.d/0001")
+REQUIREMENTS = Path("/e/.venv.d/0001.stage/r.txt")
+
+
+@pytest.fixture
+def uv():
+    return Uv("/opt/uv", "0.9.1")
+
+
+def program(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def arguments(command):
+    assert command.argv[0] == "/opt/uv"
+    return " ".join(command.argv[1:])
+
+
+def test_an_environment_is_made_from_the_interpreter_by_full_path(uv):
+    command = uv.make_environment(ENVIRONMENT, "/usr/bin/python3.10", ".venv")
+    assert arguments(command) == (
+        "venv --no-project --python /usr/bin/python3.10 --prompt .venv --quiet /e/.venv.d/0001"
+    )
+    assert command.env["UV_PYTHON_DOWNLOADS"] == "never"
+
+
+@pytest.mark.parametrize(
+    ("batch", "words", "without"),
+    [
+        ({}, ["--no-deps --require-hashes --requirements /e/.venv.d/0001.stage/r.txt"], ["--no-index", "--offline"]),
+        ({"hashes": False}, ["--no-deps"], ["--require-hashes"]),
+        ({"isolated": False}, ["--no-build-isolation"], []),
+        ({"build_constraints": Path("/c.txt")}, ["--build-constraints /c.txt"], []),
+        ({"source": Source(("/wheels",))}, ["--find-links /wheels"], ["--no-index"]),
+        ({"source": Source(("/wheels",), offline=True)}, ["--no-index --find-links /wheels"], ["--offline"]),
+        ({"source": Source((), offline=True)}, ["--offline"], ["--no-index"]),
+    ],
+)
+def test_exactly_the_lock_is_installed(uv, batch, words, without):
+    text = arguments(uv.install(ENVIRONMENT, Batch(REQUIREMENTS, **batch)))
+    assert text.startswith("pip install --python /e/.venv.d/0001/bin/python ")
+    assert all(word in text for word in words)
+    assert not any(word in text for word in without)
+
+
+@pytest.mark.parametrize(
+    ("works", "cache", "mode"), [(True, Cache, None), (False, Cache, "copy")], ids=["hard links work", "they do not"]
+)
+def test_files_are_copied_where_hard_links_do_not_work(tmp_path, monkeypatch, works, cache, mode):
+    uv = Uv(program(tmp_path / "uv", f"echo {tmp_path}/cache"), "0.9.1")
+    monkeypatch.setattr(module, "hard_links_work", lambda *_: works)
+    assert uv.cache_for(tmp_path) == cache(tmp_path / "cache", linked=works)
+    assert uv.make_environment(ENVIRONMENT, "python3", ".venv").env.get("UV_LINK_MODE") == mode
+
+
+@pytest.mark.parametrize(("mode", "linked"), [("copy", False), ("hardlink", True), ("symlink", True), ("clone", True)])
+def test_the_users_link_mode_is_respected(tmp_path, monkeypatch, mode, linked):
+    monkeypatch.setenv("UV_LINK_MODE", mode)
+    uv = Uv(program(tmp_path / "uv", f"echo {tmp_path}/cache"), "0.9.1")
+    assert uv.cache_for(tmp_path) == Cache(tmp_path / "cache", linked=linked)
+    assert uv.make_environment(ENVIRONMENT, "python3", ".venv").env["UV_LINK_MODE"] == mode
+
+
+def test_without_a_cache_nothing_is_linked(tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    assert Uv("/opt/uv", "0.9.1").cache_for(tmp_path) == Cache(None, linked=False)
+
+
+def test_a_cache_that_is_not_told_is_none(tmp_path):
+    assert Uv(program(tmp_path / "uv", "exit 2"), "0.9.1").cache_for(tmp_path) == Cache(None, linked=False)
+
+
+@pytest.fixture
+def only_on_path(tmp_path, monkeypatch):
+    """No package of uv; a program of that name on PATH that prints what a test says."""
+    monkeypatch.setattr(module, "_of_package", lambda: None)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return lambda text: program(tmp_path / "uv", text)
+
+
+@pytest.mark.parametrize("text", ["uv 0.9.0", "uv 0.13.8 (x86_64-unknown-linux-gnu)", "uv 1.0.0 (abc 2027-01-01)"])
+def test_uv_is_found_on_path(only_on_path, text):
+    path = only_on_path(f"echo '{text}'")
+    found = find_uv()
+    assert (found.executable, found.version) == (path, text.split()[1])
+
+
+def test_an_old_uv_is_refused_with_the_way_on(only_on_path):
+    only_on_path("echo uv 0.4.30")
+    with pytest.raises(InstallerMissing) as caught:
+        find_uv()
+    assert "0.4.30 is too old" in caught.value.message
+    assert "--installer pip" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["echo something else", "exit 1"])
+def test_what_is_no_uv_is_not_taken(only_on_path, text):
+    only_on_path(text)
+    assert find_uv() is None
+
+
+def test_there_may_be_none(only_on_path):
+    assert find_uv() is None
+
+
+def test_the_package_beside_verl_env_is_taken_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_of_package", lambda: program(tmp_path / "packaged", "echo uv 0.12.0"))
+    assert find_uv().version == "0.12.0"

@@ -1,0 +1,90 @@
+"""Plans for tests: a lockset in the form of real ones, with invented values, for the Python that runs the tests."""
+
+import sys
+
+from verl_env.choose.model import Choice, Evaluation, Request
+from verl_env.install.model import Options
+from verl_env.install.plan import make_plan
+from verl_env.locksets.model import Check, Lockset, Native, Prebuilt, PythonLock, Requirements, Variant
+from verl_env.machine.model import Host, Machine
+
+PYTHON = "{}.{}".format(*sys.version_info)
+MACHINE = Machine(host=Host(glibc="2.35", arch="x86_64"))
+
+
+def lockset(**changes):
+    fields = {
+        "id": "verl0.1-cu124/app.demo",
+        "variant": Variant("docker/demo/Dockerfile", "0" * 40, "2025-01-01T00:00:00Z", "demo"),
+        "family": "0.1",
+        "verl": "0.1.0",
+        "order": 1,
+        "preview": False,
+        "tier": "locked",
+        "accelerator": "cuda",
+        "cuda": "12.4",
+        "rocm": None,
+        "torch": "2.6.0",
+        "provides": ("vllm", "megatron"),
+        "engines": {"vllm": "0.8.0"},
+        "requires": Requirements(("x86_64",), None, None, ()),
+        "pythons": (PythonLock(PYTHON, f"py{PYTHON}.txt", "0" * 64, 3, 5_000, 9_000, ()),),
+        "env": {"DEMO_VARIABLE": "1"},
+        "natives": (),
+        "checks": (),
+    }
+    return Lockset(**(fields | changes))
+
+
+def native(name="flash-attn", version="2.7.4", *, wheels=(), needed_for=(), build="sdist"):
+    return Native(name, version, tuple(needed_for), "no index serves it", build, ("nvcc 12.4",), tuple(wheels))
+
+
+def prebuilt(url, *, sha256=None, pythons=(PYTHON,), glibc=None):
+    return Prebuilt(url, tuple(pythons), sha256, glibc)
+
+
+def check(id_="import-demo", code="import demo", needs=None):
+    return Check(id_, code, needs)
+
+
+def choice(lock=None, *, interpreter=sys.executable, warnings=()):
+    lock = lock or lockset()
+    return Choice(lock, PYTHON, interpreter, tuple(warnings), Evaluation(lock, ()), ())
+
+
+def plan(packages, *, lock=None, stack="vllm", machine=MACHINE, interpreter=sys.executable, **more):
+    request = Request(tuple(stack.split("+")))
+    return make_plan(choice(lock, interpreter=interpreter), packages, request, machine, **more)
+
+
+def options(tmp_path, **changes):
+    return Options(**{"cache": tmp_path / "cache", "lock_seconds": 5.0, **changes})
+
+
+class Recorder:
+    """A reporter that keeps what it is told."""
+
+    terminal = None
+
+    def __init__(self):
+        self.steps = []
+        self.details = {}
+        self.notes = []
+        self.warnings = []
+        self.bytes = []
+
+    def begin(self, step):
+        self.steps.append(step.kind)
+
+    def end(self, step, seconds, detail):
+        self.details[step.kind] = detail
+
+    def progress(self, name, done, total):
+        self.bytes.append((name, done, total))
+
+    def note(self, message):
+        self.notes.append(message)
+
+    def warn(self, message):
+        self.warnings.append(message)

@@ -1,0 +1,126 @@
+import sys
+
+import pytest
+
+from tests.install.plans import check
+from verl_env.install import checks as module
+from verl_env.install.checks import NO_GPU, gpu_here, pick_checks, run_check
+from verl_env.install.failures import CheckFailed
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs code as a check, in an environment whose interpreter is the one of the tests."""
+    environment = tmp_path / "0003"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "user").mkdir()
+    monkeypatch.chdir(tmp_path / "user")
+
+    def go(code, **variables):
+        run_check(check("a check/1", code), environment, variables, tmp_path / "logs", tmp_path / "stage")
+
+    return go
+
+
+def test_a_check_that_passes_says_and_leaves_nothing(run, tmp_path, capfd):
+    run("print('fine')")
+    assert capfd.readouterr().out == ""
+    assert not (tmp_path / "logs").exists()
+
+
+def test_the_variables_of_the_lockset_are_set(run):
+    run("import os; assert os.environ['DEMO'] == '1'", DEMO="1")
+
+
+def test_nothing_of_the_users_directory_can_be_imported(run, tmp_path):
+    (tmp_path / "user" / "sneaky.py").write_text("")
+    with pytest.raises(CheckFailed, match="a module is missing: sneaky"):
+        run("import sneaky")
+
+
+def test_a_failure_keeps_its_log_and_shows_its_end(run, tmp_path):
+    with pytest.raises(CheckFailed) as caught:
+        run("print('before')\nassert 1 == 2, 'one is not two'")
+    error = caught.value
+    assert error.check == "a check/1"
+    assert error.reason == "AssertionError: one is not two"
+    assert error.tail[-1] == "AssertionError: one is not two"
+    assert error.log == tmp_path / "logs" / "0003-a-check-1.log"
+    assert "before" in error.log.read_text()
+    assert "assert 1 == 2" in error.log.read_text()
+    assert str(error.log) in error.hint
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
+            "it needs the NVIDIA driver, and this host has none",
+        ),
+        ("OSError: libcudnn.so.9: cannot open shared object file", "a shared library is not found: libcudnn.so.9"),
+        ("/lib/libc.so.6: version `GLIBC_2.32' not found", "it needs a newer C library: GLIBC_2.32"),
+        ("libstdc++.so.6: version `GLIBCXX_3.4.29' not found", "it needs a newer libstdc++: GLIBCXX_3.4.29"),
+        (
+            "ImportError: x.so: undefined symbol: _ZN3c105ErrorC2E",
+            "a compiled part was built against another version of what it uses: _ZN3c105ErrorC2E",
+        ),
+        ("ModuleNotFoundError: No module named 'pkg_resources'", "a module is missing: pkg_resources"),
+        ("ValueError: numpy.dtype size changed, may indicate", "a compiled part was built against another numpy"),
+        ("something else", "something else"),
+        ("", "exit code 1"),
+    ],
+)
+def test_the_likely_reason(run, output, reason):
+    with pytest.raises(CheckFailed) as caught:
+        run(f"import sys; sys.stderr.write({output!r}); sys.exit(1)")
+    assert caught.value.reason == reason
+
+
+def test_a_crash_is_told_by_its_signal(run):
+    with pytest.raises(CheckFailed, match="signal 9; the kernel may have run out of memory"):
+        run("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(CheckFailed, match=r"signal 11$"):
+        run("import os; os.kill(os.getpid(), 11)")
+
+
+def test_a_check_that_does_not_end_is_ended(run, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS", 0.3)
+    with pytest.raises(CheckFailed, match="did not end within"):
+        run("import time; print('here', flush=True); time.sleep(60)")
+
+
+def test_an_interpreter_that_is_gone(run, tmp_path):
+    (tmp_path / "0003" / "bin" / "python").unlink()
+    with pytest.raises(CheckFailed, match="does not start"):
+        run("pass")
+
+
+@pytest.mark.parametrize(("gpu", "chosen", "skipped"), [(True, ["a", "b"], {}), (False, ["a"], {"b": NO_GPU})])
+def test_checks_that_need_a_gpu_run_where_there_is_one(gpu, chosen, skipped):
+    picked, left = pick_checks((check("a"), check("b", needs="gpu")), gpu=lambda: gpu)
+    assert [each.id for each in picked] == chosen
+    assert left == skipped
+
+
+def test_nobody_looks_for_a_gpu_where_no_check_needs_one():
+    picked, _ = pick_checks((check("a"),), gpu=lambda: pytest.fail("looked"))
+    assert len(picked) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [(["null", "nvidiactl", "nvidia-uvm"], False), (["nvidia0", "nvidiactl"], True), (["kfd"], True), ([], False)],
+)
+def test_a_gpu_shows_as_a_device_file(tmp_path, monkeypatch, names, there):
+    for name in names:
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(module, "DEVICES", tmp_path)
+    assert gpu_here() is there
+
+
+def test_without_device_files_there_is_no_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "DEVICES", tmp_path / "none")
+    assert not gpu_here()

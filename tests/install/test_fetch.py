@@ -1,0 +1,115 @@
+import pytest
+
+from tests.install.plans import native, options, prebuilt
+from tests.install.wheels import sha256, wheel_bytes
+from verl_env.install import fetch
+from verl_env.install.errors import NativeUnavailable
+from verl_env.install.failures import DownloadInterrupted, HashMismatch
+from verl_env.install.fetch import fetch_native, file_sha256
+from verl_env.install.model import NativeChoice
+
+FILE = "flash_attn-2.7.4+cu12-py3-none-any.whl"
+CONTENT = wheel_bytes("flash-attn", "2.7.4", {"flash_attn.py": "x = 1\n" * 1000})
+
+
+@pytest.fixture
+def served(index, monkeypatch):
+    """An index that has the wheel; no time is lost between attempts."""
+    (index.directory / FILE).write_bytes(CONTENT)
+    monkeypatch.setattr(fetch.time, "sleep", lambda _: None)
+    return index
+
+
+def choice(url, digest=None):
+    wheel = prebuilt(url, sha256=digest)
+    return NativeChoice(native(wheels=[wheel]), "prebuilt", "published", wheel)
+
+
+def get(index, tmp_path, *, digest=None, told=None, **changes):
+    tell = (lambda *state: told.append(state)) if told is not None else (lambda *_: None)
+    return fetch_native(choice(index.url(FILE.replace("+", "%2B")), digest), options(tmp_path, **changes), tell)
+
+
+def test_a_wheel_is_downloaded_once(served, tmp_path):
+    told = []
+    path = get(served, tmp_path, told=told)
+    assert path.name == FILE
+    assert path.read_bytes() == CONTENT
+    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert get(served, tmp_path) == path
+    assert len(served.asked) == 1
+    assert [each.name for each in path.parent.iterdir()] == [FILE]
+
+
+def test_a_recorded_hash_is_checked(served, tmp_path):
+    assert file_sha256(get(served, tmp_path, digest=sha256(CONTENT))) == sha256(CONTENT)
+
+
+def test_another_file_is_refused_and_not_kept(served, tmp_path):
+    with pytest.raises(HashMismatch) as caught:
+        get(served, tmp_path, digest="0" * 64)
+    assert caught.value.actual == f"sha256:{sha256(CONTENT)}"
+    assert caught.value.package == FILE
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_two_addresses_of_one_name_are_two_files(served, tmp_path):
+    (served.directory / "other").mkdir()
+    (served.directory / "other" / FILE).write_bytes(CONTENT + b"other")
+    other = fetch_native(choice(f"{served.address}/files/other/{FILE}"), options(tmp_path), lambda *_: None)
+    assert get(served, tmp_path).read_bytes() != other.read_bytes()
+
+
+def test_a_broken_off_download_is_begun_again(served, tmp_path):
+    served.faults[FILE] = "cut-once"
+    assert get(served, tmp_path).read_bytes() == CONTENT
+    assert len(served.asked) == 2
+
+
+def test_a_download_that_always_breaks_off_is_an_error_and_leaves_nothing(served, tmp_path):
+    served.faults[FILE] = "cut"
+    with pytest.raises(DownloadInterrupted) as caught:
+        get(served, tmp_path)
+    assert caught.value.what == FILE
+    assert len(served.asked) == fetch.ATTEMPTS
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    del served.faults[FILE]
+    assert get(served, tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(("fault", "words"), [("gone", "404 Not Found"), ("denied", "403"), ("broken", "503")])
+def test_what_the_server_refuses_cannot_be_had(served, tmp_path, fault, words):
+    served.faults[FILE] = fault
+    with pytest.raises(NativeUnavailable, match=words):
+        get(served, tmp_path)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x-1-py3-none-any.whl", "http://host.invalid/x-1-py3-none-any.whl"])
+def test_what_cannot_be_reached_cannot_be_had(tmp_path, url):
+    with pytest.raises(NativeUnavailable, match="cannot be reached"):
+        fetch_native(choice(url), options(tmp_path), lambda *_: None)
+
+
+def test_the_wheelhouse_comes_first(served, tmp_path, house):
+    path = get(served, tmp_path, wheelhouse=house.path, offline=True)
+    assert path == house.path / FILE
+    assert served.asked == []
+
+
+def test_a_wheel_in_the_wheelhouse_is_checked_and_never_removed(served, tmp_path, house):
+    with pytest.raises(HashMismatch):
+        get(served, tmp_path, wheelhouse=house.path, digest="0" * 64)
+    assert (house.path / FILE).exists()
+
+
+def test_offline_only_what_is_there_can_be_had(served, tmp_path):
+    with pytest.raises(NativeUnavailable, match="offline"):
+        get(served, tmp_path, offline=True)
+    path = get(served, tmp_path)
+    assert get(served, tmp_path, offline=True) == path
+    assert len(served.asked) == 1
+
+
+def test_a_choice_without_a_wheel_cannot_be_had(tmp_path):
+    with pytest.raises(NativeUnavailable, match="no wheel"):
+        fetch_native(NativeChoice(native(), "skip", "no wheel"), options(tmp_path), lambda *_: None)

@@ -1,0 +1,163 @@
+"""``verl-env install``: make or repair an environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.cli.console import print_json, stderr_console, stdout_console, unicode_ok
+from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
+from verl_env.errors import EXIT_NO, EXIT_OK
+
+if TYPE_CHECKING:
+    import argparse
+
+    from verl_env.choose.model import Choice, Refusal, Request
+    from verl_env.install.inspect import Inspection
+    from verl_env.install.model import Options, Plan
+    from verl_env.install.target import Target
+    from verl_env.machine.model import Machine
+
+#: Where downloads are kept that no installer makes.
+CACHE_VARIABLE = "VERL_ENV_CACHE_DIR"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``verl-env install``."""
+    add_choice_arguments(parser)
+    add_machine_arguments(parser)
+    group = parser.add_argument_group("environment")
+    group.add_argument("--into", metavar="DIR", default=".venv", help="the environment (default: .venv)")
+    group.add_argument("--installer", choices=("uv", "pip"), help="default: uv where it is there, else pip")
+    group.add_argument(
+        "--native", choices=("prebuilt", "build", "skip"), help="native components (default: wheels where they fit)"
+    )
+    verl = group.add_mutually_exclusive_group()
+    verl.add_argument("--verl-source", metavar="DIR", help="install this checkout of verl, editable")
+    verl.add_argument("--no-verl", action="store_true", help="leave verl out")
+    group.add_argument("--offline", action="store_true", help="use no index, only --wheelhouse or uv's cache")
+    group.add_argument("--wheelhouse", metavar="DIR", help="a directory of wheels to install from")
+    group.add_argument("--no-check", action="store_true", help="do not run the lockset's checks")
+    group.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
+    group.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every package that changes")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Makes or repairs the environment, or shows what would be done."""
+    from verl_env.choose.choose import choose
+    from verl_env.choose.model import Choice
+    from verl_env.install.inspect import inspect
+    from verl_env.install.plan import make_plan
+    from verl_env.install.target import open_target
+    from verl_env.locksets.catalogue import load_catalogue, packages_of
+
+    request = request_from(args)
+    target = open_target(Path(args.into))
+    verl_source = _verl_source(args)
+    machine = machine_from(args)
+    choice = choose(load_catalogue(), machine, request)
+    if not isinstance(choice, Choice):
+        return _refuse(choice, request, machine, args)
+    packages = packages_of(choice.lockset, choice.python)
+    plan = make_plan(
+        choice,
+        packages,
+        request,
+        machine,
+        native=args.native,
+        verl_source=verl_source,
+        with_verl=not args.no_verl,
+    )
+    options = _options(args)
+    seen = inspect(plan, target, options)
+    if args.dry_run:
+        return _dry_run(plan, target, seen, args)
+    return _install(plan, target, options, seen, (choice, request), args)
+
+
+def _install(
+    plan: Plan,
+    target: Target,
+    options: Options,
+    seen: Inspection,
+    chosen: tuple[Choice, Request],
+    args: argparse.Namespace,
+) -> int:
+    from verl_env.cli import render_install
+    from verl_env.install.run import install
+
+    progress = render_install.Progress(stderr_console(), len(plan.steps))
+    if not seen.complete:
+        render_install.chosen(stderr_console(), plan, *chosen)
+        if not _confirmed(plan, target, seen, args):
+            return EXIT_NO
+    try:
+        outcome = install(plan, target, options, progress, seen)
+    except KeyboardInterrupt:
+        stderr_console().print(f"\ninterrupted; {target.path} is as it was", markup=False)
+        raise
+    if args.json:
+        print_json(render_install.outcome_json(plan, outcome, seen))
+    else:
+        render_install.outcome(stdout_console(), plan, outcome, into=args.into, verbose=args.verbose)
+    return EXIT_OK
+
+
+def _dry_run(plan: Plan, target: Target, seen: Inspection, args: argparse.Namespace) -> int:
+    from verl_env.cli import render_install
+    from verl_env.install.disk import free_bytes
+
+    free = free_bytes(target.path.parent)
+    if args.json:
+        print_json(render_install.dry_run_json(plan, target, seen, free))
+    else:
+        render_install.dry_run(stdout_console(), plan, target, seen, free=free, verbose=args.verbose)
+    return EXIT_OK
+
+
+def _refuse(refusal: Refusal, request: Request, machine: Machine, args: argparse.Namespace) -> int:
+    if args.json:
+        from verl_env.choose.to_json import refusal_json
+
+        print_json(refusal_json(refusal, request))
+    else:
+        from verl_env.cli.render_plan import render_refusal
+
+        render_refusal(stderr_console(), refusal, request, machine, unicode=unicode_ok(sys.stderr))
+    return EXIT_NO
+
+
+def _verl_source(args: argparse.Namespace) -> str | None:
+    if args.verl_source is None:
+        return None
+    from verl_env.install.verl_source import check_verl_source
+
+    return check_verl_source(Path(args.verl_source))
+
+
+def _options(args: argparse.Namespace) -> Options:
+    from verl_env.install.model import Options
+
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Options(
+        cache=Path(os.environ.get(CACHE_VARIABLE) or Path(base) / "verl-env"),
+        installer=args.installer,
+        offline=args.offline,
+        wheelhouse=None if args.wheelhouse is None else Path(args.wheelhouse),
+        native_required=args.native == "prebuilt",
+        checks=not args.no_check,
+    )
+
+
+def _confirmed(plan: Plan, target: Target, seen: Inspection, args: argparse.Namespace) -> bool:
+    """Asks before an environment of another lockset is replaced, where somebody can answer."""
+    other = seen.state is not None and seen.state.lockset != plan.lockset.id
+    if not other or args.yes or args.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    before = "" if seen.state is None else seen.state.lockset
+    print(f"{target.path} holds {before}; replace it by {plan.lockset.id}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,0 +1,208 @@
+"""An installation as text and as JSON: its steps while they run, what changed, what came of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from verl_env.choose.explain import why
+from verl_env.install.plan_json import native_to_json
+from verl_env.install.sizes import cost, human
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from rich.console import Console
+
+    from verl_env.choose.model import Choice, Request
+    from verl_env.install.inspect import Inspection
+    from verl_env.install.model import Change, Outcome, Plan, Step
+    from verl_env.install.target import Target
+
+#: Changes of one kind that are listed; more are counted, unless all are asked for.
+LISTED = 20
+#: Seconds between two states of a download on a terminal.
+_REDRAW = 0.1
+
+_STYLES = {"+": "green", "-": "red", "~": "yellow"}
+
+
+class Progress:
+    """Tells of a running installation on a console: headings, and on a terminal the installer's own progress."""
+
+    def __init__(self, console: Console, steps: int) -> None:
+        self._console = console
+        self._steps = steps
+        self._step = 0
+        self._drawn = 0.0
+        self._open = False
+
+    @property
+    def terminal(self) -> Callable[[bytes], None] | None:
+        """Writes to stderr, where that is a terminal."""
+        return _write_stderr if self._console.is_terminal else None
+
+    def begin(self, step: Step) -> None:
+        self._step += 1
+        detail = f" ({step.detail})" if step.detail else ""
+        self._line(f"[{self._step}/{self._steps}] {step.title}{detail}", style="bold")
+
+    def end(self, step: Step, seconds: float, detail: str) -> None:
+        del step
+        self._close()
+        self._line(f"      {detail}{', ' if detail else ''}{seconds:.1f} s", style="dim")
+
+    def progress(self, name: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if self._console.is_terminal and (now - self._drawn > _REDRAW or done == total):
+            size = f"{human(done)} of {human(total)}" if total else human(done)
+            _write_stderr(f"\r\x1b[K      {name}: {size}".encode())
+            self._drawn = now
+            self._open = True
+
+    def note(self, message: str) -> None:
+        self._line(f"      {message}", style="dim")
+
+    def warn(self, message: str) -> None:
+        self._close()
+        self._line(f"warning: {message}", style="yellow")
+
+    def _close(self) -> None:
+        if self._open:
+            _write_stderr(b"\n")
+            self._open = False
+
+    def _line(self, text: str, *, style: str) -> None:
+        self._console.print(text, style=style, markup=False, highlight=False)
+
+
+def chosen(console: Console, plan: Plan, choice: Choice, request: Request) -> None:
+    """One line: what was chosen, and why; then what to be warned of."""
+    lockset = plan.lockset
+    versions = [f"verl {lockset.verl}", *(f"{name} {version}" for name, version in lockset.engines.items())]
+    versions += [f"torch {lockset.torch}", f"Python {plan.python}"]
+    reason = "; ".join(why(choice, request)[:1])
+    console.print(lockset.id, style="bold green", end="", markup=False)
+    console.print(f": {', '.join(versions)}{f' ({reason})' if reason else ''}", markup=False, highlight=False)
+    for warning in plan.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+
+
+def outcome(console: Console, plan: Plan, result: Outcome, *, into: str, verbose: bool) -> None:
+    """What changed, what is missing, and how to use the environment."""
+    if not result.done:
+        console.print(f"nothing to do: {into} is {plan.lockset.id} as locked", markup=False, highlight=False)
+    changes(console, plan, result.changes, verbose=verbose)
+    for name, reason in result.left_out.items():
+        console.print(f"left out: {name} ({reason})", style="yellow", markup=False, highlight=False)
+    for check, reason in result.skipped.items():
+        console.print(f"not checked: {check} ({reason})", style="yellow", markup=False, highlight=False)
+    if result.done:
+        console.print(f"{into} is ready ({result.seconds:.1f} s); use it:", markup=False, highlight=False)
+        console.print(f"  source {into.rstrip('/')}/bin/activate", style="bold", markup=False, highlight=False)
+
+
+def changes(console: Console, plan: Plan, lines: Sequence[Change], *, verbose: bool) -> None:
+    """``+ - ~`` lines; a kind with many of them in one."""
+    for kind in ("-", "~", "+"):
+        same = [change for change in lines if change.kind == kind]
+        if len(same) > LISTED and not verbose:
+            names = {change.name for change in same}
+            size = cost(package for package in plan.packages if package.name in names).download_bytes
+            size_text = f" ({human(size)})" if kind != "-" and size else ""
+            console.print(f"{kind} {len(same)} packages{size_text}", style=_STYLES[kind], markup=False, highlight=False)
+            continue
+        for change in same:
+            console.print(change_text(change), style=_STYLES[kind], markup=False, highlight=False)
+
+
+def change_text(change: Change) -> str:
+    """One line of ``+ - ~``."""
+    versions = " -> ".join(version for version in (change.old, change.new) if version is not None)
+    return f"{change.kind} {change.name} {versions}"
+
+
+def steps(console: Console, plan: Plan) -> None:
+    """The steps of a plan, numbered."""
+    for number, step in enumerate(plan.steps, 1):
+        detail = f" ({step.detail})" if step.detail else ""
+        console.print(f"[{number}/{len(plan.steps)}] {step.title}{detail}", markup=False, highlight=False)
+
+
+def dry_run(console: Console, plan: Plan, target: Target, seen: Inspection, *, free: int, verbose: bool) -> None:
+    """What an installation would do: steps, changes, sizes."""
+    console.print(f"{plan.lockset.id} into {target.path}", style="bold", markup=False, highlight=False)
+    if seen.complete:
+        console.print("nothing to do", markup=False)
+        return
+    if not seen.changes:
+        console.print(f"the packages are right, but {seen.reason}", markup=False, highlight=False)
+    steps(console, plan)
+    changes(console, plan, seen.changes, verbose=verbose)
+    size = _added_cost(plan, seen)
+    console.print(
+        f"at most {human(size[0])} to download and {human(size[1])} on disk; {human(free)} free", highlight=False
+    )
+    for warning in plan.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+
+
+def dry_run_json(plan: Plan, target: Target, seen: Inspection, free: int) -> dict[str, Any]:
+    """The same for programs."""
+    download, disk = _added_cost(plan, seen)
+    return {
+        **_common_json(plan, seen.changes),
+        "dry_run": True,
+        "done": False,
+        "path": str(target.path),
+        "complete": seen.complete,
+        "reason": seen.reason,
+        "steps": [{"kind": step.kind, "title": step.title, "detail": step.detail} for step in plan.steps],
+        "download_bytes": download,
+        "disk_bytes": disk,
+        "free_bytes": free,
+    }
+
+
+def outcome_json(plan: Plan, result: Outcome, seen: Inspection) -> dict[str, Any]:
+    """What came of an installation, for programs."""
+    return {
+        **_common_json(plan, result.changes),
+        "dry_run": False,
+        "done": result.done,
+        "path": str(result.path),
+        "reason": seen.reason,
+        "left_out": dict(result.left_out),
+        "checks": list(result.checks),
+        "skipped_checks": dict(result.skipped),
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _common_json(plan: Plan, lines: Sequence[Change]) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "stack": plan.stack,
+        "lockset": plan.lockset.id,
+        "python": plan.python,
+        "changes": [
+            {"kind": change.kind, "name": change.name, "old": change.old, "new": change.new} for change in lines
+        ],
+        "native": [native_to_json(choice) for choice in plan.natives],
+        "warnings": list(plan.warnings),
+    }
+
+
+def _added_cost(plan: Plan, seen: Inspection) -> tuple[int, int]:
+    """Download and disk of what is added or changed, in bytes."""
+    names = {change.name for change in seen.changes if change.kind != "-"}
+    size = cost(package for package in plan.packages if package.name in names)
+    return size.download_bytes, size.disk_bytes
+
+
+def _write_stderr(data: bytes) -> None:
+    sys.stderr.flush()
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
