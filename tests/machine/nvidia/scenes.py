@@ -1,4 +1,4 @@
-"""Machines made of files: a kernel tree, a binding that plays a scenario, a script for nvidia-smi."""
+"""Machines made of files: a kernel tree, an NVML that plays a scenario, a script for nvidia-smi."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.machine.child import Children
 from verl_env.machine.nvidia import NvidiaReport, probe_nvidia
+from verl_env.machine.nvidia.nvml import SCRIPT
 from verl_env.machine.roots import Roots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/nvidia"
+NO_NVML = FIXTURES / "no_nvml.py"
 CAPTURES = Path(__file__).parents[3].parent / "shared/facts/captures"
 
 OPEN = (
@@ -110,12 +112,12 @@ def scenario(*gpus: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }
 
 
-def binding(directory: Path, scene: Mapping[str, Any]) -> Path:
-    """A ``pynvml.py`` that plays a scenario."""
+def nvml(directory: Path, scene: Mapping[str, Any]) -> Path:
+    """A program for the child that plays a scenario."""
     directory.mkdir(parents=True, exist_ok=True)
-    shutil.copy(FIXTURES / "pynvml.py", directory)
-    (directory / "scenario.json").write_text(json.dumps(scene))
-    return directory / "pynvml.py"
+    shutil.copy(FIXTURES / "fake_nvml.py", directory)
+    (directory / "scenario.json").write_text(json.dumps({"child": str(SCRIPT), **scene}))
+    return directory / "fake_nvml.py"
 
 
 def smi(root: Path, body: str) -> None:
@@ -133,14 +135,14 @@ def smi_printing(root: Path, *, xml: str = "", csv: str = "", listed: str = "", 
 
 def probe(
     roots: Roots,
-    bindings: Sequence[Path] = (),
+    script: Path = NO_NVML,
     *,
     environ: Mapping[str, str] | None = None,
     seconds: float = 30.0,
 ) -> NvidiaReport:
     env = {"PATH": "/usr/bin:/bin", **(environ or {})}
     with Children(deadline=time.monotonic() + seconds) as children:
-        return probe_nvidia(children, roots, env, bindings=bindings)
+        return probe_nvidia(children, roots, env, script=script)
 
 
 def ids(report: NvidiaReport) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.kernel import parse_proc_version
 from verl_env.machine.nvidia.merge import devices_of, merge_devices
-from verl_env.machine.nvidia.nvml import parse_nvml
+from verl_env.machine.nvidia.nvml_answer import parse_nvml
 from verl_env.machine.nvidia.smi import parse_messages
 from verl_env.machine.nvidia.smi_csv import parse_smi_csv, parse_smi_list
 from verl_env.machine.nvidia.smi_xml import parse_smi_xml

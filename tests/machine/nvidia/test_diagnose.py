@@ -9,7 +9,7 @@ import pytest
 from verl_env.machine.model import UNKNOWN, NvidiaDevice
 from verl_env.machine.nvidia.diagnose import Evidence, remarks
 from verl_env.machine.nvidia.kernel import KernelSide
-from verl_env.machine.nvidia.nvml import NvmlAnswer
+from verl_env.machine.nvidia.nvml_answer import NvmlAnswer
 from verl_env.machine.nvidia.pci import PciSide
 from verl_env.machine.nvidia.reading import GpuReading
 

@@ -14,9 +14,9 @@ from .scenes import (
     OPEN,
     PROPRIETARY,
     add_pci,
-    binding,
     gpu,
     ids,
+    nvml,
     part,
     probe,
     scenario,
@@ -44,7 +44,7 @@ def play(directory: Path, *gpus: dict[str, Any], kernel: dict[str, Any] | None =
     roots = tree(directory / "root", **(HEALTHY if kernel is None else kernel))
     environ = changes.pop("environ", None)
     seconds = changes.pop("seconds", 30.0)
-    return probe(roots, [binding(directory, scenario(*gpus, **changes))], environ=environ, seconds=seconds)
+    return probe(roots, nvml(directory, scenario(*gpus, **changes)), environ=environ, seconds=seconds)
 
 
 def test_a_machine_without_anything_of_nvidia(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_wsl_with_a_gpu(tmp_path: Path) -> None:
     assert (side(report).driver, len(side(report).devices), report.problems) == ("572.60", 1, ())
 
 
-def test_without_the_binding_nvidia_smi_tells(tmp_path: Path) -> None:
+def test_without_nvml_nvidia_smi_tells(tmp_path: Path) -> None:
     roots = tree(tmp_path, **{**HEALTHY, "driver": ""})
     smi_printing(tmp_path, xml="smi-v12-mig.xml", csv="query.csv", listed="list-mig.txt")
     report = probe(roots)
@@ -251,9 +251,9 @@ def test_an_old_nvidia_smi_without_compute_capability(tmp_path: Path) -> None:
     assert report.sources["nvidia.devices.compute_capability"] == "table of PCI ids"
 
 
-def test_without_binding_and_nvidia_smi(tmp_path: Path) -> None:
+def test_without_nvml_and_nvidia_smi(tmp_path: Path) -> None:
     report = probe(tree(tmp_path, **HEALTHY))
-    assert ids(report) == ["nvidia-binding-missing"]
+    assert ids(report) == ["nvidia-nvml-missing"]
     assert len(side(report).devices) == 2
 
 
@@ -263,10 +263,9 @@ SAID = [
         "nvidia-driver-library-mismatch",
     ),
     ("No devices were found", "nvidia-no-devices"),
-    ("Failed to initialize NVML: Unknown Error", "nvidia-nvml-unknown-error"),
     ("Failed to initialize NVML: Insufficient Permissions", "nvidia-no-permission"),
     ("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.", "nvidia-nvml-missing"),
-    ("Segmentation fault", "nvidia-nvml-unknown-error"),
+    ("Segmentation fault", "nvidia-nvml-missing"),
 ]
 
 
@@ -351,5 +350,5 @@ def test_garbage_from_nvidia_smi(tmp_path: Path) -> None:
     roots = tree(tmp_path, **HEALTHY)
     smi(tmp_path, "head -c 200000 /dev/urandom")
     report = probe(roots)
-    assert ids(report) == ["nvidia-nvml-unknown-error"]
+    assert ids(report) == ["nvidia-nvml-missing"]
     assert len(side(report).devices) == 2

@@ -28,8 +28,6 @@ CASES = [
     (problems.nvml_unknown_error(""), "nvidia-nvml-unknown-error", ["no reason"]),
     (problems.nvml_unknown_error("Unknown Error"), "nvidia-nvml-unknown-error", ["Unknown Error"]),
     (problems.nvml_crash(11), "nvidia-nvml-crash", ["signal 11"]),
-    (problems.binding_missing([]), "nvidia-binding-missing", ["nvidia-ml-py"]),
-    (problems.binding_missing(["/x/pynvml.py"]), "nvidia-binding-missing", ["/x/pynvml.py"]),
     (problems.no_permission(), "nvidia-no-permission", ["permissions"]),
     (problems.driver_missing(GPUS), "nvidia-driver-missing", ["2 NVIDIA GPUs", "vfio-pci"]),
     (problems.driver_missing(GPUS[1:]), "nvidia-driver-missing", ["1 NVIDIA GPU "]),

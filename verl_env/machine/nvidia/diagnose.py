@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.nvidia import problems
-from verl_env.machine.tables import nvidia_pci_ids
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from verl_env.machine.model import Known, NvidiaDevice, Problem
     from verl_env.machine.nvidia.kernel import KernelSide
-    from verl_env.machine.nvidia.nvml import NvmlAnswer
+    from verl_env.machine.nvidia.nvml_answer import NvmlAnswer
     from verl_env.machine.nvidia.pci import PciSide
     from verl_env.machine.nvidia.reading import GpuReading
     from verl_env.machine.nvidia.smi import SmiAnswer
@@ -63,7 +62,7 @@ class Evidence:
     @property
     def present(self) -> bool:
         """Whether there is anything of NVIDIA that could be used: a driver, a GPU, or one that WSL passes on."""
-        through_wsl = self.kernel.wsl and self.nvml.code not in {None, -1, NVML_LIBRARY_NOT_FOUND}
+        through_wsl = self.kernel.wsl and self.nvml.code not in {None, NVML_LIBRARY_NOT_FOUND}
         return bool(self.asked or self.hung or self.kernel.loaded or self.kernel.nodes or self.pci.gpus or through_wsl)
 
     def smi_says(self, key: str) -> bool:
@@ -100,13 +99,13 @@ def _reasons(evidence: Evidence, driver: Known[str]) -> Iterator[Problem]:
         yield problems.no_permission()
     if nvml.code == NVML_LIBRARY_NOT_FOUND or evidence.smi_says("no-library"):
         yield problems.nvml_missing()
-    if nvml.code == -1 and smi is None:
-        yield problems.binding_missing(nvml.foreign)
     said = (smi.said or {}).get("failed", "") if smi else ""
-    yield problems.nvml_unknown_error(said if nvml.code in {None, -1} else nvml.text)
+    yield problems.nvml_unknown_error(nvml.text or said)
 
 
 def _needs_open_module(evidence: Evidence) -> bool:
+    from verl_env.machine.tables import nvidia_pci_ids  # noqa: PLC0415  (slow to load, and seldom needed)
+
     rows = [nvidia_pci_ids().get(gpu.device_id) for gpu in evidence.pci.gpus]
     new = any(row is not None and at_least(row.compute_capability, OPEN_MODULE_ONLY) for row in rows)
     return new and evidence.kernel.open_module is False

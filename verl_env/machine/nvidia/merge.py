@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from verl_env.machine.errors import GpuUnknownError
-from verl_env.machine.gpu_names import find_gpu
 from verl_env.machine.model import UNKNOWN, NvidiaDevice
-from verl_env.machine.tables import nvidia_pci_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -146,17 +143,20 @@ def _look_up(merged: Gpus) -> None:
     for place, gpu in enumerate(merged.gpus):
         if isinstance(gpu.compute_capability, str) or gpu.lost is not None:
             continue
-        row = nvidia_pci_ids().get(gpu.device_id or "")
-        capability, source = (row.compute_capability, _TABLE) if row else (_capability_of_name(gpu.name), _NAMES)
+        capability, source = _in_tables(gpu)
         if capability is not None:
             merged.gpus[place] = replace(gpu, compute_capability=capability)
             merged.note("compute_capability", source)
 
 
-def _capability_of_name(name: object) -> str | None:
-    if not isinstance(name, str):
-        return None
+def _in_tables(gpu: GpuReading) -> tuple[str | None, str]:
+    from verl_env.machine.errors import GpuUnknownError  # noqa: PLC0415  (slow to load, and seldom needed)
+    from verl_env.machine.gpu_names import find_gpu  # noqa: PLC0415
+    from verl_env.machine.tables import nvidia_pci_ids  # noqa: PLC0415
+
+    if row := nvidia_pci_ids().get(gpu.device_id or ""):
+        return row.compute_capability, _TABLE
     try:
-        return find_gpu(name).compute_capability
+        return find_gpu(gpu.name).compute_capability if isinstance(gpu.name, str) else None, _NAMES
     except GpuUnknownError:
-        return None
+        return None, _NAMES

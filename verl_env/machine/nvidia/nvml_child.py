@@ -1,247 +1,265 @@
-"""The child process that asks NVML; nothing of verl-env is imported here, so that it starts fast.
+"""The child process that asks NVML and libcuda; nothing of verl-env is imported here, so that it starts fast.
 
-Run as ``python -I -S nvml_child.py [--cuda-init] PYNVML_FILE...``. Each fact is one line of JSON, ``[kind, value]``,
-written as soon as it is known: what a hanging driver had said before it hung is not lost. Every call into the library
-is guarded on its own.
+Run as ``python -I -S nvml_child.py [--cuda-init]``. Each fact is one line of JSON, ``[kind, value]``, written as soon
+as it is known: what a hanging driver had said before it hung is not lost. Every call is guarded on its own.
+
+The libraries are called through ctypes with the few declarations of ``nvml.h`` that are needed. Importing nvidia-ml-py
+would cost as much time as everything else here, and another module may have taken its name; a test compares these
+declarations with it.
 """
 
 from __future__ import annotations
 
 import ctypes
-import importlib.util
-import json
 import os
 import sys
-import types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-NOT_SUPPORTED = 3
-NOT_FOUND = 12
-#: The GPU is lost; the GPU needs a reset.
-GONE = (15, 16)
 #: Where the libraries of the driver are besides the loader's path: WSL, container hosts of cloud vendors, NixOS.
 DIRECTORIES = ("/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/run/opengl-driver/lib")
+
+#: nvmlReturn_t
+SUCCESS, NOT_SUPPORTED, LIBRARY_NOT_FOUND, FUNCTION_NOT_FOUND, GPU_IS_LOST, RESET_REQUIRED = 0, 3, 12, 13, 15, 16
+#: nvmlComputeMode_t
 COMPUTE_MODES = ("Default", "Exclusive_Thread", "Prohibited", "Exclusive_Process")
+#: nvmlGpuFabricState_t; the first stands for "not supported"
 FABRIC_STATES = (None, "Not Started", "In Progress", "Completed")
+#: Bytes of the longest string that NVML writes (NVML_DEVICE_NAME_V2_BUFFER_SIZE).
+TEXT_SIZE = 96
 
 
-class Failed:
-    """A call that failed: NVML's error number, or -1 for any other exception, and its text."""
+class Memory(ctypes.Structure):
+    """nvmlMemory_t."""
 
-    def __init__(self, error: Exception) -> None:
-        code = getattr(error, "value", -1)
-        self.code = code if isinstance(code, int) else -1
-        self.text = describe(error)
+    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
 
 
-def describe(error: Exception) -> str:
-    """The words of an error; those of NVML ask the library and may fail in turn."""
+class PciInfo(ctypes.Structure):
+    """nvmlPciInfo_t."""
+
+    _fields_ = (
+        ("bus_id_legacy", ctypes.c_char * 16),
+        ("domain", ctypes.c_uint),
+        ("bus", ctypes.c_uint),
+        ("device", ctypes.c_uint),
+        ("device_id", ctypes.c_uint),
+        ("subsystem_id", ctypes.c_uint),
+        ("bus_id", ctypes.c_char * 32),
+    )
+
+
+class FabricInfo(ctypes.Structure):
+    """nvmlGpuFabricInfo_v3_t; version 2 ends before the last field."""
+
+    _fields_ = (
+        ("version", ctypes.c_uint),
+        ("cluster", ctypes.c_ubyte * 16),
+        ("status", ctypes.c_uint),
+        ("clique", ctypes.c_uint),
+        ("state", ctypes.c_ubyte),
+        ("health_mask", ctypes.c_uint),
+        ("health_summary", ctypes.c_ubyte),
+    )
+
+
+#: Size and number of the two versions of FabricInfo, as NVML wants them told.
+FABRIC_VERSIONS = (3 << 24 | ctypes.sizeof(FabricInfo), 2 << 24 | FabricInfo.health_summary.offset)
+
+
+def call(library: Any, name: str, *arguments: object) -> int:
+    """The one place where a library is called: its return code, or a code for a function that is not there."""
     try:
-        return str(error) or type(error).__name__
-    except Exception:  # noqa: BLE001
-        return type(error).__name__
+        return int(getattr(library, name)(*arguments))
+    except AttributeError:
+        return FUNCTION_NOT_FOUND
 
 
-def query(function: Callable[..., Any] | None, *args: object) -> Any:
-    """The one place where a library is called: its answer, or ``Failed``."""
-    try:
-        answer = function(*args) if function is not None else Failed(LookupError("no such function"))
-        return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    except Exception as error:  # noqa: BLE001
-        return Failed(error)
+def encode(value: object) -> str:
+    """JSON of the few types that occur; ``json`` would cost a fifth of the time."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{encode(key)}: {encode(inner)}" for key, inner in value.items()) + "}"
+    return '"' + "".join(char if " " <= char <= "~" and char not in '"\\' else "?" for char in str(value)) + '"'
 
 
 def say(kind: str, value: object) -> None:
     """Write one fact for the parent."""
-    sys.stdout.write(json.dumps([kind, value]) + "\n")
-    sys.stdout.flush()
+    os.write(1, f"[{encode(kind)}, {encode(value)}]\n".encode("ascii"))
 
 
-def load(paths: Sequence[str]) -> types.ModuleType | None:
-    """The first of the files that is NVIDIA's binding; others of the same name are told and passed over."""
-    # The binding imports find_library, which it needs on Windows only and whose module costs a third of the start.
-    stand_in = types.ModuleType("ctypes.util")
-    stand_in.__dict__["find_library"] = lambda _: None
-    sys.modules.setdefault("ctypes.util", stand_in)
-    for path in paths:
-        spec = importlib.util.spec_from_file_location("pynvml", path)
-        if spec is None or spec.loader is None:
-            continue
-        # The binding looks itself up while it is executed.
-        module = sys.modules["pynvml"] = importlib.util.module_from_spec(spec)
-        failed = query(spec.loader.exec_module, module)
-        if not isinstance(failed, Failed) and all(hasattr(module, name) for name in ("nvmlInit", "nvmlDeviceGetCount")):
-            return module
-        say("foreign", path)
-    return None
+def load(path: str) -> Any:
+    """A library, or None when it cannot be loaded."""
+    try:
+        return ctypes.CDLL(path)
+    except OSError:
+        return None
 
 
-def libraries(name: str) -> Iterator[ctypes.CDLL]:
+def libraries(name: str) -> Iterator[Any]:
     """The library of the loader's path, then those of the other places."""
-    for path in (name, *(f"{directory}/{name}" for directory in DIRECTORIES)):
-        library = query(ctypes.CDLL, path)
-        if isinstance(library, ctypes.CDLL):
-            yield library
+    found = (load(path) for path in (name, *(f"{directory}/{name}" for directory in DIRECTORIES)))
+    return (library for library in found if library is not None)
 
 
 def mapped(name: str) -> str | None:
     """The file from which this process has loaded a library."""
     try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123
-            files = (line.split(maxsplit=5)[-1].strip() for line in maps if name in line)
-            return next((os.path.realpath(file) for file in files if file.startswith("/")), None)
+        with open("/proc/self/maps", "rb") as maps:  # noqa: PTH123  (pathlib is slow to load)
+            files = (line.split(maxsplit=5)[-1].strip() for line in maps if name.encode() in line)
+            return next((os.path.realpath(os.fsdecode(file)) for file in files if file.startswith(b"/")), None)
     except OSError:
         return None
 
 
-def init(nvml: types.ModuleType) -> Failed | None:
-    """Start NVML from the loader's path, else from the first other place that has it."""
-    failed = query(nvml.nvmlInit)
-    if not isinstance(failed, Failed) or failed.code != NOT_FOUND:
-        return failed if isinstance(failed, Failed) else None
-    for library in libraries("libnvidia-ml.so.1"):
-        nvml.__dict__["nvmlLib"] = library
-        again = query(nvml.nvmlInit)
-        return again if isinstance(again, Failed) else None
-    return failed
+def text(library: Any, name: str, *arguments: object) -> tuple[int, str]:
+    """The code and the string of a function that writes one."""
+    buffer = ctypes.create_string_buffer(TEXT_SIZE)
+    code = call(library, name, *arguments, buffer, TEXT_SIZE)
+    return code, buffer.value.decode("utf-8", "replace")
+
+
+def number(library: Any, name: str, *arguments: object) -> int | None:
+    """The number that a function writes; None when it fails."""
+    value = ctypes.c_uint(0)
+    return value.value if call(library, name, *arguments, ctypes.byref(value)) == SUCCESS else None
+
+
+def pair(library: Any, name: str, *arguments: object) -> tuple[int, int] | None:
+    """The two numbers that a function writes; None when it fails."""
+    first, second = ctypes.c_uint(0), ctypes.c_uint(0)
+    code = call(library, name, *arguments, ctypes.byref(first), ctypes.byref(second))
+    return (first.value, second.value) if code == SUCCESS else None
+
+
+def error(library: Any, code: int) -> dict[str, object]:
+    """An error by its number and NVML's words for it."""
+    try:
+        library.nvmlErrorString.restype = ctypes.c_char_p
+        words = library.nvmlErrorString(code)
+    except AttributeError:
+        words = None
+    return {"code": code, "text": words.decode("utf-8", "replace") if isinstance(words, bytes) else f"error {code}"}
+
+
+def memory(library: Any, handle: object) -> dict[str, object]:
+    """The memory of a device; None where it has none of its own."""
+    info = Memory()
+    code = call(library, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(info))
+    if code == SUCCESS:
+        return {"memory": int(info.total)}
+    return {"memory": None} if code == NOT_SUPPORTED else {}
+
+
+def fabric(library: Any, handle: object) -> dict[str, object]:
+    """The state of the NVSwitch fabric of a GPU, in the newest version that the driver knows."""
+    for version in FABRIC_VERSIONS:
+        info = FabricInfo(version=version)
+        if call(library, "nvmlDeviceGetGpuFabricInfoV", handle, ctypes.byref(info)) == SUCCESS:
+            state = FABRIC_STATES[info.state] if info.state < len(FABRIC_STATES) else f"state {info.state}"
+            return {"fabric": state, "fabric_status": int(info.status)}
+    return {}
+
+
+def facts(library: Any, handle: object) -> dict[str, object]:
+    """What GPUs and slices have alike, and why they do not answer if they are lost."""
+    found = memory(library, handle)
+    for key, name in (("name", "nvmlDeviceGetName"), ("uuid", "nvmlDeviceGetUUID")):
+        code, answer = text(library, name, handle)
+        if code == SUCCESS:
+            found[key] = answer
+        elif code in {GPU_IS_LOST, RESET_REQUIRED}:
+            found.update(error(library, code))
+    capability = pair(library, "nvmlDeviceGetCudaComputeCapability", handle)
+    if capability:
+        found["cc"] = f"{capability[0]}.{capability[1]}"
+    return found
+
+
+def gpu(library: Any, handle: object) -> dict[str, object]:
+    """What only a whole GPU has: fabric, place on the bus, compute mode, slicing."""
+    found = {**facts(library, handle), **fabric(library, handle)}
+    pci = PciInfo()
+    if call(library, "nvmlDeviceGetPciInfo_v3", handle, ctypes.byref(pci)) == SUCCESS:
+        found["address"] = pci.bus_id.decode("ascii", "replace")
+        found["device_id"] = f"{pci.device_id:08x}"
+    mode = number(library, "nvmlDeviceGetComputeMode", handle)
+    if mode is not None and mode < len(COMPUTE_MODES):
+        found["compute_mode"] = COMPUTE_MODES[mode]
+    mig = pair(library, "nvmlDeviceGetMigMode", handle)
+    found["mig"] = bool(mig[0]) if mig else None
+    return found
+
+
+def slices(library: Any, handle: object) -> Iterator[Mapping[str, object]]:
+    """The MIG slices of a GPU."""
+    for place in range(number(library, "nvmlDeviceGetMaxMigDeviceCount", handle) or 0):
+        part = ctypes.c_void_p()
+        if call(library, "nvmlDeviceGetMigDeviceHandleByIndex", handle, place, ctypes.byref(part)) == SUCCESS:
+            yield facts(library, part)
+
+
+def say_driver(library: Any) -> None:
+    """The versions of the kernel driver, of the library, and of CUDA."""
+    for kind, name in (("driver", "nvmlSystemGetDriverVersion"), ("nvml", "nvmlSystemGetNVMLVersion")):
+        code, version = text(library, name)
+        if code == SUCCESS:
+            say(kind, version)
+    for name in ("nvmlSystemGetCudaDriverVersion_v2", "nvmlSystemGetCudaDriverVersion"):
+        cuda = number(library, name)
+        if cuda:
+            say("cuda", cuda)
+            return
+
+
+def say_devices(library: Any) -> None:
+    """Every GPU with its slices, or why it does not answer."""
+    count = ctypes.c_uint(0)
+    code = call(library, "nvmlDeviceGetCount_v2", ctypes.byref(count))
+    if code != SUCCESS:
+        say("count", error(library, code))
+        return
+    for index in range(count.value):
+        handle = ctypes.c_void_p()
+        code = call(library, "nvmlDeviceGetHandleByIndex_v2", index, ctypes.byref(handle))
+        found = error(library, code) if code != SUCCESS else gpu(library, handle)
+        say("device", {"index": index, **found})
+        for part in slices(library, handle) if found.get("mig") else ():
+            say("slice", {"index": index, **part})
+    say("count", count.value)
 
 
 def say_libcuda(*, cuda_init: bool) -> None:
     """The version of the libcuda that a program of this environment loads, and whether CUDA starts, when asked."""
     for library in libraries("libcuda.so.1"):
-        version = ctypes.c_int(0)
-        if query(library.cuDriverGetVersion, ctypes.byref(version)) == 0:
-            say("libcuda", {"cuda": version.value, "path": mapped("libcuda.so")})
+        version = number(library, "cuDriverGetVersion")
+        if version:
+            say("libcuda", {"cuda": version, "path": mapped("libcuda.so")})
         if cuda_init:
-            code = query(library.cuInit, 0)
-            say("cuInit", None if isinstance(code, Failed) else code)
+            say("cuInit", call(library, "cuInit", 0))
         return
-
-
-def capability(nvml: types.ModuleType, handle: object) -> str | None:
-    """The compute capability of a device."""
-    answer = query(getattr(nvml, "nvmlDeviceGetCudaComputeCapability", None), handle)
-    try:
-        major, minor = answer
-    except TypeError:
-        return None
-    return f"{major}.{minor}"
-
-
-def memory(nvml: types.ModuleType, handle: object) -> dict[str, Any]:
-    """The memory of a device; None where it has none of its own."""
-    answer = query(getattr(nvml, "nvmlDeviceGetMemoryInfo", None), handle)
-    if isinstance(answer, Failed):
-        return {"memory": None} if answer.code == NOT_SUPPORTED else {}
-    return {"memory": int(answer.total)}
-
-
-def fabric(nvml: types.ModuleType, handle: object) -> dict[str, Any]:
-    """The state of the NVSwitch fabric of a GPU, through whichever form of the call the driver knows."""
-    forms = (
-        ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v3_t"),
-        ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfoV_t"),
-        ("nvmlDeviceGetGpuFabricInfo", "c_nvmlGpuFabricInfo_t"),
-    )
-    for function, structure in forms:
-        info = query(getattr(nvml, structure, None))
-        if isinstance(info, Failed):
-            continue
-        failed = query(getattr(nvml, function, None), handle, query(ctypes.byref, info))
-        if not isinstance(failed, Failed):
-            state = query(FABRIC_STATES.__getitem__, info.state)
-            return {} if isinstance(state, Failed) else {"fabric": state, "fabric_status": int(info.status)}
-    return {}
-
-
-def facts(nvml: types.ModuleType, handle: object) -> dict[str, Any]:
-    """What GPUs and slices have alike."""
-    found = memory(nvml, handle)
-    for key, function in (("name", "nvmlDeviceGetName"), ("uuid", "nvmlDeviceGetUUID")):
-        answer = query(getattr(nvml, function, None), handle)
-        if isinstance(answer, str):
-            found[key] = answer
-        elif isinstance(answer, Failed) and answer.code in GONE:
-            found.update(code=answer.code, text=answer.text)
-    if cc := capability(nvml, handle):
-        found["cc"] = cc
-    return found
-
-
-def gpu(nvml: types.ModuleType, handle: object) -> dict[str, Any]:
-    """What only a whole GPU has: place on the bus, compute mode, slicing, fabric."""
-    found = {**facts(nvml, handle), **fabric(nvml, handle)}
-    pci = query(getattr(nvml, "nvmlDeviceGetPciInfo", None), handle)
-    if not isinstance(pci, Failed):
-        bus = pci.busId
-        found["address"] = bus.decode("ascii", "replace") if isinstance(bus, bytes) else str(bus)
-        found["device_id"] = f"{int(pci.pciDeviceId):08x}"
-    mode = query(COMPUTE_MODES.__getitem__, query(getattr(nvml, "nvmlDeviceGetComputeMode", None), handle))
-    if isinstance(mode, str):
-        found["compute_mode"] = mode
-    mig = query(getattr(nvml, "nvmlDeviceGetMigMode", None), handle)
-    found["mig"] = bool(mig[0]) if isinstance(mig, list) else None
-    return found
-
-
-def slices(nvml: types.ModuleType, handle: object) -> Iterator[dict[str, Any]]:
-    """The MIG slices of a GPU."""
-    most = query(getattr(nvml, "nvmlDeviceGetMaxMigDeviceCount", None), handle)
-    for number in range(0 if isinstance(most, Failed) else int(most)):
-        part = query(getattr(nvml, "nvmlDeviceGetMigDeviceHandleByIndex", None), handle, number)
-        if not isinstance(part, Failed):
-            yield facts(nvml, part)
-
-
-def say_devices(nvml: types.ModuleType) -> None:
-    """Every GPU with its slices, or why it does not answer."""
-    count = query(nvml.nvmlDeviceGetCount)
-    if isinstance(count, Failed):
-        say("count", {"code": count.code, "text": count.text})
-        return
-    for index in range(count):
-        handle = query(getattr(nvml, "nvmlDeviceGetHandleByIndex", None), index)
-        if isinstance(handle, Failed):
-            say("device", {"index": index, "code": handle.code, "text": handle.text})
-            continue
-        found = gpu(nvml, handle)
-        say("device", {"index": index, **found})
-        for part in slices(nvml, handle) if found["mig"] else ():
-            say("slice", {"index": index, **part})
-    say("count", count)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Say everything that NVML and libcuda tell."""
-    paths = [argument for argument in arguments if argument != "--cuda-init"]
-    nvml = load(paths)
-    if nvml is None:
-        say("init", {"code": -1, "text": "no nvidia-ml-py"})
-    else:
-        failed = init(nvml)
-        say("init", {"code": failed.code, "text": failed.text} if failed else {"code": 0})
-        if failed is None:
-            say_driver(nvml)
-            say_devices(nvml)
+    library = next(libraries("libnvidia-ml.so.1"), None)
+    code = LIBRARY_NOT_FOUND if library is None else call(library, "nvmlInit_v2")
+    say("init", {"code": SUCCESS} if code == SUCCESS else error(library, code))
+    if code == SUCCESS:
+        say_driver(library)
+        say_devices(library)
     say_libcuda(cuda_init="--cuda-init" in arguments)
     say("end", None)
-
-
-def say_driver(nvml: types.ModuleType) -> None:
-    """The versions of the kernel driver, of CUDA, and of the library."""
-    for kind, function in (
-        ("driver", "nvmlSystemGetDriverVersion"),
-        ("nvml", "nvmlSystemGetNVMLVersion"),
-        ("cuda", "nvmlSystemGetCudaDriverVersion_v2"),
-        ("cuda", "nvmlSystemGetCudaDriverVersion"),
-    ):
-        answer = query(getattr(nvml, function, None))
-        if not isinstance(answer, Failed):
-            say(kind, answer)
+    # The libraries may hang or crash when they are unloaded, and nothing is left to say.
+    os._exit(0)
 
 
 if __name__ == "__main__":

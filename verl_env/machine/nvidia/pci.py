@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.reading import GpuReading, Reading, address_of
-from verl_env.machine.tables import nvidia_pci_ids
 
 if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
@@ -71,6 +70,8 @@ def _bound_to(roots: Roots, link: str) -> str | None:
 
 
 def _described(gpu: PciGpu) -> GpuReading:
+    from verl_env.machine.tables import nvidia_pci_ids  # noqa: PLC0415  (slow to load, and seldom needed)
+
     row = nvidia_pci_ids().get(gpu.device_id)
     return GpuReading(
         name=" / ".join(row.names) if row else UNKNOWN,

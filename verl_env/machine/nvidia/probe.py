@@ -9,9 +9,9 @@ from verl_env.machine.model import UNKNOWN, Nvidia
 from verl_env.machine.nvidia.diagnose import VISIBLE, Evidence, faults, remarks
 from verl_env.machine.nvidia.kernel import read_kernel
 from verl_env.machine.nvidia.merge import devices_of, merge_devices
-from verl_env.machine.nvidia.nvml import LIBCUDA, read_nvml, start_nvml
+from verl_env.machine.nvidia.nvml import SCRIPT, start_nvml
+from verl_env.machine.nvidia.nvml_answer import LIBCUDA, read_nvml
 from verl_env.machine.nvidia.pci import read_pci
-from verl_env.machine.nvidia.smi import ask_smi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from verl_env.machine.child import Children
     from verl_env.machine.model import Fact, Known, Problem
     from verl_env.machine.nvidia.reading import GpuReading, Reading
+    from verl_env.machine.nvidia.smi import SmiAnswer
     from verl_env.machine.roots import Roots
 
 
@@ -39,17 +40,15 @@ class NvidiaProbe:
         children: The group of children, whose deadline ends everything that runs vendor code.
         roots: The host to probe.
         environ: Its environment. Children get it without ``CUDA_VISIBLE_DEVICES``, so that every GPU is listed.
-        bindings: Files to take for nvidia-ml-py; None finds it.
+        script: The program of the child that asks NVML.
     """
 
-    def __init__(
-        self, children: Children, roots: Roots, environ: Mapping[str, str], *, bindings: Sequence[Path] | None = None
-    ) -> None:
+    def __init__(self, children: Children, roots: Roots, environ: Mapping[str, str], *, script: Path = SCRIPT) -> None:
         self._children, self._roots, self._environ = children, roots, environ
         self._env = {name: value for name, value in environ.items() if name != VISIBLE}
         self._pci = read_pci(roots)
         # NVML says nothing of the fabric of A100 boards; starting CUDA is slow, and the only way to know.
-        self._nvml = start_nvml(children, self._env, bindings=bindings, cuda_init=self._pci.switches > 0)
+        self._nvml = start_nvml(children, self._env, cuda_init=self._pci.switches > 0, script=script)
         self._kernel = read_kernel(roots)
 
     def report(self) -> NvidiaReport:
@@ -57,19 +56,24 @@ class NvidiaProbe:
         nvml = read_nvml(self._children.wait(self._nvml))
         # Where NVML hangs, nvidia-smi would hang too and leave one more process in the kernel.
         ask = not nvml.complete and nvml.hung is None
-        smi = ask_smi(self._children, self._roots, self._env) if ask else None
+        smi = self._ask_smi() if ask else None
         evidence = Evidence(nvml, smi, self._kernel, self._pci)
         if not evidence.present:
             looked = "nvml, nvidia-smi, /proc, /sys"
             return NvidiaReport(None, {"nvidia": looked}, tuple(faults(evidence, UNKNOWN)))
         return _joined(evidence, self._environ)
 
+    def _ask_smi(self) -> SmiAnswer | None:
+        from verl_env.machine.nvidia.smi import ask_smi  # noqa: PLC0415  (a healthy machine does not need it)
+
+        return ask_smi(self._children, self._roots, self._env)
+
 
 def probe_nvidia(
-    children: Children, roots: Roots, environ: Mapping[str, str], *, bindings: Sequence[Path] | None = None
+    children: Children, roots: Roots, environ: Mapping[str, str], *, script: Path = SCRIPT
 ) -> NvidiaReport:
     """The NVIDIA side at once; for the arguments see ``NvidiaProbe``."""
-    return NvidiaProbe(children, roots, environ, bindings=bindings).report()
+    return NvidiaProbe(children, roots, environ, script=script).report()
 
 
 def _joined(evidence: Evidence, environ: Mapping[str, str]) -> NvidiaReport:

@@ -25,7 +25,6 @@ REMEDIES: Mapping[str, str] = {
     "in a container, start it with GPUs (--gpus all, --nv)",
     "nvidia-nvml-unknown-error": "the job or container has probably lost its access to the GPU: restart it",
     "nvidia-nvml-crash": "reinstall the driver's libraries (administrator)",
-    "nvidia-binding-missing": "reinstall verl-env: python -m pip install --force-reinstall nvidia-ml-py",
     "nvidia-no-permission": "join the group that owns /dev/nvidia* (often video), or ask the administrator",
     "nvidia-driver-missing": "install the NVIDIA driver (administrator)",
     "nvidia-fabric-not-ready": "install and start nvidia-fabricmanager of exactly the driver's version (administrator)",
@@ -95,12 +94,6 @@ def nvml_unknown_error(text: str) -> Problem:
 def nvml_crash(signal: int) -> Problem:
     """The driver's library killed the process that asked it."""
     return Problem("nvidia-nvml-crash", f"the process that asked NVML died of signal {signal}")
-
-
-def binding_missing(foreign: Sequence[str]) -> Problem:
-    """nvidia-ml-py is not there, or another module has taken its name."""
-    other = f"; {', '.join(foreign)} is another module of the name pynvml" if foreign else ""
-    return Problem("nvidia-binding-missing", f"nvidia-ml-py is not installed beside verl-env{other}")
 
 
 def no_permission() -> Problem:
