@@ -18,9 +18,16 @@ from verl_env.doctor.checks.coupling_env import CHECKS as COUPLING_ENV
 from verl_env.doctor.checks.cuda import CHECKS as CUDA
 from verl_env.doctor.checks.dependencies import CHECKS as DEPENDENCIES
 from verl_env.doctor.checks.driver import CHECKS as DRIVER
+from verl_env.doctor.checks.filesystems import CHECKS as FILESYSTEMS
+from verl_env.doctor.checks.gpu import CHECKS as GPU
+from verl_env.doctor.checks.leaks import CHECKS as LEAKS
 from verl_env.doctor.checks.loader import CHECKS as LOADER
+from verl_env.doctor.checks.other import CHECKS as OTHER
+from verl_env.doctor.checks.ray_slurm import CHECKS as RAY_SLURM
+from verl_env.doctor.checks.rocm import CHECKS as ROCM
 from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
 from verl_env.doctor.checks.system import CHECKS as SYSTEM
+from verl_env.doctor.checks.toolchain import CHECKS as TOOLCHAIN
 
 CHECKS = (
     *ABI,
@@ -34,5 +41,12 @@ CHECKS = (
     *CONFLICTS,
     *COUPLING,
     *COUPLING_ENV,
+    *LEAKS,
+    *TOOLCHAIN,
+    *FILESYSTEMS,
+    *RAY_SLURM,
+    *GPU,
+    *ROCM,
+    *OTHER,
     *SYMPTOMS,
 )

@@ -1,0 +1,300 @@
+"""The architecture of the GPUs against the code that packages hold for them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.engines.elf import ElfError
+from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.versions import at_least
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verl_env.doctor.facts import Facts
+    from verl_env.doctor.target import Shared
+
+_EXTENSIONS = frozenset({"vllm", "flash-attn", "sgl-kernel", "sglang-kernel", "transformer-engine-torch", "xformers"})
+_SHOWN = 4
+_DRIFT = frozenset({"8.0", "8.9", "10.0"})
+
+
+def torch_targets(facts: Facts) -> tuple[tuple[str, ...], bool] | None:
+    """The compute capabilities that the installed torch is compiled for, and whether the last is there as PTX."""
+    from verl_env.machine.wheel_tables import torch_wheels  # noqa: PLC0415  reads a file
+
+    torch = facts.version("torch")
+    arch = facts.machine.host.arch or "x86_64"
+    if torch is None or facts.cuda is None:
+        return None
+    release, build = f"{torch.major}.{torch.minor}", f"cu{facts.cuda.replace('.', '')}"
+    for row in torch_wheels():
+        if release in row.torch and row.cuda in {build, facts.cuda} and row.arch == arch:
+            return row.sm, bool(row.ptx)
+    return None
+
+
+def runs(capability: str, targets: tuple[str, ...], *, ptx: bool) -> bool:
+    """Whether code for some targets runs on a GPU: same major and no higher minor, or PTX of no higher one."""
+    major = capability.split(".", maxsplit=1)[0]
+    same = any(target.split(".")[0] == major and at_least(capability, target) for target in targets)
+    return same or (ptx and at_least(capability, targets[-1]))
+
+
+def _torch(facts: Facts) -> Hit | None:
+    known = torch_targets(facts)
+    if known is None:
+        return None
+    targets, ptx = known
+    lost = [value for value in facts.capabilities if not runs(value, targets, ptx=ptx)]
+    if not lost:
+        return None
+    evidence = (f"compute capability {lost[0]}", f"{facts.named('torch')} is compiled for {', '.join(targets)}")
+    return Hit(evidence, f"torch has no code for compute capability {lost[0]}")
+
+
+def _torch_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    """No kernel image: torch's fault unless torch is known to have code for this GPU."""
+    if "current PyTorch installation" in match[0]:
+        return Hit((), covers=("H1",))
+    known = torch_targets(facts)
+    if known and facts.capabilities and all(runs(value, known[0], ptx=known[1]) for value in facts.capabilities):
+        return None
+    return Hit((), covers=("H1", "H2"))
+
+
+def _newer_torch(facts: Facts) -> Remedy:
+    gpu = f"sm_{facts.capabilities[0].replace('.', '')}" if facts.capabilities else "NAME"
+    text = "Take a build that has code for this GPU: Blackwell needs CUDA 12.8 or newer, Volta CUDA 12 builds."
+    return Remedy(text, (f"verl-env plan --stack vllm --gpu {gpu} --explain",))
+
+
+def _extension_objects(facts: Facts) -> Iterator[Shared]:
+    for shared in facts.target.objects if facts.target else ():
+        if shared.elf and (shared.owner in _EXTENSIONS or "flash_attn_2" in shared.path):
+            yield shared
+
+
+def _extensions(facts: Facts) -> Hit | None:
+    """Objects whose fat binaries hold nothing that runs on one of the GPUs."""
+    from verl_env.doctor.engines.cubin import read_architectures  # noqa: PLC0415  needed on GPU nodes only
+
+    target = facts.target
+    if target is None or not facts.capabilities:
+        return None
+    lines = []
+    for shared in _extension_objects(facts):
+        try:
+            found = read_architectures(shared.path)
+        except (ElfError, OSError):
+            found = None
+        lost = [value for value in facts.capabilities if found and not found.runs_on(value)]
+        special = "fa3" in shared.path.lower() or re.search(r"/sm\d+/", shared.path)
+        if lost and found and not special:
+            have = ", ".join(sorted(found.sass | {f"{ptx} (PTX)" for ptx in found.ptx}))
+            lines.append(f"{target.relative(shared.path)} has {have}; not {lost[0]}")
+    return Hit(tuple(lines[:_SHOWN])) if lines else None
+
+
+def _extensions_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    del match
+    known = torch_targets(facts)
+    if known is None or not facts.capabilities:
+        return None
+    fits = all(runs(value, known[0], ptx=known[1]) for value in facts.capabilities)
+    return Hit((f"torch itself is compiled for {', '.join(known[0])}",)) if fits else None
+
+
+def _ampere(facts: Facts) -> Hit | None:
+    old = [value for value in facts.capabilities if not at_least(value, "8.0")]
+    if not old or not facts.installed("flash-attn"):
+        return None
+    evidence = (f"compute capability {old[0]}", facts.named("flash-attn"))
+    return Hit(evidence, severity="error" if facts.installed("verl") else "warning")
+
+
+def _fa3(facts: Facts) -> Hit | None:
+    wanted = facts.variable("VLLM_FLASH_ATTN_VERSION")
+    other = [value for value in facts.capabilities if not value.startswith("9.") and value not in {"8.0", "8.7"}]
+    if wanted != "3" or not other:
+        return None
+    return Hit((f"VLLM_FLASH_ATTN_VERSION={wanted}", f"compute capability {other[0]}"), severity="warning")
+
+
+def _variant(facts: Facts) -> Hit | None:
+    """sgl_kernel ships operators by architecture in directories ``sm90``, ``sm100``."""
+    target = facts.target
+    folder = target.site / "sgl_kernel" if target else None
+    variants = sorted(path.name for path in folder.glob("sm*") if path.is_dir()) if folder else []
+    if not variants or not facts.capabilities:
+        return None
+    lost = [value for value in facts.capabilities if not _has_variant(value, variants)]
+    if not lost:
+        return None
+    return Hit((f"sgl_kernel has {', '.join(variants)}", f"compute capability {lost[0]}"), severity="warning")
+
+
+def _has_variant(capability: str, variants: list[str]) -> bool:
+    """``sm90`` serves 9.x and older, ``sm100`` everything newer (sgl_kernel's own choice)."""
+    return ("sm90" if not at_least(capability, "10.0") else "sm100") in variants
+
+
+def _variant_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    tried = match["variant"]
+    if not facts.capabilities or any(value.replace(".", "").startswith(tried[:-1]) for value in facts.capabilities):
+        return None
+    return Hit((f"compute capability {facts.capabilities[0]}",))
+
+
+def _arch_list(facts: Facts) -> Hit | None:
+    value = facts.variable("TORCH_CUDA_ARCH_LIST")
+    if value is None or not facts.capabilities:
+        return None
+    numbers = re.findall(r"(\d{1,2}\.\d)[af]?(\+PTX)?", value)
+    targets = tuple(number for number, _ in numbers)
+    ptx = any(mark for _, mark in numbers)
+    lost = [capability for capability in facts.capabilities if targets and not runs(capability, targets, ptx=ptx)]
+    if not lost:
+        return None
+    return Hit((f"TORCH_CUDA_ARCH_LIST={value}", f"compute capability {lost[0]}"), severity="warning")
+
+
+def _connections(facts: Facts) -> Hit | None:
+    if facts.variable("CUDA_DEVICE_MAX_CONNECTIONS") != "1":
+        return None
+    blackwell = [value for value in facts.capabilities if at_least(value, "10.0")]
+    if not blackwell and not facts.absent("megatron-core"):
+        return None
+    why = f"compute capability {blackwell[0]}" if blackwell else "megatron-core is not installed"
+    return Hit(("CUDA_DEVICE_MAX_CONNECTIONS=1", why), severity="info")
+
+
+def _drift(facts: Facts) -> Hit | None:
+    there = [value for value in facts.capabilities if value in _DRIFT]
+    if not there or not facts.matches("vllm", ">=0.8,<=0.10.2") or not facts.installed("verl"):
+        return None
+    return Hit((facts.named("vllm"), f"compute capability {there[0]}"), severity="info")
+
+
+_NO_KERNEL = r"no kernel image is available for execution on the device"
+
+CHECKS = (
+    Check(
+        id="torch-gpu-architecture",
+        theme="gpu",
+        severity="error",
+        title="torch has no code for this GPU",
+        cause="Each build of torch is compiled for a list of architectures, and this GPU is not covered by it.",
+        remedy=_newer_torch,
+        covers=("H1",),
+        sources=("vllm#20173", "vllm#19906", "pytorch#180101"),
+        find=_torch,
+        log=(
+            r"is not compatible with the current PyTorch installation",
+            _NO_KERNEL,
+            r"cudaErrorNoKernelImageForDevice",
+        ),
+        from_log=_torch_log,
+        explains=("extension-gpu-architecture",),
+    ),
+    Check(
+        id="extension-gpu-architecture",
+        theme="gpu",
+        severity="error",
+        title="A compiled package has no code for this GPU",
+        cause=(
+            "The extension holds machine code for other architectures and no PTX that could be compiled for this one."
+        ),
+        remedy=Remedy(
+            "Build it for this GPU; use flash-attn 2, not 3, on 12.0.",
+            ('export TORCH_CUDA_ARCH_LIST="$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1)"',),
+        ),
+        covers=("H2",),
+        sources=("flash-attention#1638", "flash-attention#1763", "sglang#38980"),
+        find=_extensions,
+        log=(_NO_KERNEL,),
+        from_log=_extensions_log,
+    ),
+    Check(
+        id="flash-attn-needs-ampere",
+        theme="gpu",
+        severity="error",
+        title="flash-attn 2 needs compute capability 8.0",
+        cause="V100, T4 and RTX 20 have neither flash-attn 2 nor bf16.",
+        remedy=Remedy("Use sdpa or eager attention; verl's FSDP path is not usable there.", ()),
+        covers=("H3",),
+        sources=("flash-attention#762", "vllm#8189"),
+        find=_ampere,
+        log=(r"FlashAttention only supports Ampere GPUs or newer", r"Bfloat16 is only supported on GPUs with compute"),
+    ),
+    Check(
+        id="flash-attn-3-gpu",
+        theme="gpu",
+        severity="error",
+        title="FlashAttention 3 does not run on this GPU",
+        cause="FlashAttention 3 is for Hopper (and 8.0, 8.7); the backend was chosen by hand or by default.",
+        remedy=Remedy(
+            "Choose another backend.", ("export VLLM_FLASH_ATTN_VERSION=2", "--attention-backend flashinfer")
+        ),
+        covers=("H4",),
+        sources=("flash-attention#1853", "sglang#15342"),
+        find=_fa3,
+        log=(
+            r"FA3 is only supported on devices with compute capability",
+            r"FlashAttention v3 Backend requires SM",
+            r"FlashAttention-?3 [^\n]{0,60}(?:only supports|requires) (?:Hopper|SM ?90|H100)",
+        ),
+    ),
+    Check(
+        id="sgl-kernel-variant",
+        theme="gpu",
+        severity="error",
+        title="sgl_kernel has no operators for this GPU",
+        cause="Its wheels hold operators by architecture, and older GPUs are left out of recent ones.",
+        remedy=Remedy("Install the sgl-kernel build that covers this GPU."),
+        covers=("H5",),
+        sources=("sglang PR#13948", "sglang#29646"),
+        find=_variant,
+        log=(r"sgl_kernel/sm(?P<variant>\d+)/common_ops",),
+        from_log=_variant_log,
+        explains=("sgl-kernel-critical",),
+    ),
+    Check(
+        id="arch-list",
+        theme="gpu",
+        severity="warning",
+        title="TORCH_CUDA_ARCH_LIST leaves this GPU out",
+        cause="A module or a site profile exported it; extensions are then built for other GPUs.",
+        remedy=Remedy("Unset it.", ("unset TORCH_CUDA_ARCH_LIST",)),
+        covers=("H6",),
+        sources=("DeepEP#481", "prime-rl PR#2587"),
+        find=_arch_list,
+        log=(r"Unknown CUDA arch \(\S+\) or GPU not supported",),
+    ),
+    Check(
+        id="device-connections",
+        theme="gpu",
+        severity="warning",
+        title="CUDA_DEVICE_MAX_CONNECTIONS=1 is left exported",
+        cause="Only Megatron on compute capability 8 and 9 wants it; FSDP and Blackwell lose overlap.",
+        remedy=Remedy("Unset it.", ("unset CUDA_DEVICE_MAX_CONNECTIONS",)),
+        covers=("H7",),
+        sources=("verl constants_ppo.py",),
+        find=_connections,
+    ),
+    Check(
+        id="cascade-attention",
+        theme="gpu",
+        severity="warning",
+        title="vLLM's cascade attention drifts on this GPU",
+        cause="flash-attn 2 in vLLM up to 0.10.2 returns a wrong log-sum-exp in cascade attention outside Hopper.",
+        remedy=Remedy(
+            "Switch it off.",
+            ("+actor_rollout_ref.rollout.engine_kwargs.vllm.disable_cascade_attn=True",),
+        ),
+        covers=("K6",),
+        sources=("verl FAQ", "vllm#22103"),
+        find=_drift,
+    ),
+)

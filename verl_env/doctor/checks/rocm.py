@@ -1,0 +1,345 @@
+"""AMD GPUs: builds, visibility variables, targets, access."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.doctor.checks.dependencies import versions
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+
+if TYPE_CHECKING:
+    import re
+
+    from verl_env.doctor.facts import Facts
+
+_ROCM_TRITONS = ("pytorch-triton-rocm", "triton-rocm")
+_AITER_TARGETS = frozenset({"gfx942", "gfx950"})
+
+
+def is_amd(facts: Facts) -> bool:
+    """Whether this is known to be about AMD GPUs."""
+    return facts.rocm_torch or facts.has_amd_gpu
+
+
+def _cuda_torch(facts: Facts) -> Hit | None:
+    if not facts.has_amd_gpu or facts.has_nvidia_gpu or facts.cuda is None:
+        return None
+    gfx = facts.gfx[0] if facts.gfx else "an AMD GPU"
+    return Hit((facts.named("torch"), f"built for CUDA {facts.cuda}", gfx))
+
+
+def _two_tritons(facts: Facts) -> Hit | None:
+    other = facts.first_of(_ROCM_TRITONS)
+    return Hit(versions(facts, "triton", other)) if other and facts.installed("triton") else None
+
+
+def _one_triton(facts: Facts) -> Remedy:
+    other = facts.first_of(_ROCM_TRITONS) or _ROCM_TRITONS[0]
+    version = facts.packages.get(other)
+    text = "Remove the CUDA build of triton and reinstall the ROCm one."
+    fix = Fix(uninstall=("triton",), install=(f"{other}=={version}" if version else other,), reinstall=True)
+    return remedy(facts.shell, text, fix, safe=False)
+
+
+def _ray_mask(facts: Facts) -> Hit | None:
+    value = facts.variable("ROCR_VISIBLE_DEVICES")
+    if value is None or not facts.matches("ray", ">=2.45"):
+        return None
+    return Hit((f"ROCR_VISIBLE_DEVICES={value}", facts.named("ray")))
+
+
+def _masks(facts: Facts) -> Hit | None:
+    """Verl's worker accepts one visibility variable, or equal ones."""
+    values = {name: facts.variable(f"{name}_VISIBLE_DEVICES") for name in ("ROCR", "HIP", "CUDA")}
+    given = {name: value for name, value in values.items() if value}
+    if not is_amd(facts) or len(given) < 2 or not facts.installed("verl"):  # noqa: PLR2004  one is right
+        return None
+    if "ROCR" not in given and len(set(given.values())) == 1:
+        return None
+    return Hit(tuple(f"{name}_VISIBLE_DEVICES={value}" for name, value in given.items()))
+
+
+def _double_mask(facts: Facts) -> Hit | None:
+    """Indices of HIP count within what ROCR left."""
+    outer = [part for part in (facts.variable("ROCR_VISIBLE_DEVICES") or "").split(",") if part.strip()]
+    inner = facts.variable("HIP_VISIBLE_DEVICES") or (is_amd(facts) and facts.variable("CUDA_VISIBLE_DEVICES")) or ""
+    numbers = [int(part) for part in inner.split(",") if part.strip().isdigit()]
+    if not outer or not numbers or max(numbers) < len(outer):
+        return None
+    return Hit((f"ROCR leaves {len(outer)} devices", f"an index {max(numbers)} is asked for"))
+
+
+def _noset(facts: Facts) -> Hit | None:
+    names = ("RAY_EXPERIMENTAL_NOSET_HIP_VISIBLE_DEVICES", "RAY_EXPERIMENTAL_NOSET_ROCR_VISIBLE_DEVICES")
+    if not facts.rocm_torch or not facts.installed("ray") or not facts.matches("vllm", "<0.16"):
+        return None
+    if not all(map(facts.unset, names)):
+        return None
+    return Hit(versions(facts, "ray", "vllm"), severity="warning")
+
+
+def _zero_gpu(facts: Facts) -> Hit | None:
+    if not facts.rocm_torch or not facts.installed("ray", "sglang") or not facts.matches("verl", "<0.9"):
+        return None
+    if not facts.unset("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
+        return None
+    return Hit(versions(facts, "verl", "ray", "sglang"), severity="warning")
+
+
+def _amdsmi(facts: Facts) -> Hit | None:
+    if not facts.rocm_torch or not facts.installed("vllm") or not facts.absent("amdsmi"):
+        return None
+    if facts.target is not None and (facts.target.site / "amdsmi").is_dir():
+        return None
+    return Hit((facts.named("vllm"), "amdsmi is not installed"), severity="warning")
+
+
+def _hip_library(facts: Facts) -> Hit | None:
+    target = facts.target
+    if target is None or not facts.rocm_torch:
+        return None
+    for shared in target.objects:
+        wanted = [name for name in shared.elf.needed if name.startswith("libamdhip64.so")] if shared.elf else []
+        lost = {name for name, _ in target.missing_libraries(shared)} & set(wanted) if wanted else set()
+        if lost:
+            return Hit((f"{target.relative(shared.path)} needs {lost.pop()}", facts.named("torch")))
+    return None
+
+
+def _target(facts: Facts) -> Hit | None:
+    other = [gfx for gfx in facts.gfx if gfx not in _AITER_TARGETS]
+    if not other or not (facts.installed("aiter") or facts.installed("amd-aiter")):
+        return None
+    if facts.variable("VLLM_ROCM_USE_AITER") == "0":
+        return None
+    return Hit((other[0], "aiter is installed"), severity="warning")
+
+
+def _two_vendors(facts: Facts) -> Hit | None:
+    if not facts.has_amd_gpu or not facts.rocm_torch:
+        return None
+    if facts.has_nvidia_gpu or facts.matches("pynvml", "<12"):
+        evidence = (facts.gfx[0] if facts.gfx else "an AMD GPU", "an NVIDIA GPU or pynvml is there too")
+        return Hit(evidence, severity="warning")
+    return None
+
+
+def _expandable(facts: Facts) -> Hit | None:
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        value = facts.variable(name)
+        if facts.rocm_torch and value and "expandable_segments:True" in value:
+            return Hit((f"{name}={value}",), severity="warning")
+    return None
+
+
+def _access(facts: Facts) -> Hit | None:
+    denied = [node for node in facts.host.denied or () if node == "/dev/kfd" or "renderD" in node]
+    if "/dev/kfd" not in (facts.host.nodes or ()) or not denied:
+        return None
+    return Hit(tuple(f"{node} cannot be opened" for node in sorted(denied)), severity="warning")
+
+
+def _scratch(facts: Facts) -> Hit | None:
+    if "gfx942" not in facts.gfx or not facts.unset("HSA_NO_SCRATCH_RECLAIM") or not facts.rocm_torch:
+        return None
+    return Hit(("HSA_NO_SCRATCH_RECLAIM is not set",), severity="info")
+
+
+def _ordinal_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    del match
+    return Hit(versions(facts, "ray", "vllm"))
+
+
+CHECKS = (
+    Check(
+        id="cuda-torch-on-amd",
+        theme="rocm",
+        severity="error",
+        title="A CUDA build of torch on an AMD machine",
+        cause="The default index serves CUDA builds of torch and vLLM.",
+        remedy=Remedy(
+            "Install the ROCm builds; never a plain install of vLLM.",
+            ("verl-env plan --stack vllm --gpu mi300x --explain",),
+        ),
+        covers=("I1",),
+        sources=("vllm#8788", "vllm/recipes PR#280"),
+        find=_cuda_torch,
+    ),
+    Check(
+        id="two-tritons",
+        theme="rocm",
+        severity="error",
+        title="The CUDA and the ROCm build of triton share one directory",
+        cause="Both own triton/; whichever came last replaced the other's files.",
+        remedy=_one_triton,
+        covers=("I2", "D22"),
+        sources=("vllm#8788",),
+        find=_two_tritons,
+    ),
+    Check(
+        id="rocr-with-ray",
+        theme="rocm",
+        severity="error",
+        title="Ray refuses ROCR_VISIBLE_DEVICES",
+        cause="Ray 2.45 and newer manage HIP_VISIBLE_DEVICES; sites and Slurm set the other one.",
+        remedy=Remedy(
+            "Move the value.",
+            ("export HIP_VISIBLE_DEVICES=$ROCR_VISIBLE_DEVICES", "unset ROCR_VISIBLE_DEVICES"),
+        ),
+        covers=("I3",),
+        sources=("ray#53737", "ray PR#51104", "verl#1399"),
+        find=_ray_mask,
+        log=(r"Please use HIP_VISIBLE_DEVICES instead of ROCR_VISIBLE_DEVICES",),
+        explains=("visibility-variables", "visibility-nested"),
+    ),
+    Check(
+        id="visibility-variables",
+        theme="rocm",
+        severity="error",
+        title="Several visibility variables contradict each other",
+        cause="verl's worker wants one of ROCR, HIP and CUDA_VISIBLE_DEVICES, or equal values.",
+        remedy=Remedy("Keep exactly one.", ("unset ROCR_VISIBLE_DEVICES CUDA_VISIBLE_DEVICES",)),
+        covers=("I4",),
+        sources=("verl worker.py", "verl PR#1465"),
+        find=_masks,
+        log=(
+            r"Please don't set ROCR_VISIBLE_DEVICES when HIP/CUDA_VISIBLE_DEVICES is set",
+            r"Please use the same HIP_VISIBLE_DEVICES or CUDA_VISIBLE_DEVICES",
+        ),
+    ),
+    Check(
+        id="visibility-nested",
+        theme="rocm",
+        severity="error",
+        title="An index lies outside of the visible devices",
+        cause="ROCR masks first; HIP and CUDA indices then count within what is left.",
+        remedy=Remedy("Use one variable.", ("unset ROCR_VISIBLE_DEVICES",)),
+        covers=("I5",),
+        sources=("Parsl#3858", "vllm#12572"),
+        find=_double_mask,
+        log=(r"No HIP GPUs are available",),
+    ),
+    Check(
+        id="ray-noset-hip",
+        theme="rocm",
+        severity="error",
+        title="Ray rewrites the visible devices after HIP has read them",
+        cause="HIP reads visibility at import; verl's image tells Ray to leave the variables alone.",
+        remedy=Remedy(
+            "Tell Ray.",
+            (
+                "export RAY_EXPERIMENTAL_NOSET_HIP_VISIBLE_DEVICES=1",
+                "export RAY_EXPERIMENTAL_NOSET_ROCR_VISIBLE_DEVICES=1",
+            ),
+        ),
+        covers=("I6",),
+        sources=("vllm PR#33308", "verl platform_rocm.py"),
+        find=_noset,
+        log=(r"HIP error: invalid device ordinal", r"hipErrorInvalidDevice\b"),
+        from_log=_ordinal_log,
+    ),
+    Check(
+        id="ray-zero-gpu-actor",
+        theme="rocm",
+        severity="warning",
+        title="Ray hides the GPUs from actors that ask for none",
+        cause="SGLang's server actor asks for no GPU and then sees none; verl 0.9 sets the variable itself.",
+        remedy=Remedy("Set it.", ("export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=0",)),
+        covers=("I7",),
+        sources=("verl PR#6664",),
+        find=_zero_gpu,
+    ),
+    Check(
+        id="amdsmi-missing",
+        theme="rocm",
+        severity="error",
+        title="amdsmi is not installed",
+        cause="vLLM recognises ROCm through amdsmi, which comes with ROCm and not from an index.",
+        remedy=Remedy(
+            "Install it from a copy of ROCm's own directory.",
+            ("cp -r /opt/rocm/share/amd_smi /tmp/amd_smi", "pip install /tmp/amd_smi"),
+        ),
+        covers=("I8",),
+        sources=("vllm#24576", "vllm#39378", "vllm#10653"),
+        find=_amdsmi,
+        log=(r"No module named '?amdsmi",),
+        explains=("no-gpu-here",),
+    ),
+    Check(
+        id="hip-library",
+        theme="rocm",
+        severity="error",
+        title="A package is built for another ROCm",
+        cause="It is linked to the HIP runtime of another ROCm major than torch brings.",
+        remedy=Remedy("Rebuild it against the ROCm that is there."),
+        covers=("I9",),
+        sources=("vllm#8004",),
+        find=_hip_library,
+        log=(r"libamdhip64\.so\.\d+: cannot open shared object",),
+    ),
+    Check(
+        id="gfx-not-built",
+        theme="rocm",
+        severity="error",
+        title="A package has no code for this AMD GPU",
+        cause="Wheels and verl's image are built for gfx942 and gfx950; aiter for these alone.",
+        remedy=Remedy(
+            "Rebuild for the target, or switch aiter off.",
+            ("export VLLM_ROCM_USE_AITER=0", "export PYTORCH_ROCM_ARCH=gfx90a"),
+        ),
+        covers=("I10",),
+        sources=("aiter#179", "vllm#9319", "verl docker/rocm/README"),
+        find=_target,
+        log=(
+            r"HIP error: invalid device function",
+            r"hipErrorNoBinaryForGpu",
+            r"hipModuleLoad\w* .{0,80}file not found",
+        ),
+    ),
+    Check(
+        id="two-vendors",
+        theme="rocm",
+        severity="warning",
+        title="vLLM may take this AMD machine for an NVIDIA one",
+        cause="An NVIDIA display card or pynvml answers before the AMD GPUs are looked at.",
+        remedy=Remedy("Remove pynvml and nvidia-ml-py, or hide the card.", ("pip uninstall -y pynvml nvidia-ml-py",)),
+        covers=("I11",),
+        sources=("vllm#9319",),
+        find=_two_vendors,
+    ),
+    Check(
+        id="expandable-segments-rocm",
+        theme="rocm",
+        severity="warning",
+        title="Expandable segments break vLLM's custom all-reduce on ROCm",
+        cause="The custom all-reduce shares memory between processes, which expandable segments do not support there.",
+        remedy=Remedy("Switch it off in the engine.", ("disable_custom_all_reduce=True",)),
+        covers=("I12",),
+        sources=("verl amd_quick_start.rst",),
+        find=_expandable,
+    ),
+    Check(
+        id="kfd-access",
+        theme="rocm",
+        severity="warning",
+        title="This user may not open the AMD devices",
+        cause="/dev/kfd and the render nodes belong to the groups render and video.",
+        remedy=Remedy("Ask to be added.", ("sudo usermod -aG render,video $USER",)),
+        covers=("I13",),
+        sources=("verl documentation (--group-add video)",),
+        find=_access,
+        log=(r"Unable to open /dev/kfd", r"/dev/kfd[^\n]{0,40}Permission denied"),
+    ),
+    Check(
+        id="hsa-scratch",
+        theme="rocm",
+        severity="info",
+        title="HSA may hang while it reclaims scratch memory",
+        cause="verl sets HSA_NO_SCRATCH_RECLAIM=1 for its workers; other processes of the job do not have it.",
+        remedy=Remedy("Set it.", ("export HSA_NO_SCRATCH_RECLAIM=1",)),
+        covers=("I14",),
+        sources=("verl constants_ppo.py",),
+        find=_scratch,
+    ),
+)
