@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ MAX_BYTES = 16 << 20
 _CHUNK = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Completed:
     """The child ended by itself; ``returncode`` is negative for a signal, as in ``subprocess``."""
 
@@ -36,7 +37,7 @@ class Completed:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimedOut:
     """The child was killed at its deadline and is gone; the output is what it had written by then."""
 
@@ -46,7 +47,7 @@ class TimedOut:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Abandoned:
     """The child was killed at its deadline and did not end: it sleeps uninterruptibly in the kernel."""
 
@@ -57,14 +58,14 @@ class Abandoned:
     stderr: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotFound:
     """There is no such program."""
 
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotStarted:
     """The program is there and could not be started: no permission, wrong architecture, no more processes."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from verl_env.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Roots:
     """The root under which every probe finds ``/proc``, ``/sys``, ``/dev``, ``/etc`` and the rest.
 

@@ -7,12 +7,12 @@ asked for, and once.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
+from verl_env.records import record
 from verl_env.versions import at_least, dotted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parent / "data"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuName:
     """A GPU as ``--gpu`` names it; an NVIDIA GPU has a ``compute_capability``, an AMD GPU a ``gfx``.
 
@@ -44,7 +44,7 @@ class GpuName:
     arch: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NvidiaPciId:
     """An NVIDIA GPU by its PCI device id; several products may share one. ``basis``: how the capability is known."""
 
@@ -55,7 +55,7 @@ class NvidiaPciId:
     src: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Toolkit:
     """A CUDA release and the Linux driver that it asks for itself."""
 
@@ -64,7 +64,7 @@ class Toolkit:
     driver: Known[str] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MinorVersionDriver:
     """The Linux driver from which every release of a CUDA major runs (minor-version compatibility)."""
 
@@ -73,7 +73,7 @@ class MinorVersionDriver:
     src: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DriverBranch:
     """How long NVIDIA supports a driver branch, and the newest CUDA major that it runs."""
 
@@ -84,7 +84,7 @@ class DriverBranch:
     src: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DriverReport:
     """The CUDA version that a driver's own libcuda was seen to report."""
 
@@ -94,7 +94,7 @@ class DriverReport:
     src: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gfx:
     """An AMD target: products, standing in ROCm, and ``gfx_target_version`` of KFD."""
 
@@ -107,7 +107,7 @@ class Gfx:
     rocm_min: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AmdPciId:
     """An AMD GPU by its PCI device id."""
 
@@ -117,7 +117,7 @@ class AmdPciId:
     src: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AmdKernelDriver:
     """The ROCm user space that runs on an amdgpu driver: a range, or a list."""
 
@@ -128,7 +128,7 @@ class AmdKernelDriver:
     rocm: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TorchRocmIndex:
     """The targets of the torch wheels for one ROCm release."""
 
@@ -137,7 +137,7 @@ class TorchRocmIndex:
     src: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DistroGlibc:
     """The glibc of a distribution, by ID and VERSION_ID of os-release."""
 

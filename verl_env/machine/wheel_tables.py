@@ -5,18 +5,18 @@ Read like ``tables``: a key left out in ``data/`` is ``UNKNOWN`` here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.tables import rows
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from verl_env.machine.model import Known
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TorchRelease:
     """Pythons and accelerators that a torch release was published for."""
 
@@ -29,7 +29,7 @@ class TorchRelease:
     python_max: Known[str] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TorchWheel:
     """GPU code in the torch wheels of a CUDA build; ``ptx``: whether the last target is also there as PTX."""
 
@@ -42,7 +42,7 @@ class TorchWheel:
     ptx: Known[bool] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TorchIndexDefault:
     """What a plain install of torch from the default index takes; ``build`` is ``cu124`` or ``cpu``."""
 
@@ -58,7 +58,7 @@ class TorchIndexDefault:
     cxx11abi: Known[bool] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TorchAbi:
     """``_GLIBCXX_USE_CXX11_ABI`` of torch wheels; ``torch`` is a PEP 440 specifier, no ``builds`` means all."""
 
@@ -68,7 +68,7 @@ class TorchAbi:
     builds: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Minimum:
     """The lowest compute capability or gfx target of a component; ``versions`` and ``cuda`` are PEP 440 specifiers."""
 
@@ -81,7 +81,7 @@ class Minimum:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WheelGlibc:
     """The glibc that wheels of a package need; ``basis`` is measured, tag, documented, reported or pure."""
 

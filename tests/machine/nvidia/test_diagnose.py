@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from verl_env.machine.model import UNKNOWN, NvidiaDevice
@@ -12,6 +10,7 @@ from verl_env.machine.nvidia.kernel import KernelSide
 from verl_env.machine.nvidia.nvml_answer import NvmlAnswer
 from verl_env.machine.nvidia.pci import PciSide
 from verl_env.machine.nvidia.reading import GpuReading
+from verl_env.records import replace
 
 EVIDENCE = Evidence(NvmlAnswer(code=0), None, KernelSide((), True, True, ("/dev/nvidia0",), False), PciSide())
 DEVICE = NvidiaDevice(index=0, compute_capability="8.0")

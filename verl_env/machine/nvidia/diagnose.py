@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.nvidia import problems
+from verl_env.records import record
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CUDA_SYSTEM_NOT_READY = 802
 OPEN_MODULE_ONLY = "10.0"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evidence:
     """Everything that was seen, before anything is concluded."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.reading import Reading, text_of, version_of
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from verl_env.machine.model import Known
@@ -19,7 +19,7 @@ PROC = "/proc/driver/nvidia/version"
 _NVRM = re.compile(r"^NVRM version:.*?(Open )?Kernel Module(?: for \S+)?\s+(\d\S*)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KernelSide:
     """The driver as the kernel shows it.
 

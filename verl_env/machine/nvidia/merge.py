@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN, NvidiaDevice
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,12 +20,14 @@ _TABLE = "table of PCI ids"
 _NAMES = "table of names"
 
 
-@dataclass(slots=True)
 class Gpus:
     """GPUs with their slices, and for each fact of a device the witnesses it came from."""
 
-    gpus: list[GpuReading]
-    sources: dict[str, dict[str, None]] = field(default_factory=dict)
+    __slots__ = ("gpus", "sources")
+
+    def __init__(self, gpus: list[GpuReading]) -> None:
+        self.gpus = gpus
+        self.sources: dict[str, dict[str, None]] = {}
 
     def note(self, fact: str, source: str) -> None:
         """Remember that a witness has told a fact."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.child import Abandoned, Completed, TimedOut
@@ -19,6 +18,7 @@ from verl_env.machine.nvidia.reading import (
     value_of,
     version_of,
 )
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ LIBCUDA = "libcuda"
 _NOTHING = Reading(SOURCE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NvmlAnswer:
     """What the child said.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.reading import GpuReading, Reading, address_of
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
@@ -22,7 +22,7 @@ _GPU_CLASSES = ("0x0300", "0x0302")
 _SWITCH_CLASS = "0x0680"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PciGpu:
     """One GPU on the bus, the driver it is bound to included; None for none."""
 
@@ -31,7 +31,7 @@ class PciGpu:
     bound_to: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PciSide:
     """The NVIDIA devices on the bus."""
 

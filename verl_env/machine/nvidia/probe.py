@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN, Nvidia
@@ -12,6 +11,7 @@ from verl_env.machine.nvidia.merge import devices_of, merge_devices
 from verl_env.machine.nvidia.nvml import SCRIPT, start_nvml
 from verl_env.machine.nvidia.nvml_answer import LIBCUDA, read_nvml
 from verl_env.machine.nvidia.pci import read_pci
+from verl_env.records import NOTHING, record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NvidiaReport:
     """The NVIDIA side, where each fact of it was read, and what is wrong with it; ``nvidia`` is None for none."""
 
     nvidia: Nvidia | None
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = NOTHING
     problems: tuple[Problem, ...] = ()
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from verl_env.machine.model import Fact, Known
@@ -19,7 +19,7 @@ _NO_VALUE = {"", "n/a", "not supported", "unknown error", "unknown", "none"}
 CUDA_RANGE = (1000, 99990)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuReading:
     """One GPU, or one slice of a GPU, in the words of one witness.
 
@@ -47,7 +47,7 @@ class GpuReading:
     lost: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """Everything that one witness says. ``source`` names it, ``devices`` is None when it listed none."""
 

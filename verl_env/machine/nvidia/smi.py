@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.child import Abandoned, Completed, TimedOut
@@ -11,6 +10,7 @@ from verl_env.machine.executables import find, search_path
 from verl_env.machine.nvidia.reading import GpuReading, address_of, text_of
 from verl_env.machine.nvidia.smi_csv import FIELDS, parse_smi_csv, parse_smi_list
 from verl_env.machine.nvidia.smi_xml import parse_smi_xml
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ _LOST = re.compile(r"Unable to determine the device handle for (?:GPU ?)?([0-9A-
 _PLACES = ("/usr/bin", "/usr/lib/wsl/lib", "/usr/local/nvidia/bin", "/opt/bin", "/run/current-system/sw/bin")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SmiAnswer:
     """What nvidia-smi said.
 
