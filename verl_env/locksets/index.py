@@ -172,6 +172,7 @@ def _fetch_once(address: str, headers: Mapping[str, str]) -> Response:
             found = {name.lower(): value for name, value in answer.headers.items()}
             return Response(answer.url, getattr(answer, "status", None) or HTTPStatus.OK, found, answer.read())
     except HTTPError as error:
+        error.close()
         passing = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code == HTTPStatus.TOO_MANY_REQUESTS
         raise IndexUnreachableError(address, f"HTTP {error.code}", passing=passing) from error
     except (OSError, ValueError) as error:

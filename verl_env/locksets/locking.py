@@ -105,9 +105,11 @@ def _package_differences(name: str, there: str, text: str, file: Path) -> Iterat
             yield f"{name}: - {package} {before.version}"
         elif before and after and before.version != after.version:
             yield f"{name}: ~ {package} {before.version} -> {after.version}"
-        elif before and after and before != after:
-            lost, new_ones = set(before.hashes) - set(after.hashes), set(after.hashes) - set(before.hashes)
-            yield f"{name}: ~ {package} {after.version}: {len(lost)} of its files are gone, {len(new_ones)} are new"
+        elif before and after and set(before.hashes) != set(after.hashes):
+            lost, found = set(before.hashes) - set(after.hashes), set(after.hashes) - set(before.hashes)
+            yield f"{name}: ~ {package} {after.version}: {len(lost)} of its files are gone, {len(found)} are new"
+        elif before != after:
+            yield f"{name}: ~ {package} {after and after.version}: another source, size or upload time"
 
 
 def check_offline(directory: Path | None = None) -> tuple[Outcome, ...]:

@@ -44,7 +44,10 @@ class Target:
         """Every wheel tag that it takes, with its rank; 0 is the best."""
         version = dotted(self.python)
         platforms = list(self._platforms())
-        ordered = [*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)]
+        ordered = [
+            *cpython_tags(version, platforms=platforms),
+            *compatible_tags(version, f"cp{''.join(map(str, version))}", platforms),
+        ]
         return {tag: rank for rank, tag in reversed(list(enumerate(ordered)))}
 
     def _platforms(self) -> Iterator[str]:

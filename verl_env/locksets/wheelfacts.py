@@ -83,13 +83,15 @@ def _of_wheel(url: str) -> WheelFacts:
     remote = RemoteFile(url)
     with zipfile.ZipFile(io.BufferedReader(remote, 64 * 1024)) as wheel:
         inside = wheel.infolist()
-        name = next(
-            entry.filename
-            for entry in inside
-            if entry.filename.count("/") == 1 and entry.filename.endswith(".dist-info/METADATA")
-        )
-        metadata = wheel.read(name).decode()
+        metadata = wheel.read(_metadata_name(wheel)).decode()
     return WheelFacts(metadata, remote.size, sum(entry.file_size for entry in inside))
+
+
+def _metadata_name(wheel: zipfile.ZipFile) -> str:
+    for name in wheel.namelist():
+        if name.count("/") == 1 and name.endswith(".dist-info/METADATA"):
+            return name
+    raise KeyError("no METADATA")
 
 
 def _of_archive(file: IndexFile) -> WheelFacts:

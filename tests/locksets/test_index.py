@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+from packaging.version import Version
+
+from verl_env.locksets import index as module
+from verl_env.locksets.errors import IndexUnreachableError
+from verl_env.locksets.index import DEFAULT_INDEX, Index, IndexFile, best_file, configured_index, fetch, read_page
+from verl_env.locksets.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TARGET = Target("3.10", "x86_64", "2.35")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves ``answers``: per path a list of (status, content type, body), the last of which stays."""
+
+    answers: ClassVar[dict[str, list[tuple[int, str, bytes]]]] = {}
+    seen: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append((self.path, self.headers.get("Accept")))
+        answers = self.answers[self.path]
+        status, kind, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(answers: dict[str, list[tuple[int, str, bytes]]]) -> Iterator[str]:
+    Handler.answers, Handler.seen = answers, []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+
+
+HTML = f"""<!DOCTYPE html><html><body>
+<a name="top">not a file</a>
+<a href="../../files/thing-1.0-py3-none-any.whl#sha256={"a" * 64}" data-upload-time="2025-01-02T03:04:05.678Z">x</a>
+<a href="/files/thing-1.0%2Blocal-py3-none-any.whl#md5=abc">x</a>
+<a href="https://elsewhere.invalid/thing-2.0.tar.gz#sha256={"b" * 64}" data-yanked="">x</a>
+</body></html>"""
+
+
+def test_a_page_in_html():
+    with serving({"/simple/thing/": [(200, "text/html", HTML.encode())]}) as url:
+        files = Index(f"{url}/simple").files("thing")
+        assert files == (
+            IndexFile(
+                "thing-1.0-py3-none-any.whl",
+                f"{url}/files/thing-1.0-py3-none-any.whl",
+                "a" * 64,
+                "2025-01-02T03:04:05Z",
+            ),
+            IndexFile(
+                "thing-1.0+local-py3-none-any.whl", f"{url}/files/thing-1.0%2Blocal-py3-none-any.whl", None, None
+            ),
+            IndexFile("thing-2.0.tar.gz", "https://elsewhere.invalid/thing-2.0.tar.gz", "b" * 64, None),
+        )
+        assert "application/vnd.pypi.simple.v1+json" in str(Handler.seen[0][1])
+
+
+def test_a_page_in_json():
+    page = {
+        "name": "thing",
+        "files": [
+            {"filename": "thing-1.0.tar.gz", "url": "../../f/thing-1.0.tar.gz", "hashes": {"sha256": "c" * 64}},
+            {
+                "filename": "thing-1.1.tar.gz",
+                "url": "https://e.invalid/x",
+                "hashes": {},
+                "upload-time": "2025-01-02T03:04:05.6Z",
+            },
+        ],
+    }
+    kind = "application/vnd.pypi.simple.v1+json"
+    with serving({"/simple/thing/": [(200, kind, json.dumps(page).encode())]}) as url:
+        assert Index(f"{url}/simple").files("thing") == (
+            IndexFile("thing-1.0.tar.gz", f"{url}/f/thing-1.0.tar.gz", "c" * 64, None),
+            IndexFile("thing-1.1.tar.gz", "https://e.invalid/x", None, "2025-01-02T03:04:05Z"),
+        )
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b'{"files": [{}]}', b'{"files": 3}'])
+def test_json_of_another_form_is_an_error(body):
+    with (
+        serving({"/s/thing/": [(200, "application/json", body)]}) as url,
+        pytest.raises(IndexUnreachableError) as caught,
+    ):
+        Index(f"{url}/s").files("thing")
+    assert "PEP 691" in caught.value.message
+
+
+def test_a_page_is_read_once():
+    with serving({"/s/thing/": [(200, "text/html", HTML.encode())]}) as url:
+        index = Index(f"{url}/s")
+        assert index.files("thing") == index.files("thing")
+        assert len(Handler.seen) == 1
+
+
+def test_a_server_that_stumbles_is_asked_again():
+    with serving({"/x": [(503, "text/plain", b""), (429, "text/plain", b""), (200, "text/plain", b"here")]}) as url:
+        assert fetch(f"{url}/x").content == b"here"
+        assert len(Handler.seen) == 3
+
+
+@pytest.mark.parametrize(("status", "requests"), [(404, 1), (403, 1), (500, module.ATTEMPTS)])
+def test_a_refusal_is_an_error_with_its_address(status, requests):
+    with serving({"/x": [(status, "text/plain", b"")]}) as url:
+        with pytest.raises(IndexUnreachableError) as caught:
+            fetch(f"{url}/x")
+        assert (caught.value.address, caught.value.reason) == (f"{url}/x", f"HTTP {status}")
+        assert len(Handler.seen) == requests
+
+
+def test_no_server_is_an_error_in_the_end():
+    with serving({}) as url:
+        pass
+    with pytest.raises(IndexUnreachableError) as caught:
+        fetch(f"{url}/x")
+    assert caught.value.passing
+    assert "UV_INDEX_URL" in str(caught.value.hint)
+
+
+def test_an_index_in_a_folder(folder):
+    digest = folder.add("thing", "1.0")
+    (file,) = Index(folder.url).files("thing")
+    assert (file.name, file.sha256, file.uploaded) == ("thing-1.0-py3-none-any.whl", digest, "2025-01-01T00:00:00Z")
+    assert hashlib.sha256(fetch(file.url).content).hexdigest() == digest
+
+
+@pytest.mark.parametrize("address", ["file:///nowhere/at/all/", "gopher://example.invalid/", "nonsense"])
+def test_addresses_that_lead_nowhere(address):
+    with pytest.raises(IndexUnreachableError):
+        read_page(address)
+
+
+def test_the_files_of_a_release_as_of_a_date(folder):
+    folder.add("thing", "1.0", uploaded="2025-01-01T00:00:00Z")
+    folder.add("thing", "1.0", uploaded="2025-02-01T00:00:00Z", source=True)
+    folder.add("thing", "1.0", uploaded=None, tag="cp310-cp310-linux_x86_64")
+    folder.add("thing", "1.0.1", uploaded="2025-01-01T00:00:00Z")
+    index = Index(folder.url)
+
+    def names(version, before=None):
+        return {file.name for file in index.release("thing", version, before)}
+
+    wheel, source, undated = "thing-1.0-py3-none-any.whl", "thing-1.0.tar.gz", "thing-1.0-cp310-cp310-linux_x86_64.whl"
+    assert names("1.0") == {wheel, source, undated}
+    assert names("1.0", "2025-01-15T00:00:00Z") == {wheel, undated}
+    assert names("1.0", "2025-01-01T00:00:00Z") == {undated}
+    assert names("1") == names("1.0.0") == {wheel, source, undated}
+    assert names("2.0") == set()
+
+
+def file(name: str) -> IndexFile:
+    return IndexFile(name, f"https://example.invalid/{name}", None, None)
+
+
+@pytest.mark.parametrize(
+    ("names", "best"),
+    [
+        (["a-1-py3-none-any.whl", "a-1-cp310-cp310-manylinux2014_x86_64.whl"], 1),
+        (["a-1-cp310-cp310-manylinux_2_17_x86_64.whl", "a-1-cp310-cp310-manylinux_2_28_x86_64.whl"], 1),
+        (["a-1-cp311-cp311-manylinux2014_x86_64.whl", "a-1-cp310-cp310-win_amd64.whl", "a-1.tar.gz"], 2),
+        (["a-1.zip", "a-1.tar.gz"], 1),
+        (["a-1.zip"], 0),
+        (["a-1-cp310-cp310-manylinux_2_40_x86_64.whl"], None),
+        ([], None),
+    ],
+)
+def test_the_file_that_an_installer_takes(names, best):
+    assert best_file([file(name) for name in names], TARGET) == (None if best is None else file(names[best]))
+
+
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        ("Some_Thing-1.0-py3-none-any.whl", ("some-thing", Version("1.0"))),
+        ("some_thing-1.0+cu9.torch2-py3-none-any.whl", ("some-thing", Version("1.0+cu9.torch2"))),
+        ("some-thing-1.0.post1.tar.gz", ("some-thing", Version("1.0.post1"))),
+        ("some.thing-1.0.zip", ("some-thing", Version("1.0"))),
+        ("some-thing-1.0.exe", None),
+        ("some_thing-nonsense-py3-none-any.whl", None),
+        ("broken.whl", None),
+    ],
+)
+def test_the_release_of_a_file_name(name, release):
+    assert file(name).release == release
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_the_index_is_the_one_that_the_installers_are_configured_for(monkeypatch):
+    answer = subprocess.CompletedProcess([], 0, "https://of-pip.invalid/simple/\n", "")
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
+    assert configured_index() == "https://of-pip.invalid/simple"
+    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.setenv(name, f"https://{name}/simple/")
+        assert configured_index() == f"https://{name}/simple"
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_without_any_setting_it_is_the_ordinary_one(monkeypatch):
+    answer = subprocess.CompletedProcess([], 1, "", "ERROR: No such key")
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
+    assert configured_index() == DEFAULT_INDEX
