@@ -229,6 +229,28 @@ def test_libraries_are_looked_for_in_the_other_places(monkeypatch: pytest.Monkey
     assert asked[1:] == [f"{directory}/libx.so.1" for directory in nvml_child.DIRECTORIES]
 
 
+class Stub:
+    """A library whose start gives a code."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def nvmlInit_v2(self) -> int:  # noqa: N802
+        return self.code
+
+
+@pytest.mark.parametrize(
+    ("codes", "place", "code"),
+    [([9, 0, 0], 1, 0), ([0], 0, 0), ([9, 18], 0, 9), ([], None, nvml_child.LIBRARY_NOT_FOUND)],
+)
+def test_the_first_library_that_starts_counts(
+    codes: list[int], place: int | None, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Stub(code) for code in codes]
+    monkeypatch.setattr(nvml_child, "libraries", lambda _: iter(found))
+    assert nvml_child.init() == (None if place is None else found[place], code)
+
+
 def test_a_library_that_does_not_load_is_none() -> None:
     assert nvml_child.load("libno-such-library.so.9") is None
     assert isinstance(nvml_child.load(""), ctypes.CDLL)

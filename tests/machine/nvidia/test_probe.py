@@ -263,6 +263,7 @@ SAID = [
         "nvidia-driver-library-mismatch",
     ),
     ("No devices were found", "nvidia-no-devices"),
+    ("Failed to initialize NVML: Unknown Error", "nvidia-nvml-unknown-error"),
     ("Failed to initialize NVML: Insufficient Permissions", "nvidia-no-permission"),
     ("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.", "nvidia-nvml-missing"),
     ("Segmentation fault", "nvidia-nvml-missing"),
@@ -274,6 +275,25 @@ def test_what_nvidia_smi_complains_of(tmp_path: Path, text: str, problem: str) -
     roots = tree(tmp_path, **HEALTHY)
     smi(tmp_path, f'printf "{text}\\n"; exit 255')
     assert ids(probe(roots)) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("Failed to initialize NVML: Driver/library version mismatch", "nvidia-driver-library-mismatch"),
+        ("No devices were found", "nvidia-no-devices"),
+        ("Failed to initialize NVML: Unknown Error", "nvidia-nvml-unknown-error"),
+        ("Failed to initialize NVML: Insufficient Permissions", "nvidia-no-permission"),
+    ],
+)
+def test_complaints_that_need_a_driver_count_where_the_kernel_shows_none(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    """As in a sandbox that hides /sys."""
+    smi(tmp_path, f'echo "{text}"; exit 255')
+    report = probe(tree(tmp_path))
+    assert ids(report) == [problem]
+    assert side(report) == Nvidia()
 
 
 def test_a_gpu_that_only_an_error_names(tmp_path: Path) -> None:

@@ -60,10 +60,17 @@ class Evidence:
         return self.nvml.hung is not None or (self.smi is not None and self.smi.hung is not None)
 
     @property
-    def present(self) -> bool:
-        """Whether there is anything of NVIDIA that could be used: a driver, a GPU, or one that WSL passes on."""
+    def driver_seen(self) -> bool:
+        """Whether a driver is there: the kernel shows it, WSL passes it on, or a tool fails in a way that needs one."""
         through_wsl = self.kernel.wsl and self.nvml.code not in {None, NVML_LIBRARY_NOT_FOUND}
-        return bool(self.asked or self.hung or self.kernel.loaded or self.kernel.nodes or self.pci.gpus or through_wsl)
+        refused = self.nvml.code == NVML_NO_PERMISSION or self.smi_says("failed") or self.smi_says("no-permission")
+        told = self.asked or self.none_found or self.mismatch or refused
+        return bool(self.kernel.loaded or self.kernel.nodes or through_wsl or told)
+
+    @property
+    def present(self) -> bool:
+        """Whether there is anything of NVIDIA that could be used: a driver, or a GPU without one."""
+        return bool(self.driver_seen or self.hung or self.pci.gpus)
 
     def smi_says(self, key: str) -> bool:
         """Whether nvidia-smi printed one of its messages."""
@@ -87,20 +94,20 @@ def faults(evidence: Evidence, driver: Known[str]) -> Iterator[Problem]:
 def _reasons(evidence: Evidence, driver: Known[str]) -> Iterator[Problem]:
     """Why no device was listed, the surest reason first."""
     nvml, kernel, gpus, smi = evidence.nvml, evidence.kernel, evidence.pci.gpus, evidence.smi
-    if not kernel.loaded and not kernel.wsl and not kernel.nodes:
+    if not evidence.driver_seen:
         yield problems.driver_missing(gpus)
     if evidence.mismatch:
         yield problems.driver_library_mismatch(driver or None, nvml.library or (smi.library if smi else None))
     if evidence.none_found:
         yield problems.no_devices(gpus, needs_open_module=_needs_open_module(evidence))
-    if not kernel.nodes and not kernel.wsl:
+    if kernel.loaded and not kernel.nodes:
         yield problems.no_device_node(driver or None, gpus)
     if nvml.code == NVML_NO_PERMISSION or evidence.smi_says("no-permission"):
         yield problems.no_permission()
-    if nvml.code == NVML_LIBRARY_NOT_FOUND or evidence.smi_says("no-library"):
+    if evidence.smi_says("no-library") or (nvml.code == NVML_LIBRARY_NOT_FOUND and not evidence.smi_says("failed")):
         yield problems.nvml_missing()
     said = (smi.said or {}).get("failed", "") if smi else ""
-    yield problems.nvml_unknown_error(nvml.text or said)
+    yield problems.nvml_unknown_error(said or nvml.text)
 
 
 def _needs_open_module(evidence: Evidence) -> bool:

@@ -248,10 +248,21 @@ def say_libcuda(*, cuda_init: bool) -> None:
         return
 
 
+def init() -> tuple[Any, int]:
+    """The first NVML that starts, else the first there is with its error; the stub of a CUDA toolkit never starts."""
+    failed: tuple[Any, int] = (None, LIBRARY_NOT_FOUND)
+    for library in libraries("libnvidia-ml.so.1"):
+        code = call(library, "nvmlInit_v2")
+        if code == SUCCESS:
+            return library, code
+        if failed[0] is None:
+            failed = library, code
+    return failed
+
+
 def main(arguments: Sequence[str]) -> None:
     """Say everything that NVML and libcuda tell."""
-    library = next(libraries("libnvidia-ml.so.1"), None)
-    code = LIBRARY_NOT_FOUND if library is None else call(library, "nvmlInit_v2")
+    library, code = init()
     say("init", {"code": SUCCESS} if code == SUCCESS else error(library, code))
     if code == SUCCESS:
         say_driver(library)

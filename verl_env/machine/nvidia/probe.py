@@ -100,8 +100,8 @@ def _first(fact: str, readings: Sequence[Reading]) -> tuple[Known[str], str]:
 
 
 def _driver(evidence: Evidence, driver: Known[str]) -> Fact[str]:
-    """The driver; None where the kernel shows that none is loaded."""
-    return driver if driver or evidence.kernel.loaded or evidence.kernel.wsl or evidence.hung else None
+    """The driver; None where there is none."""
+    return driver if driver or evidence.driver_seen or evidence.hung else None
 
 
 def _bus(evidence: Evidence) -> tuple[Reading, ...]:
