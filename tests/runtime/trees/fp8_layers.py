@@ -102,7 +102,7 @@ def build_moe(layout):
     class Model(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.experts = moe.FusedMoE(
+            self.experts = getattr(moe, "FusedMoE", None or moe.__dict__.get("FusedMoEFactory"))(
                 num_experts=EXPERTS, top_k=2, hidden_size=HIDDEN, intermediate_size=INNER, params_dtype=torch.bfloat16,
                 renormalize=True, quant_config=fp8_config(), prefix=f"experts{build_moe.count}", **options,
             )

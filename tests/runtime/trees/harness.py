@@ -57,6 +57,7 @@ def answer(**values):
 
 def prepare_kernels():
     """From 0.18 on vLLM chooses FP8 kernels by platform: let it take the test platform for CUDA, without its library."""
+    import importlib
     import importlib.metadata
 
     import torch
@@ -64,6 +65,8 @@ def prepare_kernels():
     version = tuple(int(part) for part in importlib.metadata.version("vllm").split(".")[:2])
     if version < (0, 16):
         return
+    for name in ("layers.linear", "layers.fused_moe.layer", "layers.quantization.fp8", "model_loader.reload"):
+        importlib.import_module("vllm.model_executor." + name)
     from vllm.platforms import current_platform
     from vllm.platforms.interface import PlatformEnum
 

@@ -18,7 +18,7 @@ def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]  # 
 def install():  # type: ignore[no-untyped-def]  # noqa: ANN202
     me = sys.modules[__name__]
     if me not in sys.meta_path:
-        sys.meta_path.insert(2, me)  # type: ignore[arg-type]  # after the finders of built-in and frozen modules
+        sys.meta_path.insert(2, me)  # after the finders of built-in and frozen modules
 
 
 install()  # type: ignore[no-untyped-call]

@@ -108,7 +108,7 @@ class Watch:
             apply(patch, target, verdict, module)
         self.waiting.discard(module.__name__)
         if not self.waiting and self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
 
     def _others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         for finder in list(sys.meta_path):
@@ -193,11 +193,11 @@ def _arm() -> None:
             journal.record(patch.id, target.name, verdict)
     boot = sys.modules.get("_verl_env_boot")
     if boot is not None and boot in sys.meta_path:
-        sys.meta_path.remove(boot)  # type: ignore[arg-type]
+        sys.meta_path.remove(boot)
     acting = [job for job in work if job[2].acts]
     if acting:
         watch = Watch(acting)
-        sys.meta_path.insert(0, watch)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, watch)
         _sweep(watch)
 
 

@@ -62,7 +62,8 @@ class Selection:
         return None
 
     def _mapped(self, name: str) -> str:
-        mapped = self._mapper._map_name(name) if hasattr(self._mapper, "_map_name") else name  # noqa: SLF001
+        rename = getattr(self._mapper, "_map_name", None)
+        mapped = name if rename is None else rename(name)
         return mapped if isinstance(mapped, str) and mapped.endswith(_WEIGHT) else name
 
     def _candidates(self, path: str) -> Iterator[str]:

@@ -6,6 +6,8 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from verl_env_runtime import hook
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -16,14 +18,17 @@ def probe(target: Target) -> str | None:
     """None where the loader survives; else what was seen."""
     import torch  # noqa: PLC0415
 
-    cls = getattr(import_module(target.module), target.qualname.partition(".")[0])
+    cls, wrapped = hook.owner_and_method(target, import_module(target.module))
+    if not hook.marked(wrapped):
+        return f"{target.name} is not wrapped"
     method = _bare(cls)
     layer = torch.nn.Module()
     for name in ("w13_weight", "w2_weight"):
         weight = torch.nn.Parameter(torch.zeros(2, 4, 4), requires_grad=False)
         weight.weight_loader = name  # type: ignore[attr-defined, unused-ignore]
         layer.register_parameter(name, weight)
-    getattr(method, target.qualname.partition(".")[2])(layer)
+    wrapped(method, layer)
+    hook.resolve("moe:wrap")(_process)(method, layer)  # what vLLM does on the backends that replace the weights
     lost = [name for name, weight in layer.named_parameters() if getattr(weight, "weight_loader", None) != name]
     return f"{', '.join(lost)} lost the loader" if lost else None
 
@@ -39,6 +44,12 @@ def _bare(cls: Any) -> Any:
         if not hasattr(method, name):
             setattr(method, name, value)
     return method
+
+
+def _process(_method: Any, layer: Any) -> None:
+    import torch  # noqa: PLC0415
+
+    layer.w13_weight = torch.nn.Parameter(layer.w13_weight.data, requires_grad=False)
 
 
 _ATTRIBUTES = {

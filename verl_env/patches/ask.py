@@ -1,0 +1,101 @@
+"""Asks the interpreter of an environment about the patches; the tool itself imports nothing of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+from verl_env.install.runtime_wheel import SOURCE
+from verl_env.machine.child import Completed, run
+from verl_env.patches.errors import InterpreterFailed, NoEnvironment, RuntimeMissing
+from verl_env.patches.model import Report, parse_report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+#: Where the probes run: the process itself, one that multiprocessing spawned, a Ray worker.
+PROCESSES = ("main", "spawn", "ray")
+#: The name of the runtime's entry point in the group ``vllm.general_plugins``.
+PLUGIN = "verl_env"
+
+#: Seconds: reading source takes one; importing vLLM and torch from a network file system takes minutes.
+_READ_SECONDS = 60.0
+_VERIFY_SECONDS = 600.0
+_BORROWED = (
+    "import sys; sys.path.insert(0, {source!r}); import runpy; runpy.run_module('verl_env_runtime', None, '__main__')"
+)
+
+
+def interpreter(environment: Path) -> Path:
+    """The Python of an environment.
+
+    Raises:
+        NoEnvironment: there is none.
+    """
+    python = environment / "bin" / "python"
+    if not python.exists():
+        raise NoEnvironment(environment)
+    return python
+
+
+def site_packages(environment: Path) -> Path | None:
+    """The directory of an environment that holds its packages; None where it has none yet."""
+    return next(iter(sorted(environment.glob("lib/python3*/site-packages"))), None)
+
+
+def is_installed(environment: Path) -> bool:
+    """Whether the runtime is in the environment."""
+    site = site_packages(environment)
+    return site is not None and (site / "verl_env_runtime" / "__init__.py").is_file()
+
+
+def read_states(environment: Path) -> Report:
+    """What the patches will do in an environment, from the source of its vLLM; nothing of vLLM is imported.
+
+    Where the runtime is not installed, that is what it would do if it were.
+
+    Raises:
+        NoEnvironment: there is no environment.
+        InterpreterFailed: its Python gives no answer.
+    """
+    installed = is_installed(environment)
+    module = ["-m", "verl_env_runtime"] if installed else ["-c", _BORROWED.format(source=str(SOURCE))]
+    data = _ask(environment, ["-I", *module], _READ_SECONDS)
+    return parse_report(data, installed=installed, hidden=_hidden())
+
+
+def verify(environment: Path, process: str) -> Report:
+    """Imports what the patches mend and proves each one, in one of ``PROCESSES``.
+
+    Raises:
+        NoEnvironment: there is no environment.
+        RuntimeMissing: the runtime is not in it.
+        InterpreterFailed: its Python gives no answer.
+    """
+    interpreter(environment)
+    if not is_installed(environment):
+        raise RuntimeMissing(environment)
+    data = _ask(environment, ["-I", "-m", "verl_env_runtime", "--verify", process], _VERIFY_SECONDS)
+    return parse_report(data, installed=True, hidden=_hidden())
+
+
+def _ask(environment: Path, arguments: Sequence[str], seconds: float) -> dict[str, object]:
+    argv = [str(interpreter(environment)), *arguments]
+    outcome = run(argv, deadline=time.monotonic() + seconds)
+    if not isinstance(outcome, Completed):
+        raise InterpreterFailed(environment, f"did not answer within {seconds:.0f} s", "")
+    try:
+        answer: dict[str, object] = json.loads(outcome.stdout)
+    except ValueError:
+        tail = outcome.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise InterpreterFailed(environment, f"ended with code {outcome.returncode}", "".join(tail)) from None
+    return answer
+
+
+def _hidden() -> str | None:
+    """``VLLM_PLUGINS`` where it is a list without the runtime's plugin."""
+    value = os.environ.get("VLLM_PLUGINS")
+    return None if value is None or PLUGIN in value.split(",") else value
