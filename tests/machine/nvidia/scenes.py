@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verl_env.machine.child import Children
-from verl_env.machine.nvidia import NvidiaReport, probe_nvidia
-from verl_env.machine.nvidia.nvml import SCRIPT
+from verl_env.machine.nvidia import probe_nvidia
+from verl_env.machine.nvidia.nvml import MODULE
 from verl_env.machine.roots import Roots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from verl_env.machine.nvidia.join import NvidiaReport
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/nvidia"
 NO_NVML = FIXTURES / "no_nvml.py"
@@ -116,7 +118,7 @@ def nvml(directory: Path, scene: Mapping[str, Any]) -> Path:
     """A program for the child that plays a scenario."""
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copy(FIXTURES / "fake_nvml.py", directory)
-    (directory / "scenario.json").write_text(json.dumps({"child": str(SCRIPT), **scene}))
+    (directory / "scenario.json").write_text(json.dumps({"child": str(MODULE), **scene}))
     return directory / "fake_nvml.py"
 
 
@@ -135,14 +137,14 @@ def smi_printing(root: Path, *, xml: str = "", csv: str = "", listed: str = "", 
 
 def probe(
     roots: Roots,
-    script: Path = NO_NVML,
+    module: Path = NO_NVML,
     *,
     environ: Mapping[str, str] | None = None,
     seconds: float = 30.0,
 ) -> NvidiaReport:
     env = {"PATH": "/usr/bin:/bin", **(environ or {})}
     with Children(deadline=time.monotonic() + seconds) as children:
-        return probe_nvidia(children, roots, env, script=script)
+        return probe_nvidia(children, roots, env, module=module)
 
 
 def ids(report: NvidiaReport) -> list[str]:

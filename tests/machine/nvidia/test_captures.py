@@ -94,7 +94,7 @@ def test_complaints(path: Path) -> None:
     assert expected[path.name.split(".")[2]] in said
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_no_mixture_of_captures_breaks_a_parser(data: st.DataObject) -> None:
     smi = [path for path in FILES if "nvidia" in path.name]

@@ -15,7 +15,7 @@ import pytest
 from verl_env.machine.child import Children, Completed
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia import nvml_child
-from verl_env.machine.nvidia.nvml import SCRIPT, start_nvml
+from verl_env.machine.nvidia.nvml import MODULE, start_nvml
 from verl_env.machine.nvidia.nvml_answer import NvmlAnswer, read_nvml
 
 from .scenes import gpu, nvml, part, scenario
@@ -23,7 +23,7 @@ from .scenes import gpu, nvml, part, scenario
 
 def ask(script: Path, *, cuda_init: bool = False, seconds: float = 30.0) -> NvmlAnswer:
     with Children(deadline=time.monotonic() + seconds) as children:
-        child = start_nvml(children, {"PATH": "/bin"}, cuda_init=cuda_init, script=script)
+        child = start_nvml(children, {"PATH": "/bin"}, cuda_init=cuda_init, module=script)
         return read_nvml(children.wait(child))
 
 
@@ -169,7 +169,7 @@ def test_a_library_that_is_nowhere(tmp_path: Path) -> None:
 
 
 def test_the_child_itself_ends_well_on_any_host() -> None:
-    answer = ask(SCRIPT)
+    answer = ask(MODULE)
     assert answer.whole
     assert answer.signal is None
     assert answer.code is not None
@@ -179,13 +179,13 @@ def test_the_child_gets_no_site_and_no_python_variables(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("import sys\nraise SystemExit(repr((sys.flags.no_site, sys.flags.isolated)))\n")
     with Children(deadline=time.monotonic() + 30) as children:
-        outcome = children.wait(start_nvml(children, {"PYTHONPATH": "/nowhere"}, script=script))
+        outcome = children.wait(start_nvml(children, {"PYTHONPATH": "/nowhere"}, module=script))
     assert isinstance(outcome, Completed)
     assert outcome.stderr.strip() == b"(1, 1)"
 
 
 def test_the_child_loads_little() -> None:
-    code = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); import nvml_child; print(*sys.modules)"
+    code = f"import sys; sys.path.insert(0, {str(MODULE.parent)!r}); import nvml_child; print(*sys.modules)"
     with Children(deadline=time.monotonic() + 30) as children:
         outcome = children.wait(children.start([sys.executable, "-I", "-S", "-c", code]))
     assert isinstance(outcome, Completed)
@@ -320,7 +320,7 @@ def test_modes_and_states_agree_with_nvidia_ml_py() -> None:
 
 def test_every_function_is_one_of_nvidia_ml_py() -> None:
     pynvml = pytest.importorskip("pynvml")
-    known, source = Path(pynvml.__file__).read_text(encoding="utf-8"), SCRIPT.read_text(encoding="utf-8")
+    known, source = Path(pynvml.__file__).read_text(encoding="utf-8"), MODULE.read_text(encoding="utf-8")
     asked = set(re.findall(r'"(nvml[A-Z]\w+)"', source))
     assert len(asked) > 12
     assert {name for name in asked if f'"{name}"' not in known} <= {"nvmlInit_v2"}

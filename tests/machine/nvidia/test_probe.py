@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from verl_env.machine.nvidia import NvidiaReport
+    from verl_env.machine.nvidia.join import NvidiaReport
 
 HEALTHY: dict[str, Any] = {"driver": "580.65.06", "proc": OPEN, "nodes": 2, "gpus": ["2335", "2335"]}
 

@@ -1,5 +1,5 @@
 """NVIDIA GPUs, the kernel driver, and the CUDA version of the user-mode driver."""
 
-from verl_env.machine.nvidia.probe import NvidiaProbe, NvidiaReport, probe_nvidia
+from verl_env.machine.nvidia.probe import NvidiaProbe, probe_nvidia
 
-__all__ = ["NvidiaProbe", "NvidiaReport", "probe_nvidia"]
+__all__ = ["NvidiaProbe", "probe_nvidia"]

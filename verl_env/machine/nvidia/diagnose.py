@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.machine.nvidia import problems
+from verl_env.machine.nvidia.probe import VISIBLE
 from verl_env.records import record
 from verl_env.versions import at_least
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from verl_env.machine.nvidia.pci import PciSide
     from verl_env.machine.nvidia.reading import GpuReading
     from verl_env.machine.nvidia.smi import SmiAnswer
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 #: Error numbers of NVML (nvml.h) and of CUDA (cuda.h).
 NVML_NO_PERMISSION, NVML_LIBRARY_NOT_FOUND, NVML_VERSION_MISMATCH = 4, 12, 18

@@ -1,6 +1,6 @@
 """The child process that asks NVML and libcuda; nothing of verl-env is imported here, so that it starts fast.
 
-Run as ``python -I -S nvml_child.py [--cuda-init]``. Each fact is one line of JSON, ``[kind, value]``, written as soon
+Its ``main`` is run by ``python -I -S``. Each fact is one line of JSON, ``[kind, value]``, written as soon
 as it is known: what a hanging driver had said before it hung is not lost. Every call is guarded on its own.
 
 The libraries are called through ctypes with the few declarations of ``nvml.h`` that are needed. Importing nvidia-ml-py
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -271,7 +270,3 @@ def main(arguments: Sequence[str]) -> None:
     say("end", None)
     # The libraries may hang or crash when they are unloaded, and nothing is left to say.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
