@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 def linked(findings: Sequence[Finding], explains: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
     """The findings, each with those of the same diagnosis that it causes.
 
-    A link that would close a circle is left out, so that every finding hangs below some root.
+    A link that would close a circle is left out, so that every finding hangs below some root. Information is nobody's
+    consequence: it is there with or without the failure.
     """
-    present = {finding.id for finding in findings}
+    present = {finding.id for finding in findings if finding.severity != "info"}
     links: dict[str, list[str]] = {finding.id: [] for finding in findings}
     for finding in findings:
         for consequence in explains.get(finding.id, ()):

@@ -23,11 +23,13 @@ from verl_env.doctor.checks.gpu import CHECKS as GPU
 from verl_env.doctor.checks.leaks import CHECKS as LEAKS
 from verl_env.doctor.checks.loader import CHECKS as LOADER
 from verl_env.doctor.checks.other import CHECKS as OTHER
+from verl_env.doctor.checks.ownership import CHECKS as OWNERSHIP
 from verl_env.doctor.checks.ray_slurm import CHECKS as RAY_SLURM
 from verl_env.doctor.checks.rocm import CHECKS as ROCM
 from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
 from verl_env.doctor.checks.system import CHECKS as SYSTEM
 from verl_env.doctor.checks.toolchain import CHECKS as TOOLCHAIN
+from verl_env.doctor.checks.transformers import CHECKS as TRANSFORMERS
 
 CHECKS = (
     *ABI,
@@ -38,7 +40,9 @@ CHECKS = (
     *LOADER,
     *SYSTEM,
     *DEPENDENCIES,
+    *TRANSFORMERS,
     *CONFLICTS,
+    *OWNERSHIP,
     *COUPLING,
     *COUPLING_ENV,
     *LEAKS,

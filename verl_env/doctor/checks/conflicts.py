@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.abi_pairs import in_file
@@ -11,28 +10,11 @@ from verl_env.doctor.commands import remedy
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 
 if TYPE_CHECKING:
-    from verl_env.doctor.engines.record import Clash, Damage
+    import re
+
     from verl_env.doctor.facts import Facts
 
 _SHOWN = 6
-_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
-#: Clashes that another check names.
-_NAMED_CLASHES = ("cv2/", "flash_attn/cute/", "nvidia/nccl/", "nvidia/cudnn/", "triton/")
-_HARMLESS_PATHS = ("../", "tests/", "test/", "docs/", "examples/", "share/", "LICENSE", "README")
-
-
-def _opencv(facts: Facts) -> Hit | None:
-    there = [name for name in _OPENCV if facts.installed(name)]
-    found = {facts.packages[name] for name in there}
-    if len(there) < 2 or len(found) < 2 or None in found:  # noqa: PLR2004  one build, or one version
-        return None
-    return Hit(versions(facts, *there))
-
-
-def _one_opencv(facts: Facts) -> Remedy:
-    there = tuple(name for name in _OPENCV if facts.installed(name)) or _OPENCV[:2]
-    text = "Remove every build of OpenCV and install one headless one."
-    return remedy(facts.shell, text, Fix(uninstall=there, install=("opencv-python-headless",), reinstall=True))
 
 
 def _outlines(facts: Facts) -> Hit | None:
@@ -134,85 +116,7 @@ def _right_cupy(facts: Facts) -> Remedy:
     return remedy(facts.shell, "Install the cupy of torch's CUDA major.", fix)
 
 
-def _claimed(facts: Facts) -> Hit | None:
-    """Files of packages that two distributions claim with different contents, unless another check names them."""
-    found = [
-        clash
-        for clash in (facts.target.clashes if facts.target else ())
-        if not clash.path.startswith((*_HARMLESS_PATHS, *_NAMED_CLASHES)) and not _is_namespace(clash)
-    ]
-    pairs: dict[tuple[str, ...], list[str]] = {}
-    for clash in found:
-        pairs.setdefault(tuple(sorted(set(clash.owners))), []).append(clash.path)
-    lines = [f"{' and '.join(owners)}: {len(paths)} files, such as {paths[0]}" for owners, paths in pairs.items()]
-    return Hit(tuple(lines[:_SHOWN])) if lines else None
-
-
-def _is_namespace(clash: Clash) -> bool:
-    """A top-level ``__init__.py`` that every member of a family of packages brings."""
-    return clash.path.count("/") <= 1 and clash.path.endswith("__init__.py")
-
-
-def _damaged(facts: Facts) -> Hit | None:
-    """Recorded files that are gone or cut, and libraries that are no longer whole."""
-    target = facts.target
-    if target is None:
-        return None
-    broken = [
-        f"{target.relative(one.path)} {one.error} ({one.owner or 'unrecorded'})" for one in target.objects if one.error
-    ]
-    serious = [one for one in target.damages if _is_code(one)]
-    lines = [f"{one.distribution}: {target.relative(one.path)} ({one.detail})" for one in serious]
-    if not lines and not broken:
-        return None
-    owners = tuple(dict.fromkeys([one.distribution for one in serious]))
-    return Hit((*broken, *lines)[: _SHOWN * 2], remedy=_again(facts, owners) if owners else None)
-
-
-def _is_code(damage: Damage) -> bool:
-    """A library, or a module that is gone; an edited module is somebody's patch."""
-    library = re.search(r"\.so(\.\d+)*$", damage.path) is not None
-    return library or (damage.what == "missing" and damage.path.endswith(".py"))
-
-
-def _again(facts: Facts, names: tuple[str, ...]) -> Remedy:
-    wanted = [f"{name}=={facts.packages[name]}" if facts.packages.get(name) else name for name in names]
-    return remedy(facts.shell, "Reinstall what is damaged.", Fix(install=tuple(wanted), reinstall=True))
-
-
-def _dirty(facts: Facts) -> Hit | None:
-    lines = [f"{name}: {' and '.join(found)}" for name, found in facts.duplicates.items()]
-    if facts.target is not None:
-        for site in facts.target.sites:
-            lines += [f"{site.path}/{name} is left over from a broken install" for name in site.leftovers]
-            lines += [f"{one.path} has no metadata" for one in site.distributions if one.version is None]
-    return Hit(tuple(lines[:_SHOWN])) if lines else None
-
-
-def _clean(facts: Facts) -> Remedy:
-    names = tuple(facts.duplicates)
-    text = "Remove each package until none of its versions is left, then install it once; delete the leftovers."
-    if not names or facts.target is None:
-        return Remedy(text, tuple(facts.shell.uninstall(name) for name in names))
-    leftovers = [f"{site.path}/{name}" for site in facts.target.sites for name in site.leftovers]
-    commands = [facts.shell.uninstall(*names), facts.shell.uninstall(*names)]
-    commands.append(facts.shell.install(*(f"{name}=={facts.packages[name]}" for name in names)))
-    return Remedy(text, (*commands, *(f"rm -r '{path}'" for path in leftovers)))
-
-
 CHECKS = (
-    Check(
-        id="opencv-builds",
-        theme="dependencies",
-        severity="error",
-        title="Several builds of OpenCV in different versions share one directory",
-        cause="opencv-python, its headless and contrib builds all write cv2/; files of different versions mix.",
-        remedy=_one_opencv,
-        covers=("D10", "D22"),
-        sources=("vllm#8650", "opencv#25614", "verl#974"),
-        find=_opencv,
-        log=(r"module 'cv2\.dnn' has no attribute 'DictValue'",),
-    ),
     Check(
         id="outlines-pin",
         theme="dependencies",
@@ -340,40 +244,5 @@ CHECKS = (
         sources=("verl PR#5377", "verl PR#7334"),
         find=_cupy,
         log=(r"No module named '?cupy", r"(?i)checkpoint engine .{0,60}not registered"),
-    ),
-    Check(
-        id="file-claimed-twice",
-        theme="dependencies",
-        severity="warning",
-        title="Two distributions own the same files",
-        cause="Both wrote them, and the last one won; removing either takes the file from the other.",
-        remedy=Remedy("Remove one of the two and reinstall the other."),
-        covers=("D22",),
-        sources=("RECORD files (PEP 376)",),
-        find=_claimed,
-    ),
-    Check(
-        id="files-damaged",
-        theme="dependencies",
-        severity="error",
-        title="Installed files are missing or damaged",
-        cause="An interrupted install, a full disk or a clean-up removed or cut files that RECORD lists.",
-        remedy=Remedy("Reinstall what is damaged."),
-        covers=("D23",),
-        sources=("RECORD files (PEP 376)", "vllm#8650"),
-        find=_damaged,
-        log=(r"\.so: file too short", r"\.so: invalid ELF header"),
-        explains=("cuda-library-missing", "model-inspection-failed", "vllm-op-missing", "transformer-engine-cudnn"),
-    ),
-    Check(
-        id="install-dirty",
-        theme="dependencies",
-        severity="warning",
-        title="Traces of a broken install",
-        cause="Two metadata directories of one project, or leftovers of an interrupted pip: versions become arbitrary.",
-        remedy=_clean,
-        covers=("D23",),
-        sources=("vllm#8650",),
-        find=_dirty,
     ),
 )

@@ -320,6 +320,6 @@ CHECKS = (
         find=_cuda_missing,
         log=(rf"(?P<name>lib(?:{_NAMES}))\.so\.(?P<major>\d+)(?:\.\d+)*(?:: cannot open shared object| => not found)",),
         from_log=_cuda_missing_log,
-        explains=("model-inspection-failed", "vllm-op-missing"),
+        explains=("model-inspection-failed", "vllm-op-missing", "requirements-unmet"),
     ),
 )
