@@ -176,6 +176,26 @@ def test_hip_tells_without_being_run(file: str, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.ran"))
 
 
+@pytest.mark.parametrize(
+    ("tool", "folder", "version"),
+    [
+        ("cmake", "cmake-4.1.2.dist-info", "4.1.2"),
+        ("ninja", "ninja-1.13.0.post2.dist-info", "1.13.0"),
+        ("ninja", "ninja_like-2.0.dist-info", None),
+    ],
+)
+def test_a_wheel_tells_without_starting_its_wrapper(
+    tool: str, folder: str, version: str | None, tmp_path: Path
+) -> None:
+    program(tmp_path, f"/venv/bin/{tool}", "exit 3")
+    plant(tmp_path, {f"/venv/lib/python3.12/site-packages/{folder}/RECORD": ""})
+    machine = probe(tmp_path, {"PATH": "/venv/bin"})
+    assert getattr(tools(machine), tool) == (version or UNKNOWN)
+    assert [problem.id for problem in machine.problems] == ([] if version else ["tool-failed"])
+    if version:
+        assert machine.sources[f"toolchain.{tool}"] == f"/venv/lib/python3.12/site-packages/{folder}"
+
+
 def test_the_variable_names_the_toolkit(tmp_path: Path) -> None:
     for place, version in (("/sw/cuda/12.4", "12.4.131"), ("/usr", "11.5.119")):
         program(tmp_path, f"{place}/bin/nvcc", f"Cuda compilation tools, release x, V{version}\n")

@@ -28,6 +28,9 @@ _CUDA_VARIABLES = ("CUDA_HOME", "CUDA_PATH")
 _CUDA_MARKS = ("version.json", "include/cuda.h", "nvvm/bin", "targets/x86_64-linux", "targets/sbsa-linux")
 _HIP_FILES = ("share/hip/version", "bin/.hipVersion")
 
+#: Tools that are on the package index too.
+_WHEELS = {"cmake", "ninja"}
+
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9}){0,3})"
 _HIP_LINE = re.compile(r"^HIP_VERSION_(MAJOR|MINOR|PATCH)=(\d{1,9})", re.MULTILINE)
 
@@ -143,7 +146,22 @@ def _written_versions(roots: Roots, paths: Mapping[str, str]) -> dict[str, tuple
         for file in [f"{prefix}/{name}" for name in names if prefix]:
             if version := parse(roots.read(file) or ""):
                 written.setdefault(fact, (version, file))
+    for fact in _WHEELS & paths.keys():
+        if found := _wheel_version(roots, fact, paths[fact]):
+            written[fact] = found
     return written
+
+
+def _wheel_version(roots: Roots, fact: str, path: str) -> tuple[str, str] | None:
+    """The version of a tool that a wheel brought, and its dist-info; its wrapper takes 100 ms to start Python."""
+    library = f"{path.rpartition('/bin/')[0]}/lib"
+    for python in roots.names(library):
+        site = f"{library}/{python}/site-packages"
+        for name in roots.names(site) if python.startswith("python3.") else ():
+            match = re.fullmatch(rf"{fact}-{_NUMBER}(?:\.post\d+)?\.dist-info", name)
+            if match:
+                return match[1], f"{site}/{name}"
+    return None
 
 
 def _ask(
