@@ -26,6 +26,9 @@ COMMANDS = {
     "stacks": "list every lockset with the verdict for this machine",
     "plan": "show what would be installed, and why",
     "install": "make or repair an environment",
+    "doctor": "diagnose an environment",
+    "report": "write down an environment and its machine, for doctor --report",
+    "patches": "the run-time patches of an environment",
     "lock": "regenerate locksets from their recipes (maintainers)",
     "completion": "print a completion script for a shell",
 }
