@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from verl_env.install import requirements
 from verl_env.locksets.model import Package
 
@@ -28,3 +30,8 @@ def test_constraints_of_builds(tmp_path):
     assert not (tmp_path / "c").exists()
     assert requirements.write_constraints(tmp_path / "c", ("setuptools<81", "wheel")) == tmp_path / "c"
     assert (tmp_path / "c").read_text() == "setuptools<81\nwheel\n"
+
+
+def test_a_checkout_in_a_path_with_a_space(tmp_path):
+    requirements.write_editable(tmp_path / "r", Path("/src/my verl"))
+    assert (tmp_path / "r").read_text() == "--editable file:///src/my%20verl\n"

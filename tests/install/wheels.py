@@ -31,7 +31,9 @@ def wheel_bytes(name, version, files, *, scripts=None, entry_points=None, inner_
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for path, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), content)
+            entry = zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0))
+            entry.external_attr = (0o100755 if "/scripts/" in path else 0o100644) << 16
+            archive.writestr(entry, content)
     return stream.getvalue()
 
 

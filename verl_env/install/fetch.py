@@ -108,6 +108,7 @@ def _attempt(choice: NativeChoice, part: Path, progress: Callable[[int, int | No
     try:
         response = urlopen(request, timeout=TIMEOUT)  # noqa: S310
     except HTTPError as error:
+        error.close()
         raise NativeUnavailable(choice.native, f"{url} answers {error.code} {error.reason}") from error
     except (URLError, OSError, ValueError) as error:
         raise NativeUnavailable(choice.native, f"{url} cannot be reached ({_reason(error)})") from error

@@ -27,9 +27,9 @@ def write_file(path: Path, name: str, version: str, sha256: str) -> None:
     path.write_text(f"{name}=={version} --hash=sha256:{sha256}\n", encoding="utf-8")
 
 
-def write_editable(path: Path, source: str) -> None:
-    """Writes a checkout that is installed in place."""
-    path.write_text(f"--editable {_quoted(source)}\n", encoding="utf-8")
+def write_editable(path: Path, source: Path) -> None:
+    """Writes a checkout that is installed in place, as an address: a path ends at its first space."""
+    path.write_text(f"--editable {source.as_uri()}\n", encoding="utf-8")
 
 
 def write_constraints(path: Path, constraints: Sequence[str]) -> Path | None:
@@ -44,8 +44,3 @@ def _line(package: Package, *, offline: bool) -> str:
     pinned = f"{package.name}=={package.version}"
     what = pinned if package.url is None or offline else f"{package.name} @ {package.url}"
     return " \\\n    ".join([what, *(f"--hash={digest}" for digest in package.hashes)]) + "\n"
-
-
-def _quoted(path: str) -> str:
-    """A path as requirements files hold it: spaces would end it."""
-    return path.replace(" ", "%20") if path.startswith("file:") else f'"{path}"' if " " in path else path

@@ -172,7 +172,7 @@ class Transaction:
     def _install_verl(self) -> str:
         source = self._plan.verl_source or ""
         file = self._stage / "verl.txt"
-        requirements.write_editable(file, source)
+        requirements.write_editable(file, Path(source))
         isolated = needs_isolation(source, self._plan)
         self._install(Batch(file, self._source(), hashes=False, isolated=isolated))
         return source
