@@ -200,7 +200,7 @@ CHECKS = (
         explains=("cudnn-versions", "cuda-library-missing", "file-claimed-twice"),
     ),
     Check(
-        id="cudnn-torch-2.9",
+        id="cudnn-conv3d",
         theme="cuda",
         severity="error",
         title="torch 2.9 with a cuDNN older than 9.15",

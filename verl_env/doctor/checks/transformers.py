@@ -129,7 +129,7 @@ CHECKS = (
         log=(r"'aimv2' is already used by a Transformers config",),
     ),
     Check(
-        id="transformers-5.6.0",
+        id="transformers-s-aux",
         theme="dependencies",
         severity="error",
         title="transformers 5.6.0 crashes in its flash-attention path",
