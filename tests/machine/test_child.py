@@ -225,6 +225,34 @@ def test_a_child_that_closes_its_pipes_is_waited_for() -> None:
     assert outcome.returncode == 5
 
 
+def test_after_its_last_words_a_child_is_not_waited_for() -> None:
+    with Children(deadline=later()) as children:
+        child_ = children.start(["/bin/sh", "-c", "echo some; echo end; exec sleep 300"], last_words=b"end\n")
+        outcome = children.wait(child_)
+    assert isinstance(outcome, Completed)
+    assert (outcome.stdout, outcome.returncode) == (b"some\nend\n", 0)
+    (pid,) = process.abandoned
+    while _state(pid) not in {None, "Z"}:
+        time.sleep(0.01)
+    run(["/bin/true"], deadline=later())
+    assert process.abandoned == set()
+
+
+def test_a_child_without_its_last_words_ends_as_any_other() -> None:
+    with Children(deadline=later()) as children:
+        outcome = children.wait(children.start(["/bin/sh", "-c", "echo end here; exit 4"], last_words=b"end\n"))
+    assert isinstance(outcome, Completed)
+    assert outcome.returncode == 4
+
+
+def test_last_words_and_the_end_at_once() -> None:
+    with Children(deadline=later()) as children:
+        started = (children.start(["/bin/echo", "end"], last_words=b"end\n") for _ in range(20))
+        outcomes = [children.wait(child_) for child_ in started]
+    assert {outcome.returncode for outcome in outcomes if isinstance(outcome, Completed)} == {0}
+    assert len(outcomes) == 20
+
+
 def test_all_outcomes_come_in_the_order_of_the_programs() -> None:
     outcomes = run_all(
         [["/bin/sh", "-c", "sleep 0.2; echo slow"], ["no-such-tool"], ["/bin/echo", "fast"], ["/bin/sleep", "300"]],

@@ -83,6 +83,7 @@ class Children:
         env: Mapping[str, str] | None = None,
         deadline: float | None = None,
         max_bytes: int = MAX_BYTES,
+        last_words: bytes = b"",
     ) -> Child:
         """Start a program in a session of its own, without a terminal and with stdin at its end.
 
@@ -91,13 +92,15 @@ class Children:
             env: Its whole environment; None for that of this process.
             deadline: A deadline of its own; the common one counts when that comes first.
             max_bytes: How much is kept of stdout and of stderr.
+            last_words: An end of stdout after which nothing more comes: the child then counts as completed, with
+                code 0, and is killed, so that nobody waits for what it does at its exit. Nothing means no such end.
 
         Returns:
             The child; its ``outcome`` is set already when it could not be started.
         """
         _reap_abandoned()
         own = self.deadline if deadline is None else min(deadline, self.deadline)
-        child = Child(tuple(argv), deadline=own, max_bytes=max_bytes)
+        child = Child(tuple(argv), deadline=own, max_bytes=max_bytes, last_words=last_words)
         child.launch(env)
         if child.outcome is None:
             self._running.append(child)

@@ -87,6 +87,7 @@ class Child:
         "_ended",
         "_kept",
         "_killed",
+        "_last_words",
         "_process",
         "argv",
         "deadline",
@@ -97,7 +98,7 @@ class Child:
     )
     _process: subprocess.Popen[bytes]
 
-    def __init__(self, argv: tuple[str, ...], *, deadline: float, max_bytes: int) -> None:
+    def __init__(self, argv: tuple[str, ...], *, deadline: float, max_bytes: int, last_words: bytes = b"") -> None:
         self.argv = argv
         self.deadline = deadline
         self.max_bytes = max_bytes
@@ -106,6 +107,7 @@ class Child:
         self.streams: dict[int, IO[bytes]] = {}
         self._kept = {1: bytearray(), 2: bytearray()}
         self._killed: float | None = None
+        self._last_words = last_words
         self._ended: float | None = None
 
     def launch(self, env: Mapping[str, str] | None) -> None:
@@ -146,6 +148,9 @@ class Child:
 
     def advance(self, now: float) -> None:
         """Note the end, kill at the deadline, and settle when nothing more is to be expected."""
+        if self._last_words and self._kept[1].endswith(self._last_words):
+            self._dismiss(now)
+            return
         if self._ended is None and self._process.poll() is not None:
             self._ended = now
         if self._ended is not None:
@@ -183,13 +188,23 @@ class Child:
             self.streams.pop(number).close()
 
     def abandon(self, now: float) -> None:
-        """Let go of a child that SIGKILL did not end, so that neither Popen nor the exit of Python waits for it."""
+        """Let go of a child that SIGKILL did not end."""
+        self._let_go(-signal.SIGKILL)
+        self.outcome = Abandoned(self.argv, self._process.pid, now - self.started, *self._output())
+
+    def _dismiss(self, now: float) -> None:
+        """End a child that has said its last words; how it would have ended does not matter."""
+        self.kill(now)
+        self._let_go(0)
+        self.outcome = Completed(self.argv, 0, *self._output(), now - self.started)
+
+    def _let_go(self, code: int) -> None:
+        """Close the pipes and see to it that neither Popen nor the exit of Python waits for the child."""
         for number in tuple(self.streams):
             self.streams.pop(number).close()
         # Popen warns about an object without a return code and keeps it for later waits.
-        self._process.returncode = -signal.SIGKILL
+        self._process.returncode = code
         abandoned.add(self._process.pid)
-        self.outcome = Abandoned(self.argv, self._process.pid, now - self.started, *self._output())
 
     def _output(self) -> tuple[bytes, bytes]:
         return bytes(self._kept[1][: self.max_bytes]), bytes(self._kept[2][: self.max_bytes])

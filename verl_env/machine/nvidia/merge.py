@@ -80,7 +80,7 @@ def _add_slices(merged: Gpus, source: str, others: Sequence[GpuReading]) -> None
     if any(gpu.slice_of is not None for gpu in merged.gpus):
         return
     for gpu in tuple(merged.gpus):
-        other = _same(gpu, others)
+        other = _same(gpu, others) if gpu.index is not None else None
         parent = other.index if other is not None else None
         parts = [part for part in others if part.slice_of is not None and part.slice_of == parent]
         merged.gpus += [replace(part, index=gpu.index, slice_of=gpu.index) for part in parts]

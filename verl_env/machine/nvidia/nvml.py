@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: The program of the child, a module with a function ``main``.
 MODULE = Path(__file__).with_name("nvml_child.py")
 
+#: The last line of the child; what the driver's libraries do when they are unloaded is not waited for.
+LAST_WORDS = b'["end", null]\n'
+
 # Imported and not run as a file, so that its byte code is kept: compiling it would cost a fifth of the time.
 _START = "import sys; sys.path.append(sys.argv[1]); __import__(sys.argv[2]).main(sys.argv[3:])"
 
@@ -29,4 +32,5 @@ def start_nvml(children: Children, env: Mapping[str, str], *, cuda_init: bool = 
     """
     python = [sys.executable, "-I", "-S", "-c", _START]
     options = ["--cuda-init"] if cuda_init else []
-    return children.start([*python, str(module.parent), module.stem, *options], env=env)
+    argv = [*python, str(module.parent), module.stem, *options]
+    return children.start(argv, env=env, last_words=LAST_WORDS)
