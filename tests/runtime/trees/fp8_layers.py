@@ -1,8 +1,8 @@
 """Loads an FP8 block-quantized layer, processes it as vLLM does, loads other weights, and compares with a fresh layer.
 
-``python fp8_layers.py KINDS LAYOUTS [--patched] [--bare]``: kinds are linear and moe, layouts plain, cutlass, deepgemm and
-flashinfer, with commas; one answer each. ``--bare`` loads the second weights without ``refit``, as a trainer that knows
-nothing of it would, but with the loading classes put back.
+``python fp8_layers.py KINDS LAYOUTS [--patched] [--bare]``: kinds are linear and moe, layouts plain, cutlass, deepgemm
+and flashinfer, with commas; one answer each. ``--bare`` loads the second weights without ``refit``, as a trainer that
+knows nothing of it would, but with the loading classes put back.
 """
 
 from __future__ import annotations
@@ -103,8 +103,15 @@ def build_moe(layout):
         def __init__(self):
             super().__init__()
             self.experts = getattr(moe, "FusedMoE", None or moe.__dict__.get("FusedMoEFactory"))(
-                num_experts=EXPERTS, top_k=2, hidden_size=HIDDEN, intermediate_size=INNER, params_dtype=torch.bfloat16,
-                renormalize=True, quant_config=fp8_config(), prefix=f"experts{build_moe.count}", **options,
+                num_experts=EXPERTS,
+                top_k=2,
+                hidden_size=HIDDEN,
+                intermediate_size=INNER,
+                params_dtype=torch.bfloat16,
+                renormalize=True,
+                quant_config=fp8_config(),
+                prefix=f"experts{build_moe.count}",
+                **options,
             )
             build_moe.count += 1
 

@@ -56,7 +56,7 @@ def answer(**values):
 
 
 def prepare_kernels():
-    """From 0.18 on vLLM chooses FP8 kernels by platform: let it take the test platform for CUDA, without its library."""
+    """From 0.18 on vLLM chooses FP8 kernels by platform: it takes the test platform for CUDA, without its library."""
     import importlib
     import importlib.metadata
 
@@ -72,7 +72,12 @@ def prepare_kernels():
 
     type(current_platform)._enum = PlatformEnum.CUDA
     library = torch.library.Library("_C", "FRAGMENT")
-    for name in ("cutlass_scaled_mm_supports_fp8", "cutlass_scaled_mm_supports_block_fp8", "cutlass_group_gemm_supported", "cutlass_scaled_mm_supports_fp4"):
+    for name in (
+        "cutlass_scaled_mm_supports_fp8",
+        "cutlass_scaled_mm_supports_block_fp8",
+        "cutlass_group_gemm_supported",
+        "cutlass_scaled_mm_supports_fp4",
+    ):
         with contextlib.suppress(RuntimeError):
             library.define(f"{name}(int capability) -> bool")
             library.impl(name, lambda capability: False, "CompositeExplicitAutograd")

@@ -1,4 +1,4 @@
-"""Loads a tiny MoE model with vLLM's own loader, loads other weights into it, and compares it with one built with these.
+"""Loads a tiny MoE model with vLLM's own loader, loads other weights, and compares it with one built with these.
 
 ``python moe_models.py MODEL [--patched]``; MODEL is a class of transformers' configurations.
 """
@@ -53,8 +53,14 @@ def build(folder):
     from vllm.model_executor.model_loader import get_model
 
     model_config = ModelConfig(
-        model=str(folder), task="auto", tokenizer=str(folder), tokenizer_mode="auto", trust_remote_code=False,
-        dtype="float32", seed=0, skip_tokenizer_init=True,
+        model=str(folder),
+        task="auto",
+        tokenizer=str(folder),
+        tokenizer_mode="auto",
+        trust_remote_code=False,
+        dtype="float32",
+        seed=0,
+        skip_tokenizer_init=True,
     )
     config = VllmConfig(
         model_config=model_config, load_config=LoadConfig(load_format="safetensors"), device_config=DeviceConfig("cpu")

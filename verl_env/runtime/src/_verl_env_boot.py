@@ -10,9 +10,10 @@ def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]  # 
         try:
             from verl_env_runtime.hook import arm  # noqa: PLC0415
 
-            arm()
-        except BaseException:  # noqa: BLE001, S110  a SystemExit here would end the user's process
-            pass
+            return arm()
+        except BaseException:  # noqa: BLE001  a SystemExit here would end the user's process
+            return None
+    return None
 
 
 def install():  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from . import journal
 from .gates import APPLIED, DECLINED, FAILED, NOT_NEEDED, UNVERIFIED, Verdict, decide
 from .registry import PATCHES
-from .source import find_vllm
+from .source import find_vllm, vllm_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,18 +39,26 @@ def install() -> None:
         boot.install()
 
 
-def arm() -> None:
-    """Decides on every patch; called while the import of vLLM begins."""
-    global _deciding  # noqa: PLW0603  one decision per process, also when a finder looks for vLLM meanwhile
+def arm() -> ModuleSpec | None:
+    """Decides on every patch; called while the import of vLLM begins.
+
+    Returns:
+        The spec of vLLM, which ends the search for it: the list of finders, which is being walked, has changed.
+    """
+    global _deciding  # noqa: PLW0603  one decision at a time, also when a finder looks for vLLM meanwhile
     if _deciding:
-        return
+        return None
     _deciding = True
     try:
-        _arm()
+        spec = vllm_spec()
+        if spec is not None:
+            _arm()
     except BaseException as error:  # noqa: BLE001  never into the user's process
         journal.fault("arm", error)
+        return None
     finally:
         _deciding = False
+    return spec
 
 
 def jobs() -> list[Job]:
@@ -191,14 +199,14 @@ def _arm() -> None:
     for patch, target, verdict in work:
         if verdict.state not in {APPLIED, UNVERIFIED}:
             journal.record(patch.id, target.name, verdict)
+    acting = [job for job in work if job[2].acts]
+    watch = Watch(acting) if acting else None
+    if watch is not None:
+        sys.meta_path.insert(0, watch)
     boot = sys.modules.get("_verl_env_boot")
     if boot is not None and boot in sys.meta_path:
         sys.meta_path.remove(boot)
-    acting = [job for job in work if job[2].acts]
-    if acting:
-        watch = Watch(acting)
-        sys.meta_path.insert(0, watch)
-        _sweep(watch)
+    _sweep(watch)
 
 
 def _sweep(watch: Watch | None) -> None:

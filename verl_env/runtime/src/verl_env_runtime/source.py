@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from importlib.machinery import ModuleSpec
 
 _VERSION_LINE = re.compile(r"^(?:__version__ = )?(?:version = )?['\"]([^'\"]+)['\"]", re.MULTILINE)
 
@@ -74,14 +75,20 @@ def normalised(text: str) -> str:
 
 
 def find_vllm() -> Tree | None:
-    """The vLLM that ``import vllm`` would load, found by the finders other than ours; None where there is none."""
+    """The vLLM that ``import vllm`` would load; None where there is none, or none with source."""
+    spec = vllm_spec()
+    return None if spec is None else tree_at(Path(str(spec.origin)).parent)
+
+
+def vllm_spec() -> ModuleSpec | None:
+    """The spec that the finders other than ours have for vLLM; None where there is none with source."""
     for finder in list(sys.meta_path):
         if getattr(finder, "verl_env_watch", False) or getattr(finder, "__name__", "") == "_verl_env_boot":
             continue
         find = getattr(finder, "find_spec", None)
-        spec = find("vllm", None, None) if find is not None else None
-        if spec is not None and spec.origin and spec.origin.endswith(".py"):
-            return tree_at(Path(spec.origin).parent)
+        spec: ModuleSpec | None = find("vllm", None, None) if find is not None else None
+        if spec is not None:
+            return spec if spec.origin and spec.origin.endswith(".py") else None
     return None
 
 

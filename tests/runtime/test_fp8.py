@@ -1,0 +1,363 @@
+"""Quantizing and refitting with torch on the CPU; skipped where there is no torch."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from verl_env_runtime import journal  # noqa: E402
+from verl_env_runtime.fp8.layout import fingerprint, record_of  # noqa: E402
+from verl_env_runtime.fp8.names import Selection, quantize_weights  # noqa: E402
+from verl_env_runtime.fp8.quantize import dequantized, scaled_fp8_blockwise  # noqa: E402
+from verl_env_runtime.fp8.refit import IncompleteRefit, load_quantized, refit  # noqa: E402
+from verl_env_runtime.fp8.wrap import wrap  # noqa: E402
+
+SHAPES = [(128, 128), (256, 384), (300, 200), (1, 1), (1, 300), (129, 1), (127, 255)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("block", [(128, 128), (64, 32), (1, 128), (100, 7)])
+def test_the_formula_block_by_block(shape, dtype, block):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    codes, scales = scaled_fp8_blockwise(x, block)
+    assert (codes.dtype, codes.shape, codes.is_contiguous()) == (torch.float8_e4m3fn, x.shape, True)
+    assert (scales.dtype, scales.shape) == (torch.float32, (-(-shape[0] // block[0]), -(-shape[1] // block[1])))
+    for i in range(scales.shape[0]):
+        for j in range(scales.shape[1]):
+            rows, columns = slice(i * block[0], (i + 1) * block[0]), slice(j * block[1], (j + 1) * block[1])
+            part = x[rows, columns].float()
+            assert torch.isclose(scales[i, j], part.abs().max() / 448, rtol=2.4e-7)
+            assert codes[rows, columns].float().abs().max() == 448
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_error_is_that_of_the_format(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    back = dequantized(*scaled_fp8_blockwise(x))
+    assert (back - x).abs().max() <= x.abs().max() * 16 / 448
+
+
+@pytest.mark.parametrize(
+    ("fill", "scale", "code"),
+    [(0.0, 1.0, 0.0), (1e-37, 1.0, 0.0), (1e-40, 1.0, 0.0), (1e-12, 1e-12 / 448, 448.0), (3e38, 3e38 / 448, 448.0)],
+)
+def test_blocks_of_one_value(fill, scale, code):
+    codes, scales = scaled_fp8_blockwise(torch.full((128, 128), fill))
+    assert torch.isclose(scales, torch.tensor([[scale]]), rtol=1e-6).all()
+    assert (codes.float() == code).all()
+
+
+def test_an_infinity_is_the_largest_value_and_spares_the_rest():
+    x = torch.ones(256, 128)
+    x[0, 0], x[1, 1] = float("inf"), float("-inf")
+    codes, scales = scaled_fp8_blockwise(x)
+    assert (codes[0, 0].float(), codes[1, 1].float(), codes[2, 2].float()) == (448, -448, 1)
+    assert scales[0, 0] == 1
+    assert torch.isclose(scales[1, 0], torch.tensor(1 / 448))
+
+
+def test_nan_does_not_vanish_and_stays_in_its_block():
+    x = torch.ones(256, 128)
+    x[3, 3] = float("nan")
+    codes, scales = scaled_fp8_blockwise(x)
+    assert codes[:128].float().isnan().all()
+    assert scales[0, 0].isnan()
+    assert not codes[128:].float().isnan().any()
+
+
+def test_strided_input_and_empty_input():
+    x = torch.randn(260, 300).t()[5:, ::2]
+    mine, other = scaled_fp8_blockwise(x), scaled_fp8_blockwise(x.contiguous())
+    assert torch.equal(mine[0].view(torch.uint8), other[0].view(torch.uint8))
+    assert torch.equal(mine[1], other[1])
+    assert scaled_fp8_blockwise(torch.zeros(0, 128))[1].shape == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "block"),
+    [
+        (torch.zeros(3), (128, 128)),
+        (torch.zeros(2, 2, 2), (128, 128)),
+        (torch.zeros(2, 2, dtype=torch.int32), (128, 128)),
+        (torch.zeros(2, 2), (128,)),
+        (torch.zeros(2, 2), (0, 128)),
+    ],
+)
+def test_what_is_no_matrix_or_no_block(data, block):
+    with pytest.raises(ValueError):
+        scaled_fp8_blockwise(data, block)
+
+
+class Loading(torch.nn.Parameter):
+    """A parameter whose class knows how to load, as vLLM's do."""
+
+    def load(self, tensor):
+        self.data.copy_(tensor)
+
+
+class Method:
+    block_quant = True
+    quant_config = types.SimpleNamespace(is_checkpoint_fp8_serialized=True, weight_block_size=[128, 128])
+
+    def __init__(self, process):
+        self.process_weights_after_loading = types.MethodType(wrap(process), self)
+
+
+def bare(_method, layer):
+    layer.weight = torch.nn.Parameter(layer.weight.data, requires_grad=False)
+    layer.weight_scale_inv = torch.nn.Parameter(layer.weight_scale_inv.data, requires_grad=False)
+
+
+def transposing(method, layer):
+    bare(method, layer)
+    layer.weight_scale_inv = torch.nn.Parameter(layer.weight_scale_inv.data.T.contiguous(), requires_grad=False)
+
+
+def renaming(method, layer):
+    transposing(method, layer)
+    scale = layer.weight_scale_inv.data
+    del layer.weight_scale_inv
+    layer.weight_scale = torch.nn.Parameter(scale, requires_grad=False)
+
+
+def requantizing(method, layer):
+    layer.weight.data.copy_((layer.weight.float() / 2).to(torch.float8_e4m3fn))
+    layer.weight_scale_inv.data.mul_(2)
+    bare(method, layer)
+
+
+def packing(_method, layer):
+    layer.weight = torch.nn.Parameter(layer.weight.data.view(torch.int32).contiguous(), requires_grad=False)
+    layer.extra = layer.weight_scale_inv.data.sum()
+    method_state = getattr(_method, "calls", 0)
+    _method.calls = method_state + 1
+    layer.weight_scale_inv = torch.nn.Parameter(layer.weight_scale_inv.data, requires_grad=False)
+
+
+PROCESSES = [bare, transposing, renaming, requantizing, packing]
+
+
+class Model(torch.nn.Module):
+    def __init__(self, process, seed=1):
+        super().__init__()
+        layer = torch.nn.Module()
+        layer.quant_method = Method(process)
+        layer.register_parameter("weight", loading(256, 384, torch.float8_e4m3fn))
+        layer.register_parameter("weight_scale_inv", loading(2, 3, torch.float32))
+        layer.register_parameter("input_scale", None)
+        self.qkv_proj = layer
+        self.norm = torch.nn.Parameter(torch.ones(4))
+        self.load_weights(weights(seed).items())
+        layer.quant_method.process_weights_after_loading(layer)
+
+    def load_weights(self, new):
+        parameters = dict(self.named_parameters())
+        for name, tensor in new:
+            parameters["qkv_proj." + name].load(tensor)
+
+
+def loading(*arguments):
+    *shape, dtype = arguments
+    parameter = Loading(torch.zeros(shape).to(dtype), requires_grad=False)
+    parameter.weight_loader = "loader"
+    return parameter
+
+
+def weights(seed):
+    codes, scales = scaled_fp8_blockwise(
+        torch.randn(256, 384, generator=torch.Generator().manual_seed(seed)) * 3.0**seed
+    )
+    return {"weight": codes, "weight_scale_inv": scales}
+
+
+def live(model):
+    return {name: value.data.clone() for name, value in model.named_parameters()}
+
+
+def same(left, right):
+    return left.keys() == right.keys() and all(
+        torch.equal(left[name].contiguous().view(torch.uint8), right[name].contiguous().view(torch.uint8))
+        for name in left
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_faults(monkeypatch):
+    monkeypatch.setattr(journal, "faults", [])
+    yield
+    assert journal.faults == []
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_refitted_model_is_a_fresh_one_in_the_same_memory(process):
+    model, fresh = Model(process), Model(process, seed=2)
+    objects = dict(model.named_parameters())
+    places = {name: value.data_ptr() for name, value in objects.items()}
+    attributes = {name: value for name, value in vars(model.qkv_proj).items() if not isinstance(value, torch.Tensor)}
+    for _ in range(2):
+        with refit(model):
+            model.load_weights(weights(2).items())
+        assert same(live(model), live(fresh))
+        assert all(objects[name] is value for name, value in model.named_parameters())
+        assert places == {name: value.data_ptr() for name, value in model.named_parameters()}
+        assert {type(value) for value in model.qkv_proj.parameters()} == {torch.nn.Parameter}
+    assert {name: vars(model.qkv_proj)[name] for name in attributes} == attributes
+    if process is packing:
+        assert model.qkv_proj.extra == fresh.qkv_proj.extra
+        assert model.qkv_proj.quant_method.calls == 1
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_an_error_while_loading_leaves_the_layout(process):
+    model = Model(process)
+    before = live(model)
+    with pytest.raises(ZeroDivisionError), refit(model):
+        raise ZeroDivisionError
+    assert same(live(model), before)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_layer_that_gets_nothing_keeps_its_weights(process):
+    model = Model(process)
+    before = live(model)
+    with refit(model):
+        pass
+    assert same(live(model), before)
+
+
+def test_half_a_layer_is_refused_where_the_layout_differs():
+    model = Model(requantizing)
+    before = live(model)
+    with pytest.raises(IncompleteRefit, match=r"qkv_proj: weight_scale_inv") as caught, refit(model):
+        model.load_weights([("weight", weights(2)["weight"])])
+    assert caught.value.layers == {"qkv_proj": ("weight_scale_inv",)}
+    assert same(live(model), before)
+
+
+def test_missing_rows_are_noticed():
+    model = Model(requantizing)
+    with pytest.raises(IncompleteRefit), refit(model):  # noqa: PT012  it is raised on leaving
+        model.load_weights([("weight_scale_inv", weights(2)["weight_scale_inv"])])
+        dict(model.named_parameters())["qkv_proj.weight"].data[:128].copy_(weights(2)["weight"][:128])
+
+
+def test_the_loading_class_is_back_inside_and_gone_outside():
+    model = Model(bare)
+    assert model.qkv_proj.weight.subclass_type is Loading
+    with refit(model):
+        assert type(model.qkv_proj.weight) is Loading
+    assert type(model.qkv_proj.weight) is torch.nn.Parameter
+
+
+def test_weights_that_moved_meanwhile_are_written_where_they_are():
+    model = Model(bare)
+    model.qkv_proj.weight.data = model.qkv_proj.weight.data.clone()
+    place = model.qkv_proj.weight.data_ptr()
+    with refit(model):
+        model.load_weights(weights(2).items())
+    assert model.qkv_proj.weight.data_ptr() == place
+    assert same(live(model), live(Model(bare, seed=2)))
+
+
+def test_layers_that_are_not_block_quantized_have_no_record():
+    model = Model(bare)
+    assert record_of(model.qkv_proj) is not None
+    method = Method(bare)
+    method.block_quant = False
+    layer = Model(bare).qkv_proj
+    fresh = torch.nn.Module()
+    fresh.weight, fresh.weight_scale_inv = layer.weight, layer.weight_scale_inv
+    method.process_weights_after_loading(fresh)
+    assert record_of(fresh) is None
+
+
+def test_a_process_that_fails_in_a_refit_raises_and_restores():
+    model = Model(transposing)
+    before = live(model)
+
+    def fails(_method, _layer):
+        raise ZeroDivisionError
+
+    record = record_of(model.qkv_proj)
+    object.__setattr__(record, "process", fails)
+    with pytest.raises(ZeroDivisionError), refit(model):
+        model.load_weights(weights(2).items())
+    after = live(model)
+    assert same({"scale": after["qkv_proj.weight_scale_inv"]}, {"scale": before["qkv_proj.weight_scale_inv"]})
+
+
+def test_rows_that_change_places_change_the_fingerprint():
+    x = torch.randn(4, 8)
+    assert not torch.equal(fingerprint(x), fingerprint(x[[1, 0, 2, 3]]))
+    assert not torch.equal(fingerprint(x), fingerprint(x[:, [4, 5, 6, 7, 0, 1, 2, 3]]))
+    assert torch.equal(fingerprint(x), fingerprint(x.clone()))
+
+
+def test_high_precision_weights_are_quantized_on_the_way():
+    model, fresh = Model(bare), Model(bare)
+    new = torch.randn(256, 384)
+    with refit(fresh):
+        codes, scales = scaled_fp8_blockwise(new)
+        fresh.load_weights([("weight", codes), ("weight_scale_inv", scales)])
+    model.load_weights = lambda found: [dict(model.named_parameters())[name].load(tensor) for name, tensor in found]
+    load_quantized(model, [("qkv_proj.weight", new)])
+    assert same(live(model), live(fresh))
+
+
+def named_model(paths, mapping=None, mapper=None):
+    root = torch.nn.Module()
+    for path in paths:
+        module = root
+        for part in path.split("."):
+            if part not in dict(module.named_children()):
+                module.add_module(part, torch.nn.Module())
+            module = getattr(module, part)
+        module.quant_method = Method(bare)
+    if mapping is not None:
+        root.packed_modules_mapping = mapping
+    if mapper is not None:
+        root.hf_to_vllm_mapper = types.SimpleNamespace(_map_name=mapper)
+    return root
+
+
+NAMES = [
+    ("a.o_proj.weight", True),
+    ("a.q_proj.weight", True),
+    ("a.gate_proj.weight", True),
+    ("a.fused_a.weight", True),
+    ("a.experts.3.down_proj.weight", True),
+    ("b.experts.0.w1.weight", True),
+    ("a.router.weight", False),
+    ("a.norm.weight", False),
+    ("c.q_proj.weight", False),
+    ("a.o_proj.bias", False),
+    ("a.o_proj.weight_scale_inv", False),
+    ("old.o_proj.weight", True),
+    ("dropped.o_proj.weight", False),
+]
+
+
+@pytest.mark.parametrize(("name", "chosen"), NAMES)
+def test_which_weights_are_quantized(name, chosen):
+    paths = ["a.o_proj", "a.qkv_proj", "a.gate_up_proj", "a.fused", "a.experts", "b.experts.routed_experts"]
+    mapper = {"old.o_proj.weight": "a.o_proj.weight", "dropped.o_proj.weight": None}
+    model = named_model(paths, {"fused": ["fused_a", "fused_b"]}, lambda text: mapper.get(text, text))
+    assert (Selection(model).block(name) is not None) == chosen
+
+
+def test_what_is_not_to_be_quantized_goes_through():
+    model = named_model(["a"])
+    codes = torch.zeros(4, 4).to(torch.float8_e4m3fn)
+    given = [
+        ("a.weight", codes),
+        ("a.weight", torch.zeros(4)),
+        ("b.weight", torch.zeros(4, 4)),
+        ("a.weight", torch.zeros(2, 2)),
+    ]
+    found = list(quantize_weights(given, model))
+    assert [name for name, _ in found] == ["a.weight", "a.weight", "b.weight", "a.weight", "a.weight_scale_inv"]
+    assert all(one is two for (_, one), (_, two) in zip(found[:3], given[:3], strict=True))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from verl_env_runtime.source import functions, normalised, tree_at
+
+from . import fakes
+
+METHOD = """class A:
+    def f(self, layer, *rest, key=1, **more):
+        x = layer.w  # a comment
+        return "# no comment" + x
+
+
+def g(a, /, b):
+    pass
+"""
+
+
+def test_functions_and_their_parameters():
+    found = functions(METHOD)
+    assert found["A.f"].parameters == ("self", "layer", "*rest", "key=", "**more")
+    assert found["g"].parameters == ("a", "b")
+
+
+def test_comments_and_white_space_do_not_count():
+    other = METHOD.replace("  # a comment", "").replace("x = layer.w", "x  =  layer.w\n\n        # more\n")
+    assert functions(other)["A.f"].fingerprint == functions(METHOD)["A.f"].fingerprint
+
+
+def test_text_and_code_count():
+    for old, new in [("no comment", "a comment"), ("layer.w", "layer.v"), ("key=1", "key=2")]:
+        assert functions(METHOD.replace(old, new))["A.f"].fingerprint != functions(METHOD)["A.f"].fingerprint
+
+
+@given(st.text(alphabet="abc#'\" \n=()", max_size=40))
+def test_normalised_never_fails(text):
+    assert not any(character.isspace() for character in normalised(text))
+
+
+def test_the_version_is_that_of_the_metadata_beside_it(tmp_path):
+    root = fakes.write_vllm(tmp_path, "0.8.5.post1")
+    (root / "_version.py").write_text("__version__ = version = '9.9'\n")
+    assert tree_at(root).version == "0.8.5.post1"
+
+
+@pytest.mark.parametrize("line", ["__version__ = version = '0.8.2'", '__version__ = "0.8.2"', "version = '0.8.2'"])
+def test_without_metadata_it_is_vllms_own_file(tmp_path, line):
+    root = fakes.write_vllm(tmp_path)
+    next(tmp_path.glob("*.dist-info")).rename(tmp_path / "gone")
+    (root / "_version.py").write_text(f"{line}\n")
+    assert tree_at(root).version == "0.8.2"
+
+
+def test_without_both_it_is_unknown(tmp_path):
+    root = fakes.write_vllm(tmp_path)
+    next(tmp_path.glob("*.dist-info")).rename(tmp_path / "gone")
+    assert tree_at(root).version is None
+
+
+def test_what_is_not_there(tmp_path):
+    tree = tree_at(fakes.write_vllm(tmp_path))
+    assert tree.function("vllm.nowhere", "A.f") is None
+    assert tree.function("vllm.lora.worker_manager", "WorkerLoRAManager.other") is None
+    assert tree.function("vllm.lora.worker_manager", "WorkerLoRAManager._load_adapter") is not None
+    assert "vllm" not in sys.modules
