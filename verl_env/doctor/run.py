@@ -6,6 +6,7 @@ import queue
 import re
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.link import linked
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.model import Basis, Check
+    from verl_env.doctor.model import Basis, Check, Severity
 
 #: Seconds that one check may take; a cold network file system is the reason that it is not less.
 CHECK_DEADLINE = 60.0
@@ -64,7 +65,9 @@ def evaluate(check: Check, facts: Facts) -> Finding | None:
     by_log = _log_hit(check, facts) if facts.log and check.log else None
     if by_facts and by_log:
         extra = tuple(line for line in by_log.evidence if line not in by_facts.evidence)
-        return _finding(check, facts, by_facts, (*by_facts.evidence, *extra), "both")
+        severity = _graver(by_facts.severity or check.severity, by_log.severity or check.severity)
+        both = replace(by_facts, severity=severity)
+        return _finding(check, facts, both, (*by_facts.evidence, *extra), "both")
     if by_facts:
         return _finding(check, facts, by_facts, by_facts.evidence, "facts")
     return _finding(check, facts, by_log, by_log.evidence, "log") if by_log else None
@@ -77,6 +80,11 @@ def matching_line(match: re.Match[str]) -> str:
     end = text.find("\n", match.end())
     line = text[start : end if end >= 0 else len(text)].strip()
     return line if len(line) <= _LINE_LIMIT else line[:_LINE_LIMIT] + "..."
+
+
+def _graver(left: Severity, right: Severity) -> Severity:
+    """The more severe of two; what happened outweighs what only might."""
+    return min(left, right, key=SEVERITIES.index)
 
 
 def _log_hit(check: Check, facts: Facts) -> Hit | None:

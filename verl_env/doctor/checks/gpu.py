@@ -110,8 +110,7 @@ def _ampere(facts: Facts) -> Hit | None:
     old = [value for value in facts.capabilities if not at_least(value, "8.0")]
     if not old or not facts.installed("flash-attn"):
         return None
-    evidence = (f"compute capability {old[0]}", facts.named("flash-attn"))
-    return Hit(evidence, severity="error" if facts.installed("verl") else "warning")
+    return Hit((f"compute capability {old[0]}", facts.named("flash-attn")))
 
 
 def _fa3(facts: Facts) -> Hit | None:

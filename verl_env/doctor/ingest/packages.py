@@ -32,6 +32,7 @@ _SUCCESS = re.compile(r"^\s*Successfully installed (?P<items>.+)$")
 _SATISFIED = re.compile(
     rf"^\s*Requirement already satisfied: (?P<name>{_NAME})\S* in .*\((?P<version>{_VERSION})\)\s*$"
 )
+_SHOWN = re.compile(rf"^Name: (?P<name>{_NAME})\nVersion: (?P<version>{_VERSION})\s*$", re.MULTILINE)
 _WHEEL_VERSION = re.compile(rf"/(?P<name>[A-Za-z0-9_.]+)-(?P<version>{_VERSION})-(?:cp|py)\d[^/]*\.whl")
 
 #: Names that prose uses for packages of the stack.
@@ -94,18 +95,37 @@ def read_packages(text: str) -> Packages:
     lines = text.split("\n")
     found.versions.update(_prose(text))
     found.versions.update(_installed(lines))
-    listed: dict[str, list[str]] = {}
-    for name, version in (*_tables(lines), *_freeze(lines)):
-        listed.setdefault(name, []).append(version)
-    for name, versions in listed.items():
-        found.versions[name] = versions[-1]
-        if len(set(versions)) > 1:
-            found.duplicates[name] = tuple(dict.fromkeys(versions))
+    listed: dict[str, str] = {}
+    for block in (*_tables(lines), list(_freeze(lines)), list(_shown(text))):
+        _add(block, listed)
+        found.duplicates.update(_twice(block))
+    found.versions.update(listed)
     _direct(lines, found)
     return found
 
 
-def _tables(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _add(block: list[tuple[str, str]], listed: dict[str, str]) -> None:
+    """A later list wins, unless it states the same version with less detail (``2.6.0`` after ``2.6.0+cu124``)."""
+    for name, version in block:
+        if not listed.get(name, "").startswith(f"{version}+"):
+            listed[name] = version
+
+
+def _twice(block: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Packages that one list of the installed packages holds in two versions."""
+    versions: dict[str, dict[str, None]] = {}
+    for name, version in block:
+        versions.setdefault(name, {})[version] = None
+    return {name: tuple(seen) for name, seen in versions.items() if len(seen) > 1}
+
+
+def _shown(text: str) -> Iterator[tuple[str, str]]:
+    """Blocks of ``pip show``."""
+    for match in _SHOWN.finditer(text):
+        yield canonical(match["name"]), match["version"]
+
+
+def _tables(lines: list[str]) -> Iterator[list[tuple[str, str]]]:
     """Rows of pip list and conda list: a block below a header, or a run of rows without one (a truncated paste)."""
     block: list[tuple[str, str]] = []
     headed = False
@@ -118,7 +138,7 @@ def _tables(lines: list[str]) -> Iterator[tuple[str, str]]:
             block.append((canonical(row["name"]), row["version"]))
         elif not (headed and not block and (_RULE.match(line) or not line.strip())):
             if headed or len(block) >= _LEAST_ROWS:
-                yield from block
+                yield block
             block, headed = [], False
 
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from verl_env.doctor.commands import Shell
 from verl_env.doctor.engines.metadata import canonical
 from verl_env.doctor.errors import ReportUnreadable
-from verl_env.doctor.facts import Facts, flavour_of_version
+from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.clean import clean
+from verl_env.doctor.ingest.flavour import flavour_of_packages
 from verl_env.doctor.ingest.packages import read_packages
 from verl_env.doctor.ingest.system import read_system
 from verl_env.doctor.ingest.variables import read_variables
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.record import SCHEMA, MachineFileError, machine_from_json
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,10 +76,10 @@ def _shortened(text: str) -> str:
 def _from_text(text: str) -> Facts:
     plain = clean(text)
     system, packages = read_system(plain), read_packages(plain)
-    flavour = system.torch_flavour or flavour_of_version(packages.versions.get("torch"))
+    flavour = system.torch_flavour or flavour_of_packages(packages.versions)
     return Facts(
         machine=system.machine,
-        python=system.python,
+        python=system.python or packages.versions.get("python") or UNKNOWN,
         packages=packages.versions,
         duplicates=packages.duplicates,
         urls=packages.urls,
@@ -93,8 +95,7 @@ def _from_json(data: Mapping[str, Any], origin: str) -> Facts:
     said = _from_text(str(data.get("log") or ""))
     packages = {canonical(str(name)): _version(value) for name, value in _object(data, "packages", origin).items()}
     variables = {str(k): "" if v is None else str(v) for k, v in _object(data, "environment", origin).items()}
-    torch = packages.get("torch") or said.packages.get("torch")
-    stated: Known[str] = flavour_of_version(torch) or said.torch_flavour
+    stated: Known[str] = flavour_of_packages({**said.packages, **packages}) or said.torch_flavour
     python = data.get("python")
     return Facts(
         machine=_machine(data.get("machine"), said.machine, origin),
@@ -132,10 +133,6 @@ def _machine(data: Any, said: Machine, origin: str) -> Machine:
     except (MachineFileError, TypeError) as error:
         raise ReportUnreadable(origin, f"machine: {error}") from error
     sides = {name: getattr(said, name) for name in ("nvidia", "amd", "toolchain") if getattr(machine, name) is UNKNOWN}
-    if not sides:
-        return machine
-    from dataclasses import replace  # noqa: PLC0415  only partial machines need it
-
     return replace(machine, **sides)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from verl_env.machine.errors import GpuUnknownError
 from verl_env.machine.gpu_names import find_gpu
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Host, Machine, Nvidia, NvidiaDevice, Toolchain
+from verl_env.machine.tables import glibc_of_distro
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,15 @@ _PYTHON = (
 _TORCH_BUILD = (r"CUDA used to build PyTorch:\s*(\d+\.\d+)", r"(?m)^PyTorch version:\s*\S*\+cu(\d{3})\b")
 _TORCH_ROCM = (r"ROCM used to build PyTorch:\s*(\d+\.\d+)",)
 _ROCM = (r"(?i)\brocm[ -]?(?:version)?[:= ]*v?(\d\.\d+(?:\.\d+)?)\b",)
-_OS = (r"^OS:\s*(.+)$", r'PRETTY_NAME="([^"]+)"')
+_OS = (r"^\W*OS\W*[:=]\s*(.+)$", r'PRETTY_NAME="([^"]+)"')
+_SYSTEMS = (
+    ("ubuntu", "ubuntu"),
+    ("debian", "debian"),
+    ("rocky", "rocky"),
+    ("alma", "almalinux"),
+    ("red hat", "rhel"),
+    ("centos", "centos"),
+)
 _GCC = (r"GCC version:\s*\([^)]*\)\s*(\d+\.\d+\.\d+)", r"\bgcc \([^)]*\)\s*(\d+\.\d+\.\d+)")
 _GPU_ROWS = (
     re.compile(r"^\s*GPU (?P<index>\d+):\s*(?P<name>[A-Z][^\n(]*?)\s*(?:\(UUID.*\))?$", re.MULTILINE),
@@ -83,13 +92,27 @@ def _first(text: str, patterns: tuple[str, ...]) -> str | None:
 def _host(text: str) -> Host:
     name = _first(text, _OS)
     arch = next((arch for arch in ("aarch64", "x86_64") if re.search(rf"\b{arch}\b", text)), None)
+    system, version = _distribution(name or "")
     return Host(
-        os=name.split()[0].lower() if name else UNKNOWN,
-        os_version=next(iter(re.findall(r"\d+(?:\.\d+)?", name or "")), UNKNOWN),
+        os=system or UNKNOWN,
+        os_version=version or UNKNOWN,
         arch=arch or UNKNOWN,
-        glibc=_first(text, _GLIBC) or UNKNOWN,
+        glibc=_first(text, _GLIBC) or _glibc_of(system, version) or UNKNOWN,
         wsl=True if re.search(r"(?i)microsoft-standard|\bWSL2?\b", text) else UNKNOWN,
     )
+
+
+def _distribution(name: str) -> tuple[str | None, str | None]:
+    """ID and VERSION_ID of os-release for a distribution as collect_env or prose names it."""
+    lower = name.lower()
+    system = next((known for words, known in _SYSTEMS if words in lower), None)
+    version = re.search(r"\d+(?:\.\d+)?", lower)
+    return system, version[0] if system and version else None
+
+
+def _glibc_of(system: str | None, version: str | None) -> Known[str]:
+    """The glibc of a release of a distribution, where the table has it."""
+    return glibc_of_distro(system, version) if system and version else UNKNOWN
 
 
 def _nvidia(text: str) -> Nvidia | None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PAIR = r"""(?P<name>[A-Za-z_][A-Za-z0-9_]{2,})=(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"';&|]*)"""
-_ASSIGN = re.compile(rf"^\s*(?:[$#%>]\s+)?(?:\S*[$#]\s+)?(?:(?:export|declare -x|env|set)\s+)?{_PAIR}")
+_ASSIGN = re.compile(rf"^\s*(?:[$#%>]\s+|\++\s+)?(?:\S*[$#]\s+)?(?:(?:export|declare -x|env|set)\s+)?{_PAIR}")
 _NEXT = re.compile(rf"\s+{_PAIR}")
 _PYTHON = re.compile(r"""os\.environ\[\s*["'](?P<name>\w+)["']\s*\]\s*=\s*["'](?P<value>[^"'\n]*)["']""")
 _KNOWN_LOWER = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
