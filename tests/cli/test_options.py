@@ -109,6 +109,12 @@ def test_a_described_gpu_stands_on_this_host_without_looking_for_gpus(probes):
     assert probes == ["probe_without_gpus"]
 
 
+@pytest.mark.parametrize("names", ["", ",", "h100,", " "])
+def test_a_gpu_without_a_name_is_refused(names):
+    with pytest.raises(UsageError, match="names no GPU"):
+        options.machine_from(parse("--gpu", names))
+
+
 def test_several_gpus_with_commas(probes):
     machine = options.machine_from(parse("--gpu", "h100:1, a100:1"))
     assert [device.compute_capability for device in machine.nvidia.devices] == ["9.0", "8.0"]

@@ -92,6 +92,6 @@ def test_a_fault_in_a_part_is_not_swallowed(monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "probe_pythons", broken)
+    monkeypatch.setattr("verl_env.machine.pythons.probe_pythons", broken)
     with pytest.raises(ZeroDivisionError):
         probe()

@@ -55,4 +55,4 @@ def _console(stream: IO[str]) -> Console:
     from rich.console import Console
 
     width = None if stream.isatty() else int(os.environ.get("COLUMNS", "0")) or 160
-    return Console(file=stream, width=width, soft_wrap=True, highlight=False, safe_box=True)
+    return Console(file=stream, width=width, soft_wrap=True, highlight=False, emoji=False)

@@ -71,8 +71,10 @@ def machine_from(args: argparse.Namespace) -> Machine:
 def _described(args: argparse.Namespace) -> Machine:
     from verl_env.machine.describe import describe
 
+    gpus = [] if args.gpu is None else [name.strip() for name in args.gpu.split(",")]
+    if not all(gpus):
+        raise UsageError(f"--gpu {args.gpu!r} names no GPU", command="verl-env plan --help")
     base = _default_machine(with_gpus=args.gpu is None)
-    gpus = [name.strip() for name in (args.gpu or "").split(",") if name.strip()]
     return describe(base, gpus=gpus, driver=args.driver, rocm=args.rocm, glibc=args.glibc, arch=args.arch)
 
 

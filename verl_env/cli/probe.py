@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from verl_env.cli.console import print_json, stderr_console, stdout_console
 from verl_env.errors import EXIT_OK, UsageError
 from verl_env.machine.probe import probe
-from verl_env.machine.record import machine_to_json
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +28,8 @@ def main(args: argparse.Namespace) -> int:
     if args.output is not None:
         _record(machine, args.output)
     if args.json:
+        from verl_env.machine.record import machine_to_json
+
         print_json(machine_to_json(machine))
     elif args.output is None:
         from verl_env.cli.render_machine import render_machine
@@ -38,6 +39,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _record(machine: Machine, path: Path) -> None:
+    from verl_env.machine.record import machine_to_json
+
     text = json.dumps(machine_to_json(machine), indent=2) + "\n"
     try:
         path.write_text(text, encoding="utf-8")

@@ -7,19 +7,16 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from verl_env.machine.amd import probe_amd
 from verl_env.machine.child import Children
-from verl_env.machine.host import probe_host
 from verl_env.machine.model import Machine
 from verl_env.machine.nvidia import NvidiaProbe
-from verl_env.machine.pythons import probe_pythons
 from verl_env.machine.roots import Roots
-from verl_env.machine.toolchain import probe_toolchain
 from verl_env.records import values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from verl_env.machine.model import Problem
 
 #: Seconds that vendor code gets in all; with the grace of a killed child the probe stays below 5 s.
 SECONDS = 4.0
@@ -38,18 +35,16 @@ def probe(roots: Roots | None = None, environ: Mapping[str, str] | None = None) 
     until = time.monotonic() + SECONDS
     with Children(deadline=until) as children:
         nvidia = NvidiaProbe(children, roots, environ)
-        parts = _side_by_side(
-            lambda: probe_host(roots, environ),
-            lambda: probe_amd(roots, environ, deadline=until),
-            lambda: probe_toolchain(roots, environ),
-            lambda: probe_pythons(roots, environ),
-        )
+        parts = _others(roots, environ, until)
         report = nvidia.report()
     return join((Machine(nvidia=report.nvidia, sources=report.sources, problems=report.problems), *parts))
 
 
 def probe_without_gpus(roots: Roots | None = None, environ: Mapping[str, str] | None = None) -> Machine:
     """The host, its Pythons and the statement that it has no GPU; no vendor code runs. Arguments as in ``probe``."""
+    from verl_env.machine.host import probe_host  # noqa: PLC0415
+    from verl_env.machine.pythons import probe_pythons  # noqa: PLC0415
+
     roots, environ = roots or Roots(), os.environ if environ is None else environ
     return join((probe_host(roots, environ), probe_pythons(roots, environ), Machine(nvidia=None, amd=None)))
 
@@ -58,7 +53,7 @@ def join(parts: Iterable[Machine]) -> Machine:
     """One machine of parts that know different facts; where two know the same, the first counts."""
     known: dict[str, object] = {}
     sources: dict[str, str] = {}
-    problems = []
+    problems: list[Problem] = []
     blank = values(Machine())
     for part in parts:
         told = {name: fact for name, fact in values(part).items() if name in _FACTS and fact != blank[name]}
@@ -66,6 +61,21 @@ def join(parts: Iterable[Machine]) -> Machine:
         sources = {**part.sources, **sources}
         problems += part.problems
     return Machine(**known, sources=sources, problems=tuple(problems))  # type: ignore[arg-type]
+
+
+def _others(roots: Roots, environ: Mapping[str, str], until: float) -> list[Machine]:
+    """Every part but NVIDIA's; they are imported here, while NVML is being asked in its child."""
+    from verl_env.machine.amd import probe_amd  # noqa: PLC0415
+    from verl_env.machine.host import probe_host  # noqa: PLC0415
+    from verl_env.machine.pythons import probe_pythons  # noqa: PLC0415
+    from verl_env.machine.toolchain import probe_toolchain  # noqa: PLC0415
+
+    return _side_by_side(
+        lambda: probe_host(roots, environ),
+        lambda: probe_amd(roots, environ, deadline=until),
+        lambda: probe_toolchain(roots, environ),
+        lambda: probe_pythons(roots, environ),
+    )
 
 
 def _side_by_side(*parts: Callable[[], Machine]) -> list[Machine]:
