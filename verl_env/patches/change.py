@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -67,6 +68,19 @@ def remove(environment: Path) -> None:
         _run(environment, uv.executable, "pip", "uninstall", "--python", str(python), NAME)
     else:
         _run(environment, *_PIP, "--python", str(python), "uninstall", "--yes", NAME)
+    _remove_bytecode(environment)
+
+
+def _remove_bytecode(environment: Path) -> None:
+    """Uninstalling with uv leaves the bytecode of top-level modules, which no RECORD lists."""
+    site = site_packages(environment)
+    if site is None:
+        return
+    gone = [module for module in ("_verl_env_boot", "sitecustomize") if not (site / f"{module}.py").exists()]
+    for path in [path for module in gone for path in (site / "__pycache__").glob(f"{module}.*.pyc")]:
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (site / "__pycache__").rmdir()
 
 
 def _refuse_foreign(environment: Path, *, chosen: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from importlib import import_module
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from verl_env_runtime.lora import lora_request_from_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from verl_env_runtime.registry import Target
@@ -29,8 +30,9 @@ def probe(target: Target) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), tensors)
         request = import_module("vllm.lora.request").LoRARequest
-        disk = manager._load_adapter(request(lora_name="disk", lora_int_id=1, lora_path=folder))  # noqa: SLF001
-    memory = manager._load_adapter(lora_request_from_tensors("memory", 1, tensors, PEFT))  # noqa: SLF001
+        with _pageable():
+            disk = manager._load_adapter(request(lora_name="disk", lora_int_id=1, lora_path=folder))  # noqa: SLF001
+            memory = manager._load_adapter(lora_request_from_tensors("memory", 1, tensors, PEFT))  # noqa: SLF001
     if any(not kept[name].equal(tensor) for name, tensor in tensors.items()):
         return "the caller's tensors were changed"
     return difference(disk, memory)
@@ -86,6 +88,20 @@ def toy_manager(cls: Any, model: Any = None) -> Any:
         _validate_classification_head_lora=lambda _lora: None,
     )
     return manager
+
+
+@contextlib.contextmanager
+def _pageable() -> Iterator[None]:
+    """Without a GPU there is no pinned memory, which vLLM asks for on platforms that it does not know."""
+    import torch  # noqa: PLC0415
+
+    pin = torch.Tensor.pin_memory
+    if not torch.cuda.is_available():
+        torch.Tensor.pin_memory = lambda self, *_: self  # type: ignore[method-assign, unused-ignore]
+    try:
+        yield
+    finally:
+        torch.Tensor.pin_memory = pin  # type: ignore[method-assign, unused-ignore]
 
 
 def _config(dtype: Any) -> Any:
