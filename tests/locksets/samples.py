@@ -105,3 +105,46 @@ def write_lockset(root: Path, **changes: Any) -> Path:
 
 def write_catalogue(root: Path, entries: Any, schema: int = 1) -> None:
     (root / "catalogue.json").write_text(json.dumps({"schema": schema, "locksets": entries}))
+
+
+RECIPE: dict[str, Any] = {
+    **{key: value for key, value in LOCKSET.items() if key not in {"pythons", "deviations"}},
+    "date": "2025-07-18T09:23:19Z",
+    "glibc": "2.35",
+    "pythons": ["3.10"],
+    "torch": "8.8.0",
+    "steps": [
+        {"title": "1: torch", "install": ["torch==8.8.0", "numpy<2"]},
+        {"title": "2: engine", "install": ["engine==1.2.post3"]},
+        {"title": "verl", "install": ["verl==9.9.1"], "no_deps": True},
+    ],
+}
+
+
+def recipe(**changes: Any) -> dict[str, Any]:
+    """The sample recipe with some keys changed; None takes a key out."""
+    table = copy.deepcopy(RECIPE) | changes
+    return {key: value for key, value in table.items() if value is not None}
+
+
+def write_recipe(root: Path, **changes: Any) -> Path:
+    """The sample recipe under a folder of locksets; returns the path of recipe.toml."""
+    table = recipe(**changes)
+    folder = root / table["id"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.toml").write_text(toml_text(table))
+    return folder / "recipe.toml"
+
+
+def fill(index: Any) -> None:
+    """Puts on an index what the steps of the sample recipe install."""
+    index.add("torch", "8.8.0", ["numpy", "cudnn==1.0"], tag="cp310-cp310-manylinux1_x86_64", size=100)
+    index.add("numpy", "1.26.4", tag="cp310-cp310-manylinux_2_17_x86_64")
+    index.add("numpy", "1.26.4", source=True)
+    index.add("numpy", "2.0.0")
+    index.add("cudnn", "1.0")
+    index.add("cudnn", "2.0")
+    index.add("engine", "1.2.post3", ["torch==8.8.0", "helper"])
+    index.add("helper", "1.0")
+    index.add("helper", "1.1", uploaded="2025-08-01T00:00:00Z")
+    index.add("verl", "9.9.1", ["engine", "not-on-the-index"])

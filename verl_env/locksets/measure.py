@@ -46,16 +46,21 @@ class DeviceCode:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Needs of an environment: the highest of each library, and every file with device code by path."""
+    """Needs of an environment: the highest of each library, and every file with device code by path.
+
+    ``unreadable`` are ELF files that could not be read: nothing is known of their needs.
+    """
 
     symbols: tuple[SymbolNeed, ...]
     device_code: tuple[DeviceCode, ...]
     files: int
+    unreadable: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The measurement as JSON values."""
         return {
             "files": self.files,
+            "unreadable": list(self.unreadable),
             "symbols": {need.library: {"version": need.version, "file": need.file} for need in self.symbols},
             "device_code": [
                 {
@@ -81,17 +86,22 @@ def measure(environment: Path) -> Measurement:
     files = list(elf_files(environment))
     needs: dict[str, SymbolNeed] = {}
     device: list[DeviceCode] = []
+    unreadable: list[str] = []
     tool = find_cuobjdump(environment)
     for file in files:
         name = str(file.relative_to(environment))
-        found, has_device_code = _read_elf(file)
+        try:
+            found, has_device_code = _read_elf(file)
+        except Exception:  # noqa: BLE001 whatever pyelftools makes of a damaged file, it is reported
+            unreadable.append(name)
+            continue
         for library, version in found.items():
             known = needs.get(library)
             if known is None or dotted(version) > dotted(known.version):
                 needs[library] = SymbolNeed(library, version, name)
         if has_device_code and tool:
             device.append(device_code(tool, file, name))
-    return Measurement(tuple(needs[library] for library in sorted(needs)), tuple(device), len(files))
+    return Measurement(tuple(needs[library] for library in sorted(needs)), tuple(device), len(files), tuple(unreadable))
 
 
 def elf_files(environment: Path) -> Iterator[Path]:
@@ -143,21 +153,17 @@ def _architectures(tool: str, option: str, file: Path) -> tuple[str, ...]:
 
 def _read_elf(file: Path) -> tuple[dict[str, str], bool]:
     """The newest symbol versions that a file asks for, and whether it holds device code."""
-    from elftools.common.exceptions import ELFError  # noqa: PLC0415 maintainers only
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415 maintainers only
     from elftools.elf.gnuversions import GNUVerNeedSection  # noqa: PLC0415
 
     with file.open("rb") as stream:
-        try:
-            sections = list(ELFFile(stream).iter_sections())
-            versions = {
-                auxiliary.name
-                for section in sections
-                if isinstance(section, GNUVerNeedSection)
-                for _, needed in section.iter_versions()
-                for auxiliary in needed
-            }
-        except (ELFError, UnicodeDecodeError):
-            return {}, False
+        sections = list(ELFFile(stream).iter_sections())
+        versions = {
+            auxiliary.name
+            for section in sections
+            if isinstance(section, GNUVerNeedSection)
+            for _, needed in section.iter_versions()
+            for auxiliary in needed
+        }
         names = {section.name for section in sections}
     return newest(versions), bool(names & {".nv_fatbin", "__nv_relfatbin", ".nvFatBinSegment"})

@@ -19,7 +19,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from verl_env.locksets.errors import FileMissingError, HashUnknownError, MetadataUnknownError, ReplayError
+from verl_env.locksets.errors import (
+    FileMissingError,
+    HashUnknownError,
+    IndexUnreachableError,
+    MetadataUnknownError,
+    ReplayError,
+)
 from verl_env.locksets.index import Index, best_file, read_page
 from verl_env.locksets.uv import Uv
 from verl_env.locksets.wheelfacts import WheelFacts, wheel_facts
@@ -64,6 +70,7 @@ class Replay:
     say: Callable[[str], None] = lambda _: None
     installed: dict[str, Pinned] = field(default_factory=dict)
     _others: dict[str, Index] = field(default_factory=dict)
+    _links: dict[str, tuple[IndexFile, ...]] = field(default_factory=dict)
 
     def run(self) -> dict[str, Pinned]:
         """Every step in order.
@@ -119,8 +126,7 @@ class Replay:
 
     def _pin(self, change: Change, step: Step) -> Pinned:
         """A release with what the index knows of it."""
-        before = self._date_of(change.name, step)
-        files = self.index.release(change.name, change.version, before)
+        files = self._on_index(change, step)
         file = best_file(files, self.target)
         elsewhere = None if file and not step.index_url else self._elsewhere(change, step)
         if elsewhere and elsewhere.sha256 not in {known.sha256 for known in files}:
@@ -133,9 +139,21 @@ class Replay:
         requires = _requires(facts.metadata) if file.is_wheel else self._stated(change)
         return Pinned(change.name, change.version, requires, False, facts, file, files, by_url=file is elsewhere)
 
+    def _on_index(self, change: Change, step: Step) -> tuple[IndexFile, ...]:
+        """The files of a release on the default index; none of a project that only the step's own source has."""
+        try:
+            return self.index.release(change.name, change.version, self._date_of(change.name, step))
+        except IndexUnreachableError as error:
+            if error.passing or not (step.find_links or step.index_url):
+                raise
+            return ()
+
     def _elsewhere(self, change: Change, step: Step) -> IndexFile | None:
         """The file of a release on the pages or the index that only this step uses."""
-        pages = [read_page(place) for place in step.find_links]
+        for place in step.find_links:
+            if place not in self._links:
+                self._links[place] = read_page(place)
+        pages = [self._links[place] for place in step.find_links]
         if step.index_url:
             pages.append(self._others.setdefault(step.index_url, Index(step.index_url)).files(change.name))
         wanted = (change.name, Version(change.version))

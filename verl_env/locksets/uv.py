@@ -102,9 +102,6 @@ class Uv:
     def _write_settings(self) -> list[str]:
         """The options that hold for every step, and the files they name."""
         recipe = self._recipe
-        overrides, excludes = self._directory / "overrides.txt", self._directory / "excludes.txt"
-        overrides.write_text("".join(f"{override.requirement}\n" for override in recipe.overrides))
-        excludes.write_text("".join(f"{exclude.name}\n" for exclude in recipe.excludes))
         # uv reads uv.toml of the directory it runs in and merges the user's own into it.
         tables = [
             f"[[dependency-metadata]]\nname = {json.dumps(sdist.name)}\nversion = {json.dumps(sdist.version)}\n"
@@ -112,7 +109,14 @@ class Uv:
             for sdist in recipe.sdists
         ]
         (self._directory / "uv.toml").write_text("\n".join(tables))
-        options = ["--overrides", str(overrides), "--excludes", str(excludes), "--only-binary=:all:"]
+        options = ["--only-binary=:all:"]
+        for option, lines in (
+            ("--overrides", [override.requirement for override in recipe.overrides]),
+            ("--excludes", [exclude.name for exclude in recipe.excludes]),
+        ):
+            file = self._directory / f"{option[2:]}.txt"
+            file.write_text("\n".join(lines))
+            options += [option, str(file)] if lines else []
         options += [f"--no-binary={name}" for name in sorted({sdist.name for sdist in recipe.sdists})]
         options += [f"--prerelease-package={name}=allow" for name in recipe.prereleases]
         options += [f"--exclude-newer-package={other.name}={other.date}" for other in recipe.dates]

@@ -1,0 +1,136 @@
+"""What the locksets of this project hold, whatever recipe they come from."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from verl_env.locksets.catalogue import constraints_directory, load_catalogue
+from verl_env.locksets.load import load_packages
+from verl_env.locksets.locking import check_offline
+from verl_env.versions import at_least
+
+ROOT = constraints_directory()
+LOCKSETS = load_catalogue(ROOT)
+LOCKS = [
+    pytest.param(lockset, lock, id=f"{lockset.id}-py{lock.python}") for lockset in LOCKSETS for lock in lockset.pythons
+]
+EACH = pytest.mark.parametrize("lockset", LOCKSETS, ids=[lockset.id for lockset in LOCKSETS])
+
+
+@pytest.fixture
+def packages(lockset, lock):
+    return {package.name: package for package in load_packages(ROOT / lockset.id, lock)}
+
+
+def test_the_files_agree_with_each_other():
+    assert {outcome.id: outcome.differences for outcome in check_offline(ROOT) if outcome.differences} == {}
+
+
+def test_the_first_four_are_there():
+    variants = {lockset.id.split("/")[1] for lockset in LOCKSETS if lockset.tier == "installed"}
+    assert variants >= {"app.vllm.mcore0.12", "app.sglang.vllm.mcore0.12", "ngc.vllm0.8", "ngc.vllm0.8.sagemaker"}
+
+
+@pytest.mark.parametrize(("lockset", "lock"), LOCKS)
+def test_a_lock_holds_what_its_lockset_says(lockset, lock, packages):
+    assert packages["torch"].version.split("+")[0] == lockset.torch
+    assert packages["verl"].version == lockset.verl
+    assert {name: packages[name].version for name in lockset.engines} == lockset.engines
+    assert len(packages) == lock.packages
+    assert sum(package.download_bytes for package in packages.values()) == lock.download_bytes
+    assert sum(package.disk_bytes for package in packages.values()) == lock.disk_bytes
+
+
+@pytest.mark.parametrize(("lockset", "lock"), LOCKS)
+def test_a_lock_is_in_order_and_every_package_has_hashes(lockset, lock, packages):
+    assert list(packages) == sorted(packages)
+    assert all(package.hashes for package in packages.values())
+    assert all(list(package.hashes) == sorted(set(package.hashes)) for package in packages.values())
+
+
+@pytest.mark.parametrize(("lockset", "lock"), LOCKS)
+def test_no_lock_names_an_index(lockset, lock):
+    text = (ROOT / lockset.id / lock.file).read_text()
+    for line in text.splitlines():
+        assert "://" not in line or re.match(r"[a-z0-9-]+ @ https://", line), line
+    assert "--index-url" not in text
+
+
+@pytest.mark.parametrize(("lockset", "lock"), LOCKS)
+def test_unmet_requirements_are_about_what_is_locked(lockset, lock, packages):
+    for unmet in lock.unmet:
+        assert unmet.package in packages
+        name = re.match(r"[a-z0-9-]+", unmet.requires).group()
+        there = packages[name].version if name in packages else "absent"
+        assert there == unmet.installed
+        wanted = SpecifierSet(unmet.requires[len(name) :])
+        assert there == "absent" or not wanted.contains(there, prereleases=True)
+
+
+OLD_TORCH = [
+    pytest.param(lockset, lock, id=f"{lockset.id}-py{lock.python}")
+    for lockset in LOCKSETS
+    for lock in lockset.pythons
+    if at_least("2.6", ".".join(lockset.torch.split(".")[:2]))
+]
+
+
+@pytest.mark.parametrize(("lockset", "lock"), OLD_TORCH)
+def test_stacks_of_the_time_of_torch_2_6_have_pkg_resources(lockset, lock, packages):
+    assert SpecifierSet("<81").contains(packages["setuptools"].version)
+
+
+@EACH
+def test_needs_have_sources(lockset):
+    requires = lockset.requires
+    assert len(requires.arch) == 1
+    assert all(need.source and (need.targets or need.minimum) for need in requires.gpu)
+    assert requires.glibc is None or requires.glibc.source
+    if lockset.tier == "installed":
+        assert requires.glibc is not None, "an installed lockset can be measured"
+    if lockset.accelerator == "cuda":
+        assert requires.driver is not None
+        assert at_least(requires.driver.toolkit or requires.driver.minimum, requires.driver.minimum)
+
+
+@EACH
+def test_checks_are_python(lockset):
+    for check in lockset.checks:
+        compile(check.code, check.id, "exec")
+    if lockset.pythons:
+        assert {"torch", "verl", "tokenizer"} <= {check.id for check in lockset.checks}
+
+
+@EACH
+def test_prebuilt_wheels_are_named_for_their_pythons(lockset):
+    for native in lockset.natives:
+        assert canonicalize_name(native.name) == native.name
+        for wheel in native.prebuilt:
+            tag = re.search(r"-(cp\d+)-(cp\d+|abi3)-", wheel.url.rsplit("/", 1)[1])
+            if tag and tag[2] != "abi3":
+                assert wheel.pythons == (f"{tag[1][2]}.{tag[1][3:]}",)
+            assert set(wheel.pythons) <= {"3.10", "3.11", "3.12"}
+
+
+SEVEN = {
+    ("opencv-python", "numpy"),
+    ("opencv-python-headless", "numpy"),
+    ("torch", "nvidia-cudnn-cu12"),
+    ("vllm", "opentelemetry-api"),
+    ("vllm", "opentelemetry-sdk"),
+    ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-sdk"),
+    ("opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk"),
+}
+
+
+@pytest.mark.parametrize("variant", ["app.sglang.vllm.mcore0.12", "app.vllm.mcore0.12"])
+def test_verl_0_4_leaves_exactly_seven_requirements_unmet(variant):
+    (lockset,) = (lockset for lockset in LOCKSETS if lockset.id.endswith(f"/{variant}"))
+    for lock in lockset.pythons:
+        found = {(unmet.package, re.match(r"[a-z0-9-]+", unmet.requires).group()) for unmet in lock.unmet}
+        assert found == SEVEN
+        assert len(lock.unmet) == 7

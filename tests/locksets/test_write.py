@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+
+from tests.locksets import samples
+from verl_env.locksets.index import IndexFile
+from verl_env.locksets.load import parse_packages
+from verl_env.locksets.recipe import load_recipe
+from verl_env.locksets.replay import Pinned
+from verl_env.locksets.target import Target
+from verl_env.locksets.wheelfacts import WheelFacts
+from verl_env.locksets.write import lock_text, toml_text
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TARGET = Target("3.10", "x86_64", "2.35")
+
+
+def pinned(
+    name: str, version: str, *digests: str, source: bool = False, by_url: bool = False, dated: bool = True
+) -> Pinned:
+    suffix = ".tar.gz" if source else "-py3-none-any.whl"
+    stamp = "2025-01-01T00:00:00Z" if dated else None
+    files = tuple(
+        IndexFile(f"{name}-{version}{suffix}", f"https://e.invalid/{name}-{version}{suffix}", digest, stamp)
+        for digest in digests
+    )
+    return Pinned(name, version, (), False, WheelFacts("", 12, 34), files[0], files, by_url=by_url)
+
+
+def test_a_lock_reads_back_as_what_was_written(tmp_path):
+    recipe = load_recipe(samples.write_recipe(tmp_path))
+    pins = [
+        pinned("zlib-like", "1.0", "b" * 64, "a" * 64),
+        pinned("old", "2", "c" * 64, source=True),
+        pinned("away", "3.0+cu9", "d" * 64, by_url=True, dated=False),
+    ]
+    text = lock_text(recipe, TARGET, pins)
+    packages = parse_packages(text, Path("x"))
+    assert [(p.name, p.version, p.source, p.url, p.uploaded) for p in packages] == [
+        ("away", "3.0+cu9", "url", "https://e.invalid/away-3.0+cu9-py3-none-any.whl", None),
+        ("old", "2", "sdist", None, "2025-01-01T00:00:00Z"),
+        ("zlib-like", "1.0", "index", None, "2025-01-01T00:00:00Z"),
+    ]
+    assert packages[2].hashes == (f"sha256:{'a' * 64}", f"sha256:{'b' * 64}")
+    assert {(p.download_bytes, p.disk_bytes) for p in packages} == {(12, 34)}
+
+
+def test_a_lock_says_what_it_is_for(tmp_path):
+    recipe = load_recipe(samples.write_recipe(tmp_path))
+    first = lock_text(recipe, TARGET, []).splitlines()[0]
+    assert first == f"# {samples.ID}, Python 3.10 on Linux x86_64, as of 2025-07-18T09:23:19Z"
+
+
+def test_the_order_of_pins_and_of_files_makes_no_difference(tmp_path):
+    recipe = load_recipe(samples.write_recipe(tmp_path))
+    one, other = pinned("a", "1", "1" * 64, "2" * 64), pinned("b", "1", "3" * 64)
+    turned = pinned("a", "1", "2" * 64, "1" * 64)
+    assert lock_text(recipe, TARGET, [one, other]) == lock_text(recipe, TARGET, [other, turned])
+
+
+def test_a_lock_is_in_the_syntax_of_requirement_files(tmp_path):
+    recipe = load_recipe(samples.write_recipe(tmp_path))
+    text = lock_text(
+        recipe, TARGET, [pinned("a", "1.0.post1", "1" * 64, "2" * 64), pinned("b", "2", "3" * 64, by_url=True)]
+    )
+    joined = text.replace("\\\n", " ").splitlines()
+    requirements = [Requirement(line.split("--hash")[0].strip()) for line in joined if line and line.lstrip()[0] != "#"]
+    assert [requirement.name for requirement in requirements] == ["a", "b"]
+    assert [line.count("--hash=sha256:") for line in joined if line.startswith(("a", "b"))] == [2, 1]
+
+
+def test_toml_of_the_sample_reads_back():
+    assert tomllib.loads(toml_text(samples.LOCKSET)) == samples.LOCKSET
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+PLAIN = WORDS | st.booleans() | st.integers(-(2**40), 2**40)
+VALUES = st.recursive(
+    PLAIN | st.lists(PLAIN, max_size=4),
+    lambda inner: (
+        st.dictionaries(WORDS, inner, max_size=3) | st.lists(st.dictionaries(WORDS, inner, max_size=3), max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(table=st.dictionaries(WORDS, VALUES, max_size=4))
+def test_every_table_reads_back(table):
+    assert tomllib.loads(toml_text(table)) == table
+
+
+def test_long_lists_take_a_line_each():
+    lines = toml_text({"notes": ["a" * 60, "b" * 60], "short": ["a", "b"]}).splitlines()
+    assert lines == ["notes = [", f'    "{"a" * 60}",', f'    "{"b" * 60}",', "]", 'short = ["a", "b"]']
