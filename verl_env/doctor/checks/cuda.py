@@ -116,11 +116,12 @@ _FIND12, _READ12 = _runtime((12, 11), "B2")
 
 
 def _mixed(facts: Facts) -> Hit | None:
-    found = families(facts)
+    found = {major: [name for name in names if "nccl" not in name] for major, names in families(facts).items()}
+    found = {major: names for major, names in found.items() if names}
     shared = [names for family in _SHARED if (names := doubled(facts, family))]
-    if len(found) < 2 and not shared:  # noqa: PLR2004  one family is right
+    clashing = [names for names in shared if not any("nccl" in name for name in names)]
+    if len(found) < 2 and not clashing:  # noqa: PLR2004  one family is right
         return None
-    clashing = [names for names in shared if "nvidia-nccl-cu12" not in names and "nvidia-nccl-cu11" not in names]
     evidence = tuple(f"CUDA {major}: {', '.join(sorted(names)[:4])}" for major, names in sorted(found.items()))
     rows = ("B7", "B11") if any("cudnn" in name for names in clashing for name in names) else ("B7",)
     fix = one_family(facts, [name for names in clashing for name in names], _MIX_TEXT) if clashing else None
@@ -197,7 +198,7 @@ CHECKS = (
         covers=("B7", "B11"),
         sources=("pytorch#178196", "verl#974", "verl scripts/install_vllm_sglang_mcore.sh"),
         find=_mixed,
-        explains=("cudnn-versions", "cuda-library-missing", "file-claimed-twice"),
+        explains=("nccl-not-torchs", "cudnn-versions", "cuda-library-missing", "file-claimed-twice"),
     ),
     Check(
         id="cudnn-conv3d",

@@ -273,7 +273,7 @@ CHECKS = (
         sources=("pytorch#186591", "pytorch#176829", "pytorch#119932", "vllm#4195", "nccl#1180"),
         find=_nccl,
         log=(r"undefined symbol: (?P<symbol>p?nccl[A-Z]\w+)",),
-        explains=("cuda-families-mixed", "file-claimed-twice", "model-inspection-failed", "vllm-op-missing"),
+        explains=("file-claimed-twice", "model-inspection-failed", "vllm-op-missing"),
     ),
     Check(
         id="cudnn-versions",

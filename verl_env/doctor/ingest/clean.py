@@ -13,6 +13,8 @@ _FENCE = re.compile(r"^\s*(?:```+|~~~+)[\w+-]*\s*$")
 _WORKER = re.compile(
     r"^\s*(?:\x00)?(?:\(\S[^()\n]*?(?:pid|ip)=[^()\n]*\)|\[rank\d+\]:|\[\w*?\d+\]:|\d{4}-\d\d-\d\dT[\d:.]+Z)\s?"
 )
+#: Keys that newer collect_env scripts pad: ``Libc version                 : glibc-2.34``.
+_PADDED = re.compile(r"^([A-Z][A-Za-z0-9 /().-]{1,40}?) +: ")
 _DOWNLOADED = "\ufeff"
 
 
@@ -27,5 +29,5 @@ def clean(text: str) -> str:
 
 
 def _line(line: str) -> str:
-    bare = _QUOTE.sub("", line)
-    return _WORKER.sub("", bare).rstrip()
+    bare = _WORKER.sub("", _QUOTE.sub("", line))
+    return _PADDED.sub(r"\1: ", bare).rstrip()
