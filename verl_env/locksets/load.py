@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from verl_env.locksets.shapes import (
 )
 
 if TYPE_CHECKING:
+    import re
     from typing import Any
 
     from verl_env.locksets.model import Lockset, Package, PythonLock
@@ -151,7 +151,7 @@ def load_lockset(file: Path) -> Lockset:
     return lockset_from(read_toml(file), file)
 
 
-_ENTRY = re.compile(
+_ENTRY = (
     r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)(?:==(?P<version>[^ \\]+)| @ (?P<url>[^ \\]+)) \\\n"
     r"(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64} \\\n)*    --hash=sha256:[0-9a-f]{64}\n)"
     r"    # (?P<source>wheel|sdist)"
@@ -183,7 +183,7 @@ def load_packages(lockset_dir: Path, lock: PythonLock) -> tuple[Package, ...]:
     actual = digest(content).hexdigest()
     if actual != lock.sha256:
         raise LockFileChangedError(file, lock.sha256, actual)
-    return parse_packages(content.decode(), file)
+    return parse_packages(content.decode(errors="replace"), file)
 
 
 def parse_packages(content: str, file: Path) -> tuple[Package, ...]:
@@ -192,16 +192,19 @@ def parse_packages(content: str, file: Path) -> tuple[Package, ...]:
     Raises:
         LockFileInvalidError: a line is none that ``verl-env lock`` writes.
     """
-    start = position = 0
+    import re  # noqa: PLC0415 compiling the pattern is the dearest part of reading a catalogue, which needs none
+
+    entry = re.compile(_ENTRY)
+    position = 0
     while content.startswith("#", position):
         position = content.find("\n", position) + 1 or len(content)
     packages = []
-    while match := _ENTRY.match(content, position):
+    while match := entry.match(content, position):
         packages.append(_package(match))
-        start, position = position, match.end()
+        position = match.end()
     if position != len(content):
         line = content.count("\n", 0, position) + 1
-        raise LockFileInvalidError(file, line, f"is no package as verl-env lock writes it (after character {start})")
+        raise LockFileInvalidError(file, line, "is no package as verl-env lock writes it")
     return tuple(packages)
 
 

@@ -6,7 +6,6 @@ grows from the inside out while the decoders unwind: ``requires.gpu[1].targets``
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from verl_env.versions import dotted
@@ -18,9 +17,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Decoder: TypeAlias = Callable[[object], T]
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGITS = str.maketrans("123456789", "000000000")
+_TIMESTAMP = "0000-00-00T00:00:00Z"
+_DATE = "0000-00-00"
+_SHA256_LENGTH = 64
 
 
 class FieldError(ValueError):
@@ -69,21 +69,21 @@ def number(value: object) -> str:
 
 def timestamp(value: object) -> str:
     """A full UTC timestamp; a bare date would cover a day of the local zone."""
-    if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
+    if isinstance(value, str) and value.translate(_DIGITS) == _TIMESTAMP:
         return value
     raise FieldError(f"must be a full UTC timestamp like 2025-07-18T09:23:19Z, not {value!r}")
 
 
 def moment(value: object) -> str:
     """A full UTC timestamp, or the bare date of something whose time of day nobody recorded."""
-    if isinstance(value, str) and _DATE.fullmatch(value):
+    if isinstance(value, str) and value.translate(_DIGITS) == _DATE:
         return value
     return timestamp(value)
 
 
 def sha256(value: object) -> str:
     """A SHA-256 digest in lower-case hex."""
-    if isinstance(value, str) and _SHA256.fullmatch(value):
+    if isinstance(value, str) and len(value) == _SHA256_LENGTH and not value.strip("0123456789abcdef"):
         return value
     raise FieldError(f"must be 64 hexadecimal digits, not {value!r}")
 
