@@ -1,0 +1,49 @@
+"""Each of the sixteen variants is the answer on a machine that fits it, when it is asked for; previews only then."""
+
+import pytest
+
+from verl_env.choose.choose import choose
+from verl_env.choose.model import Choice, Request
+from verl_env.locksets.catalogue import load_catalogue
+from verl_env.machine.record import machine_from_json
+
+SIXTEEN = [lockset for lockset in load_catalogue() if lockset.id.startswith(("verl0.3-", "verl0.4-cu124"))]
+LOCKED = [lockset for lockset in SIXTEEN if lockset.tier != "recorded"]
+RECORDED = [lockset for lockset in SIXTEEN if lockset.tier == "recorded"]
+
+
+def machine(lockset):
+    """A machine that has all that a lockset asks for."""
+    gpus = {"nvidia": {"driver": "550.54.15", "devices": [{"compute_capability": "9.0"}]}, "amd": None}
+    if lockset.accelerator == "rocm":
+        gpus = {"nvidia": None, "amd": {"rocm": lockset.rocm, "devices": [{"gfx": "gfx942"}]}}
+    return machine_from_json({"schema": 1, "host": {"arch": "x86_64", "glibc": "2.35"}, **gpus})
+
+
+def test_they_are_sixteen():
+    assert (len(SIXTEEN), len(RECORDED)) == (16, 2)
+
+
+@pytest.mark.parametrize("lockset", LOCKED, ids=lambda lockset: lockset.id)
+def test_each_is_reachable(lockset):
+    found = choose(SIXTEEN, machine(lockset), Request(lockset.provides, lockset=lockset.id))
+    assert isinstance(found, Choice)
+    assert found.lockset is lockset
+
+
+@pytest.mark.parametrize("lockset", RECORDED, ids=lambda lockset: lockset.id)
+def test_what_is_recorded_only_is_refused_for_that_reason_alone(lockset):
+    found = choose(SIXTEEN, machine(lockset), Request(("vllm",), lockset=lockset.id))
+    assert not isinstance(found, Choice)
+    own = next(evaluation for evaluation in found.evaluations if evaluation.lockset is lockset)
+    failed = [verdict for verdict in own.verdicts if verdict.outcome == "failed"]
+    assert [verdict.requirement for verdict in failed] == ["tier"]
+    assert "missing" in failed[0].message
+
+
+@pytest.mark.parametrize("stack", ["vllm", "sglang", "vllm+sglang", "vllm+megatron", "vllm+megatron+deepep"])
+def test_no_preview_is_chosen_unasked(stack):
+    found = choose(SIXTEEN, machine(LOCKED[0]), Request(tuple(stack.split("+"))))
+    assert isinstance(found, Choice)
+    assert not found.lockset.preview
+    assert found.lockset.family == "0.4"
