@@ -42,8 +42,8 @@ class Ranges(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{total}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
         self.sent.append(len(body))
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
