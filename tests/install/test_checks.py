@@ -4,7 +4,7 @@ import pytest
 
 from tests.install.plans import check
 from verl_env.install import checks as module
-from verl_env.install.checks import NO_GPU, gpu_here, pick_checks, run_check
+from verl_env.install.checks import NO_GPU, gpu_here, pick_checks, run_checks
 from verl_env.install.failures import CheckFailed
 
 
@@ -18,10 +18,45 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "user").mkdir()
     monkeypatch.chdir(tmp_path / "user")
 
-    def go(code, **variables):
-        run_check(check("a check/1", code), environment, variables, tmp_path / "logs", tmp_path / "stage")
+    def go(*codes, **variables):
+        done = []
+        checks = [check(f"check {n}/x", code) for n, code in enumerate(codes)]
+        places = (tmp_path / "logs", tmp_path / "stage")
+        run_checks(checks, environment, variables, places, lambda id_, seconds: done.append((id_, seconds > 0)))
+        return done
 
     return go
+
+
+@pytest.fixture
+def processors(monkeypatch):
+    """Says how many processors there are."""
+    return lambda number: monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(number)))
+
+
+@pytest.mark.parametrize(("number", "together"), [(1, 1), (2, 1), (4, 2), (64, 3)])
+def test_checks_run_side_by_side_where_there_are_processors(run, tmp_path, processors, number, together):
+    processors(number)
+    code = (
+        "import os, pathlib, sys, time\n"
+        f"here = pathlib.Path({str(tmp_path)!r})\n"
+        "mark = here / f'{os.getpid()}.running'\n"
+        "mark.touch()\n"
+        f"deadline = time.monotonic() + (10 if {together} > 1 else 0.1)\n"
+        f"while len(list(here.glob('*.running'))) < {together} and time.monotonic() < deadline: time.sleep(0.01)\n"
+        "(here / f'{os.getpid()}.seen').write_text(str(len(list(here.glob('*.running')))))\n"
+        "time.sleep(0.1)\n"
+        "mark.unlink()\n"
+    )
+    assert run(*[code] * together) == [(f"check {n}/x", True) for n in range(together)]
+    assert max(int(path.read_text()) for path in tmp_path.glob("*.seen")) == together
+
+
+def test_the_first_in_order_that_fails_is_told(run, processors):
+    processors(64)
+    with pytest.raises(CheckFailed) as caught:
+        run("pass", "import time; time.sleep(0.2); raise ValueError('second')", "raise ValueError('third')")
+    assert (caught.value.check, caught.value.reason) == ("check 1/x", "ValueError: second")
 
 
 def test_a_check_that_passes_says_and_leaves_nothing(run, tmp_path, capfd):
@@ -44,10 +79,10 @@ def test_a_failure_keeps_its_log_and_shows_its_end(run, tmp_path):
     with pytest.raises(CheckFailed) as caught:
         run("print('before')\nassert 1 == 2, 'one is not two'")
     error = caught.value
-    assert error.check == "a check/1"
+    assert error.check == "check 0/x"
     assert error.reason == "AssertionError: one is not two"
     assert error.tail[-1] == "AssertionError: one is not two"
-    assert error.log == tmp_path / "logs" / "0003-a-check-1.log"
+    assert error.log == tmp_path / "logs" / "0003-check-0-x.log"
     assert "before" in error.log.read_text()
     assert "assert 1 == 2" in error.log.read_text()
     assert str(error.log) in error.hint

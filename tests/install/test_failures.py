@@ -10,7 +10,7 @@ from tests.install.plans import Recorder, check, lockset, native, options, plan,
 from tests.install.test_run import have
 from tests.install.wheels import sdist_bytes, wheel_bytes, wheel_name
 from verl_env.errors import VerlEnvError
-from verl_env.install import failures, transaction
+from verl_env.install import failures, parts, transaction
 from verl_env.install.errors import NativeUnavailable, TargetPermission
 from verl_env.install.run import install
 from verl_env.install.state import read_state
@@ -126,7 +126,7 @@ def test_a_check_that_fails(world):
 
 
 def test_an_installer_that_makes_something_else(world, monkeypatch):
-    monkeypatch.setattr(transaction.requirements, "write_locked", lambda file, *_, **__: file.write_text(""))
+    monkeypatch.setattr(parts.requirements, "write_locked", lambda file, *_, **__: file.write_text(""))
     error = world.fail()
     assert isinstance(error, failures.EnvironmentMismatch)
     assert "demo is missing, not 2.0" in error.message
@@ -141,12 +141,21 @@ def test_an_installer_that_makes_something_else(world, monkeypatch):
         (errno.EROFS, TargetPermission),
     ],
 )
-@pytest.mark.parametrize("place", ["carry", "build", "relocate", "write_state", "run"])
-def test_a_file_system_that_refuses(world, monkeypatch, number, error, place):
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [
+        (parts, "run"),
+        (parts, "build"),
+        (transaction, "carry"),
+        (transaction, "relocate"),
+        (transaction, "write_state"),
+    ],
+)
+def test_a_file_system_that_refuses(world, monkeypatch, number, error, module, place):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number), "/somewhere")
 
-    monkeypatch.setattr(transaction, place, refuse)
+    monkeypatch.setattr(module, place, refuse)
     assert isinstance(world.fail(), error)
 
 

@@ -64,7 +64,7 @@ def test_a_terminal_is_a_terminal_and_a_pipe_is_not(shown):
 def test_what_a_terminal_shows_is_passed_on_as_it_is():
     shown = []
     run(python("print('\\x1b[32mgreen\\x1b[0m')"), shown.append)
-    assert b"".join(shown) == b"\x1b[32mgreen\x1b[0m\r\n"
+    assert b"".join(shown) == b"\x1b[32mgreen\x1b[0m\n"
 
 
 def test_the_end_of_a_long_output_is_kept(shown):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.install.record import format_record, read_record, relative_to_environment
+from verl_env.install.record import read_record, relative_to_environment, update_record
 
 SITE = Path("/e/lib/python3.10/site-packages")
 
@@ -36,11 +36,36 @@ def test_any_bytes_can_be_read(tmp_path, content):
     assert read_record(str(tmp_path)) in (None, [["open"]])
 
 
-text = st.text(st.characters(codec="utf-8", exclude_characters="\r\0", exclude_categories=["Cs"]), min_size=1)
+def facts_of(path):
+    return ("sha256=new", 7) if path.endswith("/ray") or "," in path else None
 
 
-@given(st.lists(st.tuples(text, st.just("sha256=x"), st.just("1")).map(list)))
-def test_what_is_written_is_read_again(tmp_path_factory, rows):
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("../../../bin/ray,sha256=old,1\n", "../../../bin/ray,sha256=new,7\n"),
+        ("six.py,sha256=x,1\r\n../../../bin/ray,,\n", "six.py,sha256=x,1\r\n../../../bin/ray,sha256=new,7\n"),
+        ('"../../../bin/a,b",sha256=old,1\n', '"../../../bin/a,b",sha256=new,7\n'),
+        ("../../../bin/other,sha256=old,1\n", None),
+        ("ray/ray,sha256=old,1\n", None),
+        ("", None),
+    ],
+)
+def test_only_what_changed_is_brought_up_to_date(tmp_path, before, after):
+    (tmp_path / "RECORD").write_bytes(before.encode())
+    assert update_record(str(tmp_path), facts_of) == (None if after is None else after.encode())
+
+
+def test_no_record_needs_no_update(tmp_path):
+    assert update_record(str(tmp_path), facts_of) is None
+
+
+lines = st.lists(st.binary(max_size=30).filter(lambda line: not line.startswith((b"..", b'"..'))))
+
+
+@given(lines)
+def test_every_other_byte_stays(tmp_path_factory, lines):
     folder = tmp_path_factory.getbasetemp()
-    (folder / "RECORD").write_text(format_record(rows), encoding="utf-8", newline="")
-    assert read_record(str(folder)) == rows
+    before = b"\n".join(lines)
+    (folder / "RECORD").write_bytes(b"../../../bin/ray,,\n" + before)
+    assert update_record(str(folder), facts_of) == b"../../../bin/ray,sha256=new,7\n" + before

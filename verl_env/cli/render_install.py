@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -29,6 +30,26 @@ _REDRAW = 0.1
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 
 
+#: A line in which uv lists a package or names the environment; and what may become one.
+_LISTED = re.compile(rb"(?:\x1b\[[\d;]*m)* ?(?:\x1b\[[\d;]*m)*(?:[+~-] |[+~-]\x1b|Using Python \S+ environment at)")
+_MAYBE_LISTED = re.compile(rb"(?:\x1b\[[\d;]*m)*(?:U| $| \x1b| [+~-])|(?:\x1b\[[\d;]*m)+$")
+
+
+class Passed:
+    """Passes an installer's output on to a terminal, but for uv's list of packages, which comes at the end as ours."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._held = b""
+
+    def __call__(self, data: bytes) -> None:
+        """Takes what came; the beginning of a line that may be one of the list is held back until it is whole."""
+        *lines, rest = (self._held + data).split(b"\n")
+        self._held = rest if _MAYBE_LISTED.match(rest) else b""
+        shown = b"".join(line + b"\n" for line in lines if not _LISTED.match(line))
+        self._write(shown + rest[len(self._held) :])
+
+
 class Progress:
     """Tells of a running installation on a console: headings, and on a terminal the installer's own progress."""
 
@@ -41,8 +62,8 @@ class Progress:
 
     @property
     def terminal(self) -> Callable[[bytes], None] | None:
-        """Writes to stderr, where that is a terminal."""
-        return _write_stderr if self._console.is_terminal else None
+        """Passes on to stderr, where that is a terminal."""
+        return Passed(_write_stderr) if self._console.is_terminal else None
 
     def begin(self, step: Step) -> None:
         self._step += 1

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 from verl_env.install.backends.isolation import check_environment
 from verl_env.install.classify import tail
 from verl_env.install.failures import CheckFailed
-from verl_env.machine.child import Abandoned, Completed, TimedOut, run
+from verl_env.machine.child import Abandoned, Completed, TimedOut, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from verl_env.locksets.model import Check
-    from verl_env.machine.child import NotFound, NotStarted
+    from verl_env.machine.process import Outcome
 
 #: Seconds that a check may take: a first import of vLLM from a network file system takes minutes.
 SECONDS = 900.0
+#: Checks that run at the same time at most: each may import gigabytes.
+_SIDE_BY_SIDE = 4
 #: Where device files are.
 DEVICES = Path("/dev")
 NO_GPU = "it needs a GPU, and this host has none"
@@ -43,33 +45,53 @@ def gpu_here() -> bool:
     return any(re.fullmatch(r"nvidia\d+|kfd", name) for name in _names(DEVICES))
 
 
-def run_check(check: Check, environment: Path, variables: Mapping[str, str], logs: Path, stage: Path) -> None:
-    """Runs one check.
+def run_checks(
+    checks: Sequence[Check],
+    environment: Path,
+    variables: Mapping[str, str],
+    places: tuple[Path, Path],
+    done: Callable[[str, float], None],
+) -> None:
+    """Runs checks, each in a process of its own, several side by side where there are processors for them.
 
     Args:
-        check: The check.
-        environment: The environment whose interpreter runs it.
+        checks: The checks.
+        environment: The environment whose interpreter runs them.
         variables: The lockset's run-time variables.
-        logs: Where the output of a failed check is kept.
-        stage: A directory for its script; nothing of the current directory can be imported.
+        places: Where the output of a failed check is kept, and where scripts are put; nothing of the current
+            directory can be imported.
+        done: Called with the id and the seconds of each check that passed.
 
     Raises:
-        CheckFailed: it failed, or did not end in time.
+        CheckFailed: one failed, or did not end in time; the first in order.
     """
+    logs, stage = places
+    width = max(1, min(_SIDE_BY_SIDE, len(os.sched_getaffinity(0)) // 2))
+    for start in range(0, len(checks), width):
+        batch = checks[start : start + width]
+        outcomes = run_all(
+            [[str(environment / "bin" / "python"), _script(check, stage)] for check in batch],
+            deadline=time.monotonic() + SECONDS,
+            env=check_environment(os.environ, variables, environment),
+        )
+        for check, outcome in zip(batch, outcomes, strict=True):
+            if not isinstance(outcome, Completed) or outcome.returncode != 0:
+                raise _failure(check, outcome, environment, logs)
+            done(check.id, outcome.seconds)
+
+
+def _script(check: Check, stage: Path) -> str:
     script = stage / f"check-{_file_name(check.id)}.py"
     script.write_text(check.code, encoding="utf-8")
-    outcome = run(
-        [str(environment / "bin" / "python"), str(script)],
-        deadline=time.monotonic() + SECONDS,
-        env=check_environment(os.environ, variables, environment),
-    )
-    if isinstance(outcome, Completed) and outcome.returncode == 0:
-        return
+    return str(script)
+
+
+def _failure(check: Check, outcome: Outcome, environment: Path, logs: Path) -> CheckFailed:
     output = _output(outcome)
     logs.mkdir(exist_ok=True)
     log = logs / f"{environment.name}-{_file_name(check.id)}.log"
     log.write_text(f"{check.code}\n\n{output}", encoding="utf-8")
-    raise CheckFailed(check.id, _reason(outcome, output), log, tail(output))
+    return CheckFailed(check.id, _reason(outcome, output), log, tail(output))
 
 
 def pick_checks(checks: tuple[Check, ...], *, gpu: Callable[[], bool]) -> tuple[tuple[Check, ...], dict[str, str]]:
@@ -79,13 +101,13 @@ def pick_checks(checks: tuple[Check, ...], *, gpu: Callable[[], bool]) -> tuple[
     return chosen, {check.id: NO_GPU for check in checks if check not in chosen}
 
 
-def _output(outcome: Completed | TimedOut | Abandoned | NotFound | NotStarted) -> str:
+def _output(outcome: Outcome) -> str:
     if isinstance(outcome, Completed | TimedOut):
         return (outcome.stdout + outcome.stderr).decode("utf-8", "replace")
     return ""
 
 
-def _reason(outcome: Completed | TimedOut | Abandoned | NotFound | NotStarted, output: str) -> str:
+def _reason(outcome: Outcome, output: str) -> str:
     """The likely cause in words."""
     if isinstance(outcome, TimedOut):
         return f"it did not end within {outcome.seconds:.0f} s"

@@ -109,9 +109,9 @@ def _attempt(choice: NativeChoice, part: Path, progress: Callable[[int, int | No
         response = urlopen(request, timeout=TIMEOUT)  # noqa: S310
     except HTTPError as error:
         error.close()
-        raise NativeUnavailable(choice.native, f"{url} answers {error.code} {error.reason}") from error
+        raise NativeUnavailable(choice.native, f"{_host(url)} answers {error.code} {error.reason}") from error
     except (URLError, OSError, ValueError) as error:
-        raise NativeUnavailable(choice.native, f"{url} cannot be reached ({_reason(error)})") from error
+        raise NativeUnavailable(choice.native, f"{_host(url)} cannot be reached ({_reason(error)})") from error
     try:
         with response:
             return _copy(response, part, progress)
@@ -134,3 +134,7 @@ def _copy(response: HTTPResponse, part: Path, progress: Callable[[int, int | Non
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", error)
     return str(getattr(reason, "strerror", None) or reason)
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0] or url

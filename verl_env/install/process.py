@@ -86,7 +86,7 @@ def _output_pair(*, terminal: bool) -> Iterator[tuple[int, int]]:
     """A descriptor to read from and one to write to; the second is closed by who uses it."""
     if terminal:
         ours, theirs = os.openpty()
-        _copy_window_size(theirs)
+        _make_plain(theirs)
     else:
         ours, theirs = os.pipe()
     try:
@@ -95,11 +95,15 @@ def _output_pair(*, terminal: bool) -> Iterator[tuple[int, int]]:
         os.close(ours)
 
 
-def _copy_window_size(descriptor: int) -> None:
+def _make_plain(descriptor: int) -> None:
+    """Gives a pseudo-terminal the size of ours, and leaves the ends of lines to ours."""
     import fcntl  # noqa: PLC0415
     import termios  # noqa: PLC0415
 
     with contextlib.suppress(OSError, ValueError):
+        settings = termios.tcgetattr(descriptor)
+        settings[1] &= ~termios.OPOST
+        termios.tcsetattr(descriptor, termios.TCSANOW, settings)
         size = fcntl.ioctl(sys.stderr.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
         fcntl.ioctl(descriptor, termios.TIOCSWINSZ, size)
 

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -24,11 +25,29 @@ def read_record(folder: str) -> list[list[str]] | None:
         return None
 
 
-def format_record(rows: list[list[str]]) -> str:
-    """The text of a RECORD with these rows."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+def update_record(folder: str, facts: Callable[[str], tuple[str, int] | None]) -> bytes | None:
+    """The content of a RECORD with other hashes and sizes for some scripts; None where nothing changes.
+
+    Args:
+        folder: The ``.dist-info`` directory.
+        facts: Gives hash and size for the path of a file outside site-packages (``../../../bin/ray``), or None where
+            it did not change. Other lines stay as they are, byte for byte.
+    """
+    try:
+        with open(f"{folder}/RECORD", "rb") as file:  # noqa: PTH123
+            lines = file.read().splitlines(keepends=True)
+    except OSError:
+        return None
+    changed = False
+    for place, line in enumerate(lines):
+        # Most of the tens of thousands of lines are modules; parsing them all would take as long as the rest.
+        if line.startswith((b"..", b'"..')):
+            path = next(csv.reader([line.decode("utf-8", "surrogateescape")]))[0]
+            new = facts(path)
+            if new is not None:
+                lines[place] = _line(path, *new)
+                changed = True
+    return b"".join(lines) if changed else None
 
 
 def relative_to_environment(path: str, site: Path, environment: Path) -> str | None:
@@ -39,3 +58,9 @@ def relative_to_environment(path: str, site: Path, environment: Path) -> str | N
     root = f"{environment}/"
     full = os.path.normpath(os.path.join(site, path))  # noqa: PTH118 (pathlib keeps the dots)
     return full[len(root) :] if full.startswith(root) else None
+
+
+def _line(path: str, digest: str, size: int) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([path, digest, size])
+    return text.getvalue().encode("utf-8", "surrogateescape")

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.install.files import replace_bytes
-from verl_env.install.record import format_record, read_record, relative_to_environment
+from verl_env.install.record import relative_to_environment, update_record
 from verl_env.install.runtime_wheel import record_hash
 
 if TYPE_CHECKING:
@@ -66,17 +66,12 @@ def _rewrite(file: Path, pattern: re.Pattern[bytes], to: bytes) -> bytes | None:
 
 def _update_records(environment: Path, site: Path, changed: dict[str, bytes]) -> None:
     """Puts hash and size of the changed files into the RECORDs that list them."""
+
+    def facts(path: str) -> tuple[str, int] | None:
+        content = changed.get(relative_to_environment(path, site, environment) or "")
+        return None if content is None else (record_hash(content), len(content))
+
     for folder in site.glob("*.dist-info"):
-        rows = read_record(str(folder))
-        if rows is None:
-            continue
-        stale = False
-        for row in rows:
-            if not row[0].startswith("..") or len(row) < 3:  # noqa: PLR2004 (path, hash, size)
-                continue
-            content = changed.get(relative_to_environment(row[0], site, environment) or "")
-            if content is not None:
-                row[1:3] = [record_hash(content), str(len(content))]
-                stale = True
-        if stale:
-            replace_bytes(folder / "RECORD", format_record(rows).encode())
+        record = update_record(str(folder), facts)
+        if record is not None:
+            replace_bytes(folder / "RECORD", record)
