@@ -36,7 +36,7 @@ def install() -> None:
     arm()
     boot = sys.modules.get("_verl_env_boot")
     if boot is not None and _watch() is None and "vllm" not in sys.modules and boot not in sys.meta_path:
-        boot.install()
+        sys.meta_path.insert(2, boot)
 
 
 def arm() -> ModuleSpec | None:
@@ -204,7 +204,7 @@ def _arm() -> None:
     if watch is not None:
         sys.meta_path.insert(0, watch)
     boot = sys.modules.get("_verl_env_boot")
-    if boot is not None and boot in sys.meta_path:
+    while boot is not None and boot in sys.meta_path:
         sys.meta_path.remove(boot)
     _sweep(watch)
 
