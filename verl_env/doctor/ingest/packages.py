@@ -33,7 +33,7 @@ _SATISFIED = re.compile(
     rf"^\s*Requirement already satisfied: (?P<name>{_NAME})\S* in .*\((?P<version>{_VERSION})\)\s*$"
 )
 _SHOWN = re.compile(rf"^Name: (?P<name>{_NAME})\nVersion: (?P<version>{_VERSION})\s*$", re.MULTILINE)
-_WHEEL_VERSION = re.compile(rf"/(?P<name>[A-Za-z0-9_.]+)-(?P<version>{_VERSION})-(?:cp|py)\d[^/]*\.whl")
+_WHEEL_VERSION = re.compile(r"/(?P<name>[A-Za-z0-9_.]+)-(?P<version>\d[\w.!+]*)-(?:cp|py)\d[^/]*\.whl")
 
 #: Names that prose uses for packages of the stack.
 _SPOKEN = {
@@ -72,11 +72,13 @@ _SPOKEN = {
     "vllm-ascend": "vllm-ascend",
 }
 _PROSE = re.compile(
-    r"(?<![\w/.-])(?P<name>"
+    r"(?<![\w/.-])(?<!to build )(?P<name>"
     + "|".join(sorted(map(re.escape, _SPOKEN), key=len, reverse=True))
     + r")(?:\s+version)?(?:\s*[:=@|]+\s*|\s+|==)\**v?(?P<version>\d+\.\d+(?:\.\w+)*(?:\+\w[\w.]*)?)(?![\w/])",
     re.IGNORECASE,
 )
+#: Lines of a resolver that speak of what packages want, not of what is there.
+_WANTED = re.compile(r"^.*(?:\bCollecting |\(from |Downloading |Using cached |depends on |requires? ).*$", re.MULTILINE)
 _LEAST_ROWS = 4
 
 
@@ -188,7 +190,7 @@ def _direct(lines: list[str], found: Packages) -> None:
 def _prose(text: str) -> Iterator[tuple[str, str]]:
     """Versions of the stack that prose states, where it states one version of a package and no other."""
     said: dict[str, set[str]] = {}
-    for match in _PROSE.finditer(text):
+    for match in _PROSE.finditer(_WANTED.sub("", text)):
         said.setdefault(_SPOKEN[match["name"].lower()], set()).add(match["version"].rstrip("."))
     for name, versions in said.items():
         public = {version.partition("+")[0] for version in versions}
