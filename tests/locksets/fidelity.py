@@ -27,6 +27,10 @@ PARENTS = {"verl0.4-base": "base", "seed001-vemlp-vllm-te": "vemlp"}
 #: Keys of ``pins`` that are not the name of the distribution.
 DISTRIBUTIONS = {"flashinfer": "flashinfer-python", "cudnn_pip": "nvidia-cudnn-cu12"}
 
+#: How image tags abbreviate distributions.
+TAGS = {"th": "torch", "te": "transformer-engine", "mcore": "megatron-core", "megatron": "megatron-core"}
+
+_TAGGED = re.compile(r"(?:^|-)(?P<name>[a-z]+)(?P<version>\d+(?:\.\d+)+(?:\.?[a-z]+\d+)?)")
 _NUMBERED = re.compile(r"(?:(?P<parent>\w+) )?(?P<number>\d+): ")
 
 
@@ -68,6 +72,7 @@ def silent_differences(variant: dict[str, Any], parents: list[dict[str, Any]], h
     """Every difference that no deviation of the lockset explains."""
     explained = {canonicalize_name(deviation.package) for deviation in held.lockset.deviations}
     found = [*origin(variant, held), *environment(variant, held), *pins(variant, held), *additions(held)]
+    found += image_tags(variant, held)
     for each in [*parents, variant]:
         found += steps(each, held)
     return [difference for difference in found if canonicalize_name(difference.subject) not in explained]
@@ -84,6 +89,27 @@ def origin(variant: dict[str, Any], held: Held) -> Iterator[Difference]:
     python = base["python"]
     if python and python not in held.locks and (held.locks or f"Python, {python}" not in held.words):
         yield Difference("python", python)
+
+
+def image_tags(variant: dict[str, Any], held: Held) -> Iterator[Difference]:
+    """Releases that the tag of the published image names: where the Dockerfile says otherwise, a note tells."""
+    tags = [variant["source"][key] for key in ("image_tag", "doc_image", "ci_image") if key in variant["source"]]
+    for found in (each for tag in tags for each in _TAGGED.finditer(tag.partition(":")[2])):
+        name = canonicalize_name(TAGS.get(found["name"], found["name"]))
+        stated = Version(found["version"]).release
+        own = set(versions(name, held))
+        agree = all(Version(version).release[: len(stated)] == stated for version in own)
+        if not agree and found["version"] not in held.words:
+            yield Difference(name, f"{found[0].lstrip('-')} in the image tag")
+
+
+def versions(name: str, held: Held) -> Iterator[str]:
+    """The releases of a distribution that a lockset has: built ones, else those of each lock."""
+    native = held.native(name)
+    if native is not None:
+        yield native.version
+        return
+    yield from (lock[name] for lock in held.locks.values() if name in lock)
 
 
 def environment(variant: dict[str, Any], held: Held) -> Iterator[Difference]:
