@@ -17,7 +17,7 @@ from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.lazy import lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from verl_env.doctor.engines.metadata import Distribution, Site
     from verl_env.doctor.engines.record import Clash, Damage, Owned
@@ -59,10 +59,11 @@ class Target:
         self._ld_cache = ld_cache
         if not prefix.is_dir():
             raise NoEnvironment(str(prefix), "there is no such directory")
-        self.site_paths = metadata.sites_of(prefix)
-        if not self.site_paths:
+        sites = metadata.sites_of(prefix)
+        if not sites:
             raise NoEnvironment(str(prefix), "it has no lib/python3.*/site-packages")
-        self.python = self.site_paths[0].parent.name.removeprefix("python")
+        self.python = self._version(sites)
+        self.site_paths = [path for path in sites if path.parent.name in {f"python{self.python}", "python3"}]
 
     @property
     def site(self) -> Path:
@@ -72,7 +73,12 @@ class Target:
     @property
     def interpreter(self) -> Path:
         """The environment's interpreter."""
-        return self.prefix / "bin" / "python"
+        folder = self.prefix / "bin"
+        return (
+            folder / "python"
+            if (folder / "python").exists() or not (folder / "python3").exists()
+            else folder / "python3"
+        )
 
     @lazily
     def config(self) -> dict[str, str]:
@@ -230,6 +236,13 @@ class Target:
     def relative(self, path: str) -> str:
         """A path as evidence shows it: relative to the environment where it is inside."""
         return path.removeprefix(f"{self.prefix}/")
+
+    def _version(self, sites: Sequence[Path]) -> str:
+        """The Python of the interpreter by its name (``python3.10``), else that of the first directory of packages."""
+        names = [self.interpreter.resolve().name, *(path.parent.name for path in sites)]
+        versions = [name.removeprefix("python") for name in names if re.fullmatch(r"python3\.\d+", name)]
+        there = [version for version in versions if any(path.parent.name == f"python{version}" for path in sites)]
+        return (there or versions or ["3"])[0]
 
     def _object_paths(self) -> Iterator[tuple[str, str | None]]:
         """Recorded shared objects, then those that lie beside them or at the top without a record."""

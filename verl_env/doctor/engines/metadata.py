@@ -100,13 +100,15 @@ def read_distribution(path: str) -> Distribution:
 
 
 def sites_of(prefix: Path) -> list[Path]:
-    """The site-packages directories of an environment, pure and platform ones, without repetition."""
+    """The directories of packages of an environment without repetition; a distribution's Python uses dist-packages."""
+    local = (prefix / "local",) if prefix == Path("/usr") else ()
     found: dict[str, Path] = {}
-    for library in ("lib", "lib64"):
-        for python in sorted((prefix / library).glob("python3*")):
-            site = python / "site-packages"
-            if site.is_dir():
-                found.setdefault(os.path.realpath(site), site)
+    for base in (*local, prefix):
+        for library in ("lib", "lib64"):
+            for python in sorted((base / library).glob("python3*")):
+                for site in (python / "site-packages", python / "dist-packages"):
+                    if site.is_dir():
+                        found.setdefault(os.path.realpath(site), site)
     return list(found.values())
 
 
