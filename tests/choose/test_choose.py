@@ -10,6 +10,7 @@ from verl_env.choose.errors import (
     StackUnknownError,
     VerlUnavailableError,
 )
+from verl_env.choose.explain import why
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Request
 from verl_env.choose.pythons import choose_python
@@ -39,6 +40,23 @@ def test_the_order_of_choice():
 def test_newer_families_compare_by_number():
     evaluations = [evaluate(lockset(f"f/{family}", family=family), HERE, ASK) for family in ("0.9", "0.10", "0.9.1")]
     assert [each.lockset.family for each in ranked(evaluations, ASK)] == ["0.10", "0.9.1", "0.9"]
+
+
+def test_what_was_installed_goes_before_what_was_only_locked():
+    tried, newer = lockset("f/tried", family="0.4", tier="installed"), lockset("f/newer", family="0.5")
+    found = choose([tried, newer], HERE, ASK)
+    assert found.lockset is tried
+    assert why(found, ASK) == (
+        "2 of 2 locksets fit; verl 0.4 is the newest family among those that were installed and checked",
+        "newer, fits, but was only locked, not installed: --lockset f/newer",
+    )
+
+
+def test_what_was_only_locked_is_chosen_where_it_is_asked_for_or_alone():
+    tried, newer = lockset("f/tried", family="0.4", tier="installed"), lockset("f/newer", family="0.5", verl="0.5.0")
+    for request in (Request(("vllm",), verl="0.5"), Request(("vllm",), lockset="f/newer")):
+        assert choose([tried, newer], HERE, request).lockset is newer
+    assert choose([newer], HERE, ASK).lockset is newer
 
 
 def test_choose_and_evaluate_agree():

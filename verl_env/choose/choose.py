@@ -41,8 +41,8 @@ def evaluate_all(locksets: Iterable[Lockset], machine: Machine, request: Request
 def choose(locksets: Iterable[Lockset], machine: Machine, request: Request) -> Choice | Refusal:
     """The lockset for a machine and a request, or the refusal of every one.
 
-    The newest family of verl that fits wins; within it the fewest components beyond those asked for, then the declared
-    order. A lockset for an accelerator that the machine is known to have goes before one for which that is not stated.
+    The first that fits in the order of ``ranked`` wins. A lockset for an accelerator that the machine is known to have
+    goes before one for which that is not stated.
 
     Raises:
         StackUnknownError: a component that no lockset knows.
@@ -64,11 +64,16 @@ def choose(locksets: Iterable[Lockset], machine: Machine, request: Request) -> C
 
 
 def ranked(evaluations: Iterable[Evaluation], request: Request) -> tuple[Evaluation, ...]:
-    """Evaluations in the order of choice, whatever order they come in."""
+    """Evaluations in the order of choice, whatever order they come in.
+
+    What was installed and checked goes before what was only locked, then the newest family of verl, then the fewest
+    components beyond those asked for, then the declared order.
+    """
     order = sorted(
         evaluations, key=lambda each: (extra_components(each.lockset, request), each.lockset.order, each.lockset.id)
     )
     order.sort(key=lambda each: release(each.lockset.family), reverse=True)
+    order.sort(key=lambda each: each.lockset.tier != "installed")
     order.sort(key=_doubtful)
     return tuple(order)
 

@@ -36,6 +36,8 @@ OBSTACLES = (
     "preview",
     "python",
 )
+#: How many locksets a sentence names.
+NAMED = 2
 _PLACE = {requirement: place for place, requirement in enumerate(OBSTACLES)}
 
 
@@ -95,14 +97,26 @@ def why(choice: Choice, request: Request) -> tuple[str, ...]:
     if not fitting:
         sentences = [f"the only one of {every} that fits"]
     else:
-        sentences = [f"{len(fitting) + 1} of {every} fit; verl {chosen.family} is the newest family among them"]
+        untried = [other for other in fitting if _only_locked(other, choice)]
+        among = "those that were installed and checked" if untried else "them"
+        sentences = [f"{len(fitting) + 1} of {every} fit; verl {chosen.family} is the newest family among {among}"]
+        if untried:
+            newest = listed([other.lockset.id for other in untried[:NAMED]], "or")
+            sentences.append(f"newer, fits, but was only locked, not installed: --lockset {newest}")
     rivals = [other for other in fitting if other.lockset.family == chosen.family]
+    rivals = [other for other in rivals if other.lockset.tier == chosen.tier]
     if rivals:
         sentences.append(_decided(choice, rivals, request))
     newer = [each for each in candidates(choice.refused) if release(each.lockset.family) > release(chosen.family)]
     if newer:
         sentences.append(f"newer, but refused: {summary(newer)}")
     return tuple(sentences)
+
+
+def _only_locked(other: Evaluation, choice: Choice) -> bool:
+    """Whether a newer lockset lost because nobody has installed it yet."""
+    newer = release(other.lockset.family) > release(choice.lockset.family)
+    return newer and choice.lockset.tier == "installed" and other.lockset.tier != "installed"
 
 
 def _decided(choice: Choice, rivals: Sequence[Evaluation], request: Request) -> str:
