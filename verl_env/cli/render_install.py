@@ -30,9 +30,9 @@ _REDRAW = 0.1
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 
 
-#: A line in which uv lists a package or names the environment; and what may become one.
-_LISTED = re.compile(rb"(?:\x1b\[[\d;]*m)* ?(?:\x1b\[[\d;]*m)*(?:[+~-] |[+~-]\x1b|Using Python \S+ environment at)")
-_MAYBE_LISTED = re.compile(rb"(?:\x1b\[[\d;]*m)*(?:U| $| \x1b| [+~-])|(?:\x1b\[[\d;]*m)+$")
+#: How a line begins in which uv lists a package or names the environment.
+_LISTED = re.compile(rb" [+~-] |Using Python \S+ environment at")
+_STYLE = re.compile(rb"\x1b\[[\d;]*m|\x1b(?:\[[\d;]*)?$")
 
 
 class Passed:
@@ -45,9 +45,15 @@ class Passed:
     def __call__(self, data: bytes) -> None:
         """Takes what came; the beginning of a line that may be one of the list is held back until it is whole."""
         *lines, rest = (self._held + data).split(b"\n")
-        self._held = rest if _MAYBE_LISTED.match(rest) else b""
-        shown = b"".join(line + b"\n" for line in lines if not _LISTED.match(line))
+        self._held = rest if self._may_be_listed(rest) else b""
+        shown = b"".join(line + b"\n" for line in lines if not _LISTED.match(_STYLE.sub(b"", line)))
         self._write(shown + rest[len(self._held) :])
+
+    @staticmethod
+    def _may_be_listed(rest: bytes) -> bool:
+        plain = _STYLE.sub(b"", rest)
+        beginnings = (b" + ", b" - ", b" ~ ", b"Using Python ")
+        return any(plain.startswith(each) or each.startswith(plain) for each in beginnings)
 
 
 class Progress:
