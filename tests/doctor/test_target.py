@@ -213,6 +213,21 @@ def test_torch_that_mends_it_for_itself(stack: Stack, tmp_path: Path) -> None:
     assert next(one for one in diagnosis.findings if one.id == "cuda-library-shadowed").severity == "warning"
 
 
+@pytest.mark.parametrize(
+    "after",
+    ['_preload_cuda_deps("nvjitlink", "libnvJitLink.so.*[0-9]")', "_preload_cuda_deps()"],
+)
+def test_torch_that_loads_its_own_first(stack: Stack, tmp_path: Path, after: str) -> None:
+    stack.build(tmp_path / "old" / "libnvJitLink.so.12", defining("other"), JIT_NAME)
+    listed = '    ("nvjitlink", "libnvJitLink.so.*[0-9]"),\n'
+    (stack.site / "torch/__init__.py").write_text(f"cuda_libs = [\n{listed}]\n    {after}\n")
+    stack.build(stack.site / "torch/lib/libtorch_global_deps.so", "")
+
+    diagnosis = stack.diagnose(LD_LIBRARY_PATH=str(tmp_path / "old"))
+
+    assert next(one for one in diagnosis.findings if one.id == "cuda-library-shadowed").severity == "warning"
+
+
 def test_rpath_protects_nccl(stack: Stack, tmp_path: Path) -> None:
     stack.build(tmp_path / "old" / "libnccl.so.2", defining("other"), "-Wl,-soname,libnccl.so.2")
 

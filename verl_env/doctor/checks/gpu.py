@@ -176,6 +176,24 @@ def _drift(facts: Facts) -> Hit | None:
     return Hit((facts.named("vllm"), f"compute capability {there[0]}"), severity="info")
 
 
+def _hidden(facts: Facts) -> Hit | None:
+    """CUDA_VISIBLE_DEVICES names no device of this machine."""
+    value, nvidia = facts.variable("CUDA_VISIBLE_DEVICES"), facts.machine.nvidia
+    if value is None or not nvidia or not nvidia.devices:
+        return None
+    uuids = [str(device.uuid or "") for device in nvidia.devices]
+    if any(_is_device(part.strip(), len(uuids), uuids) for part in value.split(",")[:1]):
+        return None
+    return Hit((f"CUDA_VISIBLE_DEVICES={value}", f"this machine has {len(uuids)} devices"))
+
+
+def _is_device(name: str, count: int, uuids: list[str]) -> bool:
+    """Whether CUDA finds a device by an index, or by the beginning of its UUID where UUIDs are known."""
+    if name.isdigit():
+        return int(name) < count
+    return name.startswith(("GPU-", "MIG-")) and (not all(uuids) or any(uuid.startswith(name) for uuid in uuids))
+
+
 _NO_KERNEL = r"no kernel image is available for execution on the device"
 
 CHECKS = (
@@ -281,6 +299,18 @@ CHECKS = (
         covers=("H7",),
         sources=("verl constants_ppo.py",),
         find=_connections,
+    ),
+    Check(
+        id="devices-hidden",
+        theme="gpu",
+        severity="error",
+        title="CUDA_VISIBLE_DEVICES hides every GPU",
+        cause="CUDA stops at the first entry that names no device of this machine; nothing is left visible.",
+        remedy=Remedy("Unset it, or name devices of this machine.", ("unset CUDA_VISIBLE_DEVICES", "nvidia-smi -L")),
+        covers=(),
+        sources=("CUDA programming guide, environment variables",),
+        find=_hidden,
+        explains=("gpu-matmul", "gpu-all-reduce"),
     ),
     Check(
         id="cascade-attention",

@@ -1,9 +1,10 @@
 """What a process has loaded after ``import torch``, worked out without running it.
 
-``torch/__init__.py`` first loads ``libtorch_global_deps.so``, whose dependencies are the CUDA libraries. Where that
-fails for one of them, releases since 2.0 load the libraries of the NVIDIA wheels one by one and try again; releases
-since 2.6 load two more afterwards, which other packages then find under their SONAME. Which of this a release does is
-read from its source (``_load_global_deps``; observed with torch 2.6.0 and an older libnvJitLink on LD_LIBRARY_PATH).
+``torch/__init__.py`` first loads ``libtorch_global_deps.so``, which needs some or all of the CUDA libraries. Where that
+fails for one of them, releases since 2.0 load the libraries of the NVIDIA wheels one by one and try again; 2.6 loads
+two more afterwards, later releases all of them, and other packages find them under their SONAME. Which of this a
+release does is read from its source (``_load_global_deps``; observed with torch 2.6.0+cu124 and 2.11.0+cu130 and an
+older libnvJitLink on LD_LIBRARY_PATH: both import).
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from verl_env.doctor.engines.symbols import Providers
 
 _AFTER = re.compile(r"""^\s*_preload_cuda_(?:deps|lib)\(\s*["'](\w+)["'],\s*["'](lib[^"']+)["']""", re.MULTILINE)
-_FALLBACK = re.compile(r"""^\s*["'](\w+)["']:\s*["'](lib[^"']+\.so[^"']*)["']""", re.MULTILINE)
+_FALLBACK = re.compile(r"""^\s*\(?["'](\w+)["'](?::|,)\s*["'](lib[^"']+\.so[^"']*)["']""", re.MULTILINE)
+#: Newer releases load the whole list afterwards.
+_AFTER_ALL = re.compile(r"^\s*_preload_cuda_deps\(\)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def simulate(site: Path, loader: Loader, providers: Providers) -> TorchProcess:
         if (lib / name).exists():
             loader.load(str(lib / name), first)
             if name == "libtorch_global_deps.so":
-                _preload(site, loader, _AFTER.findall(source), first)
+                _preload(site, loader, _afterwards(source), first)
     first_gaps = gaps_of(first, providers)
     fallback = _FALLBACK.findall(source)
     if not fallback or not (first_gaps or first.missing):
@@ -70,6 +73,12 @@ def gaps_of(closure: Closure, providers: Providers) -> tuple[tuple[str, str], ..
     """CUDA symbols that nothing in a process defines, each with the library that needs it."""
     libraries = sorted({loaded.elf.path for loaded in closure.loaded.values()})
     return tuple((name, path) for path in libraries for name in unresolved(path, CUDA, libraries, providers))
+
+
+def _afterwards(source: str) -> list[tuple[str, str]]:
+    """What torch loads once its first attempt has worked."""
+    whole = _FALLBACK.findall(source) if _AFTER_ALL.search(source) else []
+    return [*whole, *_AFTER.findall(source)]
 
 
 def _source(site: Path) -> str:
