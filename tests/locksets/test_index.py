@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
@@ -12,9 +13,11 @@ import pytest
 from packaging.version import Version
 
 from verl_env.locksets import index as module
+from verl_env.locksets import web
 from verl_env.locksets.errors import IndexUnreachableError
-from verl_env.locksets.index import DEFAULT_INDEX, Index, IndexFile, best_file, configured_index, fetch, read_page
+from verl_env.locksets.index import DEFAULT_INDEX, Index, IndexFile, Page, best_file, configured_index, read_page
 from verl_env.locksets.target import Target
+from verl_env.locksets.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +61,7 @@ def serving(answers: dict[str, list[tuple[int, str, bytes]]]) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(web.time, "sleep", lambda _: None)
 
 
 HTML = f"""<!DOCTYPE html><html><body>
@@ -118,6 +121,36 @@ def test_json_of_another_form_is_an_error(body):
     assert "PEP 691" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("link", "name", "uploaded"),
+    [
+        ("<a href='a-1.tar.gz'>", "a-1.tar.gz", None),
+        ('<A HREF="a-1.tar.gz" data-requires-python=">=3.8">', "a-1.tar.gz", None),
+        ('<a data-requires-python="&gt;=3.8" href="x/y/a%2Bb-1.tar.gz?q=1">', "a+b-1.tar.gz", None),
+        ("<a href=a-1.tar.gz data-upload-time=2025-01-02T03:04:05.6Z>", "a-1.tar.gz", "2025-01-02T03:04:05Z"),
+        ('<a\n  class="x"\n  href = "a-1.tar.gz"\n>', "a-1.tar.gz", None),
+    ],
+)
+def test_links_in_whatever_html(link, name, uploaded):
+    page = f"<html><abbr href='no'>x</abbr>{link}y</a></html>"
+    with serving({"/s/a/": [(200, "text/html", page.encode())]}) as url:
+        (file,) = Index(f"{url}/s").files("a")
+    assert (file.name, file.uploaded) == (name, uploaded)
+
+
+def test_only_links_that_may_be_meant_are_looked_at():
+    page = Page("https://e.invalid/s/a/", ('href="a-1.0+cu9.tar.gz"', 'href="a-1.0%2Bcu9.zip"', 'href="a-2.0.zip"'))
+    assert [file.name for file in page.files("1.0+cu9")] == ["a-1.0+cu9.tar.gz", "a-1.0+cu9.zip"]
+    assert len(page.files()) == 3
+
+
+def test_threads_read_a_page_once():
+    with serving({"/s/thing/": [(200, "text/html", HTML.encode())]}) as url, ThreadPoolExecutor(8) as pool:
+        index = Index(f"{url}/s")
+        assert len(set(pool.map(index.files, ["thing"] * 8))) == 1
+        assert len(Handler.seen) == 1
+
+
 def test_a_page_is_read_once():
     with serving({"/s/thing/": [(200, "text/html", HTML.encode())]}) as url:
         index = Index(f"{url}/s")
@@ -131,7 +164,7 @@ def test_a_server_that_stumbles_is_asked_again():
         assert len(Handler.seen) == 3
 
 
-@pytest.mark.parametrize(("status", "requests"), [(404, 1), (403, 1), (500, module.ATTEMPTS)])
+@pytest.mark.parametrize(("status", "requests"), [(404, 1), (403, 1), (500, web.ATTEMPTS)])
 def test_a_refusal_is_an_error_with_its_address(status, requests):
     with serving({"/x": [(status, "text/plain", b"")]}) as url:
         with pytest.raises(IndexUnreachableError) as caught:

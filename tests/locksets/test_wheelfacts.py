@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.locksets.indexes import metadata
 from verl_env.locksets import wheelfacts
 from verl_env.locksets.errors import IndexUnreachableError
-from verl_env.locksets.index import Index, IndexFile, Response
+from verl_env.locksets.index import Index, IndexFile
+from verl_env.locksets.web import Response
 from verl_env.locksets.wheelfacts import RemoteFile, WheelFacts, cache_directory, wheel_facts
 
 if TYPE_CHECKING:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from http import HTTPStatus
+from html import escape, unescape
+from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
 
 from verl_env.locksets.errors import IndexUnreachableError
+from verl_env.locksets.web import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from packaging.tags import Tag
 
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
 #: The default of pip and uv where nothing is configured.
 DEFAULT_INDEX = "https://pypi.org/simple"
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
-TIMEOUT = 60
-ATTEMPTS = 4
+
+_ANCHOR = re.compile(r"""<a\s((?:[^>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([a-z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 
 
 def configured_index() -> str:
@@ -75,32 +75,53 @@ class IndexFile:
         return frozenset(parse_wheel_filename(self.name)[3]) if self.is_wheel else frozenset()
 
 
-@dataclass
-class Index:
-    """One index; its pages are read once and kept for the life of the object."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of links: its address, and the attributes of each link as text, for most are never looked at."""
 
     url: str
-    _pages: dict[str, tuple[IndexFile, ...]] = field(default_factory=dict)
+    links: tuple[str, ...]
 
-    def files(self, project: str) -> tuple[IndexFile, ...]:
-        """Every file of a project (its normalised name), as the index lists them.
+    def files(self, containing: str = "") -> tuple[IndexFile, ...]:
+        """The files that the page lists; only those whose link contains a text where one is given."""
+        forms = {containing, quote(containing)}
+        likely = (link for link in self.links if any(form in link for form in forms))
+        return tuple(file for link in likely if (file := _file(link, self.url)))
+
+
+@dataclass
+class Index:
+    """One index; its pages are read once and kept for the life of the object. Threads may share it."""
+
+    url: str
+    _pages: dict[str, Page] = field(default_factory=dict)
+    _locks: dict[str, Lock] = field(default_factory=dict)
+
+    def files(self, project: str, containing: str = "") -> tuple[IndexFile, ...]:
+        """The files of a project (its normalised name), as the index lists them.
+
+        Args:
+            project: its name.
+            containing: only files whose link contains this.
 
         Raises:
             IndexUnreachableError: the page could not be read.
         """
-        if project not in self._pages:
-            self._pages[project] = read_page(f"{self.url}/{project}/")
-        return self._pages[project]
+        with self._locks.setdefault(project, Lock()):
+            if project not in self._pages:
+                self._pages[project] = read_page(f"{self.url.rstrip('/')}/{project}/")
+        return self._pages[project].files(containing)
 
     def release(self, project: str, version: str, before: str | None = None) -> tuple[IndexFile, ...]:
-        """The files of one release, without those put there at or after a time (a full UTC timestamp)."""
+        """The files of one release, without those put there at or after a time (a full UTC timestamp).
+
+        Raises:
+            IndexUnreachableError: the page of the project could not be read.
+        """
         wanted = (project, Version(version))
-        likely = [file for file in self.files(project) if version in file.name] or self.files(project)
-        return tuple(
-            file
-            for file in likely
-            if file.release == wanted and (not before or not file.uploaded or file.uploaded < before)
-        )
+        found = [file for file in self.files(project, version) if file.release == wanted]
+        found = found or [file for file in self.files(project) if file.release == wanted]
+        return tuple(file for file in found if not before or not file.uploaded or file.uploaded < before)
 
 
 def best_file(files: Iterable[IndexFile], target: Target) -> IndexFile | None:
@@ -120,8 +141,8 @@ def best_file(files: Iterable[IndexFile], target: Target) -> IndexFile | None:
     return min(sdists, key=lambda file: (not file.name.endswith(".tar.gz"), file.name), default=None)
 
 
-def read_page(address: str) -> tuple[IndexFile, ...]:
-    """The files that a project page lists, in either form.
+def read_page(address: str) -> Page:
+    """The page of a project, or a page of links, in either form.
 
     Raises:
         IndexUnreachableError: the page could not be read, or is of neither form.
@@ -129,83 +150,34 @@ def read_page(address: str) -> tuple[IndexFile, ...]:
     if address.startswith("file:"):
         address += "index.html"
     response = fetch(address, {"Accept": ACCEPT})
-    content, kind, base = response.content, response.headers.get("content-type", ""), response.url
-    if "json" in kind:
-        try:
-            return tuple(_from_json(entry, base) for entry in json.loads(content)["files"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise IndexUnreachableError(address, f"its JSON is not that of PEP 691 ({error!r})") from error
-    page = _Page(base)
-    page.feed(content.decode("utf-8", "replace"))
-    return tuple(page.found)
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """The answer to one request; header names are in lower case."""
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-
-def fetch(address: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The content of an address; tried a few times, as indices have bad moments.
-
-    Raises:
-        IndexUnreachableError: every attempt failed, or the server says that it is not there.
-    """
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return _fetch_once(address, headers or {})
-        except IndexUnreachableError as error:
-            if not error.passing:
-                raise
-        time.sleep(2**attempt / 2)
-    return _fetch_once(address, headers or {})
-
-
-def _fetch_once(address: str, headers: Mapping[str, str]) -> Response:
+    if "json" not in response.headers.get("content-type", ""):
+        links = _ANCHOR.findall(response.content.decode("utf-8", "replace"))
+        return Page(response.url, tuple(links))
     try:
-        with urlopen(Request(address, headers=dict(headers)), timeout=TIMEOUT) as answer:  # noqa: S310
-            found = {name.lower(): value for name, value in answer.headers.items()}
-            return Response(answer.url, getattr(answer, "status", None) or HTTPStatus.OK, found, answer.read())
-    except HTTPError as error:
-        error.close()
-        passing = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code == HTTPStatus.TOO_MANY_REQUESTS
-        raise IndexUnreachableError(address, f"HTTP {error.code}", passing=passing) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        passing = not isinstance(reason, (FileNotFoundError, ValueError))
-        raise IndexUnreachableError(address, str(reason), passing=passing) from error
+        entries = json.loads(response.content)["files"]
+        return Page(response.url, tuple(_as_attributes(entry) for entry in entries))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IndexUnreachableError(address, f"its JSON is not that of PEP 691 ({error!r})") from error
 
 
-def _from_json(entry: dict[str, Any], base: str) -> IndexFile:
-    return IndexFile(
-        entry["filename"], urljoin(base, entry["url"]), entry["hashes"].get("sha256"), _utc(entry.get("upload-time"))
-    )
+def _as_attributes(entry: dict[str, Any]) -> str:
+    """A link of PEP 691 as the attributes of one of PEP 503."""
+    digest, uploaded = entry["hashes"].get("sha256"), entry.get("upload-time")
+    url = entry["url"] + (f"#sha256={digest}" if digest else "")
+    values = {"href": url, "data-filename": entry["filename"], "data-upload-time": uploaded}
+    return " ".join(f'{name}="{escape(value)}"' for name, value in values.items() if value)
 
 
-class _Page(HTMLParser):
-    """The links of a PEP 503 page."""
-
-    def __init__(self, base: str) -> None:
-        super().__init__()
-        self.base = base
-        self.found: list[IndexFile] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        href = values.get("href")
-        if tag != "a" or not href:
-            return
-        url, fragment = urldefrag(urljoin(self.base, href))
-        digest = fragment.removeprefix("sha256=") if fragment.startswith("sha256=") else None
-        name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-        self.found.append(IndexFile(name, url, digest, _utc(values.get("data-upload-time"))))
-
-
-def _utc(stamp: str | None) -> str | None:
-    """An upload time without its fraction of a second."""
-    return stamp[:19] + "Z" if stamp else None
+def _file(attributes: str, base: str) -> IndexFile | None:
+    """The file that the attributes of a link stand for; None where it leads nowhere."""
+    values = {
+        name.lower(): unescape(double or single or bare)
+        for name, double, single, bare in _ATTRIBUTE.findall(attributes)
+    }
+    if not values.get("href"):
+        return None
+    url, fragment = urldefrag(urljoin(base, values["href"]))
+    digest = fragment.removeprefix("sha256=") if fragment.startswith("sha256=") else None
+    name = values.get("data-filename") or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+    uploaded = values.get("data-upload-time")
+    return IndexFile(name, url, digest, uploaded[:19] + "Z" if uploaded else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ def make_lockset(recipe: Recipe, index: Index, say: Callable[[str], None] = lamb
         RecipeMismatchError: the recipe states something that the replay proves wrong, or leaves something unsaid.
         ReplayError: and the other errors of ``Replay.run``.
     """
-    results = [replay_python(recipe, python, index, say) for python in recipe.pythons]
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda python: replay_python(recipe, python, index, say), recipe.pythons))
     if problems := list(disagreements(recipe, results)):
         raise RecipeMismatchError(recipe.id, problems)
     files = {}

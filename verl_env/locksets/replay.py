@@ -33,7 +33,7 @@ from verl_env.locksets.wheelfacts import WheelFacts, wheel_facts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from verl_env.locksets.index import IndexFile
+    from verl_env.locksets.index import IndexFile, Page
     from verl_env.locksets.recipe import Recipe, Step, Virtual
     from verl_env.locksets.target import Target
     from verl_env.locksets.uv import Change
@@ -70,7 +70,7 @@ class Replay:
     say: Callable[[str], None] = lambda _: None
     installed: dict[str, Pinned] = field(default_factory=dict)
     _others: dict[str, Index] = field(default_factory=dict)
-    _links: dict[str, tuple[IndexFile, ...]] = field(default_factory=dict)
+    _links: dict[str, Page] = field(default_factory=dict)
 
     def run(self) -> dict[str, Pinned]:
         """Every step in order.
@@ -153,12 +153,12 @@ class Replay:
         for place in step.find_links:
             if place not in self._links:
                 self._links[place] = read_page(place)
-        pages = [self._links[place] for place in step.find_links]
+        found = [file for place in step.find_links for file in self._links[place].files()]
         if step.index_url:
-            pages.append(self._others.setdefault(step.index_url, Index(step.index_url)).files(change.name))
+            own = self._others.setdefault(step.index_url, Index(step.index_url))
+            found += own.release(change.name, change.version)
         wanted = (change.name, Version(change.version))
-        found = [file for page in pages for file in page if file.release == wanted]
-        return best_file(found, self.target)
+        return best_file([file for file in found if file.release == wanted], self.target)
 
     def _date_of(self, name: str, step: Step) -> str:
         own = (other.date for other in self.recipe.dates if canonicalize_name(other.name) == name)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.errors import IndexUnreachableError
-from verl_env.locksets.index import fetch
+from verl_env.locksets.web import fetch
 
 if TYPE_CHECKING:
     from verl_env.locksets.index import IndexFile
