@@ -225,7 +225,8 @@ def test_verl_came_first(own_environment):
         "def process(self, layer): pass\n"
         "moe.UnquantizedFusedMoEMethod.process_weights_after_loading = process\n"
     )
-    code = "import sys; boot = sys.modules['_verl_env_boot']; sys.meta_path.remove(boot)\nimport verl\nsys.meta_path.insert(2, boot)\n"
+    code = "import sys; boot = sys.modules['_verl_env_boot']; sys.meta_path.remove(boot)\n"
+    code += "import verl\nsys.meta_path.insert(2, boot)\n"
     code += "import verl_env_runtime; verl_env_runtime.install()\nprint(json.dumps(verl_env_runtime.status()[0]))"
     entry = own_environment.ask(code)
     assert (entry["state"], entry["in_force"]) == ("not-needed", False)

@@ -1,0 +1,140 @@
+"""The faults and the patches on vLLM's own source: without the patch it fails as recorded, with it it is right.
+
+Needs what ``trees/prepare.py`` fetches, in the folder that ``VERL_ENV_TREES`` names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .fakes import SOURCE
+
+HERE = Path(__file__).parent / "trees"
+TREES = Path(os.environ.get("VERL_ENV_TREES", "/nonexistent"))
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not (TREES / "python").is_dir(), reason="VERL_ENV_TREES names no prepared folder"),
+]
+
+
+def tree_path(version):
+    minor = int(version.split(".")[1])
+    later = [] if minor < 10 else ["transformers-4.57"] if minor < 24 else ["transformers-5"]
+    return [str(TREES / name) for name in later] + [str(TREES / version)]
+
+
+def drive(version, script, *arguments):
+    """The answers of a driver, run on the tree of a version."""
+    if not (TREES / version).is_dir():
+        pytest.skip(f"{version} was not fetched")
+    path = os.pathsep.join([str(SOURCE), str(HERE / "plugin"), str(HERE), *tree_path(version)])
+    env = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    python = TREES / "python" / "bin" / "python"
+    done = subprocess.run([python, HERE / script, *arguments], env=env, capture_output=True, text=True, check=False)
+    found = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    assert found, done.stdout[-2000:] + done.stderr[-4000:]
+    return found
+
+
+MODELS = ["Qwen2Moe", "Mixtral", "DeepseekV3", "Olmoe"]
+FAULTY = [(version, model) for version in ("0.8.2", "0.8.3", "0.8.4") for model in MODELS] + [("0.8.4", "Qwen3Moe")]
+
+
+@pytest.mark.parametrize(("version", "model"), FAULTY)
+def test_moe_second_load(version, model):
+    (without,) = drive(version, "moe_models.py", model)
+    assert "no attribute 'weight_loader'" in without["error"]
+    (patched,) = drive(version, "moe_models.py", model, "--patched")
+    assert patched["states"]["moe-weight-loader"] == "applied"
+    assert patched["in_force"]["moe-weight-loader"]
+    assert patched["different"] == []
+    assert patched["tensors"] >= 17
+    assert patched["same_objects"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_moe_loaders_restored_after_creation(model):
+    (answer,) = drive("0.8.4", "moe_models.py", model, "--restore")
+    assert (answer["restored"], answer["different"]) == (2 if model == "DeepseekV3" else 4, [])
+
+
+@pytest.mark.parametrize("model", ["Mixtral", "Qwen3Moe"])
+def test_moe_is_left_alone_where_vllm_is_right(model):
+    for flags in ([], ["--patched"]):
+        (answer,) = drive("0.8.5.post1", "moe_models.py", model, *flags)
+        assert answer["states"]["moe-weight-loader"] == "not-needed"
+        assert not answer["in_force"]["moe-weight-loader"]
+        assert answer["different"] == []
+
+
+LAYOUTS = "plain,cutlass,deepgemm,flashinfer"
+FP8 = [("0.8.2", LAYOUTS), ("0.10.0", LAYOUTS), ("0.10.2", LAYOUTS), ("0.11.0", LAYOUTS), ("0.11.2", LAYOUTS)]
+FP8 += [("0.12.0", LAYOUTS), ("0.13.0", "plain"), ("0.16.0", "plain"), ("0.18.0", "plain"), ("0.20.2", "plain")]
+FP8 += [("0.24.0", "plain"), ("0.28.0", "plain")]
+LOST = ("no attribute 'weight_loader'", "no attribute 'load_merged_column_weight'", "quant method must be one of")
+
+
+@pytest.mark.parametrize(("version", "layouts"), FP8)
+def test_fp8_second_load(version, layouts):
+    kinds = "linear" if version in {"0.16.0", "0.18.0"} else "linear,moe"
+    for answer in drive(version, "fp8_layers.py", kinds, layouts, "--patched"):
+        case = f"{answer['kind']} {answer['layout']}"
+        assert answer.get("different") == [], (case, answer)
+        assert answer["changed"], case
+        assert answer["same_storage"], case
+        assert answer["same_objects"], case
+        assert answer["states"]["fp8-block-quant"] == "applied"
+
+
+@pytest.mark.parametrize(("version", "layouts"), FP8)
+def test_fp8_second_load_fails_without_the_patch(version, layouts):
+    kinds = "linear" if version in {"0.16.0", "0.18.0", "0.28.0"} else "linear,moe"
+    for answer in drive(version, "fp8_layers.py", kinds, "plain", "--bare"):
+        assert any(text in answer["error"] for text in LOST), answer
+
+
+def test_fp8_is_left_alone_where_vllm_is_right():
+    (answer,) = drive("0.33.0", "fp8_layers.py", "linear", "plain", "--patched")
+    assert answer["states"]["fp8-block-quant"] == "not-needed"
+    assert answer["different"] == []
+
+
+LORA = [
+    "0.8.2",
+    "0.8.5.post1",
+    "0.10.0",
+    "0.10.2",
+    "0.11.0",
+    "0.11.2",
+    "0.12.0",
+    "0.13.0",
+    "0.16.0",
+    "0.18.0",
+    "0.20.2",
+]
+LORA += ["0.24.0", "0.28.0", "0.33.0"]
+
+
+@pytest.mark.parametrize("version", LORA)
+def test_lora_from_tensors_is_the_adapter_from_files(version):
+    for answer in drive(version, "lora_adapters.py", "--patched"):
+        assert answer["wrong"] is None, answer
+        assert answer["in_force"]["lora-tensors"]
+
+
+def test_lora_from_tensors_fails_without_the_patch():
+    assert all(answer["wrong"] for answer in drive("0.8.5.post1", "lora_adapters.py"))
+
+
+@pytest.mark.parametrize("version", ["0.16.0", "0.18.0"])
+def test_moe_loader_with_the_trtllm_backend(version):
+    (without,) = drive(version, "moe_trtllm.py")
+    assert without["kept"] is False
+    (patched,) = drive(version, "moe_trtllm.py", "--patched")
+    assert patched["kept"] is True
