@@ -8,13 +8,14 @@ class Index:
     """Serves the files of a directory as ``/simple/<project>/`` and ``/files/<name>``.
 
     ``faults`` maps file names to ``gone`` (404), ``broken`` (503), ``denied`` (403), ``cut`` (ends half-way, without
-    its announced length) or ``cut-once``. ``asked`` lists every path that was asked for.
+    its announced length), ``cut-once`` or ``stall`` (stops half-way). ``asked`` lists every path that was asked for.
     """
 
     def __init__(self, directory):
         self.directory = directory
         self.faults = {}
         self.asked = []
+        self.closing = threading.Event()
         index = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,6 +47,7 @@ class Index:
             self._file(request, name.replace("%2B", "+"))
 
     def close(self):
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -68,13 +70,14 @@ class Index:
         if fault == "cut-once":
             self.faults.pop(name)
         content = (self.directory / name).read_bytes()
-        self._send(request, content, "application/octet-stream", cut=fault in {"cut", "cut-once"})
+        self._send(request, content, "application/octet-stream", fault)
 
-    @staticmethod
-    def _send(request, content, kind, *, cut=False):
+    def _send(self, request, content, kind, fault=None):
         request.send_response(200)
         request.send_header("Content-Type", kind)
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
-        request.wfile.write(content[: len(content) // 2] if cut else content)
+        request.wfile.write(content[: len(content) // 2] if fault else content)
+        if fault == "stall":
+            self.closing.wait()
         request.close_connection = True

@@ -65,22 +65,17 @@ def version(path):
     return subprocess.check_output([path / "bin" / "python", "-c", "import verl; print(verl.__version__)"], text=True)
 
 
-def test_a_checkout_is_used_in_place_with_nothing_fetched(go, target_path, checkout):
-    outcome = go(verl_source=str(checkout))
-    assert outcome.checks == ("verl-source",)
-    assert have(target_path)["verl"] == "0.9.0.dev0"
-    assert version(target_path) == "mine\n"
-    (checkout / "verl" / "__init__.py").write_text("__version__ = 'changed'\n")
-    assert version(target_path) == "changed\n"
-    assert not go(verl_source=str(checkout)).done
-
-
-def test_from_the_release_to_a_checkout_and_back(go, target_path, checkout):
+def test_from_the_release_to_a_checkout_and_back_with_nothing_fetched(go, target_path, checkout):
     go()
     assert version(target_path) == "0.4.1\n"
     address = checkout.as_uri()
-    assert go(verl_source=str(checkout)).changes == (Change("~", "verl", "0.4.1", f"checkout (from {address})"),)
-    assert version(target_path) == "mine\n"
+    outcome = go(verl_source=str(checkout))
+    assert outcome.changes == (Change("~", "verl", "0.4.1", f"checkout (from {address})"),)
+    assert outcome.checks == ("verl-source",)
+    assert have(target_path)["verl"] == "0.9.0.dev0"
+    (checkout / "verl" / "__init__.py").write_text("__version__ = 'changed'\n")
+    assert version(target_path) == "changed\n"
+    assert not go(verl_source=str(checkout)).done
     assert go().changes == (Change("~", "verl", f"0.9.0.dev0 (from {address})", "0.4.1"),)
     assert version(target_path) == "0.4.1\n"
 

@@ -133,25 +133,16 @@ def test_an_installer_that_makes_something_else(world, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("number", "error"),
+    ("module", "place", "number", "error"),
     [
-        (errno.ENOSPC, failures.DiskFull),
-        (errno.EDQUOT, failures.DiskFull),
-        (errno.EACCES, TargetPermission),
-        (errno.EROFS, TargetPermission),
+        (parts, "run", errno.ENOSPC, failures.DiskFull),
+        (parts, "build", errno.EDQUOT, failures.DiskFull),
+        (transaction, "carry", errno.EACCES, TargetPermission),
+        (transaction, "relocate", errno.EROFS, TargetPermission),
+        (transaction, "write_state", errno.ENOSPC, failures.DiskFull),
     ],
 )
-@pytest.mark.parametrize(
-    ("module", "place"),
-    [
-        (parts, "run"),
-        (parts, "build"),
-        (transaction, "carry"),
-        (transaction, "relocate"),
-        (transaction, "write_state"),
-    ],
-)
-def test_a_file_system_that_refuses(world, monkeypatch, number, error, module, place):
+def test_a_file_system_that_refuses(world, monkeypatch, module, place, number, error):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number), "/somewhere")
 
@@ -177,17 +168,23 @@ def test_a_defect_of_ours_leaves_the_old_environment_too(world, monkeypatch):
 
 
 def test_an_interrupt_leaves_the_old_environment_and_nothing_else(world, monkeypatch):
-    content = sdist_bytes("slow", "1.0", "import os, signal, time; os.kill(os.getppid(), 0); time.sleep(60)")
-    slow = world.house.put("slow-1.0.tar.gz", content, "slow", "1.0", "sdist")
     monkeypatch.setattr("verl_env.install.process.PATIENCE", 0.3)
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.6)
+    world.index.faults[FILE] = "stall"
+
+    def interrupt_the_download(*_):
+        if f"/files/{FILE}" in world.index.asked:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt_the_download)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
     try:
         with pytest.raises(KeyboardInterrupt):
-            world.install([world.new, slow], offline=True, wheelhouse=world.house.path)
+            world.install([world.new])
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+    world.index.faults.clear()
     assert have(world.path)["demo"] == "1.0"
     names = {path.name for path in world.path.with_name(".venv.d").iterdir()}
     assert names == {".gitignore", "README.txt", "lock", "0001"}
