@@ -54,7 +54,7 @@ def page(check: Check) -> str:
     lines += ["## Cause", "", check.cause, "", "## Remedy", "", remedy.text]
     lines += ["", "```sh", *remedy.commands, "```"] if remedy.commands else []
     looks = ["facts of the environment"] if check.find else []
-    looks += [f"{len(check.log)} error texts"] if check.log else []
+    looks += ["one error text" if len(check.log) == 1 else f"{len(check.log)} error texts"] if check.log else []
     lines += ["", "## Found by", "", f"It is found by {' and '.join(looks)}."]
     if check.explains:
         names = ", ".join(f"`{name}`" for name in check.explains)

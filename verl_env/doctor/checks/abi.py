@@ -206,7 +206,7 @@ def _others(facts: Facts) -> Hit | None:
 
 _SYMBOL = r"undefined symbol: (?P<symbol>[\w$.]+)"
 _ELSEWHERE = "flash_attn|vllm|sgl_kernel|common_ops|transformer_engine|torchvision|torchcodec|libtorch|libcu"
-_CONSEQUENCES = ("vllm-op-missing", "model-inspection-failed", "extension-import-failed")
+_CONSEQUENCES = ("vllm-op-missing", "model-inspection-failed")
 
 CHECKS = (
     Check(
