@@ -92,7 +92,7 @@ def test_needs_have_sources(lockset):
     assert requires.glibc is None or requires.glibc.source
     if lockset.tier == "installed":
         assert requires.glibc is not None, "an installed lockset can be measured"
-    if lockset.accelerator == "cuda":
+    if lockset.accelerator == "cuda" and lockset.pythons:
         assert requires.driver is not None
         assert at_least(requires.driver.toolkit or requires.driver.minimum, requires.driver.minimum)
 
