@@ -1,0 +1,102 @@
+"""Trials run in children of an interpreter, and what they print names the cause."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from verl_env.doctor import deep
+from verl_env.doctor.checks import CHECKS
+from verl_env.doctor.engines.host import HostFacts
+from verl_env.doctor.facts import Facts
+from verl_env.doctor.gather import gather
+from verl_env.machine.model import Machine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.doctor.conftest import Environment
+
+
+@pytest.fixture
+def facts(environment: Environment) -> Facts:
+    """An environment whose interpreter is this one, looking into it through PYTHONPATH."""
+    (environment.prefix / "bin" / "python").symlink_to(sys.executable)
+    made = gather(environment.prefix, {}, Machine(), host=HostFacts())
+    return replace(made, environment={"PYTHONPATH": str(environment.site)})
+
+
+def module(environment: Environment, name: str, text: str) -> None:
+    (environment.site / f"{name}.py").write_text(text)
+
+
+def test_an_import_that_works(facts: Facts, environment: Environment) -> None:
+    module(environment, "fine_module", "x = 1")
+
+    assert deep.try_import(facts, "fine_module").ok
+
+
+def test_an_import_that_fails(facts: Facts, environment: Environment) -> None:
+    module(environment, "bad_module", "raise ImportError('libGL.so.1: cannot open shared object file')")
+
+    trial = deep.try_import(facts, "bad_module")
+
+    assert not trial.ok
+    assert trial.name == "import-bad-module"
+    assert trial.said[0] == "exit code 1"
+
+
+def test_an_import_that_hangs(facts: Facts, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    module(environment, "slow_module", "import time; time.sleep(60)")
+    monkeypatch.setattr(deep, "IMPORT_DEADLINE", 0.3)
+
+    trial = deep.try_import(facts, "slow_module")
+
+    assert not trial.ok
+    assert "deadline" in trial.said[0]
+
+
+def test_what_is_printed_leads_to_the_cause(facts: Facts, environment: Environment) -> None:
+    module(environment, "transformers", "raise ImportError('libGL.so.1: cannot open shared object file')")
+    made = replace(facts, packages={"transformers": "4.51.3"})
+
+    diagnosis = deep.diagnose_deep(made, CHECKS, with_gpu=False)
+
+    assert {"libgl-missing", "import-transformers"} <= {finding.id for finding in diagnosis.findings}
+
+
+def test_edited_files_are_seen(facts: Facts, environment: Environment) -> None:
+    environment.add("thing", "1", {"thing.py": b"abc"})
+    (environment.site / "thing.py").write_bytes(b"abd")
+    again = gather(environment.prefix, {}, Machine(), host=HostFacts())
+
+    diagnosis = deep.diagnose_deep(again, (), with_gpu=False)
+
+    assert [finding.id for finding in diagnosis.findings] == ["files-edited"]
+    assert facts.target is not None
+
+
+def test_an_interpreter_that_does_not_start(environment: Environment) -> None:
+    made = gather(environment.prefix, {}, Machine(), host=HostFacts())
+
+    assert not deep.try_import(made, "x").ok
+
+
+def test_a_report_has_nothing_to_import() -> None:
+    with pytest.raises(ValueError, match="report"):
+        deep.diagnose_deep(Facts(), ())
+
+
+def test_probes_without_a_gpu(tmp_path: Path, facts: Facts, environment: Environment) -> None:
+    module(
+        environment,
+        "torch",
+        "class cuda:\n    is_available = staticmethod(lambda: False)\n    device_count = staticmethod(lambda: 0)\n",
+    )
+
+    assert not deep._matmul(facts).ok
+    assert not deep._allreduce(facts).ok
+    assert tmp_path.exists()
