@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.model import Diagnosis
+    from verl_env.doctor.model import Diagnosis, Finding
     from verl_env.doctor.target import Target
     from verl_env.machine.process import Outcome
 
@@ -68,7 +68,16 @@ def diagnose_deep(facts: Facts, checks: Sequence[Check], *, with_gpu: bool = Tru
     if with_gpu and facts.installed("torch") and (facts.has_nvidia_gpu or facts.has_amd_gpu):
         trials += [_matmul(facts), _allreduce(facts)]
     log = "\n".join(trial.output for trial in trials if not trial.ok)
-    return diagnose(replace(facts, log=log), [*checks, *map(_trial_check, trials), _hash_check(facts.target)])
+    found = diagnose(replace(facts, log=log), [*checks, *map(_trial_check, trials), _hash_check(facts.target)])
+    failed = tuple(trial.name for trial in trials if not trial.ok)
+    return replace(found, findings=tuple(_with_trials(finding, failed) for finding in found.findings))
+
+
+def _with_trials(finding: Finding, failed: tuple[str, ...]) -> Finding:
+    """What the output of failed trials shows explains them."""
+    if finding.severity != "error" or finding.basis == "facts" or finding.id in failed:
+        return finding
+    return replace(finding, explains=tuple(dict.fromkeys((*finding.explains, *failed))))
 
 
 def try_import(facts: Facts, module: str) -> Trial:
