@@ -136,7 +136,7 @@ def wanted_torch(facts: Facts, name: str) -> str | None:
 def pin_hit(facts: Facts, name: str, row: str) -> Hit | None:
     """A hit where the installed torch is another release than the one a package pins."""
     wanted, torch = wanted_torch(facts, name), facts.version("torch")
-    if wanted is None or torch is None or facts.rocm_torch:
+    if wanted is None or torch is None or facts.rocm_torch or torch.is_prerelease or _is_site_build(facts, name):
         return None
     if torch.public == wanted.partition("+")[0]:
         return None
@@ -145,6 +145,14 @@ def pin_hit(facts: Facts, name: str, row: str) -> Hit | None:
     lines = (facts.named(name), facts.named("torch"), f"{name} pins torch=={wanted}")
     near = (torch.major, torch.minor) == tuple(Version(wanted).release[:2])
     return Hit(lines, title, cause, covers=(row,), severity="warning" if near else None)
+
+
+def _is_site_build(facts: Facts, name: str) -> bool:
+    """Whether somebody built it for another torch than the release pins (``0.10.1+nv25.9``, ``0.11.0.dev3``)."""
+    version = facts.version(name)
+    if version is None:
+        return False
+    return version.is_devrelease or bool(version.local and not version.local.startswith("cu"))
 
 
 def _flash_attn(facts: Facts) -> Hit | None:
@@ -157,10 +165,28 @@ def _flash_attn_tag(facts: Facts) -> Hit | None:
     text = f"{facts.urls.get('flash-attn', '')} {facts.packages.get('flash-attn') or ''}"
     match = re.search(r"torch(\d\.\d+)", text.replace("%2B", "+"))
     torch = facts.version("torch")
-    if match is None or torch is None or f"{torch.major}.{torch.minor}" == match[1]:
+    if match is None or torch is None:
         return None
     evidence = (f"flash-attn from {text.strip()}", facts.named("torch"))
+    if f"{torch.major}.{torch.minor}" == match[1]:
+        return _forced_abi(facts, text, evidence)
     return Hit(evidence, f"flash-attn is built for torch {match[1]}, but torch {torch} is installed", covers=("A1",))
+
+
+def _forced_abi(facts: Facts, text: str, evidence: tuple[str, ...]) -> Hit | None:
+    """A wheel with the new C++ ABI beside a torch with the old one; ``FALSE`` in a name says nothing."""
+    from verl_env.machine.wheel_tables import torch_abis  # noqa: PLC0415  reads a file
+
+    if "cxx11abiTRUE" not in text or facts.cuda is None:
+        return None
+    build = f"cu{facts.cuda.replace('.', '')}"
+    rows = [
+        row for row in torch_abis() if facts.matches("torch", row.torch) and (not row.builds or build in row.builds)
+    ]
+    if not rows or any(row.cxx11abi for row in rows):
+        return None
+    title = f"flash-attn has the new C++ ABI, {facts.named('torch')} the old one"
+    return Hit(evidence, title, covers=("A1", "A2"))
 
 
 def _bundled(shared: Shared) -> bool:

@@ -105,7 +105,7 @@ def _torchvision(facts: Facts) -> Hit | None:
     if broken:
         return hit_of(facts, broken, "A12", "torchvision")
     vision, torch = facts.version("torchvision"), facts.version("torch")
-    if vision is None or torch is None or vision.major != 0 or torch.major < 2:  # noqa: PLR2004
+    if vision is None or torch is None or vision.major != 0 or torch.major < 2 or torch.is_prerelease:  # noqa: PLR2004
         return None
     evidence = (facts.named("torchvision"), facts.named("torch"))
     if vision.minor != torch.minor + _TORCHVISION_OFFSET and torch.major == 2:  # noqa: PLR2004
