@@ -43,7 +43,10 @@ def test_newer_families_compare_by_number():
 
 
 def test_what_was_installed_goes_before_what_was_only_locked():
-    tried, newer = lockset("f/tried", family="0.4", tier="installed"), lockset("f/newer", family="0.5")
+    tried, newer = (
+        lockset("f/tried", family="0.4", tier="installed", installed=("3.10",)),
+        lockset("f/newer", family="0.5"),
+    )
     found = choose([tried, newer], HERE, ASK)
     assert found.lockset is tried
     assert why(found, ASK) == (
@@ -52,8 +55,25 @@ def test_what_was_installed_goes_before_what_was_only_locked():
     )
 
 
+def test_what_was_installed_for_another_python_is_only_locked_for_this_one():
+    tried = lockset("f/tried", family="0.4", tier="installed", installed=("3.10",))
+    newer = lockset("f/newer", family="0.5", tier="installed", installed=("3.12",))
+    for python, expected in (("3.10", tried), ("3.12", newer), (None, newer)):
+        assert choose([tried, newer], HERE, Request(("vllm",), python=python)).lockset is expected
+
+
+def test_the_python_it_was_installed_for_goes_first():
+    asked = Request(("vllm",))
+    tried = lockset("f/tried", tier="installed", installed=("3.12",))
+    assert tried.pythons[0].python != "3.12"
+    assert choose_python(tried, facts_of(Machine()), asked) == ("3.12", None)
+
+
 def test_what_was_only_locked_is_chosen_where_it_is_asked_for_or_alone():
-    tried, newer = lockset("f/tried", family="0.4", tier="installed"), lockset("f/newer", family="0.5", verl="0.5.0")
+    tried, newer = (
+        lockset("f/tried", family="0.4", tier="installed", installed=("3.10",)),
+        lockset("f/newer", family="0.5", verl="0.5.0"),
+    )
     for request in (Request(("vllm",), verl="0.5"), Request(("vllm",), lockset="f/newer")):
         assert choose([tried, newer], HERE, request).lockset is newer
     assert choose([newer], HERE, ASK).lockset is newer

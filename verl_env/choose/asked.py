@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.choose.compare import release_matches
+from verl_env.choose.compare import minor_release, release_matches
 from verl_env.choose.model import Verdict
 from verl_env.choose.words import listed
 
@@ -45,6 +45,11 @@ def names(lockset_id: str, text: str) -> bool:
 def extra_components(lockset: Lockset, request: Request) -> int:
     """How many components a lockset brings that nobody asked for."""
     return len(set(lockset.provides) - set(request.stack))
+
+
+def was_installed(lockset: Lockset, request: Request) -> bool:
+    """Whether a lockset was installed and checked for the Python asked for, or for any where none was."""
+    return minor_release(request.python) in lockset.installed if request.python else bool(lockset.installed)
 
 
 def _recorded(lockset: Lockset) -> Verdict:

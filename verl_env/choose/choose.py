@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.choose.asked import extra_components, names
+from verl_env.choose.asked import extra_components, names, was_installed
 from verl_env.choose.compare import release, release_matches
 from verl_env.choose.errors import (
     LocksetAmbiguousError,
@@ -66,14 +66,14 @@ def choose(locksets: Iterable[Lockset], machine: Machine, request: Request) -> C
 def ranked(evaluations: Iterable[Evaluation], request: Request) -> tuple[Evaluation, ...]:
     """Evaluations in the order of choice, whatever order they come in.
 
-    What was installed and checked goes before what was only locked, then the newest family of verl, then the fewest
-    components beyond those asked for, then the declared order.
+    What was installed and checked for the Python asked for goes before what was only locked, then the newest family
+    of verl, then the fewest components beyond those asked for, then the declared order.
     """
     order = sorted(
         evaluations, key=lambda each: (extra_components(each.lockset, request), each.lockset.order, each.lockset.id)
     )
     order.sort(key=lambda each: release(each.lockset.family), reverse=True)
-    order.sort(key=lambda each: each.lockset.tier != "installed")
+    order.sort(key=lambda each: not was_installed(each.lockset, request))
     order.sort(key=_doubtful)
     return tuple(order)
 

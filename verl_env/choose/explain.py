@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.choose.accelerator import gpu_names
-from verl_env.choose.asked import ASKED, extra_components
+from verl_env.choose.asked import ASKED, extra_components, was_installed
 from verl_env.choose.compare import release
 from verl_env.choose.facts import facts_of
 from verl_env.choose.words import counted, listed
@@ -97,14 +97,15 @@ def why(choice: Choice, request: Request) -> tuple[str, ...]:
     if not fitting:
         sentences = [f"the only one of {every} that fits"]
     else:
-        untried = [other for other in fitting if _only_locked(other, choice)]
+        untried = [other for other in fitting if _only_locked(other, choice, request)]
         among = "those that were installed and checked" if untried else "them"
         sentences = [f"{len(fitting) + 1} of {every} fit; verl {chosen.family} is the newest family among {among}"]
         if untried:
             newest = listed([other.lockset.id for other in untried[:NAMED]], "or")
             sentences.append(f"newer, fits, but was only locked, not installed: --lockset {newest}")
     rivals = [other for other in fitting if other.lockset.family == chosen.family]
-    rivals = [other for other in rivals if other.lockset.tier == chosen.tier]
+    tried = was_installed(chosen, request)
+    rivals = [other for other in rivals if was_installed(other.lockset, request) is tried]
     if rivals:
         sentences.append(_decided(choice, rivals, request))
     newer = [each for each in candidates(choice.refused) if release(each.lockset.family) > release(chosen.family)]
@@ -113,10 +114,10 @@ def why(choice: Choice, request: Request) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _only_locked(other: Evaluation, choice: Choice) -> bool:
-    """Whether a newer lockset lost because nobody has installed it yet."""
+def _only_locked(other: Evaluation, choice: Choice, request: Request) -> bool:
+    """Whether a newer lockset lost because nobody has installed it yet for this Python."""
     newer = release(other.lockset.family) > release(choice.lockset.family)
-    return newer and choice.lockset.tier == "installed" and other.lockset.tier != "installed"
+    return newer and was_installed(choice.lockset, request) and not was_installed(other.lockset, request)
 
 
 def _decided(choice: Choice, rivals: Sequence[Evaluation], request: Request) -> str:

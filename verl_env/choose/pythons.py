@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def choose_python(lockset: Lockset, facts: Facts, request: Request) -> tuple[str | None, str | None]:
     """The release and its interpreter, each None where there is none.
 
-    The release asked for; else the first that the lockset declares and the machine has an interpreter for; else the
-    first that it declares.
+    The release asked for; else the first that the machine has an interpreter for; else the first. Those that the
+    lockset was installed for go first, then the order that it declares.
     """
-    declared = [lock.python for lock in lockset.pythons]
+    declared = sorted((lock.python for lock in lockset.pythons), key=lambda python: python not in lockset.installed)
     have = facts.interpreters or {}
     if request.python is not None:
         asked = minor_release(request.python)

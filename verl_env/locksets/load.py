@@ -98,6 +98,7 @@ IDENTITY = {
 IDENTITY_OPTIONAL = {
     "cuda": (number, None),
     "rocm": (number, None),
+    "installed": (many(number), NOTHING),
     "natives": (many(native), NOTHING),
     "deviations": (many(deviation), NOTHING),
     "notes": (texts, NOTHING),

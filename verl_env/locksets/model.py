@@ -148,7 +148,11 @@ class Check:
 
 @record
 class Lockset:
-    """One lockset. ``provides`` are the stack components it can serve (``vllm``, ``sglang``, ``megatron``, ...)."""
+    """One lockset. ``provides`` are the stack components it can serve (``vllm``, ``sglang``, ``megatron``, ...).
+
+    ``tier`` says how far it was tried: ``installed`` and checked for the Pythons in ``installed``, ``locked`` only, or
+    ``recorded`` because no index serves it.
+    """
 
     id: str
     variant: Variant
@@ -171,6 +175,7 @@ class Lockset:
     deviations: tuple[Deviation, ...] = ()
     notes: tuple[str, ...] = ()
     build_constraints: tuple[str, ...] = ()
+    installed: tuple[str, ...] = ()
 
     def python(self, version: str) -> PythonLock | None:
         """The lock for a Python (``"3.10"``), or None."""

@@ -201,6 +201,8 @@ def load_recipe(file: Path) -> Recipe:
         raise LocksetInvalidError(file, "requires.arch", "must be one architecture: each has locks of its own")
     if bool(fields["pythons"]) is (fields["tier"] == "recorded"):
         raise LocksetInvalidError(file, "pythons", "must be none where the tier is recorded, and some where it is not")
+    if bool(fields["installed"]) is not (fields["tier"] == "installed"):
+        raise LocksetInvalidError(file, "installed", "must be Pythons where the tier is installed, and none elsewhere")
     if fields["pythons"] and not fields["glibc"]:
         raise LocksetInvalidError(file, "glibc", "is missing")
     shared = {**IDENTITY, **IDENTITY_OPTIONAL}
