@@ -43,6 +43,13 @@ def test_log_alone() -> None:
     assert (found.basis, found.evidence) == ("log", ("log: so bad 42 here",))
 
 
+def test_several_lines() -> None:
+    found = evaluate(check("x", log=(r"bad\n(?:.*\n)*worse",)), Facts(log="so bad\nand\nworse here\nfine"))
+
+    assert found is not None
+    assert found.evidence == ("log: so bad ... worse here",)
+
+
 def test_both_join_their_evidence_and_the_graver_severity() -> None:
     found = evaluate(check("x", lambda _: Hit(("seen",), severity="warning"), log=("bad",)), Facts(log="bad"))
 

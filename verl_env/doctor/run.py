@@ -74,11 +74,12 @@ def evaluate(check: Check, facts: Facts) -> Finding | None:
 
 
 def matching_line(match: re.Match[str]) -> str:
-    """The line of a log that a match begins in, shortened."""
+    """The line of a log that a match is in, or the first and the last of them, shortened."""
     text = match.string
     start = text.rfind("\n", 0, match.start()) + 1
     end = text.find("\n", match.end())
-    line = text[start : end if end >= 0 else len(text)].strip()
+    lines = text[start : end if end >= 0 else len(text)].strip().split("\n")
+    line = lines[0] if len(lines) == 1 else f"{lines[0].strip()} ... {lines[-1].strip()}"
     return line if len(line) <= _LINE_LIMIT else line[:_LINE_LIMIT] + "..."
 
 

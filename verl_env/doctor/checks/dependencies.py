@@ -84,7 +84,8 @@ def _engines(facts: Facts) -> Hit | None:
         return Hit(lines, "vLLM and SGLang pin different releases of torch", covers=("D1",))
     if sglang is None or vllm == sglang:
         return None
-    return pin_hit(facts, "sglang", "D0")
+    hit = pin_hit(facts, "sglang", "D0")
+    return replace(hit, covers=("D0", "A7")) if hit else None
 
 
 def _one_engine(facts: Facts) -> Remedy:
@@ -164,7 +165,7 @@ CHECKS = (
         title="The engines and torch do not belong together",
         cause="The last install swapped torch: each engine pins one release of it and is compiled for that one.",
         remedy=_one_engine,
-        covers=("D0", "D1"),
+        covers=("D0", "D1", "A7"),
         sources=("sglang#14314", "verl PR#490", "verl pyproject.toml (conflicts)"),
         find=_engines,
         explains=(
