@@ -88,8 +88,8 @@ def _between(
     """A driver from the minimum on, older than the toolkit's own."""
     if compat:
         message = (
-            f"driver {driver} is older than {toolkit}, that of {release}; the loaded libcuda of CUDA {nvidia.cuda} "
-            "(cuda-compat) makes up for it as long as it stays on LD_LIBRARY_PATH"
+            f"driver {driver} is older than {toolkit}, that of {release}; its libcuda reports CUDA {nvidia.cuda}, "
+            "which makes up for it (where it is that of cuda-compat, as long as it stays on LD_LIBRARY_PATH)"
         )
         return Level.COMPAT, _verdict(need, "warned", driver, message)
     return Level.MINOR, _verdict(need, "warned", driver, _minor(f"driver {driver}", release, toolkit))
