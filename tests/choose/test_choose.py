@@ -62,6 +62,11 @@ def test_what_was_installed_for_another_python_is_only_locked_for_this_one():
         assert choose([tried, newer], HERE, Request(("vllm",), python=python)).lockset is expected
 
 
+@pytest.mark.parametrize("text", ["v/ngc.vllm", "ngc.vllm", "Dockerfile.ngc.vllm"])
+def test_a_lockset_goes_by_the_name_of_its_dockerfile(text):
+    assert full_id(["v/ngc.vllm", "v/Dockfile.ngc.vllm", "w/ngc.vllm0.8"], text) == "v/ngc.vllm"
+
+
 def test_the_python_it_was_installed_for_goes_first():
     asked = Request(("vllm",))
     tried = lockset("f/tried", tier="installed", installed=("3.12",))

@@ -38,8 +38,8 @@ def judge_asked(lockset: Lockset, request: Request) -> Iterator[Verdict]:
 
 
 def names(lockset_id: str, text: str) -> bool:
-    """Whether a text is the id of a lockset or its last part: ``app.vllm`` of ``verl0.4/app.vllm``."""
-    return lockset_id == text or lockset_id.endswith(f"/{text}")
+    """Whether a text is the id of a lockset, its last part, or its Dockerfile: ``Dockerfile.app.vllm``."""
+    return lockset_id == text or lockset_id.endswith((f"/{text}", f"/{text.removeprefix('Dockerfile.')}"))
 
 
 def extra_components(lockset: Lockset, request: Request) -> int:
