@@ -25,6 +25,7 @@ COMMANDS = {
     "probe": "show the facts of this machine, each with its source",
     "stacks": "list every lockset with the verdict for this machine",
     "plan": "show what would be installed, and why",
+    "diff": "compare two locksets, or a lockset and an environment, package by package",
     "install": "make or repair an environment",
     "doctor": "diagnose an environment",
     "report": "write down an environment and its machine, for doctor --report",

@@ -47,7 +47,7 @@ def request_from(args: argparse.Namespace) -> Request:
     stack = tuple(dict.fromkeys(part.strip().lower() for part in args.stack.split("+")))
     if not all(stack):
         raise UsageError(f"--stack {args.stack!r} names no stack", command="verl-env stacks")
-    return Request(stack, verl=args.verl, lockset=args.lockset, python=_python(args.python), preview=args.preview)
+    return Request(stack, verl=args.verl, lockset=args.lockset, python=python_from(args.python), preview=args.preview)
 
 
 def machine_from(args: argparse.Namespace) -> Machine:
@@ -66,6 +66,20 @@ def machine_from(args: argparse.Namespace) -> Machine:
             f"--machine already says what --{flags[0]} says; give one of the two", command="verl-env plan --help"
         )
     return _read(args.machine)
+
+
+def python_from(text: str | None, *, command: str = "verl-env plan --help") -> str | None:
+    """``3.10`` for ``3.10``, ``3.10.13`` and ``python3.10``; a lockset is for a minor release.
+
+    Raises:
+        UsageError: it is no version; ``command`` is the one that tells more.
+    """
+    if text is None:
+        return None
+    parts = text.removeprefix("python").removeprefix("cp").split(".")
+    if len(parts) < 2 or not all(part.isdigit() for part in parts):  # noqa: PLR2004  major and minor
+        raise UsageError(f"--python {text!r} is no version such as 3.10", command=command)
+    return ".".join(parts[:2])
 
 
 def _described(args: argparse.Namespace) -> Machine:
@@ -91,13 +105,3 @@ def _read(name: str) -> Machine:
     from verl_env.machine.record import read_machine
 
     return read_machine(name)
-
-
-def _python(text: str | None) -> str | None:
-    """``3.10`` for ``3.10``, ``3.10.13`` and ``python3.10``; a lockset is for a minor release."""
-    if text is None:
-        return None
-    parts = text.removeprefix("python").removeprefix("cp").split(".")
-    if len(parts) < 2 or not all(part.isdigit() for part in parts):  # noqa: PLR2004  major and minor
-        raise UsageError(f"--python {text!r} is no version such as 3.10", command="verl-env plan --help")
-    return ".".join(parts[:2])

@@ -27,7 +27,7 @@ LISTED = 20
 #: Seconds between two states of a download on a terminal.
 _REDRAW = 0.1
 
-_STYLES = {"+": "green", "-": "red", "~": "yellow"}
+STYLES = {"+": "green", "-": "red", "~": "yellow"}
 
 
 #: How a line begins in which uv lists a package or names the environment.
@@ -139,10 +139,10 @@ def changes(console: Console, plan: Plan, lines: Sequence[Change], *, verbose: b
             names = {change.name for change in same}
             size = cost(package for package in plan.packages if package.name in names).download_bytes
             size_text = f" ({human(size)})" if kind != "-" and size else ""
-            console.print(f"{kind} {len(same)} packages{size_text}", style=_STYLES[kind], markup=False, highlight=False)
+            console.print(f"{kind} {len(same)} packages{size_text}", style=STYLES[kind], markup=False, highlight=False)
             continue
         for change in same:
-            console.print(change_text(change), style=_STYLES[kind], markup=False, highlight=False)
+            console.print(change_text(change), style=STYLES[kind], markup=False, highlight=False)
 
 
 def change_text(change: Change) -> str:

@@ -50,9 +50,9 @@ def satisfies(have: Distribution, want: Wanted) -> bool:
     """Whether an installed distribution is the one that is wanted, by its metadata."""
     if not have.whole or have.editable != want.editable:
         return False
-    if have.origin is not None and _address(have.origin) != _address(want.origin):
+    if have.origin is not None and not same_address(have.origin, want.origin):
         return False
-    return want.version is None or have.version == want.version or _same_version(have.version, want.version, want.local)
+    return want.version is None or same_version(have.version, want.version, local=want.local)
 
 
 def compare(have: Mapping[str, Distribution], want: Mapping[str, Wanted]) -> tuple[Change, ...]:
@@ -69,12 +69,15 @@ def compare(have: Mapping[str, Distribution], want: Mapping[str, Wanted]) -> tup
     return tuple(changes)
 
 
-def _address(origin: str | None) -> str | None:
-    """An address without what installers add to or drop from it."""
-    return None if origin is None else origin.partition("#")[0].rstrip("/").replace("%2B", "+")
+def same_address(one: str | None, other: str | None) -> bool:
+    """Whether two origins are one, but for what installers add to or drop from an address; None is an index."""
+    return _address(one) == _address(other)
 
 
-def _same_version(have: str, want: str, local: bool) -> bool:
+def same_version(have: str, want: str, *, local: bool = False) -> bool:
+    """Whether two texts are one version; with ``local``, whatever local versions they carry."""
+    if have == want:
+        return True
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 (texts nearly always agree)
 
     try:
@@ -82,6 +85,10 @@ def _same_version(have: str, want: str, local: bool) -> bool:
     except InvalidVersion:
         return False
     return left == right or (local and left.public == right.public)
+
+
+def _address(origin: str | None) -> str | None:
+    return None if origin is None else origin.partition("#")[0].rstrip("/").replace("%2B", "+")
 
 
 def _installed_text(distribution: Distribution) -> str:

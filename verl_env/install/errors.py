@@ -254,3 +254,47 @@ class InterpreterMissing(VerlEnvError):
             f"get one: uv python install {self.version}; or: conda create -p ./python{self.version} "
             f"python={self.version}, then put its bin on PATH; or on a cluster: module avail python"
         )
+
+
+class EnvironmentEmpty(VerlEnvError):
+    """A directory that was named as an environment and holds no installed packages."""
+
+    id = "environment-empty"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} holds no packages (nothing in lib/python3.*/site-packages)"
+
+    @property
+    def hint(self) -> str:
+        return "name the directory of an environment, such as .venv, or a lockset (see: verl-env stacks)"
+
+
+class PythonNotLocked(VerlEnvError):
+    """A lockset without a lock for a Python; ``python`` is None where none was asked for, as it has none at all."""
+
+    id = "python-not-locked"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, lockset: str, python: str | None, locked: Sequence[str]) -> None:
+        super().__init__(lockset, python, locked)
+        self.lockset = lockset
+        self.python = python
+        self.locked = tuple(locked)
+
+    @property
+    def message(self) -> str:
+        if not self.locked:
+            return f"{self.lockset} is recorded only: it has no lock"
+        return f"{self.lockset} is locked for Python {', '.join(self.locked)}, not {self.python}"
+
+    @property
+    def hint(self) -> str:
+        if not self.locked:
+            return "its page in docs/locksets/ says what is missing; see the others: verl-env stacks"
+        return f"give one that it has: --python {self.locked[0]}"
