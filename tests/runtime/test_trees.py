@@ -29,11 +29,19 @@ def tree_path(version):
     return [str(TREES / name) for name in later] + [str(TREES / version)]
 
 
-def drive(version, script, *arguments):
-    """The answers of a driver, run on the tree of a version."""
+def drive(version, script, *arguments, verl=None):
+    """The answers of a driver, run on the tree of a version, where asked with a verl beside it."""
     if not (TREES / version).is_dir():
         pytest.skip(f"{version} was not fetched")
-    path = os.pathsep.join([str(SOURCE), str(HERE / "plugin"), str(HERE), *tree_path(version)])
+    path = os.pathsep.join(
+        [
+            str(SOURCE),
+            str(HERE / "plugin"),
+            str(HERE),
+            *tree_path(version),
+            *([str(TREES / f"verl-{verl}")] * bool(verl)),
+        ]
+    )
     env = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     python = TREES / "python" / "bin" / "python"
     done = subprocess.run([python, HERE / script, *arguments], env=env, capture_output=True, text=True, check=False)
@@ -138,3 +146,32 @@ def test_moe_loader_with_the_trtllm_backend(version):
     assert without["kept"] is False
     (patched,) = drive(version, "moe_trtllm.py", "--patched")
     assert patched["kept"] is True
+
+
+ORDERS = [["--patched"], ["--late"], ["--patched", "--late"]]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="".join)
+@pytest.mark.parametrize("version", ["0.10.0", "0.11.2"])
+def test_verls_fp8_patches_work_beside_ours(version, order):
+    (answer,) = drive(version, "verl_orders.py", "fp8", "", *order, verl="0.7.0")
+    assert answer.get("different") == [], answer
+    assert answer["states"]["fp8-block-quant"] == "not-needed"
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="".join)
+@pytest.mark.parametrize("version", ["0.10.0", "0.12.0"])
+def test_verls_lora_works_beside_ours(version, order):
+    (answer,) = drive(version, "verl_orders.py", "lora", "", *order, verl="0.7.0")
+    assert answer["wrong"] is None
+
+
+def test_verls_lora_requests_are_ours_too():
+    (answer,) = drive("0.12.0", "verl_orders.py", "lora", "", "--patched", "--unhijacked", verl="0.7.0")
+    assert answer["wrong"] is None
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="".join)
+def test_verls_moe_function_works_beside_ours(order):
+    (answer,) = drive("0.8.2", "verl_orders.py", "moe", *order, verl="0.4.1")
+    assert answer["different"] == []

@@ -38,10 +38,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start_world(config=None):
-    """Distributed state of one process; vLLM asks for it when it builds layers."""
+def start_world():
+    """Distributed state of one process, once; vLLM asks for it when it builds layers."""
     from vllm.distributed import parallel_state as state
 
+    if state.model_parallel_is_initialized():
+        return
     port = free_port()
     state.init_distributed_environment(1, 0, f"tcp://127.0.0.1:{port}", 0, "gloo")
     state.initialize_model_parallel(1, 1)

@@ -66,13 +66,8 @@ def build(folder):
         model_config=model_config, load_config=LoadConfig(load_format="safetensors"), device_config=DeviceConfig("cpu")
     )
     with set_current_vllm_config(config):
-        if not build.world:
-            harness.start_world()
-            build.world = True
+        harness.start_world()
         return get_model(vllm_config=config)
-
-
-build.world = False
 
 
 def tensors(folder):

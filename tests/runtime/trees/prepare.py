@@ -3,8 +3,8 @@
     python tests/runtime/trees/prepare.py FOLDER [VERSION...]
 
 Makes ``FOLDER/<version>`` for each version (wheels of 300 to 500 MB, one after another; only source and metadata are
-kept), ``FOLDER/python`` with CPU torch, and the two later transformers in ``FOLDER/transformers-4.57`` and
-``FOLDER/transformers-5``; 3 GB in all. Needs uv and pip. Then: ``VERL_ENV_TREES=FOLDER pytest tests/runtime -m e2e``.
+kept), ``FOLDER/python`` with CPU torch, ``FOLDER/transformers-4.57`` and ``FOLDER/transformers-5`` for later versions,
+and two releases of verl; 3 GB in all. Needs uv and pip. Then: ``VERL_ENV_TREES=FOLDER pytest tests/runtime -m e2e``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ VERSIONS = [
 PLATFORMS = ["manylinux1_x86_64", "manylinux_2_28_x86_64", "manylinux_2_31_x86_64", "manylinux_2_35_x86_64"]
 KEPT = (".py", ".json")
 PACKAGES = [
-    "torch==2.13.0", "numpy<2", "transformers==4.51.3", "triton", "pydantic", "msgspec", "cloudpickle", "psutil",
-    "pyzmq", "pillow", "blake3", "cachetools", "py-cpuinfo", "aiohttp", "openai", "gguf", "fastapi", "cbor2",
-    "pybase64", "setproctitle", "compressed-tensors", "openai_harmony", "uvloop", "xgrammar",
-    "partial-json-parser", "llguidance", "prometheus_client", "einops", "mistral_common", "diskcache", "pytest", "hypothesis",
-    "packaging", "safetensors", "ray",
+    "torch==2.13.0", "numpy<2", "transformers==4.51.3", "triton", "pydantic", "msgspec", "cloudpickle",
+    "psutil", "pyzmq", "pillow", "blake3", "cachetools", "py-cpuinfo", "aiohttp", "openai", "gguf", "fastapi",
+    "cbor2", "pybase64", "setproctitle", "compressed-tensors", "openai_harmony", "uvloop", "xgrammar",
+    "partial-json-parser", "llguidance", "prometheus_client", "einops", "mistral_common", "diskcache", "pytest",
+    "hypothesis", "packaging", "safetensors", "ray", "tensordict", "codetiming", "hydra-core", "dill",
+    "torchdata", "setuptools<81", "huggingface_hub<1.0",
+    "lm-format-enforcer", "pandas", "pyarrow", "datasets",
+    "peft", "accelerate",
 ]  # fmt: skip
+VERL = ("0.4.1", "0.7.0")
 LATER = {
     "transformers-4.57": ["transformers==4.57.3", "tokenizers==0.22.1"],
     "transformers-5": ["transformers>=5.16.1,<5.21", "tokenizers", "huggingface_hub"],
@@ -39,6 +43,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     for version in sys.argv[2:] or VERSIONS:
         fetch(folder / version, version)
+    for version in VERL:
+        fetch(folder / f"verl-{version}", version, "verl")
     python = folder / "python" / "bin" / "python"
     if not python.exists():
         run("uv", "venv", "-q", "--python", "3.11", folder / "python")
@@ -48,7 +54,7 @@ def main():
             run("uv", "pip", "install", "-q", "--python", python, "--no-deps", "--target", folder / name, *packages)
 
 
-def fetch(tree, version):
+def fetch(tree, version, package="vllm"):
     """Downloads one wheel and keeps its source."""
     if tree.exists():
         return
@@ -68,7 +74,7 @@ def fetch(tree, version):
             "3.12",
             "--dest",
             folder,
-            f"vllm=={version}",
+            f"{package}=={version}",
         )
         with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
             kept = [name for name in wheel.namelist() if name.endswith(KEPT) or ".dist-info/" in name]
