@@ -15,6 +15,10 @@ import verl_env
 from verl_env.errors import VerlEnvError
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+from coverage_page import coverage_page  # noqa: E402  it lies beside this script
+from lockset_pages import lockset_pages  # noqa: E402
 
 ERRORS_HEAD = """# Errors
 
@@ -28,20 +32,20 @@ wrong use, or a fault of verl-env itself.
 
 def main(argv: list[str]) -> int:
     """Writes every page, or with ``--check`` names the stale ones; 1 when there are any."""
-    stale = [name for name, text in pages().items() if _differs(name, text)]
+    stale = {name: text for name, text in pages().items() if _differs(name, text)}
     if "--check" in argv:
         print("\n".join(f"stale: docs/{name} (run: python docs/build.py)" for name in stale))
         return 1 if stale else 0
-    for name in stale:
+    for name, text in stale.items():
         (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
-        (DOCS / name).write_text(pages()[name], encoding="utf-8")
+        (DOCS / name).write_text(text, encoding="utf-8")
         print(f"wrote docs/{name}")
     return 0
 
 
 def pages() -> dict[str, str]:
     """The generated pages: path below ``docs/`` to text."""
-    return {"errors.md": errors_page()}
+    return {"errors.md": errors_page(), "coverage.md": coverage_page(), **lockset_pages()}
 
 
 def errors_page() -> str:

@@ -1,0 +1,164 @@
+"""Every lockset has a page that says what it is, and the index names all of them."""
+
+import re
+from pathlib import Path
+
+import lockset_parts as parts
+import pytest
+from lockset_pages import TIERS, index_page, lockset_pages
+
+from tests.locksets import samples
+from verl_env.locksets.catalogue import load_catalogue
+from verl_env.locksets.load import lockset_from
+
+DOCS = Path(__file__).parents[2] / "docs"
+SHIPPED = load_catalogue()
+PAGES = lockset_pages()
+INDEX = PAGES["locksets/README.md"]
+PAGE = f"locksets/{samples.ID}.md"
+
+
+def sample(**changes):
+    return lockset_from(samples.lockset(**changes), Path(f"/c/{samples.ID}/lockset.toml"))
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """The page of the sample lockset with some keys changed."""
+    monkeypatch.setenv("VERL_ENV_CONSTRAINTS", str(tmp_path))
+
+    def write(**changes):
+        samples.write_lockset(tmp_path, **changes)
+        return lockset_pages()[PAGE]
+
+    return write
+
+
+@pytest.mark.parametrize("lockset", SHIPPED, ids=lambda lockset: lockset.id)
+def test_every_shipped_lockset_has_a_page_that_is_not_stale(lockset):
+    file = DOCS / "locksets" / f"{lockset.id}.md"
+    assert file.is_file(), "run: python docs/build.py"
+    assert file.read_text(encoding="utf-8") == PAGES[f"locksets/{lockset.id}.md"], "run: python docs/build.py"
+
+
+def test_no_page_is_left_of_a_lockset_that_is_gone():
+    written = {str(file.relative_to(DOCS)) for file in (DOCS / "locksets").rglob("*.md")}
+    assert not written - PAGES.keys(), "remove them"
+
+
+@pytest.mark.parametrize("lockset", SHIPPED, ids=lambda lockset: lockset.id)
+def test_the_index_lists_every_lockset_with_its_tier(lockset):
+    [row] = [line for line in INDEX.splitlines() if line.startswith(f"| [{lockset.id}]({lockset.id}.md) |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1] == lockset.verl
+    assert cells[8:] == [lockset.tier, "yes" if lockset.preview else "no"]
+
+
+def test_links_of_the_index_lead_to_pages():
+    links = re.findall(r"\]\(([^)]+\.md)\)", INDEX)
+    assert len(links) == len(SHIPPED) + 1
+    assert all((DOCS / "locksets" / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_tables_are_whole_and_no_index_is_named(name):
+    rows = [line for line in PAGES[name].splitlines() if line.startswith("|")]
+    widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+    assert widths <= {3, 4, 5, 6, 11}
+    assert not re.search(r"pypi\.|pythonhosted|download\.pytorch\.org|/simple\b", PAGES[name])
+    assert all(link.endswith(".whl") for link in re.findall(r"\]\((https?://[^)]+)\)", PAGES[name]))
+
+
+@pytest.mark.parametrize("lockset", SHIPPED, ids=lambda lockset: lockset.id)
+def test_a_page_hides_no_deviation_unmet_requirement_native_or_note(lockset):
+    text = PAGES[f"locksets/{lockset.id}.md"]
+    reasons = [each.reason for each in lockset.deviations]
+    reasons += [each.reason for lock in lockset.pythons for each in lock.unmet]
+    reasons += [native.reason for native in lockset.natives]
+    assert all(parts.prose(reason) in text for reason in [*reasons, *lockset.notes])
+    assert all(wheel.url in text for native in lockset.natives for wheel in native.prebuilt)
+    assert all(f"`{name}`" in text for name in lockset.env)
+    assert all(parts.prose(gpu.source) in text for gpu in lockset.requires.gpu)
+    assert lockset.variant.commit in text
+
+
+@pytest.mark.parametrize("lockset", SHIPPED, ids=lambda lockset: lockset.id)
+def test_a_page_says_its_tier_and_offers_an_installation_only_where_there_is_a_lock(lockset):
+    text = PAGES[f"locksets/{lockset.id}.md"]
+    promise = TIERS[lockset.tier].format(up="../../")
+    assert f"**{lockset.tier.capitalize()}**: {promise}." in text
+    assert (f"$ verl-env install --stack {'+'.join(lockset.provides)} --lockset {lockset.id}" in text) is bool(
+        lockset.pythons
+    )
+    assert ("It is a preview" in text) is lockset.preview
+
+
+def test_a_whole_page(page):
+    text = page()
+    for expected in (
+        "- recipe: `docker/Dockerfile.app.engine` of verl's repository",
+        "- date: 2025-07-18 (the time of day is not recorded)",
+        "- engines: engine 1.2.post3",
+        "| engine | 1.0+cu9 |",
+        "| accelerate | 1.9.0 |",
+        "| NVIDIA driver | 525.60.13 or newer; 550.54.15 or newer for PTX and for all that CUDA 99.1 has | notes |",
+        "| GPU, for torch | 8.0, 9.0, and PTX of the highest | measured |",
+        "| GPU, for attention | 8.0 or newer | README |",
+        "| 3.10 | 4 | 11 B | 22 B | `py3.10.txt` |",
+        "Built from source with `setuptools==1`: antlr4-python3-runtime 4.9.3.",
+        "- https://example.invalid/engine-1.0+cu9-py3-none-any.whl",
+        "| `EMPTY` | (empty) |",
+        "### attention 2.0",
+        "- needed for: megatron",
+        "| [a.whl](https://example.invalid/a.whl) | 3.10 | not stated | hash-unrecorded |",
+        f"| [b.whl](https://example.invalid/b.whl) | 3.11 | 2.31 | `{'e' * 64}` |",
+        "| engine | 1.1 | 1.2.post3 | gone |",
+        "| torch | `cudnn==9` | absent | forced | 3.10 |",
+        "- where there is a GPU: engine",
+        '- said "twice"',
+    ):
+        assert expected in text.splitlines(), expected
+    assert "plain" not in text, "only what matters most is listed"
+
+
+def test_what_is_not_there_is_said_or_left_out(page):
+    text = page(natives=None, deviations=None, env={}, checks=[], notes=None)
+    assert "## Native components\n\nNone:" in text
+    assert "Nowhere that is known." in text
+    for title in ("Variables at run time", "Checks of a finished environment", "Notes"):
+        assert f"## {title}" not in text
+
+
+def test_what_is_recorded_only_says_so(page):
+    text = page(tier="recorded", pythons=[], cuda=None)
+    assert "It cannot be installed by verl-env: there is no lock." in text
+    assert "- for: CUDA (release not stated)" in text
+    assert "## Pythons" not in text
+    assert "## Requirements left unmet" not in text
+
+
+def test_a_component_without_a_wheel_and_without_a_stated_source(page):
+    native = {"name": "kernels", "version": "3", "reason": "none"}
+    text = page(natives=[native])
+    assert "- needed for: every stack\n- source: not stated\n- published wheels: none known" in text
+
+
+def test_versions_that_differ_by_python_are_shown_apart():
+    assert parts._by_python({"1": ["3.10", "3.11"]}, ["3.10", "3.11"]) == "1"
+    assert parts._by_python({"1": ["3.10"], "2": ["3.11"]}, ["3.10", "3.11"]) == "1 (3.10), 2 (3.11)"
+    assert parts._by_python({"1": ["3.10"]}, ["3.10", "3.11"]) == "1 (3.10)"
+
+
+def test_one_unmet_requirement_of_several_pythons_is_one_row():
+    [lock] = sample().pythons
+    table = samples.lockset()["pythons"][0]
+    both = sample(pythons=[table, {**table, "python": "3.11"}])
+    assert [lock.unmet for lock in both.pythons] == [lock.unmet] * 2
+    assert parts.unmet(both)[2:] == ["| torch | `cudnn==9` | absent | forced | 3.10, 3.11 |"]
+
+
+def test_the_index_of_other_accelerators():
+    changes = {"accelerator": "rocm", "rocm": "7.0.2", "cuda": None, "preview": True}
+    requires = {"arch": ["x86_64"], "rocm": ["7.0"], "gpu": []}
+    row = index_page([sample(**changes, requires=requires)]).splitlines()[-1]
+    assert "| ROCm 7.0.2 | 3.10 | - | not stated | locked | yes |" in row
