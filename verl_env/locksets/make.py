@@ -133,11 +133,14 @@ def _glibc_too_low(recipe: Recipe, result: PythonResult) -> Iterator[str]:
 
 
 def tag_glibc(pin: Pinned, target: Target) -> str | None:
-    """The least glibc with which some file of a release is installed, going by tags; None where any will do."""
+    """The least glibc with which some wheel of a release is installed, going by tags; None where any will do.
+
+    A source archive beside wheels is no way out: building it asks for compilers that nobody stated.
+    """
     needs = []
     for file in pin.files:
         fitting = [glibc_of(tag) for tag in file.tags if tag in target.tags]
-        if not file.is_wheel or None in fitting:
+        if None in fitting:
             return None
         needs += [glibc for glibc in fitting if glibc]
     return min(needs, key=dotted, default=None)
