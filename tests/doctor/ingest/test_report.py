@@ -224,6 +224,19 @@ def test_json() -> None:
     assert not facts.packages_complete
 
 
+def test_devices_that_are_only_named() -> None:
+    nvidia = {"cuda": "12.4", "devices": [{"name": "NVIDIA GeForce RTX 5090"}, {"name": "Voodoo"}]}
+    amd = {"devices": [{"name": "AMD Instinct MI300X"}]}
+
+    facts = facts_of(
+        json.dumps({"schema": 1, "machine": {"nvidia": nvidia, "amd": amd}, "log": ["torch==2.11.0", "x"]})
+    )
+
+    assert facts.capabilities == ("12.0",)
+    assert facts.gfx == ("gfx942",)
+    assert facts.packages == {"torch": "2.11.0"}
+
+
 def test_a_machine_that_is_not_stated_comes_from_the_log() -> None:
     facts = facts_of(json.dumps({"schema": 1, "machine": {"host": {"glibc": "2.28"}}, "log": COLLECT}))
 

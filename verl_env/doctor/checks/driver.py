@@ -21,6 +21,11 @@ _DRIVER_CALLS = (
 def _driver(facts: Facts) -> Hit | None:
     from verl_env.machine.tables import minor_version_drivers  # noqa: PLC0415  reads a file
 
+    nvidia = facts.machine.nvidia
+    if facts.driver is None and nvidia and nvidia.cuda and facts.cuda_major and not _compat(facts):
+        runs = int(nvidia.cuda.split(".")[0])
+        said = (f"the driver runs CUDA {nvidia.cuda} at most", f"torch is built for CUDA {facts.cuda}")
+        return Hit(said) if runs < facts.cuda_major else None
     row = minor_version_drivers().get(facts.cuda_major or 0)
     if row is None or facts.driver is None or at_least(facts.driver, row.driver) or _compat(facts):
         return None

@@ -12,7 +12,7 @@ from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.clean import clean
 from verl_env.doctor.ingest.flavour import flavour_of_packages
 from verl_env.doctor.ingest.packages import read_packages
-from verl_env.doctor.ingest.system import read_system
+from verl_env.doctor.ingest.system import capability_of, read_system, target_of
 from verl_env.doctor.ingest.variables import read_variables
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.record import SCHEMA, MachineFileError, machine_from_json
@@ -21,9 +21,11 @@ from verl_env.records import replace
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any
+    from typing import Any, TypeVar
 
-    from verl_env.machine.model import Known, Machine
+    from verl_env.machine.model import AmdDevice, Known, Machine, NvidiaDevice
+
+    Device = TypeVar("Device", NvidiaDevice, AmdDevice)
 
 #: More text than this is cut in the middle: the beginning holds the environment, the end the error.
 MAX_CHARACTERS = 4_000_000
@@ -92,7 +94,8 @@ def _from_text(text: str) -> Facts:
 
 def _from_json(data: Mapping[str, Any], origin: str) -> Facts:
     """The stated facts; those that only the log states fill what is left open."""
-    said = _from_text(str(data.get("log") or ""))
+    log = data.get("log") or ""
+    said = _from_text("\n".join(map(str, log)) if isinstance(log, list) else str(log))
     packages = {canonical(str(name)): _version(value) for name, value in _object(data, "packages", origin).items()}
     variables = {str(k): "" if v is None else str(v) for k, v in _object(data, "environment", origin).items()}
     stated: Known[str] = flavour_of_packages({**said.packages, **packages}) or said.torch_flavour
@@ -133,7 +136,24 @@ def _machine(data: Any, said: Machine, origin: str) -> Machine:
     except (MachineFileError, TypeError) as error:
         raise ReportUnreadable(origin, f"machine: {error}") from error
     sides = {name: getattr(said, name) for name in ("nvidia", "amd", "toolchain") if getattr(machine, name) is UNKNOWN}
-    return replace(machine, **sides)
+    return _completed(replace(machine, **sides))
+
+
+def _completed(machine: Machine) -> Machine:
+    """The machine with the capabilities of the devices that it only names."""
+    nvidia, amd = machine.nvidia, machine.amd
+    if nvidia:
+        devices = (_with(device, "compute_capability", capability_of(device.name or "")) for device in nvidia.devices)
+        machine = replace(machine, nvidia=replace(nvidia, devices=tuple(devices)))
+    if amd:
+        targets = (_with(device, "gfx", target_of(device.name or "")) for device in amd.devices)
+        machine = replace(machine, amd=replace(amd, devices=tuple(targets)))
+    return machine
+
+
+def _with(device: Device, name: str, value: str | None) -> Device:
+    """A device with a value for a fact that is not known of it."""
+    return device if getattr(device, name) or value is None else replace(device, **{name: value})
 
 
 def _shell(text: str) -> Shell:

@@ -152,10 +152,16 @@ def _amd(text: str) -> Amd | None:
     found = [AmdDevice(place, gfx=gfx) for place, gfx in enumerate(dict.fromkeys(_GFX.findall(text)))]
     if not found:
         for name in dict.fromkeys(match[0].upper() for match in _AMD_NAME.finditer(text)):
-            gpu = _gpu(name)
-            found.append(AmdDevice(len(found), name=name, gfx=(gpu.gfx if gpu else None) or UNKNOWN))
+            found.append(AmdDevice(len(found), name=name, gfx=target_of(name) or UNKNOWN))
     rocm = _first(text, _ROCM)
     return Amd(rocm=rocm or UNKNOWN, devices=tuple(found)) if found else None
+
+
+def target_of(name: str) -> str | None:
+    """The AMD target of a GPU by its name; None for one that no table has."""
+    words = name.split()
+    known = (_gpu(" ".join(words[start:])) for start in range(len(words)))
+    return next((gpu.gfx for gpu in known if gpu and gpu.gfx), None)
 
 
 def _gpu(name: str) -> GpuName | None:
