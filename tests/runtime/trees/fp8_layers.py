@@ -87,7 +87,8 @@ def build_linear():
             parameters = dict(self.named_parameters())
             for name, tensor in weights:
                 projection, _, rest = name.partition(".")
-                parameter = parameters["gate_up_proj." + rest]
+                names = ["gate_up_proj." + rest, "gate_up_proj." + rest.removesuffix("_inv")]  # verl renames it
+                parameter = next(parameters[name] for name in names if name in parameters)
                 parameter.weight_loader(parameter, tensor, ["gate_proj", "up_proj"].index(projection))
 
     return Model()

@@ -28,7 +28,7 @@ PACKAGES = [
     "partial-json-parser", "llguidance", "prometheus_client", "einops", "mistral_common", "diskcache", "pytest",
     "hypothesis", "packaging", "safetensors", "ray", "tensordict", "codetiming", "hydra-core", "dill",
     "torchdata", "setuptools<81", "huggingface_hub<1.0",
-    "lm-format-enforcer", "pandas", "pyarrow", "datasets",
+    "lm-format-enforcer", "pandas<2.3", "pyarrow", "datasets",
     "peft", "accelerate",
 ]  # fmt: skip
 VERL = ("0.4.1", "0.7.0")

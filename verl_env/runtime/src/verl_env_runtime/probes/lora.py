@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import tempfile
 from importlib import import_module
@@ -77,7 +78,9 @@ def toy_manager(cls: Any, model: Any = None) -> Any:
     manager.lora_config = _config(torch.float32)
     manager._lora_model_cls = _model_class()  # noqa: SLF001
     manager.vocab_size, manager.max_position_embeddings = 64, 64
-    manager.embedding_modules, manager.embedding_padding_modules = {}, []
+    manager.embedding_modules = {}
+    if "embedding_padding_modules" in inspect.signature(manager._lora_model_cls.from_lora_tensors).parameters:  # noqa: SLF001
+        manager.embedding_padding_modules = []  # until vLLM 0.11
     manager.device = torch.device("cpu")
     manager._adapter_manager = SimpleNamespace(  # noqa: SLF001
         supported_lora_modules=["down_proj"],
