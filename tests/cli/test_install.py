@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 
 import pytest
@@ -13,6 +14,7 @@ from tests.install.wheels import House
 from verl_env.cli import install as module
 from verl_env.cli.main import EXIT_INTERRUPTED, main
 from verl_env.install import run as run_module
+from verl_env.install import runtime_wheel
 from verl_env.locksets.write import toml_text
 
 ID = "verl9.9-cu124/app.demo"
@@ -94,6 +96,8 @@ def bench(tmp_path, capsys, monkeypatch):
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         monkeypatch.delenv(name)
     bench = Bench(tmp_path, capsys)
+    shutil.copytree(runtime_wheel.SOURCE, tmp_path / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(runtime_wheel, "SOURCE", tmp_path / "runtime")
     monkeypatch.setenv("VERL_ENV_CONSTRAINTS", str(bench.root))
     monkeypatch.setenv("VERL_ENV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))

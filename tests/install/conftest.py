@@ -1,11 +1,13 @@
 """Installers that see nothing of this host's settings and share one small cache."""
 
 import os
+import shutil
 
 import pytest
 
 from tests.install.server import Index
 from tests.install.wheels import House
+from verl_env.install import runtime_wheel
 
 PREFIXES = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA_")
 
@@ -13,6 +15,19 @@ PREFIXES = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA_")
 @pytest.fixture(scope="session")
 def installer_caches(tmp_path_factory):
     return tmp_path_factory.mktemp("caches")
+
+
+@pytest.fixture(scope="session")
+def runtime_source(tmp_path_factory):
+    """A copy of the runtime's source, which nobody edits while tests run."""
+    copy = tmp_path_factory.mktemp("runtime") / "src"
+    shutil.copytree(runtime_wheel.SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest.fixture(autouse=True)
+def steady_runtime(monkeypatch, runtime_source):
+    monkeypatch.setattr(runtime_wheel, "SOURCE", runtime_source)
 
 
 @pytest.fixture(autouse=True)

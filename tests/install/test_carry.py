@@ -2,7 +2,7 @@ import pytest
 
 from tests.install.environments import Environment
 from tests.install.plans import PYTHON
-from verl_env.install.carry import carry, keepable
+from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.compare import Wanted
 from verl_env.install.runtime_wheel import NAME
 
@@ -109,3 +109,18 @@ def test_paths_that_leave_the_environment_are_left_alone(old, new, tmp_path):
     carry(keepable(old.path, PYTHON, want(a="1.0")), old.path, new.path)
     assert (tmp_path / "secret").stat().st_nlink == 1
     assert f"{SITE}/a/__init__.py" in new.files()
+
+
+def test_what_no_package_owns_is_named(old):
+    old.add("a", files={"a/__init__.py": "", "a_single.py": ""})
+    old.add("b", record=False)
+    (old.site / "__pycache__").mkdir()
+    (old.site / "_virtualenv.pth").write_text("")
+    assert unowned(old.path, PYTHON) == ("b",)
+    (old.site / "mine.pth").write_text("/home/u/src")
+    (old.site / "mine").mkdir()
+    assert unowned(old.path, PYTHON) == ("b", "mine", "mine.pth")
+
+
+def test_nothing_owns_nothing(tmp_path):
+    assert unowned(None, PYTHON) == unowned(tmp_path, PYTHON) == ()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from verl_env.install.files import hard_links_work, link_or_copy, remove_trees, replace_bytes
+from verl_env.install.files import hard_links_work, link_or_copy, remove_trees, replace_bytes, rewrite_bytes
 
 
 def refuse_links(monkeypatch, number):
@@ -15,12 +15,13 @@ def refuse_links(monkeypatch, number):
     monkeypatch.setattr(os, "link", link)
 
 
-def test_a_file_is_replaced_with_its_mode_and_a_new_inode(tmp_path):
+@pytest.mark.parametrize("replace", [replace_bytes, rewrite_bytes])
+def test_a_file_is_replaced_with_its_mode_and_a_new_inode(tmp_path, replace):
     file = tmp_path / "tool"
     file.write_text("old")
     file.chmod(0o755)
     (tmp_path / "shared").hardlink_to(file)
-    replace_bytes(file, b"new")
+    replace(file, b"new")
     assert file.read_bytes() == b"new"
     assert (tmp_path / "shared").read_bytes() == b"old"
     assert stat.S_IMODE(file.stat().st_mode) == 0o755

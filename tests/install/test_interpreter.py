@@ -34,6 +34,21 @@ def test_one_that_does_not_work_is_passed_over(tmp_path, host, text):
     assert find_interpreter(PYTHON, candidate) == sys.executable
 
 
+@pytest.mark.parametrize(
+    ("content", "name", "started"),
+    [(b"\x7fELF", "python{}", False), (b"\x7fELF", "python", True), (b"#!/bin/sh\nexit 127\n", "python{}", True)],
+)
+def test_a_program_with_the_name_of_its_release_is_not_started(tmp_path, host, monkeypatch, content, name, started):
+    path = tmp_path / name.format(PYTHON)
+    path.write_bytes(content)
+    path.chmod(0o755)
+    (tmp_path / "link").symlink_to(path)
+    tried = []
+    monkeypatch.setattr(interpreter, "_is", lambda *arguments: bool(tried.append(arguments)) or True)
+    assert find_interpreter(PYTHON, str(tmp_path / "link")) == str(tmp_path / "link")
+    assert bool(tried) == started
+
+
 def test_interpreters_of_other_releases_are_not_tried(tmp_path, host):
     marker = tmp_path / "ran"
     host.append(PythonInterpreter("3.1.5", script(tmp_path / "python", f"touch {marker}")))

@@ -8,12 +8,15 @@ import pytest
 
 from tests.install.plans import PYTHON, Recorder, check, lockset, options, plan
 from tests.install.test_run import have
+from verl_env.install import prepare
 from verl_env.install.backends.uv import find_uv
+from verl_env.install.failures import DiskFull
 from verl_env.install.model import Change
 from verl_env.install.run import install
 from verl_env.install.runtime_wheel import runtime_version
 from verl_env.install.state import FILE, read_state
 from verl_env.install.target import open_target
+from verl_env.locksets.model import Package
 
 RUNTIME = {"verl_env_runtime": runtime_version()}
 
@@ -104,6 +107,28 @@ def test_a_package_that_lost_a_file_is_not_carried_over(world):
     world.install(recorder=recorder)
     assert recorder.details["packages"] == "2 installed"
     assert (world.site / "other" / "__init__.py").exists()
+
+
+def test_what_no_package_owns_is_left_behind_and_named(world):
+    world.install()
+    (world.site / "mine.py").write_text("")
+    world.pip("uninstall", "other")
+    recorder = Recorder()
+    world.install(recorder=recorder)
+    assert recorder.warnings == ["not carried over, as no package owns it: mine.py"]
+    assert not (world.site / "mine.py").exists()
+
+
+def test_where_files_cannot_be_linked_the_whole_environment_must_fit(world, monkeypatch):
+    world.install()
+    world.pip("uninstall", "other")
+    huge = Package("demo", "1.0", world.demo.hashes, download_bytes=1, disk_bytes=10**16)
+    monkeypatch.setattr(prepare, "hard_links_work", lambda *_: False)
+    with pytest.raises(DiskFull) as caught:
+        world.install([huge, world.other])
+    assert caught.value.need == 10**16
+    monkeypatch.setattr(prepare, "hard_links_work", lambda *_: True)
+    assert world.install([huge, world.other]).done
 
 
 def test_kept_files_are_the_same_files(world):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from verl_env.install.installed import Distribution
 
 _CACHE = "__pycache__"
+#: What environments hold in site-packages of themselves.
+_OWN = (_CACHE, "_virtualenv.py", "_virtualenv.pth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,21 @@ def carry(kept: Iterable[Kept], old: Path, new: Path) -> None:
                 os.makedirs(new / folder, exist_ok=True)  # noqa: PTH103
                 made.add(folder)
             _carry_file(f"{old}/{name}", f"{new}/{name}", copy=folder == "bin")
+
+
+def unowned(environment: Path | None, python: str) -> tuple[str, ...]:
+    """The entries of site-packages that no distribution owns, and that a new generation therefore leaves behind."""
+    if environment is None:
+        return ()
+    site = site_packages(environment, python)
+    owned = set(_OWN)
+    for have in installed(site).values():
+        owned |= {row[0].partition("/")[0] for row in read_record(have.folder) or ()}
+        owned.add(os.path.basename(have.folder))  # noqa: PTH119
+    try:
+        return tuple(sorted(set(os.listdir(site)) - owned))  # noqa: PTH208
+    except OSError:
+        return ()
 
 
 def _carry_file(source: str, destination: str, *, copy: bool) -> None:

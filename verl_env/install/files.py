@@ -23,6 +23,17 @@ def replace_bytes(path: Path, content: bytes) -> None:
     new.replace(path)
 
 
+def rewrite_bytes(path: Path, content: bytes) -> None:
+    """Gives a file other content in a new file of the same name and mode; for files that nobody reads yet.
+
+    Not by rename: on ext4 a rename over a file waits for the new one to be on the disk.
+    """
+    mode = path.stat().st_mode
+    path.unlink()
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
 def link_or_copy(source: str, destination: str) -> None:
     """Gives a file a second name, or where hard links do not work, copies it with its mode and times.
 

@@ -31,19 +31,34 @@ def find_interpreter(version: str, candidate: str | None) -> str:
         InterpreterMissing: there is none.
     """
     for path in _candidates(version, candidate):
-        if _is(path, version):
+        if _is_named(path, version) or _is(path, version):
             return path
     raise InterpreterMissing(version)
 
 
 def _candidates(version: str, candidate: str | None) -> Iterator[str]:
     """As recorded; else what a probe of this host finds: the record may be of another one."""
-    if candidate is not None and Path(candidate).exists():
+    if candidate is not None:
         yield candidate
     found = probe_pythons(Roots(), os.environ).pythons
     for interpreter in found or ():
         if interpreter.version.startswith(f"{version}."):
             yield interpreter.path
+
+
+def _is_named(path: str, version: str) -> bool:
+    """Whether a path ends, links followed, at a program that is named for the release, as installations name it.
+
+    A version manager's shims have such names too, but they are scripts.
+    """
+    real = Path(path).resolve()
+    if real.name != f"python{version}" or not os.access(real, os.X_OK):
+        return False
+    try:
+        with real.open("rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False
 
 
 def _is(path: str, version: str) -> bool:

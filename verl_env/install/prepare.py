@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.install.disk import check_room
 from verl_env.install.errors import InstallerMissing, WheelhouseInvalid
+from verl_env.install.files import hard_links_work
 from verl_env.install.interpreter import find_interpreter
 from verl_env.install.sizes import cost
 from verl_env.install.verl_source import check_verl_source
@@ -65,10 +66,13 @@ def choose_installer(name: InstallerName | None) -> Installer:
 
 
 def _check_room(plan: Plan, target: Target, seen: Inspection, installer: Installer) -> None:
-    """Whether what must be added fits; what is kept takes no new room."""
+    """Whether what must be added fits; what is kept takes no new room where it can be linked."""
     place = target.path.parent
     cache = installer.cache_for(place)
     added = {change.name for change in seen.changes if change.kind != "-"}
     size = cost(package for package in plan.packages if package.name in added)
     through = size.disk_bytes if installer.name == "uv" else size.download_bytes
     check_room(place, size, cache=cache.path, cached_bytes=through, linked=cache.linked)
+    if seen.environment is not None and not hard_links_work(seen.environment, place):
+        kept = cost(package for package in plan.packages if package.name not in added)
+        check_room(place, kept, cache=None, cached_bytes=0, linked=False)

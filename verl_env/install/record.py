@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+#: A line of a file outside site-packages.
+_OUTSIDE = re.compile(rb'^"?\.\.[^\r\n]*', re.MULTILINE)
 
 
 def read_record(folder: str) -> list[list[str]] | None:
@@ -35,19 +39,17 @@ def update_record(folder: str, facts: Callable[[str], tuple[str, int] | None]) -
     """
     try:
         with open(f"{folder}/RECORD", "rb") as file:  # noqa: PTH123
-            lines = file.read().splitlines(keepends=True)
+            content = file.read()
     except OSError:
         return None
-    changed = False
-    for place, line in enumerate(lines):
-        # Most of the tens of thousands of lines are modules; parsing them all would take as long as the rest.
-        if line.startswith((b"..", b'"..')):
-            path = next(csv.reader([line.decode("utf-8", "surrogateescape")]))[0]
-            new = facts(path)
-            if new is not None:
-                lines[place] = _line(path, *new)
-                changed = True
-    return b"".join(lines) if changed else None
+
+    def line(match: re.Match[bytes]) -> bytes:
+        path = next(csv.reader([match[0].decode("utf-8", "surrogateescape")]))[0]
+        new = facts(path)
+        return match[0] if new is None else _line(path, *new)
+
+    updated = _OUTSIDE.sub(line, content)
+    return None if updated == content else updated
 
 
 def relative_to_environment(path: str, site: Path, environment: Path) -> str | None:
@@ -62,5 +64,5 @@ def relative_to_environment(path: str, site: Path, environment: Path) -> str | N
 
 def _line(path: str, digest: str, size: int) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([path, digest, size])
+    csv.writer(text, lineterminator="").writerow([path, digest, size])
     return text.getvalue().encode("utf-8", "surrogateescape")

@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.install.files import replace_bytes
+from verl_env.install.files import rewrite_bytes
 from verl_env.install.record import relative_to_environment, update_record
 from verl_env.install.runtime_wheel import record_hash
 
@@ -26,7 +26,7 @@ _BLOCK = 4096
 def relocate(environment: Path, site: Path, *, names: Iterable[Path], to: Path) -> tuple[str, ...]:
     """Rewrites every text of an environment that names it by an old path.
 
-    Files are replaced by rename, never written into: they may share their content with another generation.
+    Files are replaced, never written into: they may share their content with another generation.
 
     Args:
         environment: Where the files are.
@@ -60,7 +60,7 @@ def _rewrite(file: Path, pattern: re.Pattern[bytes], to: bytes) -> bytes | None:
     new = pattern.sub(lambda _: to, content)
     if new == content:
         return None
-    replace_bytes(file, new)
+    rewrite_bytes(file, new)
     return new
 
 
@@ -74,4 +74,4 @@ def _update_records(environment: Path, site: Path, changed: dict[str, bytes]) ->
     for folder in site.glob("*.dist-info"):
         record = update_record(str(folder), facts)
         if record is not None:
-            replace_bytes(folder / "RECORD", record)
+            rewrite_bytes(folder / "RECORD", record)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.install import journal
-from verl_env.install.carry import carry, keepable
+from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import gpu_here, pick_checks, run_checks
 from verl_env.install.compare import compare, wanted
 from verl_env.install.errors import TargetPermission
@@ -110,6 +110,9 @@ class Transaction:
         if self._old is not None:
             # After the installer and before an editable build, which may need what is carried over.
             carry(self._kept, self._old, self._new)
+            left = unowned(self._old, self._plan.python)
+            if left:
+                self._reporter.warn(f"not carried over, as no package owns it: {', '.join(left)}")
         return version
 
     def _check(self) -> str:
