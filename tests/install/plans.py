@@ -1,5 +1,6 @@
 """Plans for tests: a lockset in the form of real ones, with invented values, for the Python that runs the tests."""
 
+import platform
 import sys
 
 from verl_env.choose.model import Choice, Evaluation, Request
@@ -9,7 +10,7 @@ from verl_env.locksets.model import Check, Lockset, Native, Prebuilt, PythonLock
 from verl_env.machine.model import Host, Machine
 
 PYTHON = "{}.{}".format(*sys.version_info)
-MACHINE = Machine(host=Host(glibc="2.35", arch="x86_64"))
+MACHINE = Machine(host=Host(glibc="2.35", arch=platform.machine()))
 
 
 def lockset(**changes):
@@ -27,7 +28,7 @@ def lockset(**changes):
         "torch": "2.6.0",
         "provides": ("vllm", "megatron"),
         "engines": {"vllm": "0.8.0"},
-        "requires": Requirements(("x86_64",), None, None, ()),
+        "requires": Requirements((platform.machine(),), None, None, ()),
         "pythons": (PythonLock(PYTHON, f"py{PYTHON}.txt", "0" * 64, 3, 5_000, 9_000, ()),),
         "env": {"DEMO_VARIABLE": "1"},
         "natives": (),

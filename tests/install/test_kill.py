@@ -192,6 +192,13 @@ def test_killed_while_the_old_is_removed(world, snapshots):
     assert world.only_what_belongs_there()
 
 
+def test_a_journal_that_was_left_alone_goes(world, snapshots):
+    journal = Target(world.path).journal
+    journal.write_text("{}")
+    assert not world.install("new").done
+    assert not journal.exists()
+
+
 def test_two_runs_at_once_take_turns(world, snapshots):
     seen, _ = snapshots
     pids = [world.fork("old"), world.fork("old")]

@@ -213,6 +213,28 @@ class WheelhouseInvalid(VerlEnvError):
         return "verl-env install --offline --wheelhouse DIR ..."
 
 
+class ArchitectureMismatch(VerlEnvError):
+    """The plan is for a machine of another processor architecture than the host that should install it.
+
+    A plan for another machine can be shown anywhere; it must be installed on a machine of that kind.
+    """
+
+    id = "architecture-mismatch"
+
+    def __init__(self, planned: str, host: str) -> None:
+        super().__init__(planned, host)
+        self.planned = planned
+        self.host = host
+
+    @property
+    def message(self) -> str:
+        return f"the plan is for {self.planned}, and this host is {self.host}"
+
+    @property
+    def hint(self) -> str:
+        return "run this on a machine of that kind; to see the plan here: verl-env plan, or install --dry-run"
+
+
 class InstallerMissing(VerlEnvError):
     """The installer that was asked for is not there, or is too old."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install.disk import check_room
-from verl_env.install.errors import InstallerMissing, WheelhouseInvalid
+from verl_env.install.errors import ArchitectureMismatch, InstallerMissing, WheelhouseInvalid
 from verl_env.install.files import hard_links_work
 from verl_env.install.interpreter import find_interpreter
 from verl_env.install.sizes import cost
@@ -32,12 +33,16 @@ def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> T
     """The tools for a plan.
 
     Raises:
+        ArchitectureMismatch: the plan is for another kind of machine.
         WheelhouseInvalid: there is no such wheelhouse, or none was given where one is needed.
         VerlSourceInvalid: the checkout of verl is none.
         InstallerMissing: the installer is not there, or too old.
         InterpreterMissing: the Python is not there.
         DiskFull: there is not enough room.
     """
+    host = os.uname().machine
+    if plan.arch != host:
+        raise ArchitectureMismatch(plan.arch, host)
     if options.wheelhouse is not None and not options.wheelhouse.is_dir():
         raise WheelhouseInvalid(options.wheelhouse)
     if plan.verl_source is not None:

@@ -87,7 +87,7 @@ def _tidy(target: Target) -> None:
 
 def _tidy_if_idle(target: Target) -> None:
     """Removes what a dead run left beside a finished environment, unless another run is at work."""
-    if not target.leftovers():
+    if not target.leftovers() and not target.journal.exists():
         return
     from verl_env.install.lock import locked  # noqa: PLC0415
 

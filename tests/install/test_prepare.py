@@ -1,0 +1,102 @@
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from tests.install.plans import options, plan
+from verl_env.install.backends import uv as uv_module
+from verl_env.install.backends.base import Cache
+from verl_env.install.backends.uv import Uv
+from verl_env.install.errors import (
+    ArchitectureMismatch,
+    InstallerMissing,
+    InterpreterMissing,
+    VerlSourceInvalid,
+    WheelhouseInvalid,
+)
+from verl_env.install.failures import DiskFull
+from verl_env.install.inspect import inspect
+from verl_env.install.prepare import choose_installer, prepare
+from verl_env.install.target import Target
+from verl_env.locksets.model import Package
+from verl_env.records import replace
+
+
+@pytest.fixture
+def uv(monkeypatch):
+    """Says which uv there is."""
+    return lambda found: monkeypatch.setattr(uv_module, "find_uv", lambda: found)
+
+
+class Quick(Uv):
+    """A uv that tells its cache without being started."""
+
+    def cache_for(self, place):
+        return Cache(None, linked=False)
+
+
+def go(made, tmp_path, **changes):
+    target = Target(tmp_path / ".venv")
+    settings = options(tmp_path, **changes)
+    before = sorted(tmp_path.rglob("*"))
+    try:
+        return prepare(made, target, settings, inspect(made, target, settings))
+    finally:
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "name"), [(None, True, "uv"), (None, False, "pip"), ("uv", True, "uv"), ("pip", True, "pip")]
+)
+def test_uv_is_taken_where_it_is_there(uv, asked, there, name):
+    uv(Quick("/opt/uv", "0.9") if there else None)
+    assert choose_installer(asked).name == name
+
+
+def test_uv_on_request_must_be_there(uv):
+    uv(None)
+    with pytest.raises(InstallerMissing) as caught:
+        choose_installer("uv")
+    assert "verl-env[uv]" in caught.value.hint
+
+
+def test_everything_is_there(tmp_path, uv):
+    uv(Quick("/opt/uv", "0.9"))
+    tools = go(plan([]), tmp_path)
+    assert (tools.installer.name, tools.interpreter) == ("uv", sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"arch": "m68k"}, ArchitectureMismatch),
+        ({"python": "3.1", "interpreter": None}, InterpreterMissing),
+        ({"verl_source": "/nowhere"}, VerlSourceInvalid),
+        ({"packages": (Package("big", "1", (), download_bytes=1, disk_bytes=10**17),)}, DiskFull),
+    ],
+)
+def test_what_a_plan_may_lack_on_this_host(tmp_path, uv, changes, error):
+    uv(Quick("/opt/uv", "0.9"))
+    with pytest.raises(error):
+        go(replace(plan([]), **changes), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"wheelhouse": SimpleNamespace(is_dir=lambda: False)}, {"installer": "pip", "offline": True}]
+)
+def test_a_wheelhouse_that_is_needed_must_be_there(tmp_path, uv, changes):
+    uv(Quick("/opt/uv", "0.9"))
+    with pytest.raises(WheelhouseInvalid):
+        go(plan([]), tmp_path, **changes)
+
+
+def test_offline_uv_may_have_everything_in_its_cache(tmp_path, uv):
+    uv(Quick("/opt/uv", "0.9"))
+    assert go(plan([]), tmp_path, offline=True).installer.name == "uv"
+
+
+def test_the_mismatch_names_both(tmp_path):
+    with pytest.raises(ArchitectureMismatch) as caught:
+        go(replace(plan([]), arch="m68k"), tmp_path)
+    assert caught.value.message == f"the plan is for m68k, and this host is {os.uname().machine}"
