@@ -42,6 +42,8 @@ def test_a_new_environment_holds_the_plan_and_speaks_of_its_path(tmp_path, house
             assert str(generation).encode() not in file.read_bytes(), file
     assert (target_path / "bin" / "demo-run").read_text().startswith(f"#!{target_path}/bin/python")
     python = target_path / "bin" / "python"
+    compiled = list(target_path.glob("lib/*/site-packages/__pycache__/_verl_env_boot.*.pyc"))
+    assert len(compiled) == 1, "the hook of every start has its bytecode"
     prefix = subprocess.check_output([python, "-c", "import sys; print(sys.prefix)"], text=True)
     assert prefix.strip() == str(target_path)
     names = {path.name for path in target_path.with_name(".venv.d").iterdir()}

@@ -44,6 +44,16 @@ def test_files_can_be_read_by_everybody(wheel):
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
+def test_vllm_finds_it_as_a_plugin(wheel, tmp_path):
+    code = (
+        "from importlib.metadata import entry_points;"
+        "print(*(point.value for point in entry_points(group='vllm.general_plugins') if point.name == 'verl_env'))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(wheel)!r}); {code}"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert done.stdout.strip() == "verl_env_runtime:install"
+
+
 def test_no_bytecode_travels(wheel):
     with zipfile.ZipFile(wheel) as archive:
         assert not [name for name in archive.namelist() if name.endswith(".pyc") or "__pycache__" in name]

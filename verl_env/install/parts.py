@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install import requirements
-from verl_env.install.backends.base import Batch, Source
+from verl_env.install.backends.base import Batch, Command, Source
 from verl_env.install.classify import classify
 from verl_env.install.errors import NativeUnavailable
 from verl_env.install.fetch import fetch_native
+from verl_env.install.installed import site_packages
 from verl_env.install.process import run
-from verl_env.install.runtime_wheel import build
+from verl_env.install.runtime_wheel import build, bytecode_command
 from verl_env.install.sizes import human
 from verl_env.install.verl_source import needs_isolation
 from verl_env.install.wheel_stage import stage_wheel
@@ -19,7 +21,6 @@ from verl_env.install.wheel_stage import stage_wheel
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from verl_env.install.backends.base import Command
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import NativeChoice, Options, Plan
     from verl_env.install.prepare import Tools
@@ -93,9 +94,11 @@ class Parts:
             return "left out"
 
     def runtime(self) -> str:
-        """Installs the runtime distribution."""
-        wheel = build(self._plan.lockset.id, self._stage)
-        return self._install_wheel(wheel)
+        """Installs the runtime distribution, with its bytecode."""
+        version = self._install_wheel(build(self._plan.lockset.id, self._stage))
+        site = site_packages(self._new, self._plan.python)
+        self._run(Command(bytecode_command(self._new / "bin" / "python", site), os.environ))
+        return version
 
     def verl(self) -> str:
         """Installs the checkout of verl, editable."""
