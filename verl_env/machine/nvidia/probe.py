@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from verl_env.machine.nvidia.kernel import read_kernel
 from verl_env.machine.nvidia.nvml import MODULE, start_nvml
 from verl_env.machine.nvidia.pci import read_pci
+from verl_env.machine.nvidia.reading import VISIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from verl_env.machine.nvidia.join import NvidiaReport
     from verl_env.machine.nvidia.smi import SmiAnswer
     from verl_env.machine.roots import Roots
-
-#: The variable that hides GPUs from CUDA programs; children go without it, so that every GPU is listed.
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 class NvidiaProbe:

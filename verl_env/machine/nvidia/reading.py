@@ -15,6 +15,8 @@ _VERSION = re.compile(r"\s*(\d{1,4}(?:\.\d{1,4}){1,3})(?![\d.])")
 _ADDRESS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])")
 _NO_VALUE = {"", "n/a", "not supported", "unknown error", "unknown", "none"}
 
+#: The variable that hides GPUs from CUDA programs; children go without it, so that every GPU is listed.
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 #: The smallest and the greatest CUDA version that a driver may report, as 1000 * major + 10 * minor.
 CUDA_RANGE = (1000, 99990)
 
