@@ -36,6 +36,8 @@ def facts_from(case: dict[str, Any]) -> Facts:
         packages_complete=complete,
         environment=dict(line.split("=", 1) for line in case.get("env", [])),
         environment_complete=complete,
+        lockset=case.get("lockset"),
+        locked=case.get("locked", {}),
         torch_flavour=case.get("flavour") or flavour_of_version(packages.get("torch")),
     )
 

@@ -24,6 +24,7 @@ from verl_env.doctor.checks.leaks import CHECKS as LEAKS
 from verl_env.doctor.checks.loader import CHECKS as LOADER
 from verl_env.doctor.checks.other import CHECKS as OTHER
 from verl_env.doctor.checks.ownership import CHECKS as OWNERSHIP
+from verl_env.doctor.checks.patches import CHECKS as PATCHES
 from verl_env.doctor.checks.ray_slurm import CHECKS as RAY_SLURM
 from verl_env.doctor.checks.rocm import CHECKS as ROCM
 from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
@@ -52,5 +53,6 @@ CHECKS = (
     *GPU,
     *ROCM,
     *OTHER,
+    *PATCHES,
     *SYMPTOMS,
 )

@@ -27,8 +27,8 @@ _TELLING: tuple[tuple[str, str, str], ...] = (
     (r"SetDeviceEi$", "A3", "torch 2.2 or older"),
     (r"SetDeviceEa$", "A3", "torch 2.3 to 2.7"),
     (r"SetDeviceEab$", "A3", "torch 2.8 or newer"),
-    (r"N3c108optional", "A4", "torch 2.2 or older"),
-    (r"SymInt6sym_ne", "A5", "a newer torch (seen at the step from 2.8 to 2.9)"),
+    (r"N(?:3c10|S\d*_)8optional", "A4", "torch 2.2 or older"),
+    (r"SymInt6sym_ne", "A5", "torch 2.8 or older (newer ones no longer export it)"),
 )
 
 

@@ -52,7 +52,7 @@ def _cuda_on_npu(facts: Facts) -> Hit | None:
 def _plugins(facts: Facts) -> Hit | None:
     """VLLM_PLUGINS limits the start-up hooks that vLLM runs."""
     value = facts.variable("VLLM_PLUGINS")
-    if value is None or not facts.installed("vllm") or "verl" in value:
+    if value is None or not facts.installed("vllm") or "verl" in value or facts.installed("verl-env-runtime"):
         return None
     return Hit((f"VLLM_PLUGINS={value}",), severity="info")
 

@@ -1,0 +1,42 @@
+"""An environment whose runtime lost the line that starts it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from verl_env.doctor.checks.patches import CHECKS
+from verl_env.doctor.facts import Facts
+from verl_env.doctor.run import evaluate
+from verl_env.doctor.target import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ABSENT = next(check for check in CHECKS if check.id == "patches-absent")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    folder = tmp_path / "lib" / "python3.10" / "site-packages"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def facts(prefix: Path) -> Facts:
+    packages = {"vllm": "0.8.2", "verl-env-runtime": "0.1.0"}
+    return Facts(packages=packages, packages_complete=True, lockset="verl0.3/ngc", target=Target(prefix, {}))
+
+
+def test_the_line_is_missing(tmp_path: Path, site: Path) -> None:
+    finding = evaluate(ABSENT, facts(tmp_path))
+    assert finding is not None
+    assert f"{site}/verl_env.pth is missing" in finding.evidence
+    assert finding.remedy.commands[0] == f"verl-env patches apply --into {tmp_path}"
+
+
+@pytest.mark.parametrize("carrier", ["verl_env.pth", "sitecustomize.py"])
+def test_either_carrier_is_enough(tmp_path: Path, site: Path, carrier: str) -> None:
+    (site / carrier).touch()
+    assert evaluate(ABSENT, facts(tmp_path)) is None
