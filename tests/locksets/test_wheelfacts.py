@@ -4,6 +4,7 @@ import io
 import re
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
@@ -178,3 +179,12 @@ def test_a_remote_file_reads_as_a_local_one(tail, reads):
         assert remote.seek(1, io.SEEK_CUR) == len(content) - 2
         assert remote.read(10) == content[-2:]
         assert remote.read(10) == b""
+
+
+def test_threads_that_keep_the_same_file_do_not_disturb_each_other(tmp_path):
+    facts = wheelfacts.WheelFacts("Metadata-Version: 2.1\n", 1, 2)
+    file = tmp_path / "metadata" / "0.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: wheelfacts._keep(file, facts), range(200)))
+    assert wheelfacts._kept(file) == facts
+    assert [path.name for path in file.parent.iterdir()] == ["0.json"]

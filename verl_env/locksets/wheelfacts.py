@@ -10,6 +10,7 @@ import io
 import json
 import os
 import tarfile
+import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,9 @@ def _kept(file: Path) -> WheelFacts | None:
 
 
 def _keep(file: Path, facts: WheelFacts) -> None:
-    """Write the cache entry in one step, for other locks may run."""
+    """Write the cache entry in one step, for other threads and other locks may write the same one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    draft = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
     content = {name: getattr(facts, name) for name in ("metadata", "download_bytes", "disk_bytes")}
     draft.write_text(json.dumps(content))
     draft.replace(file)
