@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from verl_env.doctor.checks.dependencies import versions
 from verl_env.doctor.commands import remedy
+from verl_env.doctor.facts import parse_version
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 
 if TYPE_CHECKING:
@@ -74,9 +77,16 @@ def _damaged(facts: Facts) -> Hit | None:
 
 
 def _is_code(damage: Damage) -> bool:
-    """A library, or a module that is gone; an edited module is somebody's patch."""
-    library = re.search(r"\.so(\.\d+)*$", damage.path) is not None
-    return library or (damage.what == "missing" and damage.path.endswith(".py"))
+    """A library, or a module that is gone or cut; an edited module is somebody's patch."""
+    if damage.path.endswith(".py"):
+        return damage.what == "missing" or _is_cut(damage)
+    return re.search(r"\.so(\.\d+)*$", damage.path) is not None
+
+
+def _is_cut(damage: Damage) -> bool:
+    """Whether less than half of a module is left, which no patch does."""
+    match = re.fullmatch(r"(\d+) bytes instead of (\d+)", damage.detail)
+    return match is not None and 2 * int(match[1]) < int(match[2])
 
 
 def _again(facts: Facts, names: tuple[str, ...]) -> Remedy:
@@ -93,6 +103,11 @@ def _dirty(facts: Facts) -> Hit | None:
     return Hit(tuple(lines[:_SHOWN])) if lines else None
 
 
+def _newest(found: tuple[str, ...]) -> str:
+    """The newest version of several; what an interrupted upgrade meant to leave."""
+    return max(found, key=lambda text: parse_version(text) or Version("0"))
+
+
 def _clean(facts: Facts) -> Remedy:
     names = tuple(facts.duplicates)
     text = "Remove each package until none of its versions is left, then install it once; delete the leftovers."
@@ -100,7 +115,7 @@ def _clean(facts: Facts) -> Remedy:
         return Remedy(text, tuple(facts.shell.uninstall(name) for name in names))
     leftovers = [f"{site.path}/{name}" for site in facts.target.sites for name in site.leftovers]
     commands = [facts.shell.uninstall(*names), facts.shell.uninstall(*names)]
-    commands.append(facts.shell.install(*(f"{name}=={facts.packages[name]}" for name in names)))
+    commands.append(facts.shell.install(*(f"{name}=={_newest(facts.duplicates[name])}" for name in names)))
     return Remedy(text, (*commands, *(f"rm -r '{path}'" for path in leftovers)))
 
 
@@ -151,6 +166,9 @@ CHECKS = (
             "transformer-engine-cudnn",
             "vllm-op-missing",
             "model-inspection-failed",
+            "vllm-names",
+            "sglang-names",
+            "verl-names",
         ),
     ),
     Check(
