@@ -69,6 +69,37 @@ def test_an_editable_distribution_is_never_kept(old):
     assert names(old, {"a": Wanted("a", None, "file:///s", editable=True)}) == []
 
 
+def record(folder, **digests):
+    """The RECORD of a distribution whose files have these hashes."""
+    lines = [f"{name}.py,{digest},1\n" for name, digest in digests.items()]
+    (folder / "RECORD").write_text("".join(lines))
+
+
+def test_what_another_may_have_overwritten_is_not_kept(old):
+    for name in ("headless", "full", "apart"):
+        record(old.add(name), **{"shared" if name != "apart" else "own": f"sha256={name}"})
+    for name in ("shared", "own"):
+        (old.site / f"{name}.py").touch()
+    assert names(old, want(headless="1.0", apart="1.0")) == ["apart"]
+    assert names(old, want(headless="1.0", full="1.0", apart="1.0")) == ["apart", "full", "headless"]
+
+
+def test_what_is_not_kept_for_that_reason_makes_others_doubtful_in_turn(old):
+    record(old.add("a"), x="sha256=a")
+    record(old.add("b"), x="sha256=b", y="sha256=b")
+    record(old.add("c"), y="sha256=c")
+    for name in ("x", "y"):
+        (old.site / f"{name}.py").touch()
+    assert names(old, want(b="1.0", c="1.0")) == []
+
+
+def test_a_shared_file_of_one_content_is_no_doubt(old):
+    for name in ("a", "b"):
+        record(old.add(name), namespace="sha256=same")
+    (old.site / "namespace.py").touch()
+    assert names(old, want(b="1.0")) == ["b"]
+
+
 def test_files_are_shared_and_the_old_environment_is_untouched(old, new):
     old.add("a", scripts={"tool": "#!/x\n"})
     (old.site / "a" / "__pycache__").mkdir()

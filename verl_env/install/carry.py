@@ -22,7 +22,7 @@ from verl_env.install.record import read_record, relative_to_environment
 from verl_env.install.runtime_wheel import NAME as RUNTIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from pathlib import Path
 
     from verl_env.install.compare import Wanted
@@ -44,19 +44,45 @@ class Kept:
 def keepable(environment: Path | None, python: str, want: Mapping[str, Wanted]) -> tuple[Kept, ...]:
     """The distributions of an environment that are wanted as they are, with every file of theirs in place.
 
-    Never kept: the runtime distribution (cheap, and its content may change within a version), editable ones, and
-    what has lost a file.
+    Never kept: the runtime distribution (cheap, and its content may change within a version), editable ones, what has
+    lost a file, and what another that is not kept has written a file of: whose content it has, nobody knows.
     """
     if environment is None:
         return ()
     site = site_packages(environment, python)
-    kept = []
-    for name, have in installed(site).items():
-        if name in want and name != RUNTIME and not have.editable and satisfies(have, want[name]):
-            files = _files(have, site, environment)
+    have = installed(site)
+    kept: dict[str, tuple[str, ...]] = {}
+    for name, distribution in have.items():
+        if name in want and name != RUNTIME and not distribution.editable and satisfies(distribution, want[name]):
+            files = _files(distribution, site, environment)
             if files is not None:
-                kept.append(Kept(name, files))
-    return tuple(kept)
+                kept[name] = files
+    contents = {name: _contents(distribution, site, environment) for name, distribution in have.items()}
+    while doubtful := _doubtful(kept, contents):
+        for name in doubtful:
+            del kept[name]
+    return tuple(Kept(name, files) for name, files in kept.items())
+
+
+def _doubtful(kept: Container[str], contents: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The kept distributions of which a file may have the content of one that is not kept."""
+    foreign: dict[str, set[str]] = {}
+    for name, files in contents.items():
+        if name not in kept:
+            for file, digest in files.items():
+                foreign.setdefault(file, set()).add(digest)
+    return [
+        name
+        for name, files in contents.items()
+        if name in kept and any(foreign.get(file, {digest}) != {digest} for file, digest in files.items())
+    ]
+
+
+def _contents(distribution: Distribution, site: Path, environment: Path) -> dict[str, str]:
+    """The recorded hash of each file of a distribution that has one, by its path relative to the environment."""
+    rows = read_record(distribution.folder) or ()
+    named = ((relative_to_environment(row[0], site, environment), row[1]) for row in rows if len(row) > 1 and row[1])
+    return {name: digest for name, digest in named if name is not None}
 
 
 def carry(kept: Iterable[Kept], old: Path, new: Path) -> None:
