@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import shutil
 import threading
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from verl_env.doctor.commands import Shell
 from verl_env.doctor.engines.host import HostFacts, read_host
 from verl_env.doctor.engines.metadata import by_name
 from verl_env.doctor.facts import Facts, flavour_of_version
 from verl_env.doctor.target import Target
+from verl_env.errors import VerlEnvError
+from verl_env.install.plan import VERL
+from verl_env.install.state import read_state
+from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN
 
 if TYPE_CHECKING:
@@ -50,7 +57,27 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
         host=_host(environment) if host is None else host,
         target=target,
         shell=Shell(_installer(named), str(target.interpreter)),
+        **_made_from(prefix, packages),
     )
+
+
+def _made_from(prefix: Path, packages: Mapping[str, str | None]) -> dict[str, Any]:
+    """The lockset that the environment says it was made from: its pins, and what it leaves unmet on purpose."""
+    state = read_state(prefix)
+    if state is None:
+        return {}
+    made: dict[str, Any] = {"lockset": state.lockset}
+    try:
+        lockset = next(each for each in load_catalogue() if each.id == state.lockset)
+        pins = {package.name: package.version for package in packages_of(lockset, state.python)}
+    except (StopIteration, KeyError, VerlEnvError):
+        return made
+    if state.verl_source is not None or VERL not in packages:
+        pins.pop(VERL, None)
+    lock = lockset.python(state.python)
+    unmet = lock.unmet if lock is not None else ()
+    names = ((canonicalize_name(each.package), Requirement(each.requires).name) for each in unmet)
+    return {**made, "locked": pins, "unmet": frozenset((package, canonicalize_name(name)) for package, name in names)}
 
 
 def _installer(named: Mapping[str, object]) -> Literal["uv", "pip"]:
