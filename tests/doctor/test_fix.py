@@ -124,3 +124,14 @@ def test_a_command_that_cannot_run(facts: Facts, environment: Environment) -> No
 
     assert outcome.state == "failed"
     assert (environment.site / "a" / "__init__.py").read_text() == "old"
+
+
+def test_uv_need_not_be_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    from verl_env.doctor import fix
+    from verl_env.install.backends.uv import Uv
+
+    monkeypatch.setattr("verl_env.install.backends.uv.find_uv", lambda: Uv("/opt/tool/bin/uv", "0.13.8"))
+    assert fix._program("uv") == "/opt/tool/bin/uv"
+    assert fix._program("/opt/tool/bin/python") == "/opt/tool/bin/python"
+    monkeypatch.setattr("verl_env.install.backends.uv.find_uv", lambda: None)
+    assert fix._program("uv") == "uv"

@@ -102,12 +102,20 @@ def _run(fix: Fix, shell: Shell) -> str | None:
 
     for argv in argv_of(fix, shell):
         environment = installer_environment(os.environ)
-        outcome = run(argv, deadline=time.monotonic() + INSTALL_DEADLINE, env=environment)
+        outcome = run([_program(argv[0]), *argv[1:]], deadline=time.monotonic() + INSTALL_DEADLINE, env=environment)
         if not isinstance(outcome, Completed):
             return f"{argv[0]}: {type(outcome).__name__}"
         if outcome.returncode:
             return outcome.stderr.decode("utf-8", "replace").strip()[-_TAIL:]
     return None
+
+
+def _program(name: str) -> str:
+    """The path of uv where it is the package beside verl-env and not on PATH; any other program as it is named."""
+    from verl_env.install.backends.uv import find_uv  # noqa: PLC0415  --fix alone needs it
+
+    uv = find_uv() if name == "uv" else None
+    return name if uv is None else uv.executable
 
 
 def _worse(mended: str, before: Diagnosis, after: Diagnosis) -> str | None:
