@@ -67,14 +67,12 @@ def is_record(value: object) -> bool:
 
 
 def _init(self: Any, *positional: Any, **named: Any) -> None:
-    names = self.__slots__
-    given = {**self.__record_defaults__, **dict(zip(names, positional, strict=False)), **named}
-    if (
-        len(given) != len(names)
-        or len(positional) > len(names)
-        or not named.keys().isdisjoint(names[: len(positional)])
-    ):
-        raise TypeError(_misfit(type(self), positional, named))
+    names, given = self.__slots__, named
+    if positional or len(named) != len(names):
+        given = {**self.__record_defaults__, **dict(zip(names, positional, strict=False)), **named}
+        fits = len(given) == len(names) >= len(positional) and named.keys().isdisjoint(names[: len(positional)])
+        if not fits:
+            raise TypeError(_misfit(type(self), positional, named))
     put = object.__setattr__
     try:
         for name in names:

@@ -77,11 +77,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
-    """The parser of the given commands; only their modules are imported."""
+    """The parser of the given commands, whose modules are imported; of the names of all where none is given."""
     parser = Parser(PROGRAM, description="A working verl environment on bare metal, without Docker.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
+        if commands and name not in commands:
+            continue
         subparser = subparsers.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name in commands:
             module = importlib.import_module(f"verl_env.cli.{name}")

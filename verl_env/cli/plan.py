@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     machine = machine_from(args)
     answer = choose(load_catalogue(), machine, request)
     if isinstance(answer, Choice):
-        packages = packages_of(answer.lockset, answer.python)
+        packages = packages_of(answer.lockset, answer.python, verify=False)
         plan = make_plan(answer, packages, request, machine, native=args.native)
         show = _plan_as_json if args.json else _plan_as_text
         show(plan, answer, request, machine, args)

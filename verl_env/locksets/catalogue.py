@@ -1,8 +1,9 @@
 """Every lockset that verl-env has.
 
 ``catalogue.json`` beside the families holds the contents of every lockset.toml, because reading it takes a tenth of
-the time of importing a TOML parser. Each entry carries the SHA-256 of its lockset.toml: an entry that does not match
-the file that is there is not used, and the file is parsed instead.
+the time of importing a TOML parser. Each entry carries the checksum of its lockset.toml: an entry that does not match
+the file that is there is not used, and the file is parsed instead. (A CRC, as it guards against an edit and not an
+attack: importing hashlib takes 2 ms.)
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from verl_env.locksets.errors import CatalogueMissingError, LocksetInvalidError
 from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, lockset_from
@@ -42,8 +44,6 @@ def load_catalogue(directory: Path | None = None) -> tuple[Lockset, ...]:
         CatalogueMissingError: there is none.
         LocksetInvalidError: one of them cannot be read; names file, key and reason.
     """
-    from hashlib import sha256  # noqa: PLC0415 2 ms, and only here
-
     root = constraints_directory() if directory is None else Path(directory)
     files = lockset_files(root)
     if not files:
@@ -53,7 +53,7 @@ def load_catalogue(directory: Path | None = None) -> tuple[Lockset, ...]:
     for name, file in files:
         entry = compiled.get(name)
         try:
-            known = entry is not None and entry["sha256"] == sha256(file.read_bytes()).hexdigest()
+            known = entry is not None and entry["crc32"] == crc32(file.read_bytes())
         except OSError as error:
             raise LocksetInvalidError(file, "", str(error.strerror)) from error
         locksets.append(lockset_from(entry["lockset"], file) if entry and known else load_lockset(file))
@@ -86,13 +86,22 @@ def _compiled(file: Path) -> dict[str, dict[str, Any]]:
     try:
         table = json.loads(file.read_bytes())
         entries = table["locksets"] if table["schema"] == SCHEMA else {}
-        return {name: entry for name, entry in entries.items() if entry.keys() == {"sha256", "lockset"}}
+        return {name: entry for name, entry in entries.items() if entry.keys() == {"crc32", "lockset"}}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def packages_of(lockset: Lockset, python: str, directory: Path | None = None) -> tuple[Package, ...]:
+def packages_of(
+    lockset: Lockset, python: str, directory: Path | None = None, *, verify: bool = True
+) -> tuple[Package, ...]:
     """The packages of a lockset's lock for one of its Pythons.
+
+    Args:
+        lockset: The lockset.
+        python: The Python, ``"3.10"``.
+        directory: The folder of the locksets; None for that of ``constraints_directory``.
+        verify: Whether the constraints file must be the one that the lockset was written with; what only shows a lock
+            need not hash it.
 
     Raises:
         LockFileInvalidError: the constraints file cannot be read.
@@ -103,4 +112,4 @@ def packages_of(lockset: Lockset, python: str, directory: Path | None = None) ->
     if lock is None:
         raise KeyError(python)
     root = constraints_directory() if directory is None else Path(directory)
-    return load_packages(root / lockset.id, lock)
+    return load_packages(root / lockset.id, lock, verify=verify)

@@ -7,6 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from packaging.utils import canonicalize_name
 
@@ -175,7 +176,7 @@ def _unmet_key(package: str, requires: str) -> tuple[str, str]:
 def catalogue_text(root: Path) -> str:
     """catalogue.json for the lockset.toml files that are there."""
     entries = {
-        name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "lockset": read_toml(file)}
+        name: {"crc32": crc32(file.read_bytes()), "lockset": read_toml(file)}
         for name, file in catalogue.lockset_files(root)
     }
     return json.dumps({"schema": catalogue.SCHEMA, "locksets": entries}, ensure_ascii=False, indent=0) + "\n"
