@@ -8,7 +8,7 @@ from verl_env.locksets.model import Package
 from verl_env.records import replace
 
 STATE = State(
-    path="/work/.venv",
+    path="/srv/.venv",
     lockset="verl0.1/demo",
     stack="vllm",
     python="3.10",

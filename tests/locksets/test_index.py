@@ -15,7 +15,7 @@ from packaging.version import Version
 from verl_env.locksets import index as module
 from verl_env.locksets import web
 from verl_env.locksets.errors import IndexUnreachableError
-from verl_env.locksets.index import DEFAULT_INDEX, Index, IndexFile, Page, best_file, configured_index, read_page
+from verl_env.locksets.index import Index, IndexFile, Page, best_file, configured_index, default_index, read_page
 from verl_env.locksets.target import Target
 from verl_env.locksets.web import fetch
 
@@ -269,4 +269,4 @@ def test_the_index_is_the_one_that_the_installers_are_configured_for(monkeypatch
 def test_without_any_setting_it_is_the_ordinary_one(monkeypatch):
     answer = subprocess.CompletedProcess([], 1, "", "ERROR: No such key")
     monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
-    assert configured_index() == DEFAULT_INDEX
+    assert configured_index() == default_index()

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from verl_env.locksets.target import Target
 
-#: The default of pip and uv where nothing is configured.
-DEFAULT_INDEX = "https://pypi.org/simple"
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 _ANCHOR = re.compile(r"""<a\s((?:[^>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
@@ -42,7 +40,14 @@ def configured_index() -> str:
     asked = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip().rstrip("/") or DEFAULT_INDEX
+    return asked.stdout.strip().rstrip("/") or default_index()
+
+
+def default_index() -> str:
+    """The index of pip where none is configured, which is that of uv too; pip states it in this place alone."""
+    from pip._internal.models.index import PyPI  # noqa: PLC0415
+
+    return str(PyPI.simple_url)
 
 
 @dataclass(frozen=True, slots=True)
