@@ -4,30 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shutil
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-Compile = Callable[..., Path]
-
-
-@pytest.fixture
-def compile_so(tmp_path: Path) -> Compile:
-    """Compiles C into a shared object; skips where there is no gcc."""
-    if shutil.which("gcc") is None:
-        pytest.skip("no gcc")
-
-    def build(path: Path, source: str, *flags: str) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        code = tmp_path / f"{path.name}.c"
-        code.write_text(source)
-        subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(path), str(code), *flags], check=True)
-        return path
-
-    return build
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Environment:

@@ -19,7 +19,8 @@ from verl_env.doctor.target import Target
 from verl_env.machine.model import Host, Machine, Nvidia
 
 if TYPE_CHECKING:
-    from tests.doctor.conftest import Compile, Environment
+    from tests.conftest import Compile
+    from tests.doctor.conftest import Environment
     from verl_env.doctor.model import Diagnosis
 
 JIT_NAME = "-Wl,-soname,libnvJitLink.so.12"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from verl_env.records import record
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from verl_env.components.model import Recipe, Wheel
     from verl_env.locksets.model import Lockset
 
 Outcome = Literal["met", "warned", "unknown", "failed"]
@@ -93,3 +96,30 @@ class Refusal:
     nearest: Evaluation | None
     changes: tuple[str, ...]
     hints: tuple[str, ...] = ()
+
+
+@record
+class Rejected:
+    """A way to get a component that was not taken: a wheel's file name, or ``"build from SOURCE"``; and why, in words."""
+
+    what: str
+    reason: str
+
+
+@record
+class Build:
+    """How one native component gets in, decided by the resolver: one wheel, one recipe, or left out.
+
+    ``rejected`` are the ways that were considered before and did not fit; ``warnings`` what is not known of the way
+    that was taken (no hash recorded, the machine does not state its nvcc).
+    """
+
+    name: str
+    version: str
+    how: Literal["prebuilt", "build", "skip"]
+    reason: str
+    wheel: Wheel | None = None
+    recipe: Recipe | None = None
+    env: Mapping[str, str] = NOTHING
+    rejected: tuple[Rejected, ...] = ()
+    warnings: tuple[str, ...] = ()

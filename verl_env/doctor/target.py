@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines import loader as loading
+from verl_env.binaries import loader as loading
+from verl_env.binaries.elf import EM_X86_64, MACHINES, ElfError, ElfInfo, read_elf
+from verl_env.binaries.symbols import Providers, unresolved
 from verl_env.doctor.engines import metadata, names, record, requirements
-from verl_env.doctor.engines.elf import EM_X86_64, MACHINES, ElfError, ElfInfo, read_elf
-from verl_env.doctor.engines.symbols import Providers, unresolved
 from verl_env.doctor.engines.torchload import TorchProcess, simulate
 from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.lazy import lazily

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from verl_env.binaries.symbols import TORCH
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.engines.symbols import TORCH
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 from verl_env.doctor.tables import pinned
 

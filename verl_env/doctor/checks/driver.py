@@ -66,7 +66,7 @@ def _minor_driver(facts: Facts) -> Hit | None:
 
 def _driver_symbols(facts: Facts) -> Hit | None:
     """Functions of the driver that the installed libcuda.so.1 does not have."""
-    from verl_env.doctor.engines.symbols import DRIVER, unresolved  # noqa: PLC0415  needed on GPU nodes only
+    from verl_env.binaries.symbols import DRIVER, unresolved  # noqa: PLC0415  needed on GPU nodes only
 
     target = facts.target
     if target is None:

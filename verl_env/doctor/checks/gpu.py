@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.elf import ElfError
+from verl_env.binaries.elf import ElfError
 from verl_env.doctor.model import Check, Hit, Remedy
 from verl_env.versions import at_least
 
@@ -78,7 +78,7 @@ def _extension_objects(facts: Facts) -> Iterator[Shared]:
 
 def _extensions(facts: Facts) -> Hit | None:
     """Objects whose fat binaries hold nothing that runs on one of the GPUs."""
-    from verl_env.doctor.engines.cubin import read_architectures  # noqa: PLC0415  needed on GPU nodes only
+    from verl_env.binaries.cubin import read_architectures  # noqa: PLC0415  needed on GPU nodes only
 
     target = facts.target
     if target is None or not facts.capabilities:

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.binaries.loader import Closure
 from verl_env.doctor.checks.cuda import doubled, one_family, pinned_by_torch
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.engines.loader import Closure
 from verl_env.doctor.engines.torchload import gaps_of
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 

@@ -13,15 +13,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.loader import Closure
-from verl_env.doctor.engines.symbols import CUDA, unresolved
+from verl_env.binaries.loader import Closure
+from verl_env.binaries.symbols import CUDA, unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.doctor.engines.loader import Loader
-    from verl_env.doctor.engines.symbols import Providers
+    from verl_env.binaries.loader import Loader
+    from verl_env.binaries.symbols import Providers
 
 _AFTER = re.compile(r"""^\s*_preload_cuda_(?:deps|lib)\(\s*["'](\w+)["'],\s*["'](lib[^"']+)["']""", re.MULTILINE)
 _FALLBACK = re.compile(r"""^\s*\(?["'](\w+)["'](?::|,)\s*["'](lib[^"']+\.so[^"']*)["']""", re.MULTILINE)

@@ -6,7 +6,7 @@ import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.elf import ElfError, ElfFile, gnu_hash
+from verl_env.binaries.elf import ElfError, ElfFile, gnu_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

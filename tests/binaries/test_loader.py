@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from verl_env.doctor.engines.elf import EM_X86_64, read_elf
-from verl_env.doctor.engines.loader import Closure, Loader, expand, read_cache, split_library_path
+from verl_env.binaries.elf import EM_X86_64, read_elf
+from verl_env.binaries.loader import Closure, Loader, expand, read_cache, split_library_path
 
 if TYPE_CHECKING:
-    from tests.doctor.conftest import Compile
+    from tests.conftest import Compile
 
 LEAF = "int leaf(void) { return 1; }"
 USER = "extern int leaf(void); int user(void) { return leaf(); }"

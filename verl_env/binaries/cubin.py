@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.elf import ElfFile
+from verl_env.binaries.elf import ElfFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.elf import EM_AARCH64, EM_X86_64, ElfError, read_elf
+from verl_env.binaries.elf import EM_AARCH64, EM_X86_64, ElfError, read_elf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from verl_env.doctor.engines.elf import ElfInfo
+    from verl_env.binaries.elf import ElfInfo
 
 _CACHE_MAGIC = b"glibc-ld.so.cache1.1"
 _CACHE_HEADER, _CACHE_ENTRY = 48, 24

@@ -17,10 +17,10 @@ from elftools.elf.sections import SymbolTableSection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.doctor.engines.elf import MACHINES, ElfError, ElfFile, gnu_hash, read_elf
+from verl_env.binaries.elf import MACHINES, ElfError, ElfFile, gnu_hash, read_elf
 
 if TYPE_CHECKING:
-    from tests.doctor.conftest import Compile
+    from tests.conftest import Compile
 
 SOURCE = """
 #include <stdio.h>

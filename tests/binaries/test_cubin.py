@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.doctor.engines.cubin import Architectures, _walk, read_architectures
-from verl_env.doctor.engines.elf import ElfError
+from verl_env.binaries.cubin import Architectures, _walk, read_architectures
+from verl_env.binaries.elf import ElfError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.doctor.conftest import Compile
+    from tests.conftest import Compile
 
 
 def entry(kind: int, architecture: int, length: int = 32) -> bytes:

@@ -1,0 +1,194 @@
+"""A native component: the wheels that are published of it, and how it is built where none fits.
+
+``constraints/components/<name>.toml`` holds one component; ``constraints/components.json`` all of them in one file that
+is fast to read. Locksets name components by name and version; everything else about them is here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from verl_env.records import NOTHING, record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What a build makes: a wheel; a directory that other builds look into (``NVSHMEM_DIR``); a source tree for its headers.
+Product = Literal["wheel", "prefix", "source"]
+
+
+@record
+class Wheel:
+    """One published wheel, by what it is in truth rather than by its name.
+
+    Args:
+        url: Where it is published.
+        pythons: The Pythons it runs on, ``("3.10",)``; an abi3 wheel names each.
+        arch: As in a wheel's platform tag, ``"x86_64"``; None for every architecture.
+        torch: The release of torch whose C++ interface it was compiled against, ``"2.6"``; None where it uses none.
+        cuda: The CUDA major or release its libraries belong to, ``"12"`` or ``"12.8"``; None where it uses none.
+        rocm: The ROCm release it was compiled for; None where it uses none.
+        cxx11abi: The C++ ABI its symbols are of; None where it has none or where nobody has looked.
+        gpus: Compute capabilities or gfx targets that it has code for; empty where that is not known.
+        glibc: The least glibc by its symbol versions; None where nobody has measured.
+        sha256: None where no hash is recorded (``hash-unrecorded``).
+        source: Where these facts come from.
+    """
+
+    url: str
+    pythons: tuple[str, ...]
+    arch: str | None
+    torch: str | None
+    cuda: str | None
+    rocm: str | None
+    cxx11abi: bool | None
+    gpus: tuple[str, ...]
+    glibc: str | None
+    sha256: str | None
+    source: str
+
+
+@record
+class Tool:
+    """A program that a build needs: ``minimum`` <= version < ``below``; either end may be open.
+
+    ``same_major_as`` is ``"cuda"`` where the tool must be of the major release of torch's CUDA (nvcc, checked by
+    torch's ``cpp_extension``), which differs from lockset to lockset.
+    """
+
+    name: str
+    minimum: str | None
+    below: str | None
+    same_major_as: str | None
+    reason: str
+
+
+@record
+class File:
+    """A header or library that a build needs and no index serves: ``cudnn.h``, ``mpi.h``, ``libmlx5.so``.
+
+    ``variable`` names the environment variable that says where its package is (``CUDNN_PATH``); ``package`` what
+    brings it, for the hint (``"rdma-core"``); ``wheel`` a distribution of the lock that has it, where one does.
+    """
+
+    name: str
+    kind: Literal["header", "library"]
+    variable: str | None
+    package: str
+    wheel: str | None
+
+
+@record
+class Recipe:
+    """How a component is built.
+
+    Args:
+        source: ``"sdist"`` (name and version of the component, from the index), ``"git+URL@REF"``, or an archive's URL.
+        sha256: Of the sdist or archive; None where no hash is recorded.
+        product: What comes of it.
+        requires: Python requirements that must be in the build environment, beside torch of the lock.
+        torch: Whether torch of the lock must be there.
+        tools: Programs with their ranges.
+        files: Headers and libraries.
+        after: Components that must be built before.
+        env: Variables for the build. ``{prefix:NAME}`` stands for the directory that the component NAME became,
+            ``{site}`` for the environment's site-packages, ``{jobs}`` for the number of jobs.
+        arch_variable: The variable that names GPU targets (``TORCH_CUDA_ARCH_LIST``, ``PYTORCH_ROCM_ARCH``,
+            ``NVTE_CUDA_ARCHS``, ``FLASH_ATTN_CUDA_ARCHS``); None where there is nothing to choose.
+        arch_style: How it is written: ``"8.0;9.0"`` (dotted), ``"80;90"`` (plain), ``"gfx942;gfx950"`` (gfx).
+        settings: Config settings of the build backend, as pip takes them (``"--build-option=--cpp_ext"``).
+        commands: What is run in the source tree for a prefix, one argument vector each, with the placeholders of
+            ``env``; a wheel is built by its backend and has none.
+        patches: Patches that are applied to the source first: a path inside another component's source,
+            ``"deep-ep:third-party/nvshmem.patch"``.
+        job_bytes: Memory that one compiler job takes at its peak, in bytes.
+        disk_bytes: Room that the build takes, in bytes; None where nobody has measured.
+        minutes: How long it takes on 16 cores, roughly; None where nobody has measured.
+        notes: What a person must know.
+        sources: Where these facts come from.
+    """
+
+    source: str
+    sha256: str | None = None
+    product: Product = "wheel"
+    requires: tuple[str, ...] = ()
+    torch: bool = True
+    tools: tuple[Tool, ...] = ()
+    files: tuple[File, ...] = ()
+    after: tuple[str, ...] = ()
+    env: Mapping[str, str] = NOTHING
+    arch_variable: str | None = None
+    arch_style: Literal["dotted", "plain", "gfx"] = "dotted"
+    settings: tuple[str, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
+    patches: tuple[str, ...] = ()
+    job_bytes: int | None = None
+    disk_bytes: int | None = None
+    minutes: int | None = None
+    notes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@record
+class Release:
+    """One version of a component; ``gpus`` are the targets that its sources can be compiled for, where limited.
+
+    ``recipes`` in order of preference: a later one where the tools of an earlier one are not there.
+    """
+
+    version: str
+    wheels: tuple[Wheel, ...]
+    recipes: tuple[Recipe, ...]
+    minimum_gpu: str | None = None
+
+
+@record
+class Component:
+    """A native component and its releases, newest first; ``imports`` is the module that must import afterwards."""
+
+    name: str
+    imports: str | None
+    releases: tuple[Release, ...]
+
+    def release(self, version: str) -> Release | None:
+        """The release of that version, or None."""
+        return next((release for release in self.releases if release.version == version), None)
+
+
+@record
+class CompilerLimit:
+    """The host compilers that nvcc of one CUDA release takes: gcc before ``gcc_below``."""
+
+    cuda: str
+    gcc_below: str | None
+    source: str
+
+
+@record
+class CapabilityRange:
+    """The CUDA releases whose nvcc can make code for a compute capability; either end may be open."""
+
+    capability: str
+    minimum: str | None
+    maximum: str | None
+    source: str
+
+
+@record
+class AbiRule:
+    """Which C++ ABI the wheels of a torch release are of: for a CUDA release (``"12.4"``), or for all (None)."""
+
+    torch: str
+    cuda: str | None
+    cxx11abi: bool
+    source: str
+
+
+@record
+class Catalogue:
+    """All that is known of native components."""
+
+    components: Mapping[str, Component]
+    compilers: tuple[CompilerLimit, ...]
+    capabilities: tuple[CapabilityRange, ...]
+    abi: tuple[AbiRule, ...]
