@@ -100,7 +100,7 @@ class Refusal:
 
 @record
 class Rejected:
-    """A way to get a component that was not taken: a wheel's file name, or ``"build from SOURCE"``; and why, in words."""
+    """A way to get a component that was not taken (a wheel, or a build from a source), and why, in words."""
 
     what: str
     reason: str

@@ -13,7 +13,7 @@ from verl_env.records import NOTHING, record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What a build makes: a wheel; a directory that other builds look into (``NVSHMEM_DIR``); a source tree for its headers.
+#: What a build makes: a wheel; a directory that other builds look into; a source tree, for its headers.
 Product = Literal["wheel", "prefix", "source"]
 
 
