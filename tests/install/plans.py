@@ -4,6 +4,7 @@ import platform
 import sys
 
 from verl_env.choose.model import Choice, Evaluation, Request
+from verl_env.components.model import Wheel
 from verl_env.install.model import Options
 from verl_env.install.plan import make_plan
 from verl_env.locksets.model import Check, Lockset, Native, Prebuilt, PythonLock, Requirements, Variant
@@ -43,6 +44,11 @@ def native(name="flash-attn", version="2.7.4", *, wheels=(), needed_for=(), buil
 
 def prebuilt(url, *, sha256=None, pythons=(PYTHON,), glibc=None):
     return Prebuilt(url, tuple(pythons), sha256, glibc)
+
+
+def wheel(url, *, sha256=None):
+    """A wheel as the resolver gives it."""
+    return Wheel(url, (PYTHON,), None, None, None, None, None, (), None, sha256, "a test")
 
 
 def check(id_="import-demo", code="import demo", needs=None):

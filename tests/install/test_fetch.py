@@ -1,12 +1,12 @@
 import pytest
 
-from tests.install.plans import native, options, prebuilt
+from tests.install.plans import options, wheel
 from tests.install.wheels import sha256, wheel_bytes
+from verl_env.choose.model import Build
 from verl_env.install import fetch
 from verl_env.install.errors import NativeUnavailable
 from verl_env.install.failures import DownloadInterrupted, HashMismatch
 from verl_env.install.fetch import fetch_native, file_sha256
-from verl_env.install.model import NativeChoice
 
 FILE = "flash_attn-2.7.4+cu12-py3-none-any.whl"
 CONTENT = wheel_bytes("flash-attn", "2.7.4", {"flash_attn.py": "x = 1\n" * 1000})
@@ -21,8 +21,7 @@ def served(index, monkeypatch):
 
 
 def choice(url, digest=None):
-    wheel = prebuilt(url, sha256=digest)
-    return NativeChoice(native(wheels=[wheel]), "prebuilt", "published", wheel)
+    return Build("flash-attn", "2.7.4", "prebuilt", "published", wheel(url, sha256=digest))
 
 
 def get(index, tmp_path, *, digest=None, told=None, **changes):
@@ -112,4 +111,4 @@ def test_offline_only_what_is_there_can_be_had(served, tmp_path):
 
 def test_a_choice_without_a_wheel_cannot_be_had(tmp_path):
     with pytest.raises(NativeUnavailable, match="no wheel"):
-        fetch_native(NativeChoice(native(), "skip", "no wheel"), options(tmp_path), lambda *_: None)
+        fetch_native(Build("flash-attn", "2.7.4", "skip", "no wheel"), options(tmp_path), lambda *_: None)

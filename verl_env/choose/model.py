@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from verl_env.locksets.model import Lockset
 
 Outcome = Literal["met", "warned", "unknown", "failed"]
+NativeMode = Literal["prebuilt", "build", "skip"]
 
 
 @record
@@ -111,15 +112,17 @@ class Build:
     """How one native component gets in, decided by the resolver: one wheel, one recipe, or left out.
 
     ``rejected`` are the ways that were considered before and did not fit; ``warnings`` what is not known of the way
-    that was taken (no hash recorded, the machine does not state its nvcc).
+    that was taken (no hash recorded, the machine does not state its nvcc); ``needs`` is what a build of it asks of the
+    machine, in words, whichever way was taken.
     """
 
     name: str
     version: str
-    how: Literal["prebuilt", "build", "skip"]
+    how: NativeMode
     reason: str
     wheel: Wheel | None = None
     recipe: Recipe | None = None
     env: Mapping[str, str] = NOTHING
+    needs: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     warnings: tuple[str, ...] = ()

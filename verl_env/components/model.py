@@ -47,6 +47,11 @@ class Wheel:
     sha256: str | None
     source: str
 
+    @property
+    def file(self) -> str:
+        """Its file name, the last part of its address."""
+        return self.url.partition("#")[0].rsplit("/", 1)[-1].replace("%2B", "+").replace("%2b", "+")
+
 
 @record
 class Tool:

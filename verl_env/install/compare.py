@@ -38,8 +38,8 @@ def wanted(plan: Plan, *, without: Container[str] = ()) -> dict[str, Wanted]:
     """Everything that the plan puts into the environment, by name; ``without`` are natives that are left out."""
     found = {package.name: Wanted(package.name, package.version, package.url) for package in plan.packages}
     for choice in plan.natives:
-        if choice.how != "skip" and choice.native.name not in without:
-            found[choice.native.name] = Wanted(choice.native.name, choice.native.version, local=True)
+        if choice.how != "skip" and choice.name not in without:
+            found[choice.name] = Wanted(choice.name, choice.version, local=True)
     if plan.verl_source is not None:
         found[VERL] = Wanted(VERL, None, Path(plan.verl_source).as_uri(), editable=True)
     found[RUNTIME] = Wanted(RUNTIME, runtime_version())

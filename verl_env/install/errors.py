@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.locksets.model import Native
+    from verl_env.choose.model import Build
 
 
 class TargetError(VerlEnvError):
@@ -158,14 +158,14 @@ class NativeUnavailable(VerlEnvError):
 
     id = "native-unavailable"
 
-    def __init__(self, native: Native, reason: str) -> None:
-        super().__init__(native, reason)
-        self.native = native
+    def __init__(self, build: Build, reason: str) -> None:
+        super().__init__(build, reason)
+        self.build = build
         self.reason = reason
 
     @property
     def message(self) -> str:
-        return f"{self.native.name} {self.native.version} cannot be had as a wheel: {self.reason}"
+        return f"{self.build.name} {self.build.version} cannot be had as a wheel: {self.reason}"
 
     @property
     def hint(self) -> str:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from verl_env import __version__
 from verl_env.install.errors import NativeUnavailable
 from verl_env.install.failures import DownloadInterrupted, HashMismatch
-from verl_env.install.native import wheel_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from http.client import HTTPResponse
     from pathlib import Path
 
-    from verl_env.install.model import NativeChoice, Options
+    from verl_env.choose.model import Build
+    from verl_env.install.model import Options
 
 #: Seconds without a byte before a server counts as silent.
 TIMEOUT = 20.0
@@ -26,7 +26,7 @@ ATTEMPTS = 3
 _CHUNK = 1 << 20
 
 
-def fetch_native(choice: NativeChoice, options: Options, progress: Callable[[int, int | None], None]) -> Path:
+def fetch_native(choice: Build, options: Options, progress: Callable[[int, int | None], None]) -> Path:
     """The published wheel of a component, as a file whose hash is the recorded one where one is recorded.
 
     Args:
@@ -40,14 +40,14 @@ def fetch_native(choice: NativeChoice, options: Options, progress: Callable[[int
         HashMismatch: it is another file than the recorded one.
     """
     if choice.wheel is None:
-        raise NativeUnavailable(choice.native, choice.reason)
-    name = wheel_file(choice.wheel)
+        raise NativeUnavailable(choice, choice.reason)
+    name = choice.wheel.file
     if options.wheelhouse is not None and (options.wheelhouse / name).is_file():
         return _checked(options.wheelhouse / name, choice)
     cached = options.cache / "wheels" / _key(choice.wheel.url) / name
     if not cached.is_file():
         if options.offline:
-            raise NativeUnavailable(choice.native, f"offline, and no {name} in the wheelhouse or the cache")
+            raise NativeUnavailable(choice, f"offline, and no {name} in the wheelhouse or the cache")
         _download(choice, cached, progress)
     try:
         return _checked(cached, choice)
@@ -74,14 +74,14 @@ def _key(url: str) -> str:
     return sha256(url.encode()).hexdigest()[:16]
 
 
-def _checked(path: Path, choice: NativeChoice) -> Path:
+def _checked(path: Path, choice: Build) -> Path:
     expected = choice.wheel.sha256 if choice.wheel is not None else None
     if expected is not None and (actual := file_sha256(path)) != expected:
         raise HashMismatch(path.name, f"sha256:{expected}", f"sha256:{actual}")
     return path
 
 
-def _download(choice: NativeChoice, to: Path, progress: Callable[[int, int | None], None]) -> None:
+def _download(choice: Build, to: Path, progress: Callable[[int, int | None], None]) -> None:
     """Downloads into a file beside, and gives it its name when it is whole."""
     to.parent.mkdir(parents=True, exist_ok=True)
     part = to.with_name(f"{to.name}.part")
@@ -97,7 +97,7 @@ def _download(choice: NativeChoice, to: Path, progress: Callable[[int, int | Non
             part.unlink()
 
 
-def _attempt(choice: NativeChoice, part: Path, progress: Callable[[int, int | None], None]) -> bool:
+def _attempt(choice: Build, part: Path, progress: Callable[[int, int | None], None]) -> bool:
     """One download; False when it broke off."""
     from http.client import HTTPException  # noqa: PLC0415
     from urllib.error import HTTPError, URLError  # noqa: PLC0415
@@ -109,9 +109,9 @@ def _attempt(choice: NativeChoice, part: Path, progress: Callable[[int, int | No
         response = urlopen(request, timeout=TIMEOUT)  # noqa: S310
     except HTTPError as error:
         error.close()
-        raise NativeUnavailable(choice.native, f"{_host(url)} answers {error.code} {error.reason}") from error
+        raise NativeUnavailable(choice, f"{_host(url)} answers {error.code} {error.reason}") from error
     except (URLError, OSError, ValueError) as error:
-        raise NativeUnavailable(choice.native, f"{_host(url)} cannot be reached ({_reason(error)})") from error
+        raise NativeUnavailable(choice, f"{_host(url)} cannot be reached ({_reason(error)})") from error
     try:
         with response:
             return _copy(response, part, progress)

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from verl_env.locksets.model import Check, Lockset, Native, Package, Prebuilt
+    from verl_env.choose.model import Build
+    from verl_env.locksets.model import Check, Lockset, Package
 
 StepKind = Literal["environment", "packages", "native", "verl", "runtime", "check", "switch"]
-NativeMode = Literal["prebuilt", "build", "skip"]
 InstallerName = Literal["uv", "pip"]
 ChangeKind = Literal["+", "-", "~"]
 
@@ -28,16 +28,6 @@ class Step:
 
 
 @record
-class NativeChoice:
-    """How one native component gets into the environment, and why that way."""
-
-    native: Native
-    how: NativeMode
-    reason: str
-    wheel: Prebuilt | None = None
-
-
-@record
 class Plan:
     """All that ``install`` does, decided beforehand. Sizes in bytes."""
 
@@ -48,7 +38,7 @@ class Plan:
     arch: str
     steps: tuple[Step, ...]
     packages: tuple[Package, ...]
-    natives: tuple[NativeChoice, ...]
+    natives: tuple[Build, ...]
     checks: tuple[Check, ...]
     download_bytes: int
     disk_bytes: int

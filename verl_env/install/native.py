@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.choose.model import Build
+from verl_env.components.model import Wheel
 from verl_env.install.errors import NativeBuildUnavailable, NativeUnavailable
-from verl_env.install.model import NativeChoice
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verl_env.install.model import NativeMode
+    from verl_env.choose.model import NativeMode
     from verl_env.locksets.model import Lockset, Native, Prebuilt
 
 
 def choose_natives(
     lockset: Lockset, stack: Sequence[str], mode: NativeMode | None, *, python: str, glibc: str | None, arch: str
-) -> tuple[NativeChoice, ...]:
+) -> tuple[Build, ...]:
     """One choice for each native component that the stack needs.
 
     Args:
@@ -38,44 +39,68 @@ def choose_natives(
     return tuple(_choose(native, mode, python=python, glibc=glibc, arch=arch) for native in needed)
 
 
-def wheel_file(wheel: Prebuilt) -> str:
-    """The file name of a published wheel, the last part of its address."""
-    return wheel.url.partition("#")[0].rsplit("/", 1)[-1].replace("%2B", "+").replace("%2b", "+")
-
-
-def left_out_warning(choice: NativeChoice) -> str:
+def _left_out(native: Native, why: str) -> str:
     """What a user must know of a component that is left out: what is missing, and how to get it."""
-    native = choice.native
     ways = [f"pip install {wheel.url}" for wheel in native.prebuilt[:1]]
     ways += [f"a build from {native.build} (needs {', '.join(native.needs) or 'a compiler'})"] if native.build else []
     how = f"; to get it: {'; or: '.join(ways)}" if ways else ""
-    return f"{native.name} {native.version} is left out: {choice.reason}{how}"
+    return f"{native.name} {native.version} is left out: {why}{how}"
 
 
 def _is_needed(native: Native, stack: Sequence[str]) -> bool:
     return not native.needed_for or any(component in native.needed_for for component in stack)
 
 
-def _choose(native: Native, mode: NativeMode | None, *, python: str, glibc: str | None, arch: str) -> NativeChoice:
+def _choose(native: Native, mode: NativeMode | None, *, python: str, glibc: str | None, arch: str) -> Build:
     if mode == "skip":
-        return NativeChoice(native, "skip", "on request (--native skip)")
+        return Build(native.name, native.version, "skip", "on request (--native skip)", needs=native.needs)
     reasons = []
     for wheel in native.prebuilt:
         reason = _misfit(wheel, python=python, glibc=glibc, arch=arch)
         if reason is None:
-            return NativeChoice(native, "prebuilt", f"published wheel {wheel_file(wheel)}", wheel)
+            return _prebuilt(native, wheel)
         reasons.append(reason)
     why = "; ".join(dict.fromkeys(reasons)) or "no wheel of it is published"
+    left_out = Build(native.name, native.version, "skip", why, needs=native.needs, warnings=(_left_out(native, why),))
     if mode == "prebuilt":
-        raise NativeUnavailable(native, why)
-    return NativeChoice(native, "skip", why)
+        raise NativeUnavailable(left_out, why)
+    return left_out
+
+
+def _prebuilt(native: Native, wheel: Prebuilt) -> Build:
+    unrecorded = f"{native.name}: no hash of its wheel is recorded (hash-unrecorded); it is taken as it is served"
+    return Build(
+        native.name,
+        native.version,
+        "prebuilt",
+        f"published wheel {_wheel(wheel).file}",
+        wheel=_wheel(wheel),
+        needs=native.needs,
+        warnings=() if wheel.sha256 else (unrecorded,),
+    )
+
+
+def _wheel(wheel: Prebuilt) -> Wheel:
+    return Wheel(
+        url=wheel.url,
+        pythons=wheel.pythons,
+        arch=None,
+        torch=None,
+        cuda=None,
+        rocm=None,
+        cxx11abi=None,
+        gpus=(),
+        glibc=wheel.glibc,
+        sha256=wheel.sha256,
+        source="the lockset",
+    )
 
 
 def _misfit(wheel: Prebuilt, *, python: str, glibc: str | None, arch: str) -> str | None:
     """Why a wheel does not fit, or None."""
     if python not in wheel.pythons:
         return f"its wheels are for Python {', '.join(wheel.pythons)}, not {python}"
-    platform = wheel_file(wheel).removesuffix(".whl").rsplit("-", 1)[-1]
+    platform = _wheel(wheel).file.removesuffix(".whl").rsplit("-", 1)[-1]
     if platform != "any" and not platform.endswith(arch):
         return f"its wheel is for {platform}, not {arch}"
     if wheel.glibc and glibc and not at_least(glibc, wheel.glibc):

@@ -21,8 +21,9 @@ from verl_env.install.wheel_stage import stage_wheel
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from verl_env.choose.model import Build
     from verl_env.install.inspect import Inspection
-    from verl_env.install.model import NativeChoice, Options, Plan
+    from verl_env.install.model import Options, Plan
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
 
@@ -70,13 +71,13 @@ class Parts:
         carried = len(self._plan.packages) - len(packages)
         return f"{len(packages)} installed" + (f", {carried} kept" if carried else "")
 
-    def native(self, choice: NativeChoice, kept: Container[str], seen: Inspection) -> str:
+    def native(self, choice: Build, kept: Container[str], seen: Inspection) -> str:
         """Installs a native component from its published wheel, where it is to be had.
 
         Raises:
             NativeUnavailable: it is not, and was asked for.
         """
-        name = choice.native.name
+        name = choice.name
         if choice.how == "skip":
             return choice.reason
         if name in kept:
@@ -90,7 +91,7 @@ class Parts:
             if self._options.native_required:
                 raise
             self.left_out[name] = error.reason
-            self._reporter.warn(f"{name} {choice.native.version} is left out: {error.reason} ({_TO_HAVE_IT})")
+            self._reporter.warn(f"{name} {choice.version} is left out: {error.reason} ({_TO_HAVE_IT})")
             return "left out"
 
     def runtime(self) -> str:
@@ -109,13 +110,13 @@ class Parts:
         self._install(Batch(file, self._source(), hashes=False, isolated=isolated))
         return source
 
-    def _fetch_and_install(self, choice: NativeChoice) -> str:
-        name = choice.native.name
+    def _fetch_and_install(self, choice: Build) -> str:
+        name = choice.name
         wheel = fetch_native(choice, self._options, lambda done, total: self._reporter.progress(name, done, total))
         try:
             self._install_wheel(wheel)
         except ValueError as error:
-            raise NativeUnavailable(choice.native, str(error)) from error
+            raise NativeUnavailable(choice, str(error)) from error
         return human(wheel.stat().st_size)
 
     def _install_wheel(self, wheel: Path) -> str:

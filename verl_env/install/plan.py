@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.install.model import Plan, Step
-from verl_env.install.native import choose_natives, left_out_warning
+from verl_env.install.native import choose_natives
 from verl_env.install.sizes import cost, human
 from verl_env.locksets.model import Check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verl_env.choose.model import Choice, Request
-    from verl_env.install.model import NativeChoice, NativeMode
+    from verl_env.choose.model import Build, Choice, NativeMode, Request
     from verl_env.locksets.model import Lockset, Package
     from verl_env.machine.model import Machine
 
@@ -71,7 +70,7 @@ def make_plan(
         download_bytes=download,
         disk_bytes=disk,
         env=lockset.env,
-        warnings=(*choice.warnings, *_native_warnings(natives, native)),
+        warnings=(*choice.warnings, *(warning for build in natives for warning in build.warnings)),
         verl_source=verl_source,
     )
 
@@ -102,20 +101,10 @@ def _about_verl(code: str) -> bool:
     return any(word == VERL or word.startswith(f"{VERL}.") for word in words)
 
 
-def _native_warnings(natives: Sequence[NativeChoice], mode: NativeMode | None) -> list[str]:
-    left_out = [left_out_warning(choice) for choice in natives if choice.how == "skip" and mode is None]
-    unrecorded = [
-        f"{choice.native.name}: no hash of its wheel is recorded (hash-unrecorded); it is taken as it is served"
-        for choice in natives
-        if choice.wheel is not None and choice.wheel.sha256 is None
-    ]
-    return left_out + unrecorded
-
-
 def _steps(
     python: str,
     packages: Sequence[Package],
-    natives: Sequence[NativeChoice],
+    natives: Sequence[Build],
     checks: Sequence[Check],
     *,
     size: tuple[int, int],
@@ -138,6 +127,6 @@ def _steps(
     return tuple(steps)
 
 
-def _native_step(choice: NativeChoice) -> Step:
-    name = f"{choice.native.name} {choice.native.version}"
+def _native_step(choice: Build) -> Step:
+    name = f"{choice.name} {choice.version}"
     return Step("native", f"{'leave out' if choice.how == 'skip' else 'install'} {name}", choice.reason)

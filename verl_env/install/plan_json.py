@@ -9,8 +9,8 @@ from verl_env.choose.to_json import refused_json
 if TYPE_CHECKING:
     from typing import Any
 
-    from verl_env.choose.model import Choice
-    from verl_env.install.model import NativeChoice, Plan
+    from verl_env.choose.model import Build, Choice
+    from verl_env.install.model import Plan
     from verl_env.locksets.model import Package
 
 SCHEMA = 1
@@ -47,15 +47,14 @@ def plan_to_json(plan: Plan, choice: Choice) -> dict[str, Any]:
     }
 
 
-def native_to_json(choice: NativeChoice) -> dict[str, Any]:
+def native_to_json(choice: Build) -> dict[str, Any]:
     """One native component; ``url`` and ``sha256`` only where a wheel is taken."""
-    native = choice.native
     entry: dict[str, Any] = {
-        "name": native.name,
-        "version": native.version,
+        "name": choice.name,
+        "version": choice.version,
         "how": choice.how,
         "reason": choice.reason,
-        "needs": list(native.needs),
+        "needs": list(choice.needs),
     }
     if choice.wheel is not None:
         entry |= {"url": choice.wheel.url, "sha256": choice.wheel.sha256 or HASH_UNRECORDED}

@@ -66,7 +66,7 @@ def install(
 
 def left_out(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, str]:
     """The reason for each native component that is not in an environment: planned so, or not to be had."""
-    return {choice.native.name: choice.reason for choice in plan.natives if choice.how == "skip"} | dict(unavailable)
+    return {choice.name: choice.reason for choice in plan.natives if choice.how == "skip"} | dict(unavailable)
 
 
 def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float) -> Outcome:

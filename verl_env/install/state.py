@@ -73,7 +73,7 @@ def plan_digest(plan: Plan, runtime: str) -> str:
             "python": plan.python,
             "arch": plan.arch,
             "packages": [(package.name, package.version) for package in plan.packages],
-            "natives": [(choice.native.name, choice.native.version, choice.how) for choice in plan.natives],
+            "natives": [(choice.name, choice.version, choice.how) for choice in plan.natives],
             "verl_source": plan.verl_source,
             "env": dict(plan.env),
             "runtime": runtime,

@@ -159,7 +159,7 @@ class Transaction:
         )
 
     def _left_out(self) -> dict[str, str]:
-        skipped = {choice.native.name: choice.reason for choice in self._plan.natives if choice.how == "skip"}
+        skipped = {choice.name: choice.reason for choice in self._plan.natives if choice.how == "skip"}
         return skipped | self._made.left_out
 
 
