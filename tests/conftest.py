@@ -1,7 +1,8 @@
-"""What all tests share: property tests are not timed (a busy host is no fault), and a compiler of shared objects."""
+"""What all tests share: no timed property tests (a busy host is no fault), no configuration, a compiler."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,13 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 Compile = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is configured on this host has no say."""
+    monkeypatch.setenv("VERL_ENV_CONFIG", os.devnull)
+    monkeypatch.setenv("XDG_CONFIG_DIRS", os.devnull)
 
 
 @pytest.fixture

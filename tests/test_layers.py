@@ -12,16 +12,17 @@ PACKAGE = ROOT / "verl_env"
 
 #: What each layer may import besides itself, the standard library and its dependencies.
 ALLOWED = {
+    "settings": set(),
     "binaries": set(),
     "components": set(),
     "machine": set(),
     "locksets": set(),
     "choose": {"machine", "locksets", "components"},
-    "install": {"machine", "locksets", "components", "binaries", "choose"},
+    "install": {"settings", "machine", "locksets", "components", "binaries", "choose"},
     "patches": {"machine", "locksets", "install"},
     "doctor": {"machine", "locksets", "components", "binaries", "choose", "install", "patches"},
     "cluster": {"machine", "locksets", "choose", "install", "doctor"},
-    "cli": {"machine", "locksets", "components", "choose", "install", "patches", "doctor", "cluster"},
+    "cli": {"settings", "machine", "locksets", "components", "choose", "install", "patches", "doctor", "cluster"},
 }
 SHARED = {"errors", "records", "versions"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "runtime" not in path.parts)

@@ -1,0 +1,149 @@
+"""The configuration file: TOML of the user, and below it that of the site.
+
+The user's is ``$VERL_ENV_CONFIG``, else ``$XDG_CONFIG_HOME/verl-env/config.toml`` (``~/.config``). A site's is
+``verl-env/config.toml`` in a directory of ``$XDG_CONFIG_DIRS`` (``/etc/xdg``), earlier ones first: the XDG Base
+Directory Specification, 0.8. What the user says goes before what the site says, key by key and mirror by mirror.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.records import NOTHING, record
+from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnreadable, ConfigValueInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+#: Names the user's configuration file.
+CONFIG_VARIABLE = "VERL_ENV_CONFIG"
+#: Where downloads are kept that no installer makes.
+CACHE_VARIABLE = "VERL_ENV_CACHE_DIR"
+#: Where wheels are kept that were built here; several users may share it.
+BUILD_CACHE_VARIABLE = "VERL_ENV_BUILD_CACHE"
+
+_FILE = Path("verl-env") / "config.toml"
+_KEYS = ("mirrors", "cache", "build_cache")
+
+
+@record
+class Config:
+    """What is configured.
+
+    ``mirrors`` maps prefixes of addresses to what stands for them (``verl_env.settings.mirrors``); ``cache`` and
+    ``build_cache`` are absolute directories or None; ``files`` are those it was read from, the strongest first.
+    """
+
+    mirrors: Mapping[str, str] = NOTHING
+    cache: Path | None = None
+    build_cache: Path | None = None
+    files: tuple[Path, ...] = ()
+
+
+def load_config(env: Mapping[str, str] = os.environ) -> Config:
+    """Reads what is configured; where no file is, that takes one look at each place.
+
+    Raises:
+        ConfigError: a file cannot be read or says what makes no sense; the subclass says which and why.
+    """
+    read = [(path, _read(path)) for path in _places(env)]
+    found = [(path, table) for path, table in read if table is not None]
+    merged: dict[str, Any] = {}
+    mirrors: dict[str, str] = {}
+    for path, table in reversed(found):
+        merged |= _directories(path, table, env)
+        mirrors |= _mirrors(path, table)
+    return Config(mirrors, merged.get("cache"), merged.get("build_cache"), tuple(path for path, _ in found))
+
+
+def cache_directory(env: Mapping[str, str] = os.environ) -> Path:
+    """Where downloads are kept: ``VERL_ENV_CACHE_DIR``, else as configured, else ``$XDG_CACHE_HOME/verl-env``.
+
+    Raises:
+        ConfigError: as ``load_config``.
+    """
+    if named := env.get(CACHE_VARIABLE):
+        return Path(named)
+    base = env.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return load_config(env).cache or Path(base) / "verl-env"
+
+
+def build_cache_directory(env: Mapping[str, str] = os.environ) -> Path:
+    """Where built wheels are kept: ``VERL_ENV_BUILD_CACHE``, else as configured, else ``built`` in the cache.
+
+    Raises:
+        ConfigError: as ``load_config``.
+    """
+    if named := env.get(BUILD_CACHE_VARIABLE):
+        return Path(named)
+    return load_config(env).build_cache or cache_directory(env) / "built"
+
+
+def _places(env: Mapping[str, str]) -> Iterator[Path]:
+    named = env.get(CONFIG_VARIABLE)
+    if named and not Path(named).exists():
+        raise ConfigUnreadable(Path(named), f"{CONFIG_VARIABLE} names it, and it is not there")
+    home = env.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()
+    yield Path(named) if named else home / _FILE
+    for directory in (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
+        if directory:
+            yield directory / _FILE
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A file as a table whose keys are known; None where there is no file."""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigUnreadable(path, error.strerror or str(error)) from error
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 (most hosts have no configuration)
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+    try:
+        table = tomllib.loads(content.decode())
+    except ValueError as error:
+        raise ConfigSyntax(path, str(error)) from error
+    for key in table:
+        if key not in _KEYS:
+            raise ConfigKeyUnknown(path, key, _KEYS)
+    return table
+
+
+def _directories(path: Path, table: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Path]:
+    return {key: _directory(path, key, table[key], env) for key in ("cache", "build_cache") if key in table}
+
+
+def _directory(path: Path, key: str, value: object, env: Mapping[str, str]) -> Path:
+    """A directory, with ``~`` and the variables in it replaced; it need not be there yet."""
+    from string import Template  # noqa: PLC0415
+
+    if not isinstance(value, str):
+        raise ConfigValueInvalid(path, key, f"is {value!r}, and a directory is a text")
+    try:
+        directory = Path(Template(value).substitute(env)).expanduser()
+    except KeyError as error:
+        raise ConfigValueInvalid(path, key, f"is {value!r}, and the variable {error.args[0]} is not set") from error
+    except (ValueError, RuntimeError) as error:
+        raise ConfigValueInvalid(path, key, f"is {value!r}: {error}") from error
+    if not directory.is_absolute():
+        raise ConfigValueInvalid(path, key, f"is {value!r}, and a directory is given from the root")
+    return directory
+
+
+def _mirrors(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
+    """The mirrors of a file, without the slashes at their ends."""
+    mirrors = table.get("mirrors", {})
+    if not isinstance(mirrors, dict):
+        raise ConfigValueInvalid(path, "mirrors", f"is {mirrors!r}, and mirrors are a table")
+    for prefix, place in mirrors.items():
+        for address in (prefix, place):
+            if not isinstance(address, str) or "://" not in address:
+                raise ConfigValueInvalid(path, f'mirrors."{prefix}"', f"has {address!r}, which is no address")
+    return {prefix.rstrip("/"): place.rstrip("/") for prefix, place in mirrors.items()}

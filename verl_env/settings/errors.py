@@ -1,0 +1,91 @@
+"""What can be wrong with a configuration file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ConfigError(VerlEnvError):
+    """A configuration file that cannot be used; nothing was done with the rest of it."""
+
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+
+class ConfigUnreadable(ConfigError):
+    """A configuration file that cannot be read, or ``VERL_ENV_CONFIG`` names one that is not there."""
+
+    id = "config-unreadable"
+
+    @property
+    def message(self) -> str:
+        return f"the configuration {self.path} cannot be read: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "make it readable, or name another one: VERL_ENV_CONFIG=FILE (VERL_ENV_CONFIG=/dev/null for none)"
+
+
+class ConfigSyntax(ConfigError):
+    """A configuration file that is no TOML."""
+
+    id = "config-syntax"
+
+    @property
+    def message(self) -> str:
+        return f"the configuration {self.path} is no TOML: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return f"correct it: {self.path}; a table of mirrors begins with [mirrors], and texts stand in double quotes"
+
+
+class ConfigKeyUnknown(ConfigError):
+    """A configuration file has a key that means nothing to verl-env; it may be misspelt."""
+
+    id = "config-key-unknown"
+
+    def __init__(self, path: Path, key: str, known: tuple[str, ...]) -> None:
+        super().__init__(path, key)
+        self.key = key
+        self.known = known
+
+    @property
+    def message(self) -> str:
+        return f"the configuration {self.path} has the key {self.key!r}, which means nothing"
+
+    @property
+    def hint(self) -> str:
+        import difflib  # noqa: PLC0415 (a misspelt key is rare)
+
+        near = difflib.get_close_matches(self.key, self.known, n=1)
+        return f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(self.known)}"
+
+
+class ConfigValueInvalid(ConfigError):
+    """A configuration file gives a key a value that it cannot have."""
+
+    id = "config-value-invalid"
+
+    def __init__(self, path: Path, key: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.key = key
+
+    @property
+    def message(self) -> str:
+        return f"the configuration {self.path}: {self.key} {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        if self.key.startswith("mirrors"):
+            return 'write it as: "https://github.com/" = "https://mirror.example/github/"'
+        return f'write it as: {self.key} = "/shared/verl-env" (variables such as $SCRATCH and ~ are replaced)'
