@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ _V2 = ""
 _UNLIMITED = 1 << 60
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mount:
     """One line of ``/proc/self/mountinfo``: which directory of a file system is mounted where."""
 
@@ -27,7 +28,7 @@ class Mount:
     options: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limit:
     """A limit and the file that states it."""
 

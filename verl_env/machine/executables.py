@@ -34,7 +34,7 @@ def is_executable(roots: Roots, path: str) -> bool:
     """Whether a path is a file that this process may execute."""
     try:
         place = roots.path(path)
-        return stat.S_ISREG(place.stat().st_mode) and os.access(place, os.X_OK)
+        return stat.S_ISREG(os.stat(place).st_mode) and os.access(place, os.X_OK)  # noqa: PTH116
     except (OSError, ValueError):
         return False
 
@@ -42,7 +42,7 @@ def is_executable(roots: Roots, path: str) -> bool:
 def is_directory(roots: Roots, path: str) -> bool:
     """Whether a path is a directory that can be seen."""
     try:
-        return stat.S_ISDIR(roots.path(path).stat().st_mode)
+        return stat.S_ISDIR(os.stat(roots.path(path)).st_mode)  # noqa: PTH116
     except (OSError, ValueError):
         return False
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from verl_env.machine.model import Fact
@@ -20,7 +20,7 @@ _LOADER = "ld-musl-"
 _SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Libc:
     """The C library: one of the two versions is a string, or both are unknown."""
 
@@ -40,7 +40,7 @@ def read_libc(roots: Roots) -> Libc:
         return Libc(match[1], None, "confstr")
     loaders = [name for name in roots.names("/lib") if name.startswith(_LOADER)] if text is None else []
     if loaders:
-        return Libc(None, _musl_version(str(roots.path(f"/lib/{loaders[0]}"))), f"/lib/{loaders[0]}")
+        return Libc(None, _musl_version(roots.path(f"/lib/{loaders[0]}")), f"/lib/{loaders[0]}")
     return Libc(UNKNOWN, UNKNOWN, None)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.executables import is_executable, search_path
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _UV = re.compile(rf"cpython-({_RELEASE.pattern})-linux-\w+-gnu")
 _CONDA_META = re.compile(rf"python-({_RELEASE.pattern})-(\w+)\.json")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """A program that may be a Python, who says so, and its version where that one's records state it."""
 

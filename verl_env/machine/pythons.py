@@ -51,7 +51,7 @@ def probe_pythons(roots: Roots, environ: Mapping[str, str], *, deadline: float |
     found = _bases(roots, candidates(roots, environ))
     known = {one.path: one for one in found if one.version}
     silent = [one for one in found if not one.version]
-    argvs = [(str(roots.path(one.path)), "-I", "-S", "-c", _PROGRAM) for one in silent]
+    argvs = [(roots.path(one.path), "-I", "-S", "-c", _PROGRAM) for one in silent]
     outcomes = child.run_all(argvs, deadline=until, env=dict(environ)) if argvs else ()
     problems: list[Problem] = []
     for one, outcome in zip(silent, outcomes, strict=True):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine import child
 from verl_env.machine.executables import find, is_directory, search_path
 from verl_env.machine.model import UNKNOWN, Machine, Problem, Toolchain
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ _NUMBER = r"(\d{1,9}(?:\.\d{1,9}){0,3})"
 _HIP_LINE = re.compile(r"^HIP_VERSION_(MAJOR|MINOR|PATCH)=(\d{1,9})", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Tool:
     """How to ask one tool for its version: arguments, and the pattern of the answer."""
 
@@ -167,7 +167,7 @@ def _wheel_version(roots: Roots, fact: str, path: str) -> tuple[str, str] | None
 def _ask(
     roots: Roots, environ: Mapping[str, str], tools: Sequence[tuple[str, str]], *, deadline: float
 ) -> tuple[Outcome, ...]:
-    argvs = [(str(roots.path(path)), *_TOOLS[fact].arguments) for fact, path in tools]
+    argvs = [(roots.path(path), *_TOOLS[fact].arguments) for fact, path in tools]
     return child.run_all(argvs, deadline=deadline, env={**environ, "LC_ALL": "C"}) if argvs else ()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,10 @@ from verl_env.machine.amd.kfd import Topology, gfx_of_version, normal_gfx, parse
 from verl_env.machine.roots import Roots
 
 from .kfd_trees import CPU, GIB, NODES, FakeGpu, FakeHost, igpu, mi300x
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Captured topologies: GPU nodes by target, and cards (one or more nodes each).
 CAPTURED = {
@@ -183,11 +187,11 @@ def test_any_number_is_a_target_or_none(version: int) -> None:
 
 def withhold(monkeypatch: pytest.MonkeyPatch, root: Path, number: int) -> None:
     """Let the kernel refuse to read a node, as KFD does for a GPU outside the device group."""
-    path, real = root / NODES.lstrip("/") / str(number), Path.open
+    path, real = f"{root}{NODES}/{number}/", os.open
 
-    def refuse(self: Path, *args: object, **kwargs: object) -> object:
-        if self.is_relative_to(path):
-            raise PermissionError(1, "Operation not permitted", str(self))
-        return real(self, *args, **kwargs)  # type: ignore[call-overload]
+    def refuse(place: str, *args: int) -> int:
+        if place.startswith(path):
+            raise PermissionError(1, "Operation not permitted", place)
+        return real(place, *args)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("verl_env.machine.roots.os.open", refuse)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine.amd import problems
@@ -12,6 +11,7 @@ from verl_env.machine.amd.merge import card, from_nodes, from_pci, from_readings
 from verl_env.machine.amd.pci import DEVICES, WSL
 from verl_env.machine.amd.reading import Asked
 from verl_env.machine.amd.rocm import MODULE
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KFD = "/dev/kfd"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """The GPUs, where the list of them comes from, and what is wrong with it."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
@@ -18,7 +19,7 @@ _GFX = re.compile(r"gfx([0-9a-f]{3,5})")
 _RAW = re.compile(r"gfx(\d{4,6})")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """One GPU of the topology, or one partition of a GPU.
 
@@ -36,7 +37,7 @@ class Node:
     memory_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Topology:
     """The GPU nodes in the order in which ROCm counts them, and the nodes that this process may not read."""
 

@@ -7,10 +7,10 @@ list stands; without any of them the GPUs on the PCI bus that the table knows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.machine import tables
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TABLE = "PCI id table"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Value:
     """A value and what said it."""
 
@@ -30,7 +30,7 @@ class Value:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gpu:
     """One GPU or partition; ``index`` is its place in ROCm's count."""
 

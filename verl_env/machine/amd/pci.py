@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
@@ -20,7 +21,7 @@ _ID = re.compile(r"0x([0-9a-f]{4})")
 _CLASS = re.compile(r"0x([0-9a-f]{2})[0-9a-f]{4}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PciGpu:
     """One GPU: its PCI address, its device id in four hexadecimal digits, and its base class.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Problem
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """One GPU in the output of one tool; None where the tool does not say.
 
@@ -27,9 +28,9 @@ class Reading:
     memory_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """What the tools said, by tool in the order in which they count, and what went wrong."""
 
-    readings: Mapping[str, tuple[Reading, ...]] = field(default_factory=dict)
+    readings: Mapping[str, tuple[Reading, ...]] = NOTHING
     problems: tuple[Problem, ...] = ()

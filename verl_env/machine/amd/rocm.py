@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.records import record
 from verl_env.versions import dotted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _HEADERS = ("include/rocm-core/rocm_version.h", "include/rocm_version.h")
 _PREFIXES = ("", "/core")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rocm:
     """One installation of ROCm's user space, and the file that states its version."""
 
@@ -35,7 +35,7 @@ class Rocm:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RocmFound:
     """The installation that counts, and the other versions that are there too."""
 

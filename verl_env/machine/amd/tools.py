@@ -39,7 +39,7 @@ def ask_tools(roots: Roots, environ: Mapping[str, str], directories: Sequence[st
     """
     places = [*search_path(environ), *directories]
     found = [(argv, parse, path) for argv, parse in _TOOLS if (path := find(roots, places, argv[0]))]
-    argvs = [(str(roots.path(path)), *argv[1:]) for argv, _, path in found]
+    argvs = [(roots.path(path), *argv[1:]) for argv, _, path in found]
     outcomes = child.run_all(argvs, deadline=deadline, env=child_environment(environ)) if argvs else ()
     answers = [(argv[0], parse(_stdout(one)), one) for (argv, parse, _), one in zip(found, outcomes, strict=True)]
     readings = {tool: gpus for tool, gpus, _ in answers if gpus}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def _line(roots: Roots, path: str) -> str:
 
 def _bound_to(roots: Roots, link: str) -> str | None:
     try:
-        return roots.path(link).readlink().name or None
+        return os.readlink(roots.path(link)).rpartition("/")[2] or None  # noqa: PTH115
     except OSError:
         return None
 

@@ -66,7 +66,7 @@ def ask_smi(children: Children, roots: Roots, env: Mapping[str, str]) -> SmiAnsw
     path = find(roots, (*search_path(env), *_PLACES), "nvidia-smi")
     if path is None:
         return None
-    program = str(roots.path(path))
+    program = roots.path(path)
     forms = (["-q", "-x"], [f"--query-gpu={','.join(FIELDS)}", "--format=csv"], ["-L"])
     started = [children.start([program, *form], env=env, max_bytes=MAX_BYTES) for form in forms]
     return read_smi([children.wait(child) for child in started])
