@@ -5,8 +5,8 @@ from tests.install.wheels import sha256, wheel_bytes
 from verl_env.choose.model import Build
 from verl_env.install import fetch
 from verl_env.install.errors import NativeUnavailable
-from verl_env.install.failures import DownloadInterrupted, HashMismatch
-from verl_env.install.fetch import fetch_native, file_sha256
+from verl_env.install.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
+from verl_env.install.fetch import download, fetch_native, file_sha256
 
 FILE = "flash_attn-2.7.4+cu12-py3-none-any.whl"
 CONTENT = wheel_bytes("flash-attn", "2.7.4", {"flash_attn.py": "x = 1\n" * 1000})
@@ -69,7 +69,7 @@ def test_a_download_that_always_breaks_off_is_an_error_and_leaves_nothing(served
     served.faults[FILE] = "cut"
     with pytest.raises(DownloadInterrupted) as caught:
         get(served, tmp_path)
-    assert caught.value.what == FILE
+    assert caught.value.what == f"{FILE} from {served.url(FILE.replace('+', '%2B'))}"
     assert len(served.asked) == fetch.ATTEMPTS
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     del served.faults[FILE]
@@ -112,3 +112,68 @@ def test_offline_only_what_is_there_can_be_had(served, tmp_path):
 def test_a_choice_without_a_wheel_cannot_be_had(tmp_path):
     with pytest.raises(NativeUnavailable, match="no wheel"):
         fetch_native(Build("flash-attn", "2.7.4", "skip", "no wheel"), options(tmp_path), lambda *_: None)
+
+
+PUBLISHED = f"https://publisher.invalid/releases/{FILE.replace('+', '%2B')}"
+
+
+@pytest.fixture
+def mirror(served, tmp_path, monkeypatch):
+    """The served files stand for those of a publisher that cannot be reached."""
+    file = tmp_path / "config.toml"
+    file.write_text(f'[mirrors]\n"https://publisher.invalid/releases/" = "{served.address}/files/"\n')
+    monkeypatch.setenv("VERL_ENV_CONFIG", str(file))
+    return served
+
+
+def test_a_mirror_stands_for_an_address(mirror, tmp_path):
+    path = fetch_native(choice(PUBLISHED, sha256(CONTENT)), options(tmp_path), lambda *_: None)
+    assert path.read_bytes() == CONTENT
+    assert path == fetch_native(choice(PUBLISHED), options(tmp_path, offline=True), lambda *_: None)
+
+
+def test_a_directory_can_be_a_mirror(house, tmp_path, monkeypatch):
+    (house.path / FILE).write_bytes(CONTENT)
+    file = tmp_path / "config.toml"
+    file.write_text(f'[mirrors]\n"https://publisher.invalid/releases" = "{house.path.as_uri()}"\n')
+    monkeypatch.setenv("VERL_ENV_CONFIG", str(file))
+    assert fetch_native(choice(PUBLISHED), options(tmp_path), lambda *_: None).read_bytes() == CONTENT
+    (house.path / FILE).unlink()
+    with pytest.raises(NativeUnavailable, match=r"mirror of https://publisher\.invalid"):
+        fetch_native(choice(f"{PUBLISHED}.gone"), options(tmp_path), lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [
+        ("gone", NativeUnavailable, "404 Not Found"),
+        ("cut", DownloadInterrupted, "broke off"),
+        ("stall", DownloadInterrupted, "broke off"),
+        (None, HashMismatch, "the lock says"),
+    ],
+)
+def test_an_error_names_both_addresses(mirror, tmp_path, monkeypatch, fault, error, words):
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
+    mirror.faults[FILE] = fault
+    with pytest.raises(error, match=words) as caught:
+        fetch_native(choice(PUBLISHED, "0" * 64), options(tmp_path), lambda *_: None)
+    served = mirror.url(FILE.replace("+", "%2B"))
+    assert f"{served} (mirror of {PUBLISHED})" in caught.value.message
+
+
+def test_a_hash_in_the_wheelhouse_names_the_wheelhouse(mirror, tmp_path, house):
+    with pytest.raises(HashMismatch, match=str(house.path)):
+        fetch_native(choice(PUBLISHED, "0" * 64), options(tmp_path, wheelhouse=house.path), lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("table", "hint"), [("", "HTTPS_PROXY"), ('"http://127.0.0.1:1" = "http://127.0.0.1:2"', "correct")]
+)
+def test_what_can_be_done_where_an_address_gives_nothing(tmp_path, monkeypatch, table, hint):
+    file = tmp_path / "config.toml"
+    file.write_text(f"[mirrors]\n{table}\n")
+    monkeypatch.setenv("VERL_ENV_CONFIG", str(file))
+    with pytest.raises(AddressUnavailable, match="cannot be reached") as caught:
+        download("http://127.0.0.1:1/x.tar.gz", tmp_path / "x.tar.gz", lambda *_: None)
+    assert hint in caught.value.hint
+    assert not list(tmp_path.glob("x.tar.gz*"))

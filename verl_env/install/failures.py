@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.errors import VerlEnvError
 from verl_env.install.sizes import human
+from verl_env.settings.mirrors import both
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,19 +74,46 @@ class HashMismatch(VerlEnvError):
 
     id = "hash-mismatch"
 
-    def __init__(self, package: str, expected: str, actual: str) -> None:
+    def __init__(self, package: str, expected: str, actual: str, address: str = "") -> None:
         super().__init__(package, expected, actual)
         self.package = package
         self.expected = expected
         self.actual = actual
+        self.address = address
 
     @property
     def message(self) -> str:
-        return f"the file for {self.package} has {self.actual}, and the lock says {self.expected}"
+        origin = f" from {self.address}" if self.address else ""
+        return f"the file for {self.package}{origin} has {self.actual}, and the lock says {self.expected}"
 
     @property
     def hint(self) -> str:
         return "do not use that file; try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), and tell the index's owner"
+
+
+class AddressUnavailable(VerlEnvError):
+    """The server of an address, or of the mirror of it, cannot be reached or does not have the file.
+
+    ``url`` is the address that is recorded, ``fetched`` that of the mirror which is configured for it, or the same.
+    """
+
+    id = "address-unavailable"
+
+    def __init__(self, url: str, fetched: str, reason: str) -> None:
+        super().__init__(url, fetched, reason)
+        self.url = url
+        self.fetched = fetched
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{both(self.url, self.fetched)} {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        if self.fetched != self.url:
+            return "correct the [mirrors] table of the configuration (docs/hpc.md), or put the file on that mirror"
+        return "behind a proxy: HTTPS_PROXY, or a mirror in the [mirrors] table of the configuration (docs/hpc.md)"
 
 
 class DownloadInterrupted(VerlEnvError):

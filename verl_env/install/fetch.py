@@ -1,4 +1,4 @@
-"""Published wheels of native components: from the wheelhouse, from the cache, or from their address."""
+"""Published wheels of native components: from the wheelhouse, the cache, a configured mirror, or their address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.install.errors import NativeUnavailable
-from verl_env.install.failures import DownloadInterrupted, HashMismatch
+from verl_env.install.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
+from verl_env.settings.mirrors import both, mirrored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.choose.model import Build
+    from verl_env.components.model import Wheel
     from verl_env.install.model import Options
 
 #: Seconds without a byte before a server counts as silent.
@@ -38,19 +40,23 @@ def fetch_native(choice: Build, options: Options, progress: Callable[[int, int |
         NativeUnavailable: it is in neither and cannot be fetched.
         DownloadInterrupted: the download broke off, each time.
         HashMismatch: it is another file than the recorded one.
+        ConfigError: the configuration cannot be used.
     """
     if choice.wheel is None:
         raise NativeUnavailable(choice, choice.reason)
     name = choice.wheel.file
     if options.wheelhouse is not None and (options.wheelhouse / name).is_file():
-        return _checked(options.wheelhouse / name, choice)
+        return _checked(options.wheelhouse / name, choice.wheel, str(options.wheelhouse))
     cached = options.cache / "wheels" / _key(choice.wheel.url) / name
     if not cached.is_file():
         if options.offline:
             raise NativeUnavailable(choice, f"offline, and no {name} in the wheelhouse or the cache")
-        _download(choice, cached, progress)
+        try:
+            download(choice.wheel.url, cached, progress)
+        except AddressUnavailable as error:
+            raise NativeUnavailable(choice, error.message) from error
     try:
-        return _checked(cached, choice)
+        return _checked(cached, choice.wheel, both(choice.wheel.url, mirrored(choice.wheel.url)))
     except HashMismatch:
         cached.unlink()
         raise
@@ -74,44 +80,60 @@ def _key(url: str) -> str:
     return sha256(url.encode()).hexdigest()[:16]
 
 
-def _checked(path: Path, choice: Build) -> Path:
-    expected = choice.wheel.sha256 if choice.wheel is not None else None
-    if expected is not None and (actual := file_sha256(path)) != expected:
-        raise HashMismatch(path.name, f"sha256:{expected}", f"sha256:{actual}")
-    return path
+def download(url: str, to: Path, progress: Callable[[int, int | None], None]) -> None:
+    """Downloads a file from its address, or from the mirror that is configured for it.
 
+    It gets its name when it is whole: others who share the directory see all of it or nothing.
 
-def _download(choice: Build, to: Path, progress: Callable[[int, int | None], None]) -> None:
-    """Downloads into a file beside, and gives it its name when it is whole."""
+    Args:
+        url: The address that a lockset or a recipe states.
+        to: The file; its directory is made.
+        progress: Called with the bytes so far and, where the server says it, their number.
+
+    Raises:
+        AddressUnavailable: the server does not answer, or has no such file.
+        DownloadInterrupted: it broke off, each time.
+        ConfigError: the configuration cannot be used.
+    """
+    from secrets import token_hex  # noqa: PLC0415
+
+    fetched = mirrored(url)
     to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(f"{to.name}.part")
+    part = to.with_name(f"{to.name}.{token_hex(4)}.part")
     try:
         for attempt in range(1, ATTEMPTS + 1):
-            if _attempt(choice, part, progress):
+            if _attempt(url, fetched, part, progress):
                 part.replace(to)
                 return
             time.sleep(0.2 * attempt)
-        raise DownloadInterrupted(to.name)
+        raise DownloadInterrupted(f"{to.name} from {both(url, fetched)}")
     finally:
         with suppress(OSError):
             part.unlink()
 
 
-def _attempt(choice: Build, part: Path, progress: Callable[[int, int | None], None]) -> bool:
+def _checked(path: Path, wheel: Wheel, address: str) -> Path:
+    """The file, once it is the recorded one; ``address`` is where it came from."""
+    if wheel.sha256 is not None and (actual := file_sha256(path)) != wheel.sha256:
+        raise HashMismatch(path.name, f"sha256:{wheel.sha256}", f"sha256:{actual}", address)
+    return path
+
+
+def _attempt(url: str, fetched: str, part: Path, progress: Callable[[int, int | None], None]) -> bool:
     """One download; False when it broke off."""
     from http.client import HTTPException  # noqa: PLC0415
     from urllib.error import HTTPError, URLError  # noqa: PLC0415
     from urllib.request import Request, urlopen  # noqa: PLC0415
 
-    url = choice.wheel.url if choice.wheel is not None else ""
-    request = Request(url, headers={"User-Agent": f"verl-env/{__version__}"})  # noqa: S310 (a lockset's address)
+    headers = {"User-Agent": f"verl-env/{__version__}"}
     try:
-        response = urlopen(request, timeout=TIMEOUT)  # noqa: S310
+        # An address of a lockset, a recipe, or the user's own table.
+        response = urlopen(Request(fetched, headers=headers), timeout=TIMEOUT)  # noqa: S310
     except HTTPError as error:
         error.close()
-        raise NativeUnavailable(choice, f"{_host(url)} answers {error.code} {error.reason}") from error
+        raise AddressUnavailable(url, fetched, f"answers {error.code} {error.reason}") from error
     except (URLError, OSError, ValueError) as error:
-        raise NativeUnavailable(choice, f"{_host(url)} cannot be reached ({_reason(error)})") from error
+        raise AddressUnavailable(url, fetched, f"cannot be reached ({_reason(error)})") from error
     try:
         with response:
             return _copy(response, part, progress)
@@ -134,7 +156,3 @@ def _copy(response: HTTPResponse, part: Path, progress: Callable[[int, int | Non
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", error)
     return str(getattr(reason, "strerror", None) or reason)
-
-
-def _host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0] or url
