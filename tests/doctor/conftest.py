@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.doctor.stack import Stack, whole_stack
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.conftest import Compile
 
 
 class Environment:
@@ -64,3 +68,8 @@ def digest(content: bytes) -> str:
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:
     return Environment(tmp_path / "env")
+
+
+@pytest.fixture
+def stack(environment: Environment, compile_so: Compile) -> Stack:
+    return whole_stack(environment, compile_so)

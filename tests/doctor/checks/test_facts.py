@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import pytest
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.facts import Facts, flavour_of_version
 from verl_env.doctor.run import evaluate
-from verl_env.doctor.tables import tomllib
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Host, Machine, Nvidia, NvidiaDevice, Toolchain
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 CASES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "facts.toml").read_text(encoding="utf-8"))["case"]
 BY_ID = {check.id: check for check in CHECKS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.report import facts_of
 from verl_env.doctor.run import evaluate
-from verl_env.doctor.tables import tomllib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 CASES: dict[str, Any] = tomllib.loads((Path(__file__).parent / "logs.toml").read_text(encoding="utf-8"))
 BY_ID = {check.id: check for check in CHECKS}

@@ -55,7 +55,7 @@ def test_everything(root: Path) -> None:
     facts = read_host({"HOME": str(root), "PATH": "/nowhere"}, root=str(root))
 
     assert facts.memory_available == 2048 * 1024
-    assert facts.modules == {"nvidia_peermem", "nvidia"}
+    assert facts.modules == frozenset({"nvidia_peermem", "nvidia"})
     assert (facts.cgroup_memory, facts.cgroup_pids) == (4096, 100)
     assert facts.nvswitch is True
     assert facts.interfaces == ("ib0",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
     from verl_env.doctor.target import Shared
 
 _SHOWN = 3
+#: Where shared objects lie inside of site-packages, and whose they are; the first that fits decides.
+_PACKAGED = (
+    (r"^vllm/|(?:^|/)(?:_vllm_fa|_moe_C|_flashmla)", "vllm"),
+    (r"sgl_kernel|common_ops", "sgl-kernel"),
+    (r"flash_attn", "flash-attn"),
+    (r"transformer_engine", "transformer-engine"),
+    (r"torchvision", "torchvision"),
+    (r"torchcodec", "torchcodec"),
+    (r"torchaudio", "torchaudio"),
+    (r"deep_ep", "deep-ep"),
+    (r"^torch/|libtorch|libc10|^nvidia/|libcu|libnccl", "torch"),
+)
+#: Packages that catch the failure of their own extensions and go on without them.
+_OPTIONAL = frozenset({"torchao", "torch-c-dlpack-ext"})
 
 #: Symbols whose spelling tells which torch an extension was built for: pattern, catalogue row, what it says.
 _TELLING: tuple[tuple[str, str, str], ...] = (
@@ -68,14 +83,28 @@ def hit_of(facts: Facts, broken: Sequence[tuple[Shared, list[str]]], row: str, l
     return _hit(facts, tuple(lines), label, (row, *rows), wanted)
 
 
-def log_hit(row: str, label: str) -> Callable[[Facts, re.Match[str]], Hit | None]:
-    """Reads the undefined symbol of an import error; symbols that are not torch's are another failure."""
+def packaged_as(path: str) -> str | None:
+    """The package that a shared object of a traceback belongs to; None for one that no check of its own names.
+
+    Only what lies inside of site-packages says so: an environment may be called ``vllm`` as a whole.
+    """
+    inside = re.split(r"(?:site|dist)-packages/", path)[-1]
+    inside = inside if inside != path else "/".join(path.split("/")[-2:])
+    return next((name for pattern, name in _PACKAGED if re.search(pattern, inside)), None)
+
+
+def log_hit(row: str, label: str, *packages: str | None) -> Callable[[Facts, re.Match[str]], Hit | None]:
+    """Reads the undefined symbol of an import error; symbols that are not torch's are another failure.
+
+    Args:
+        row: The catalogue's row.
+        label: How the package is called.
+        packages: What ``packaged_as`` must say of the object that misses it.
+    """
 
     def read(facts: Facts, match: re.Match[str]) -> Hit | None:
-        symbol = match.groupdict().get("symbol")
-        if symbol is None:
-            return Hit(())
-        if not is_torch_symbol(symbol):
+        symbol = match["symbol"]
+        if not is_torch_symbol(symbol) or packaged_as(match["path"]) not in packages:
             return None
         rows, wanted = telling([symbol])
         return _hit(facts, (), label, (row, *rows), wanted)
@@ -225,13 +254,29 @@ def _others(facts: Facts) -> Hit | None:
     def other(shared: Shared) -> bool:
         return shared.owner not in _NAMED and "flash_attn" not in shared.path and "/vllm/" not in shared.path
 
-    broken = broken_objects(facts, other)
-    names = sorted({shared.owner or shared.path.rpartition("/")[2] for shared, _ in broken})
-    return hit_of(facts, broken, "A1", ", ".join(names))
+    broken = _without_variants(facts, broken_objects(facts, other))
+    needed = [(shared, symbols) for shared, symbols in broken if shared.owner not in _OPTIONAL]
+    names = sorted({shared.owner or shared.path.rpartition("/")[2] for shared, _ in needed or broken})
+    hit = hit_of(facts, needed or broken, "A1", ", ".join(names))
+    return hit if needed or hit is None else replace(hit, severity="info", cause=f"{hit.cause} {_GOES_ON}")
 
 
-_SYMBOL = r"undefined symbol: (?P<symbol>[\w$.]+)"
-_ELSEWHERE = "flash_attn|vllm|sgl_kernel|common_ops|transformer_engine|torchvision|torchcodec|libtorch|libcu"
+_GOES_ON = "It catches the failure and goes on without its own kernels."
+
+
+def _without_variants(facts: Facts, broken: Sequence[tuple[Shared, list[str]]]) -> list[tuple[Shared, list[str]]]:
+    """The broken objects without those that a package brings once for each release of torch and chooses from."""
+    paths = {shared.path for shared, _ in broken}
+    whole = {_variant_of(one.path) for one in (facts.target.objects if facts.target else ()) if one.path not in paths}
+    return [(shared, symbols) for shared, symbols in broken if _variant_of(shared.path) not in whole]
+
+
+def _variant_of(path: str) -> str:
+    """The name that variants of one library share: that without its numbers."""
+    return re.sub(r"\d+", "", path)
+
+
+_UNDEFINED = r"(?P<path>[^\s'\"()]*\.so[.\d]*): undefined symbol: (?P<symbol>[\w$.]+)"
 _CONSEQUENCES = ("vllm-op-missing", "model-inspection-failed")
 
 CHECKS = (
@@ -245,8 +290,8 @@ CHECKS = (
         covers=("A1", "A2", "A3", "A4", "A5"),
         sources=("flash-attention#1832", "flash-attention#1691", "flash-attention#723", "vllm#8841", "verl#3351"),
         find=_flash_attn,
-        log=(rf"flash_attn\w*?(?:_cuda|_2|_3|_C)\w*\S*\.so: {_SYMBOL}",),
-        from_log=log_hit("A1", "flash-attn"),
+        log=(_UNDEFINED,),
+        from_log=log_hit("A1", "flash-attn", "flash-attn"),
         explains=_CONSEQUENCES,
     ),
     Check(
@@ -259,11 +304,8 @@ CHECKS = (
         covers=("A6",),
         sources=("verl#1084", "vllm#7940", "vllm#4163", "vllm#13047"),
         find=_vllm,
-        log=(
-            rf"vllm/\S*\.so: {_SYMBOL}",
-            r"Failed to import from vllm\._C with ImportError\(.*undefined symbol: (?P<symbol>[\w$.]+)",
-        ),
-        from_log=log_hit("A6", "vLLM"),
+        log=(_UNDEFINED,),
+        from_log=log_hit("A6", "vLLM", "vllm"),
         explains=_CONSEQUENCES,
     ),
     Check(
@@ -276,8 +318,8 @@ CHECKS = (
         covers=("A7",),
         sources=("sglang#18203", "sglang#7033"),
         find=_owned("A7", "sgl-kernel", "sgl-kernel", "sglang-kernel"),
-        log=(rf"(?:sgl_kernel|common_ops)\S*\.so: {_SYMBOL}",),
-        from_log=log_hit("A7", "sgl-kernel"),
+        log=(_UNDEFINED,),
+        from_log=log_hit("A7", "sgl-kernel", "sgl-kernel"),
         explains=("sgl-kernel-critical", *_CONSEQUENCES),
     ),
     Check(
@@ -290,8 +332,8 @@ CHECKS = (
         covers=("A8",),
         sources=("TransformerEngine#1684", "TransformerEngine#1192"),
         find=_owned("A8", "TransformerEngine", "transformer-engine-torch", "transformer-engine"),
-        log=(rf"transformer_engine\S*\.so: {_SYMBOL}",),
-        from_log=log_hit("A8", "TransformerEngine"),
+        log=(_UNDEFINED,),
+        from_log=log_hit("A8", "TransformerEngine", "transformer-engine"),
         explains=_CONSEQUENCES,
     ),
     Check(
@@ -304,8 +346,8 @@ CHECKS = (
         covers=("A1", "A2", "A3", "A4", "A5"),
         sources=("flash-attention#1832", "TransformerEngine#1684"),
         find=_others,
-        log=(rf"/(?!{_ELSEWHERE})(?P<file>[\w.-]+\.so): {_SYMBOL}",),
-        from_log=log_hit("A1", "An extension"),
+        log=(_UNDEFINED,),
+        from_log=log_hit("A1", "An extension", "torchaudio", None),
         explains=_CONSEQUENCES,
     ),
 )

@@ -88,13 +88,31 @@ def _foreign_python(facts: Facts) -> Hit | None:
         return None
     lines = list(_foreign_tags(facts, python.minor))
     if facts.target is not None:
+        fitting = _fitting(facts, python.minor)
         for shared in facts.target.objects:
             match = _SUFFIX.search(shared.path.rpartition("/")[2])
-            if match and int(match[1]) != python.minor and shared.path.startswith(f"{facts.target.site}/"):
+            inside = shared.path.startswith(f"{facts.target.site}/") and shared.owner not in fitting
+            if match and int(match[1]) != python.minor and inside:
                 lines.append(f"{facts.target.relative(shared.path)} is for Python 3.{match[1]}")
     if not lines:
         return None
     return Hit(tuple(lines), f"packages for another Python than {python.major}.{python.minor}")
+
+
+def _fitting(facts: Facts, minor: int) -> frozenset[str]:
+    """Distributions whose wheel is for this Python as a whole; some carry modules for other ones beside theirs."""
+    return frozenset(
+        one.name
+        for one in (facts.target.distributions if facts.target else ())
+        if any(_takes(tag, minor) for tag in one.tags)
+    )
+
+
+def _takes(tag: str, minor: int) -> bool:
+    """Whether CPython 3.``minor`` takes a wheel of a tag such as ``cp310-abi3-manylinux2014_x86_64``."""
+    python, _, rest = tag.partition("-")
+    stable = rest.startswith("abi3") and python[:3] == "cp3" and python[3:].isdigit() and int(python[3:]) <= minor
+    return python == f"cp3{minor}" or stable
 
 
 def _foreign_tags(facts: Facts, minor: int) -> Iterator[str]:

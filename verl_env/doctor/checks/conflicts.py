@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from verl_env.doctor.checks.abi_pairs import in_file
 from verl_env.doctor.checks.dependencies import pinning, versions, window
 from verl_env.doctor.commands import remedy
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from verl_env.doctor.facts import Facts
 
 _SHOWN = 6
+#: Releases of Ray whose command line deep-copies the commands of click (``add_command_alias``).
+_COPIES_COMMANDS = "<2.53"
+#: The first Python that is known to copy a member of an enumeration as itself, as the sentinels of click 8.3 need it.
+_ENUMS_COPY = Version("3.11.7")
 
 
 def _outlines(facts: Facts) -> Hit | None:
@@ -33,13 +39,15 @@ def _otel(facts: Facts) -> Hit | None:
 
 
 def _click(facts: Facts) -> Hit | None:
-    if not facts.matches("click", ">=8.3"):
+    """Tried with ``ray --version``: Ray 2.47 to 2.52 fail on Python 3.10 and work on 3.11.7 and 3.12; 2.53 works."""
+    if not (facts.matches("click", ">=8.3") and facts.matches("ray", _COPIES_COMMANDS)):
         return None
-    if facts.matches("ray", "<=2.48"):
-        return Hit(versions(facts, "ray", "click"))
-    if facts.matches("ray", "<2.55"):
-        return Hit(versions(facts, "ray", "click"), severity="warning")
-    return None
+    python = facts.python_version
+    if python is not None and python >= _ENUMS_COPY:
+        return None
+    certain = python is not None and python < Version("3.11")
+    evidence = (*versions(facts, "ray", "click"), f"Python {python or 'unknown'}")
+    return Hit(evidence, severity="error" if certain else "warning")
 
 
 def _pynvml(facts: Facts) -> Hit | None:
@@ -149,10 +157,13 @@ CHECKS = (
         theme="dependencies",
         severity="error",
         title="click 8.3 breaks the command line of this Ray",
-        cause="Ray before 2.49 copies click's commands, whose sentinel objects of 8.3 cannot be copied.",
-        remedy=pinning("click", "==8.2.1", "Go back to click 8.2.1, or move to a newer Ray."),
+        cause=(
+            "Ray before 2.53 copies click's commands; those of click 8.3 hold members of an enumeration, which "
+            "Python 3.10 cannot copy."
+        ),
+        remedy=pinning("click", "==8.2.1", "Go back to click 8.2.1, or move to Ray 2.53 or newer."),
         covers=("D14",),
-        sources=("ray#56747", "ROLL PR#477", "skypilot PR#9459"),
+        sources=("ray#56747", "ROLL PR#477", "skypilot PR#9459", "ray metadata (click!=8.3.*)"),
         find=_click,
         log=(r"<object object at 0x[0-9a-f]+> is not a valid Sentinel", r"is not a valid Sentinel"),
     ),

@@ -112,22 +112,30 @@ def _mend_tensordict(facts: Facts) -> Remedy:
 
 
 def _numpy(facts: Facts) -> Hit | None:
+    """Extensions of the other numpy fail at their import; OpenCV's is everybody's only where vLLM is."""
     numpy = facts.version("numpy")
     if numpy is None:
         return None
-    old = [facts.named(name) for name, spec in _BEFORE_NUMPY_2 if numpy.major >= 2 and facts.matches(name, spec)]  # noqa: PLR2004
+    old = [name for name, spec in _BEFORE_NUMPY_2 if numpy.major >= 2 and facts.matches(name, spec)]  # noqa: PLR2004
     caps = [
         f"{item.package} wants {item.requirement}"
         for item in (facts.target.missed if facts.target else ())
-        if item.name == "numpy" and item.package in {"numba", "verl"}
+        if item.name == "numpy" and item.package in {"numba", "verl"} and not _on_purpose(facts, item.package, "numpy")
     ]
     if old or any("numba" in line for line in caps):
-        return Hit((facts.named("numpy"), *old, *caps))
+        severe = facts.installed("vllm") or not facts.packages_complete or any("numba" in line for line in caps)
+        evidence = (facts.named("numpy"), *map(facts.named, old), *caps)
+        return Hit(evidence, severity="error" if severe else "warning")
     asked = window(facts, "numpy")
-    if asked and not facts.matches("numpy", asked):
+    if asked and not facts.matches("numpy", asked) and not _on_purpose(facts, "verl", "numpy"):
         title = f"{facts.named('verl')} is on the other side of numpy 2"
         return Hit((facts.named("numpy"), facts.named("verl"), f"verl wants numpy{asked}"), title, severity="warning")
     return None
+
+
+def _on_purpose(facts: Facts, package: str, name: str) -> bool:
+    """Whether the environment's lockset leaves a requirement unmet, or pins what is there against it."""
+    return (package, name) in facts.unmet or facts.locked.get(name) == facts.packages.get(name) is not None
 
 
 def _mend_numpy(facts: Facts) -> Remedy:

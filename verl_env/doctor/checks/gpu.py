@@ -12,6 +12,7 @@ from verl_env.versions import at_least
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from verl_env.binaries.cubin import Architectures
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.target import Shared
 
@@ -78,23 +79,36 @@ def _extension_objects(facts: Facts) -> Iterator[Shared]:
 
 def _extensions(facts: Facts) -> Hit | None:
     """Objects whose fat binaries hold nothing that runs on one of the GPUs."""
-    from verl_env.binaries.cubin import read_architectures  # noqa: PLC0415  needed on GPU nodes only
-
     target = facts.target
     if target is None or not facts.capabilities:
         return None
+    read = [(shared, found) for shared in _extension_objects(facts) if (found := _architectures(shared))]
     lines = []
-    for shared in _extension_objects(facts):
-        try:
-            found = read_architectures(shared.path)
-        except (ElfError, OSError):
-            found = None
-        lost = [value for value in facts.capabilities if found and not found.runs_on(value)]
-        special = "fa3" in shared.path.lower() or re.search(r"/sm\d+/", shared.path)
-        if lost and found and not special:
-            have = ", ".join(sorted(found.sass | {f"{ptx} (PTX)" for ptx in found.ptx}))
-            lines.append(f"{target.relative(shared.path)} has {have}; not {lost[0]}")
+    for capability in facts.capabilities:
+        run = {shared.owner for shared, found in read if found.runs_on(capability)}
+        for shared, found in read:
+            if not found.runs_on(capability) and not _for_others(shared, found, capability, run):
+                have = ", ".join(sorted(found.sass | {f"{ptx} (PTX)" for ptx in found.ptx}))
+                lines.append(f"{target.relative(shared.path)} has {have}; not {capability}")
     return Hit(tuple(lines[:_SHOWN])) if lines else None
+
+
+def _architectures(shared: Shared) -> Architectures | None:
+    """What an object's fat binary is compiled for; None where there is none or it cannot be read."""
+    from verl_env.binaries.cubin import read_architectures  # noqa: PLC0415  needed on GPU nodes only
+
+    try:
+        return read_architectures(shared.path)
+    except (ElfError, OSError):
+        return None
+
+
+def _for_others(shared: Shared, found: Architectures, capability: str, run: set[str | None]) -> bool:
+    """Whether a package loads an object on other GPUs only: by its name, or as its code is all for newer ones."""
+    if "fa3" in shared.path.lower() or re.search(r"/sm\d+/", shared.path):
+        return True
+    newer = all(at_least(target, capability) for target in found.sass | found.ptx)
+    return newer and shared.owner in run
 
 
 def _extensions_log(facts: Facts, match: re.Match[str]) -> Hit | None:

@@ -21,7 +21,10 @@ _SHOWN = 6
 _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 #: Clashes that another check names.
 _NAMED_CLASHES = ("cv2/", "flash_attn/cute/", "nvidia/nccl/", "nvidia/cudnn/", "triton/")
-_HARMLESS_PATHS = ("../", "tests/", "test/", "docs/", "examples/", "share/", "LICENSE", "README")
+_HARMLESS_PATHS = (
+    *("../", "tests/", "test/", "docs/", "examples/", "share/", "LICENSE", "README"),
+    *("setup.py", "build_backend.py", "conftest.py"),
+)
 
 
 def _opencv(facts: Facts) -> Hit | None:
@@ -46,13 +49,28 @@ def _claimed(facts: Facts) -> Hit | None:
     found = [
         clash
         for clash in (facts.target.clashes if facts.target else ())
-        if not clash.path.startswith((*_HARMLESS_PATHS, *_NAMED_CLASHES)) and not _is_namespace(clash)
+        if not clash.path.startswith((*_HARMLESS_PATHS, *_NAMED_CLASHES))
+        and not _is_namespace(clash)
+        and not _are_layers(facts, clash.owners)
     ]
     pairs: dict[tuple[str, ...], list[str]] = {}
     for clash in found:
         pairs.setdefault(tuple(sorted(set(clash.owners))), []).append(clash.path)
     lines = [f"{' and '.join(owners)}: {len(paths)} files, such as {paths[0]}" for owners, paths in pairs.items()]
     return Hit(tuple(lines[:_SHOWN])) if lines else None
+
+
+def _are_layers(facts: Facts, owners: tuple[str, ...]) -> bool:
+    """Whether all owners but one require another of them in one release: they are made to be laid over it."""
+    upper = {
+        one.name
+        for one in (facts.target.distributions if facts.target else ())
+        if one.name in owners
+        for line in one.requires
+        for lower in set(owners) - {one.name}
+        if re.match(rf"{re.escape(lower)}\s*\(?==", line)
+    }
+    return len(set(owners) - upper) == 1
 
 
 def _is_namespace(clash: Clash) -> bool:

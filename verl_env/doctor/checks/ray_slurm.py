@@ -107,7 +107,7 @@ def _memory(facts: Facts) -> Hit | None:
         lines.append(f"the cgroup allows {host.cgroup_memory / _GIB:.0f} GiB of memory")
     if host.memlock is not None and 0 <= host.memlock < _GIB and facts.has_nvidia_gpu:
         lines.append(f"ulimit -l is {host.memlock >> 10} KiB")
-    return Hit(tuple(lines), severity="info") if lines else None
+    return Hit(tuple(lines), "This process may use or lock little host memory", severity="info") if lines else None
 
 
 def _uuids(facts: Facts) -> Hit | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,7 +144,8 @@ def _writable(path: Path) -> bool:
 
 def _lcuda(facts: Facts) -> Hit | None:
     target = facts.target
-    if target is None or not facts.has_nvidia_gpu or facts.variable("TRITON_LIBCUDA_PATH"):
+    here = any(re.match(r"/dev/nvidia\d", node) for node in facts.host.nodes or ())
+    if target is None or not (here and facts.has_nvidia_gpu) or facts.variable("TRITON_LIBCUDA_PATH"):
         return None
     python = target.loader.read(str(target.interpreter.resolve()))
     if python is None or target.loader.search("libcuda.so.1", python):

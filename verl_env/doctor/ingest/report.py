@@ -54,7 +54,7 @@ def facts_of(text: str, *, origin: str = "the report") -> Facts:
     """
     data = _json(text)
     if data is None:
-        return _from_text(_shortened(text))
+        return _from_text(shortened(text))
     if not isinstance(data, dict):
         raise ReportUnreadable(origin, "is JSON, but no object")
     return _from_json(data, origin)
@@ -70,7 +70,8 @@ def _json(text: str) -> Any:
         return None
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text without its middle where it is longer than ``MAX_CHARACTERS``."""
     half = MAX_CHARACTERS // 2
     return text if len(text) <= MAX_CHARACTERS else text[:half] + "\n" + text[-half:]
 

@@ -1,0 +1,59 @@
+"""A log alone names its causes: roots only, whatever else is known of the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from verl_env.doctor.facts import Facts
+from verl_env.doctor.ingest.logs import causes_in_log
+
+BUILDS = [
+    (
+        "Building wheel for flash-attn (setup.py): error\nModuleNotFoundError: No module named 'torch'",
+        "build-isolation",
+    ),
+    ("[37/73] c++ ...\nKilled\nninja: build stopped: subcommand failed.", "build-out-of-memory"),
+    (
+        "RuntimeError:\nThe detected CUDA version (12.2) mismatches the version that was used to compile",
+        "nvcc-other-cuda",
+    ),
+    ("csrc/x.cu:4:10: fatal error: cudnn.h: No such file or directory", "transformer-engine-cudnn"),
+    ("nvcc fatal   : Unsupported gpu architecture 'compute_120'", "toolkit-before-sm120"),
+    ("error: [Errno 28] No space left on device", "no-space"),
+]
+
+
+@pytest.mark.parametrize(("log", "cause"), BUILDS, ids=[cause for _, cause in BUILDS])
+def test_a_build_log_names_its_cause(log: str, cause: str) -> None:
+    assert [finding.id for finding in causes_in_log(log)] == [cause]
+
+
+def test_only_roots_are_returned_with_what_they_explain() -> None:
+    log = (
+        "WARNING Failed to import from vllm._C with ImportError('/vllm/_C.so: undefined symbol: _ZN3c106getenvE')\n"
+        "AttributeError: '_OpNamespace' '_C' object has no attribute 'rms_norm'\n"
+    )
+
+    causes = causes_in_log(log)
+
+    assert [(cause.id, cause.explains) for cause in causes] == [("vllm-abi", ("vllm-op-missing",))]
+
+
+def test_what_the_facts_alone_say_is_no_cause_of_the_log() -> None:
+    facts = Facts(packages={"transformers": "4.56.0", "huggingface-hub": "1.2.0"})
+
+    assert causes_in_log("Training done", facts) == ()
+    assert [cause.id for cause in causes_in_log("fatal error: Python.h: No such file", facts)] == ["python-headers"]
+
+
+def test_the_facts_decide_what_a_message_means() -> None:
+    log = "OSError: libnvrtc.so.12: cannot open shared object file"
+
+    assert [cause.id for cause in causes_in_log(log, Facts(torch_flavour="13.0"))] == ["cuda12-package-in-cuda13"]
+    assert [cause.id for cause in causes_in_log(log, Facts(torch_flavour="12.8"))] == ["cuda-library-missing"]
+
+
+def test_a_log_as_a_terminal_shows_it() -> None:
+    log = "\x1b[31m> fatal error: Python.h: No such file or directory\x1b[0m\r\n" + "x" * 10 + "\r\n"
+
+    assert [cause.id for cause in causes_in_log(log)] == ["python-headers"]
