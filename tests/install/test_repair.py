@@ -9,6 +9,7 @@ import pytest
 from tests.install.plans import PYTHON, Recorder, check, lockset, options, plan
 from tests.install.test_run import have
 from verl_env.install import prepare
+from verl_env.install.additions.pins import read_pins
 from verl_env.install.backends.uv import find_uv
 from verl_env.install.failures import DiskFull
 from verl_env.install.model import Change
@@ -211,3 +212,14 @@ def test_running_programs_of_the_old_environment_keep_their_open_files(world):
     with (world.site / "demo" / "__init__.py").open() as file:
         world.install([world.house.add("demo", "2.0")], lock=lockset(id="verl0.2/next"))
         assert file.read() == "version = '1.0'\n"
+
+
+def test_pip_and_uv_find_the_pins_and_what_the_user_said_stays(world):
+    world.install()
+    assert read_pins(world.path) == {"demo": "1.0", "other": "2.0"}
+    conf = world.path / "pip.conf"
+    assert f"constraint = {world.path}/verl-env-constraints.txt" in conf.read_text()
+    conf.write_text(conf.read_text() + "[global]\nindex-url = https://i.example/simple\n")
+    world.install([world.house.add("demo", "2.0")], lock=lockset(id="verl0.2/next"))
+    assert read_pins(world.path) == {"demo": "2.0"}
+    assert "index-url = https://i.example/simple" in conf.read_text()

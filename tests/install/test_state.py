@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.install.plans import lockset, native, plan, prebuilt
-from verl_env.install.state import FILE, State, plan_digest, read_state, write_state
+from verl_env.install.state import FILE, Extra, State, plan_digest, read_state, write_state
 from verl_env.locksets.model import Package
 from verl_env.records import replace
 
@@ -17,6 +17,8 @@ STATE = State(
     left_out={"apex": "no wheel"},
     checks=("import-demo",),
     env={"A": "1"},
+    extras=(Extra("wandb", "0.17", wish="wandb>=0.17"), Extra("mine", "1", "file:///srv/mine", editable=True)),
+    drift={"numpy": "2.1", "ray": None},
 )
 PACKAGES = (Package("demo", "1.0", ("sha256:00",)),)
 
@@ -25,6 +27,13 @@ def test_a_state_survives_the_file(tmp_path):
     write_state(tmp_path, STATE)
     assert read_state(tmp_path) == STATE
     assert json.loads((tmp_path / FILE).read_text())["schema"] == 1
+
+
+def test_a_state_of_before_there_were_extras(tmp_path):
+    write_state(tmp_path, STATE)
+    data = json.loads((tmp_path / FILE).read_text())
+    (tmp_path / FILE).write_text(json.dumps({key: data[key] for key in data if key not in {"extras", "drift"}}))
+    assert read_state(tmp_path) == replace(STATE, extras=(), drift={})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def wheel_bytes(name, version, files, *, scripts=None, entry_points=None, inner_version=None):
+def wheel_bytes(name, version, files, *, scripts=None, entry_points=None, inner_version=None, requires=()):
     """A wheel: ``files`` maps paths to text, ``scripts`` names of scripts to text, ``entry_points`` to functions."""
     project = name.replace("-", "_")
     info = f"{project}-{inner_version or version}.dist-info"
@@ -21,6 +21,7 @@ def wheel_bytes(name, version, files, *, scripts=None, entry_points=None, inner_
     for script, text in (scripts or {}).items():
         contents[f"{project}-{version}.data/scripts/{script}"] = text.encode()
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {inner_version or version}\n"
+    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
     contents[f"{info}/METADATA"] = metadata.encode()
     contents[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     if entry_points:

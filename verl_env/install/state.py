@@ -20,11 +20,29 @@ SCHEMA = 1
 
 
 @record
+class Extra:
+    """A package that a user added beside the lock.
+
+    ``origin`` is the address or directory it came from, None for an index; ``wish`` is what the user asked for, None
+    for what came with it; ``drifted`` says that it could only be had by moving pins.
+    """
+
+    name: str
+    version: str
+    origin: str | None = None
+    editable: bool = False
+    wish: str | None = None
+    drifted: bool = False
+
+
+@record
 class State:
     """What an environment was made from.
 
     ``path`` is where it was made for; ``digest`` that of its plan; ``left_out`` maps native components that are not
-    in it to the reason; ``checks`` are the ids of the checks that passed; ``env`` the lockset's run-time variables.
+    in it to the reason; ``checks`` are the ids of the checks that passed; ``env`` the lockset's run-time variables;
+    ``extras`` what users added; ``drift`` the pins that they moved on purpose, each with the version that is there
+    now, None where it was removed.
     """
 
     path: str
@@ -39,6 +57,8 @@ class State:
     installer: str = ""
     tool: str = ""
     made: str = ""
+    extras: tuple[Extra, ...] = ()
+    drift: Mapping[str, str | None] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -47,14 +67,17 @@ def read_state(environment: Path) -> State | None:
         data: dict[str, Any] = json.loads((environment / FILE).read_bytes())
         if data.pop("schema") != SCHEMA:
             return None
-        return State(**{**data, "checks": tuple(data["checks"])})
+        extras = tuple(Extra(**extra) for extra in data.get("extras", ()))
+        return State(**{**data, "checks": tuple(data["checks"]), "extras": extras})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def write_state(environment: Path, state: State) -> None:
     """Writes the record into an environment, replacing one that is there in one step."""
-    data = {"schema": SCHEMA, **values(state), "left_out": dict(state.left_out), "env": dict(state.env)}
+    mappings = {name: dict(getattr(state, name)) for name in ("left_out", "env", "drift")}
+    extras = [values(extra) for extra in state.extras]
+    data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.install import journal
+from verl_env.install.additions.pins import pins_of, write_pins
 from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import gpu_here, pick_checks, run_checks
 from verl_env.install.compare import compare, wanted
@@ -137,6 +138,8 @@ class Transaction:
             names.append(Path(self._seen.state.path))
         relocate(self._new, self._site, names=names, to=self._target.path)
         write_state(self._new, self._state(entry.started))
+        pins = pins_of(self._plan, without=self._made.left_out)
+        write_pins(self._new, self._target.path, self._plan.lockset.id, pins, self._old)
         journal.write(self._target.journal, replace(entry, phase="switch"))
         self._target.point_to(self._new)
         return str(self._target.path)
