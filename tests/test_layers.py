@@ -24,7 +24,7 @@ ALLOWED = {
     "cluster": {"machine", "locksets", "choose", "install", "doctor"},
     "cli": {"settings", "machine", "locksets", "components", "choose", "install", "patches", "doctor", "cluster"},
 }
-SHARED = {"errors", "records", "versions"}
+SHARED = {"constraints", "errors", "records", "shapes", "versions"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "runtime" not in path.parts)
 
 

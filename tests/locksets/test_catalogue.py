@@ -8,8 +8,9 @@ from zlib import crc32
 import pytest
 
 from tests.locksets import samples
+from verl_env.constraints import constraints_directory
 from verl_env.locksets import catalogue
-from verl_env.locksets.catalogue import constraints_directory, load_catalogue, lockset_files
+from verl_env.locksets.catalogue import load_catalogue, lockset_files
 from verl_env.locksets.errors import CatalogueMissingError, LocksetInvalidError
 from verl_env.locksets.make import catalogue_text
 
@@ -123,16 +124,8 @@ def test_files_that_are_no_locksets_are_passed_over(root):
 
 def test_the_variable_points_elsewhere(root, monkeypatch):
     monkeypatch.setenv("VERL_ENV_CONSTRAINTS", str(root))
-    assert constraints_directory() == root
     assert len(load_catalogue()) == 2
 
 
 def test_without_the_variable_it_is_the_directory_of_the_project():
     assert lockset_files(constraints_directory())
-
-
-def test_inside_an_installed_package_its_own_directory_is_taken(tmp_path, monkeypatch):
-    inside = tmp_path / "verl_env" / "constraints"
-    inside.mkdir(parents=True)
-    monkeypatch.setattr(catalogue, "__file__", str(tmp_path / "verl_env" / "locksets" / "catalogue.py"))
-    assert constraints_directory() == inside

@@ -10,7 +10,8 @@ import yaml
 from packaging.utils import canonicalize_name
 
 from tests.locksets.fidelity import DISTRIBUTIONS, Held, silent_differences, specifiers_of
-from verl_env.locksets.catalogue import constraints_directory, load_catalogue, packages_of
+from verl_env.constraints import constraints_directory
+from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.locksets.recipe import load_recipe, recipe_files
 
 FACTS = Path(__file__).parents[3] / "shared" / "facts" / "variants.yaml"

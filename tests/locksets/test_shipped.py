@@ -8,7 +8,8 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from verl_env.locksets.catalogue import constraints_directory, load_catalogue
+from verl_env.constraints import constraints_directory
+from verl_env.locksets.catalogue import load_catalogue
 from verl_env.locksets.load import load_packages
 from verl_env.locksets.locking import check_offline
 from verl_env.versions import at_least

@@ -26,6 +26,7 @@ class Wheel:
         pythons: The Pythons it runs on, ``("3.10",)``; an abi3 wheel names each.
         arch: As in a wheel's platform tag, ``"x86_64"``; None for every architecture.
         torch: The release of torch whose C++ interface it was compiled against, ``"2.6"``; None where it uses none.
+        torch_also: Other releases of torch with which it is known to load and work, ``("2.7",)``.
         cuda: The CUDA major or release its libraries belong to, ``"12"`` or ``"12.8"``; None where it uses none.
         rocm: The ROCm release it was compiled for; None where it uses none.
         cxx11abi: The C++ ABI its symbols are of; None where it has none or where nobody has looked.
@@ -46,6 +47,7 @@ class Wheel:
     glibc: str | None
     sha256: str | None
     source: str
+    torch_also: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -96,8 +98,11 @@ class Recipe:
         tools: Programs with their ranges.
         files: Headers and libraries.
         after: Components that must be built before.
-        env: Variables for the build. ``{prefix:NAME}`` stands for the directory that the component NAME became,
-            ``{site}`` for the environment's site-packages, ``{jobs}`` for the number of jobs.
+        env: Variables for the build. ``{prefix:NAME}`` stands for the directory that the component NAME became (the
+            component's own name: where it is to be installed), ``{site}`` for the environment's site-packages,
+            ``{jobs}`` for the number of jobs, ``{cuda}`` for the CUDA toolkit's directory, ``{env:NAME}`` for the
+            value that a variable has on the machine, nothing where it has none.
+        links: Symbolic links that must be there before the build: path, with the placeholders of ``env``, to target.
         arch_variable: The variable that names GPU targets (``TORCH_CUDA_ARCH_LIST``, ``PYTORCH_ROCM_ARCH``,
             ``NVTE_CUDA_ARCHS``, ``FLASH_ATTN_CUDA_ARCHS``); None where there is nothing to choose.
         arch_style: How it is written: ``"8.0;9.0"`` (dotted), ``"80;90"`` (plain), ``"gfx942;gfx950"`` (gfx).
@@ -122,6 +127,7 @@ class Recipe:
     files: tuple[File, ...] = ()
     after: tuple[str, ...] = ()
     env: Mapping[str, str] = NOTHING
+    links: Mapping[str, str] = NOTHING
     arch_variable: str | None = None
     arch_style: Literal["dotted", "plain", "gfx"] = "dotted"
     settings: tuple[str, ...] = ()
@@ -162,7 +168,7 @@ class Component:
 
 @record
 class CompilerLimit:
-    """The host compilers that nvcc of one CUDA release takes: gcc before ``gcc_below``."""
+    """The host compilers that nvcc of one CUDA release (``"12.4"``) takes: gcc before ``gcc_below`` (``"14"``)."""
 
     cuda: str
     gcc_below: str | None
@@ -171,7 +177,7 @@ class CompilerLimit:
 
 @record
 class CapabilityRange:
-    """The CUDA releases whose nvcc can make code for a compute capability; either end may be open."""
+    """The CUDA releases whose nvcc can make code for a compute capability: from minimum to maximum, both included."""
 
     capability: str
     minimum: str | None
@@ -181,7 +187,10 @@ class CapabilityRange:
 
 @record
 class AbiRule:
-    """Which C++ ABI the wheels of a torch release are of: for a CUDA release (``"12.4"``), or for all (None)."""
+    """Which C++ ABI torch's wheels are of, from a release on, up to that of the next rule.
+
+    ``cuda`` is the CUDA release (``"12.4"``) whose wheels it is about; None for all.
+    """
 
     torch: str
     cuda: str | None

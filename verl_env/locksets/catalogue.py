@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from verl_env.constraints import constraints_directory
 from verl_env.locksets.errors import CatalogueMissingError, LocksetInvalidError
 from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, lockset_from
 
@@ -22,19 +23,8 @@ if TYPE_CHECKING:
 
     from verl_env.locksets.model import Lockset, Package
 
-#: Points at another directory of locksets.
-VARIABLE = "VERL_ENV_CONSTRAINTS"
 COMPILED = "catalogue.json"
 SCHEMA = 1
-
-
-def constraints_directory() -> Path:
-    """Where the locksets are: the variable's directory, the installed package's, or the checkout's."""
-    if chosen := os.environ.get(VARIABLE):
-        return Path(chosen)
-    package = Path(__file__).parents[1]
-    inside = package / "constraints"
-    return inside if inside.is_dir() else package.parent / "constraints"
 
 
 def load_catalogue(directory: Path | None = None) -> tuple[Lockset, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.constraints import parse_toml
 from verl_env.locksets import model
 from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, LocksetInvalidError
-from verl_env.locksets.shapes import (
+from verl_env.shapes import (
     FieldError,
     count,
     flag,
@@ -113,12 +113,8 @@ def read_toml(file: Path) -> dict[str, Any]:
     Raises:
         LocksetInvalidError: it cannot be read, or is no TOML.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 its import alone takes 10 ms
-    else:
-        import tomli as tomllib  # noqa: PLC0415
     try:
-        return tomllib.loads(file.read_bytes().decode())
+        return parse_toml(file)
     except (OSError, ValueError) as error:
         raise LocksetInvalidError(file, "", str(error)) from error
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.locksets.catalogue import COMPILED, constraints_directory
+from verl_env.constraints import constraints_directory
+from verl_env.locksets.catalogue import COMPILED
 from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, UnknownLocksetError
 from verl_env.locksets.index import Index, configured_index
 from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, parse_packages, read_toml

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.locksets.errors import LocksetInvalidError
 from verl_env.locksets.load import IDENTITY, IDENTITY_OPTIONAL, NOTHING, SCHEMA, driver, glibc, gpu, read_toml
-from verl_env.locksets.shapes import FieldError, flag, many, number, shape, text, texts, timestamp
+from verl_env.shapes import FieldError, flag, many, number, shape, text, texts, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from typing import TypeVar
 
-    from verl_env.locksets.shapes import Decoder
+    from verl_env.shapes import Decoder
 
     T = TypeVar("T")
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.locksets import shapes
-from verl_env.locksets.shapes import FieldError
+from verl_env import shapes
+from verl_env.shapes import FieldError
 
 
 @dataclass

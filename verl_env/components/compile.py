@@ -1,0 +1,55 @@
+"""``components.json``, made from the TOML files beside it: ``python -m verl_env.components.compile`` writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from zlib import crc32
+
+from verl_env.components.decode import SCHEMA
+from verl_env.components.errors import ComponentInvalidError
+from verl_env.components.load import COMPILED, FOLDER, component_files, load_catalogue
+from verl_env.constraints import constraints_directory, parse_toml
+
+
+def compiled_text(root: Path) -> str:
+    """The text of components.json for a folder of constraints.
+
+    Raises:
+        ComponentInvalidError: a file cannot be read, or does not say what it must.
+    """
+    entries = {}
+    for name, path in component_files(root / FOLDER).items():
+        file = Path(path)
+        try:
+            entries[name] = {"crc32": crc32(file.read_bytes()), "table": parse_toml(file)}
+        except (OSError, ValueError) as error:
+            raise ComponentInvalidError(file, "", str(error)) from error
+    lines = ",\n".join(
+        f"{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False)}" for name, entry in entries.items()
+    )
+    return f'{{"schema": {SCHEMA}, "files": {{\n{lines}\n}}}}\n'
+
+
+def stale(root: Path) -> bool:
+    """Whether components.json is not what the TOML files give."""
+    file = root / COMPILED
+    return not file.is_file() or file.read_text(encoding="utf-8") != compiled_text(root)
+
+
+def write_compiled(root: Path) -> None:
+    """Writes components.json, after every component has been decoded.
+
+    Raises:
+        ComponentInvalidError: as ``compiled_text``.
+    """
+    catalogue = load_catalogue(root)
+    for name in catalogue.components:
+        _ = catalogue.components[name]
+    draft = root / f".{COMPILED}.draft"
+    draft.write_text(compiled_text(root), encoding="utf-8")
+    draft.replace(root / COMPILED)
+
+
+if __name__ == "__main__":
+    write_compiled(constraints_directory())

@@ -1,0 +1,170 @@
+"""The form of the catalogue's files: what may stand in them, and the objects that come of it.
+
+A table of a wheel may stand for one wheel per Python: with ``{cp}`` in its address, which becomes ``cp310``, each of
+its Pythons has a wheel of its own, and ``sha256`` is a table from Python to digest. ``like`` names a table under
+``templates`` whose keys a wheel or recipe takes over where it does not have them itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.components import model
+from verl_env.records import NOTHING
+from verl_env.shapes import FieldError, count, flag, many, mapping, number, one_of, sha256, shape, text, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from verl_env.components.model import Component, Wheel
+    from verl_env.shapes import Decoder
+
+#: Version of the form of these files.
+SCHEMA = 1
+
+CP = "{cp}"
+
+
+def _digests(value: object) -> str | dict[str, str]:
+    """One digest, or one for each Python."""
+    if isinstance(value, dict):
+        return {number(python): sha256(digest) for python, digest in value.items()}
+    return sha256(value)
+
+
+_wheels: Decoder[dict[str, Any]] = shape(
+    dict,
+    {"url": text, "pythons": many(number), "source": text},
+    {
+        "arch": (text, None),
+        "torch": (number, None),
+        "torch_also": (many(number), ()),
+        "cuda": (number, None),
+        "rocm": (number, None),
+        "cxx11abi": (flag, None),
+        "gpus": (texts, ()),
+        "glibc": (number, None),
+        "sha256": (_digests, None),
+    },
+)
+_tool = shape(
+    model.Tool,
+    {"name": text, "reason": text},
+    {"minimum": (number, None), "below": (number, None), "same_major_as": (one_of("cuda"), None)},
+)
+_file = shape(
+    model.File,
+    {"name": text, "kind": one_of("header", "library"), "package": text},
+    {"variable": (text, None), "wheel": (text, None)},
+)
+_recipe = shape(
+    model.Recipe,
+    {"source": text, "sources": texts},
+    {
+        "sha256": (sha256, None),
+        "product": (one_of("wheel", "prefix", "source"), "wheel"),
+        "requires": (texts, ()),
+        "torch": (flag, True),
+        "tools": (many(_tool), ()),
+        "files": (many(_file), ()),
+        "after": (texts, ()),
+        "env": (mapping, NOTHING),
+        "links": (mapping, NOTHING),
+        "arch_variable": (text, None),
+        "arch_style": (one_of("dotted", "plain", "gfx"), "dotted"),
+        "settings": (texts, ()),
+        "commands": (many(texts), ()),
+        "patches": (texts, ()),
+        "job_bytes": (count, None),
+        "disk_bytes": (count, None),
+        "minutes": (count, None),
+        "notes": (texts, ()),
+    },
+)
+_release: Decoder[dict[str, Any]] = shape(
+    dict,
+    {"version": text},
+    {"wheels": (many(_wheels), ()), "recipes": (many(_recipe), ()), "minimum_gpu": (text, None)},
+)
+_component: Decoder[dict[str, Any]] = shape(dict, {"name": text, "releases": many(_release)}, {"imports": (text, None)})
+_rows: Decoder[dict[str, Any]] = shape(dict, {"cuda": many(number), "source": text}, {"gcc_below": (number, None)})
+_capability = shape(
+    model.CapabilityRange,
+    {"capability": number, "source": text},
+    {"minimum": (number, None), "maximum": (number, None)},
+)
+_abi = shape(model.AbiRule, {"torch": number, "cxx11abi": flag, "source": text}, {"cuda": (number, None)})
+_toolchain: Decoder[dict[str, Any]] = shape(
+    dict, {"compilers": many(_rows), "capabilities": many(_capability), "abi": many(_abi)}
+)
+
+
+def component(value: object) -> Component:
+    """The component that a table describes.
+
+    Raises:
+        FieldError: a key is missing, unknown or of the wrong form.
+    """
+    table = _without_schema(value)
+    templates = table.pop("templates", {})
+    fields = _component({**table, "releases": [_joined(each, templates) for each in table.get("releases", ())]})
+    releases = tuple(
+        model.Release(**{**release, "wheels": tuple(_each(release["wheels"]))}) for release in fields["releases"]
+    )
+    return model.Component(name=fields["name"], imports=fields.get("imports"), releases=releases)
+
+
+def toolchain(
+    value: object,
+) -> tuple[tuple[model.CompilerLimit, ...], tuple[model.CapabilityRange, ...], tuple[model.AbiRule, ...]]:
+    """The three tables of ``toolchain.toml``.
+
+    Raises:
+        FieldError: as ``component``.
+    """
+    fields = _toolchain(_without_schema(value))
+    compilers = tuple(
+        model.CompilerLimit(cuda, row["gcc_below"], row["source"])
+        for row in fields["compilers"]
+        for cuda in row["cuda"]
+    )
+    return compilers, fields["capabilities"], fields["abi"]
+
+
+def _without_schema(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+        raise FieldError(f"must be {SCHEMA}", "schema")
+    return {key: item for key, item in value.items() if key != "schema"}
+
+
+def _joined(release: Any, templates: Any) -> Any:
+    """A release whose wheels and recipes have what their templates say."""
+    if not isinstance(release, dict) or not templates:
+        return release
+    lists = {key: [_like(each, templates) for each in release[key]] for key in ("wheels", "recipes") if key in release}
+    return {**release, **lists}
+
+
+def _like(own: dict[str, Any], templates: dict[str, Any]) -> dict[str, Any]:
+    name = own.get("like")
+    if name is None:
+        return own
+    if name not in templates:
+        raise FieldError(f"is no table under templates: {name!r}", "like")
+    rest = {key: item for key, item in own.items() if key != "like"}
+    base = _like(templates[name], templates)
+    tables = {key: {**base[key], **item} for key, item in rest.items() if isinstance(item, dict) and key in base}
+    return {**base, **rest, **tables}
+
+
+def _each(groups: tuple[dict[str, Any], ...]) -> Iterator[Wheel]:
+    """The wheels of all groups."""
+    for group in groups:
+        if CP not in group["url"]:
+            yield model.Wheel(**group)
+            continue
+        digests = group["sha256"] or {}
+        for python in group["pythons"]:
+            url = group["url"].replace(CP, f"cp{python.replace('.', '')}")
+            yield model.Wheel(**{**group, "url": url, "pythons": (python,), "sha256": digests.get(python)})
