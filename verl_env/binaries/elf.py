@@ -2,13 +2,15 @@
 
 Only what the dynamic loader itself uses is read: program headers, ``.dynamic``, the dynamic symbol table through
 its GNU hash table, and the version tables (System V gABI; Drepper, "How To Write Shared Libraries", 2011; the GNU
-hash section as glibc's ``elf/dl-lookup.c`` walks it). A file is mapped, read and closed again.
+hash section as glibc's ``elf/dl-lookup.c`` walks it). A file is mapped, read and closed again; an image in memory
+serves as well.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_SONAME, _DT_RPATH, _DT_RUNPATH
 _DT_GNU_HASH, _DT_VERDEF, _DT_VERDEFNUM = 0x6FFFFEF5, 0x6FFFFFFC, 0x6FFFFFFD
 _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 _WEAK = 2
+_CUT = "is cut off"
 _SYMBOL = 24
 
 EM_X86_64, EM_AARCH64 = 62, 183
@@ -65,23 +68,21 @@ def read_elf(path: str | Path) -> ElfInfo:
 class ElfFile:
     """An object that is open for questions; close it, or use it in a ``with`` block.
 
+    Args:
+        path: The file; with an image, only its name.
+        image: The content, where it is in memory; ``close`` closes it.
+
     Raises:
         ElfError: the file is no ELF object of this kind, or it is truncated.
         OSError: it cannot be read.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, image: mmap.mmap | None = None) -> None:
         self.path = str(path)
-        with Path(path).open("rb") as file:
-            try:
-                self._data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-            except ValueError as error:
-                raise ElfError("is empty") from error
+        self._data = _map(path) if image is None else image
         try:
-            self._read_headers()
-        except struct.error as error:
-            self.close()
-            raise ElfError("is cut off") from error
+            with _reading():
+                self._read_headers()
         except ElfError:
             self.close()
             raise
@@ -98,9 +99,13 @@ class ElfFile:
         """Unmaps the file."""
         self._data.close()
 
+    def read(self, place: int, size: int) -> bytes:
+        """Bytes at an offset, fewer at the end."""
+        return self._data[place : place + size]
+
     def info(self) -> ElfInfo:
         """All dynamic facts at once."""
-        try:
+        with _reading():
             return ElfInfo(
                 path=self.path,
                 machine=self.machine,
@@ -111,25 +116,56 @@ class ElfFile:
                 versions=tuple(self._needed_versions()),
                 defines=tuple(self._defined_versions()),
             )
-        except struct.error as error:
-            raise ElfError("is cut off") from error
 
     def undefined(self) -> Iterator[tuple[bytes, bool]]:
-        """Every symbol that another object must define, and whether it may be missing (weak)."""
+        """Every symbol that another object must define, and whether it may be missing (weak).
+
+        Raises:
+            ElfError: the object is damaged.
+        """
         if not self._symtab:
             return
-        data, names = self._data, self._strtab
-        for place in range(self._symtab + _SYMBOL, self._symtab + self._first_defined * _SYMBOL, _SYMBOL):
-            name, info, _, section = struct.unpack_from("<IBBH", data, place)
-            if section == 0 and name:
-                start = names + name
-                yield data[start : data.find(b"\0", start)], info >> 4 == _WEAK
+        with _reading():
+            for place in range(self._symtab + _SYMBOL, self._symtab + self._first_defined * _SYMBOL, _SYMBOL):
+                name, info, _, section = struct.unpack_from("<IBBH", self._data, place)
+                if section == 0 and name:
+                    yield self._bytes(name), info >> 4 == _WEAK
 
     def defines(self, name: bytes, hashed: int | None = None) -> bool:
-        """Whether it exports a symbol; ``hashed`` is ``gnu_hash(name)`` where that is known already."""
+        """Whether it exports a symbol; ``hashed`` is ``gnu_hash(name)`` where that is known already.
+
+        Raises:
+            ElfError: the object is damaged.
+        """
+        try:
+            return self._defines(name, gnu_hash(name) if hashed is None else hashed)
+        except (struct.error, OverflowError) as error:
+            raise ElfError(_CUT) from error
+
+    def exports(self) -> Iterator[bytes]:
+        """Every symbol that it defines for others.
+
+        Raises:
+            ElfError: the object is damaged.
+        """
+        with _reading():
+            for index in range(self._first_defined, self._symbol_count()):
+                name, _, _, section = struct.unpack_from("<IBBH", self._data, self._symtab + index * _SYMBOL)
+                if section:
+                    yield self._bytes(name)
+
+    def section(self, wanted: str) -> tuple[int, int] | None:
+        """Offset and size in bytes of a section; None where there is none.
+
+        Raises:
+            ElfError: the object is damaged.
+        """
+        with _reading():
+            return self._section(wanted.encode() + b"\0")
+
+    def _defines(self, name: bytes, hashed: int) -> bool:
         if not self._gnu_hash:
             return name in self._plain_exports()
-        hashed = gnu_hash(name) if hashed is None else hashed
         data, base = self._data, self._gnu_hash
         word = struct.unpack_from("<Q", data, base + 16 + 8 * ((hashed >> 6) % self._bloom))[0]
         if not (word >> (hashed & 63)) & (word >> ((hashed >> self._bloom_shift) & 63)) & 1:
@@ -138,23 +174,14 @@ class ElfFile:
         index = struct.unpack_from("<I", data, buckets + 4 * (hashed % self._buckets))[0]
         return index != 0 and self._in_chain(name, hashed, index, buckets + 4 * self._buckets)
 
-    def exports(self) -> Iterator[bytes]:
-        """Every symbol that it defines for others."""
-        for index in range(self._first_defined, self._symbol_count()):
-            name, _, _, section = struct.unpack_from("<IBBH", self._data, self._symtab + index * _SYMBOL)
-            if section:
-                yield self._string(name).encode()
-
-    def section(self, wanted: str) -> tuple[int, int] | None:
-        """Offset and size in bytes of a section; None where there is none."""
+    def _section(self, target: bytes) -> tuple[int, int] | None:
         data = self._data
         table = struct.unpack_from("<Q", data, 40)[0]
         entry, count, names_index = struct.unpack_from("<HHH", data, 58)
         if not table or table + entry * count > len(data):
             return None
         names = struct.unpack_from("<Q", data, table + entry * names_index + 24)[0]
-        target = wanted.encode() + b"\0"
-        for place in range(table, table + entry * count, entry):
+        for place in range(table, table + entry * count, max(entry, 1)):
             start = names + struct.unpack_from("<I", data, place)[0]
             if data[start : start + len(target)] == target:
                 offset, size = struct.unpack_from("<QQ", data, place + 24)
@@ -171,14 +198,14 @@ class ElfFile:
         offset, size, count = struct.unpack_from("<Q14xHH", data, 32)
         self._loads: list[tuple[int, int, int]] = []
         dynamic = (0, 0)
-        for place in range(offset, offset + size * count, size):
+        for place in range(offset, offset + size * count, max(size, 1)):
             kind, _, start, address, _, length = struct.unpack_from("<IIQQQQ", data, place)
             if kind == _PT_LOAD:
                 self._loads.append((address, start, length))
             elif kind == _PT_DYNAMIC:
                 dynamic = (start, length)
         if any(start + length > len(data) for _, start, length in self._loads):
-            raise ElfError("is cut off")
+            raise ElfError(_CUT)
         self._read_dynamic(*dynamic)
 
     def _read_dynamic(self, offset: int, length: int) -> None:
@@ -194,6 +221,8 @@ class ElfFile:
         if self._gnu_hash:
             header = struct.unpack_from("<IIII", self._data, self._gnu_hash)
             self._buckets, self._first_defined, self._bloom, self._bloom_shift = header
+            if not self._buckets or not self._bloom:
+                raise ElfError("has an empty hash table")
         elif self._hash:
             self._first_defined = struct.unpack_from("<II", self._data, self._hash)[1]
 
@@ -207,9 +236,15 @@ class ElfFile:
                 return address - start + offset
         raise ElfError("points outside of itself")
 
-    def _string(self, index: int) -> str:
+    def _bytes(self, index: int) -> bytes:
         start = self._strtab + index
-        return self._data[start : self._data.find(b"\0", start)].decode("utf-8", "replace")
+        end = self._data.find(b"\0", start)
+        if end < 0:
+            raise ElfError(_CUT)
+        return self._data[start:end]
+
+    def _string(self, index: int) -> str:
+        return self._bytes(index).decode("utf-8", "replace")
 
     def _texts(self, tag: int) -> tuple[str, ...]:
         return tuple(self._string(value) for value in self._tags.get(tag, ()))
@@ -224,8 +259,12 @@ class ElfFile:
                 name, step = struct.unpack_from("<8xII", self._data, at)
                 names.append(self._string(name))
                 at += step
+                if not step:
+                    break
             yield self._string(file), tuple(names)
             place += following
+            if not following:
+                break
 
     def _defined_versions(self) -> Iterator[str]:
         place = self._place(_DT_VERDEF)
@@ -233,6 +272,8 @@ class ElfFile:
             aux, following = struct.unpack_from("<12xII", self._data, place)
             yield self._string(struct.unpack_from("<I", self._data, place + aux)[0])
             place += following
+            if not following:
+                break
 
     def _in_chain(self, name: bytes, hashed: int, index: int, chains: int) -> bool:
         data = self._data
@@ -265,7 +306,7 @@ class ElfFile:
         for index in range(1, self._first_defined):
             name, _, _, section = struct.unpack_from("<IBBH", self._data, self._symtab + index * _SYMBOL)
             if section:
-                found.add(self._string(name).encode())
+                found.add(self._bytes(name))
         return frozenset(found)
 
 
@@ -275,6 +316,23 @@ def gnu_hash(name: bytes) -> int:
     for byte in name:
         value = (value * 33 + byte) & 0xFFFFFFFF
     return value
+
+
+def _map(path: str | Path) -> mmap.mmap:
+    with Path(path).open("rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        except ValueError as error:
+            raise ElfError("is empty") from error
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Words what a damaged object does to its reader: offsets beyond its end, or beyond what an offset can be."""
+    try:
+        yield
+    except (struct.error, OverflowError) as error:
+        raise ElfError(_CUT) from error
 
 
 def _paths(texts: tuple[str, ...]) -> tuple[str, ...]:

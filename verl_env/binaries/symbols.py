@@ -20,6 +20,39 @@ CUDA = re.compile(
 )
 #: The driver's interface, which only libcuda.so.1 has.
 DRIVER = re.compile(rb"cu[A-Z][a-zA-Z0-9_]+$")
+#: ``std::string`` in a symbol: as libstdc++ has named it since GCC 5, and before.
+_NEW_STRING, _OLD_STRING = "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", "Ss"
+_NEW_ABI = re.compile(r"St7__cxx11|B5cxx11")
+_OLD_ABI = re.compile(r"[A-Z_]Ss")
+_NESTED = re.compile(r"_Z(?:T[VISTC])?N[VKRO]*")
+
+
+def cxx11abi(symbols: Iterable[str]) -> bool | None:
+    """The C++ ABI of libstdc++ that symbols are of: new (True), old (False), or None where no name tells."""
+    names = tuple(symbols)
+    if any(map(_NEW_ABI.search, names)):
+        return True
+    return False if any(map(_OLD_ABI.search, names)) else None
+
+
+def other_abi(symbol: str) -> str:
+    """A symbol as the other C++ ABI names it; exact where ``std::string`` is not followed by a back reference."""
+    if _NEW_STRING in symbol:
+        return symbol.replace(_NEW_STRING, _OLD_STRING)
+    return symbol.replace(_OLD_STRING, _NEW_STRING)
+
+
+def qualified_name(symbol: str) -> str | None:
+    """The name in a mangled symbol without its parameters, ``"c10::cuda::SetDevice"``; None where it is not plain."""
+    start = _NESTED.match(symbol)
+    at, parts = (start.end() if start else len(symbol)), []
+    while length := re.match(r"\d+", symbol[at:]):
+        at += len(length[0])
+        parts.append(symbol[at : at + int(length[0])])
+        at += int(length[0])
+    if parts and re.match(r"[CD]\d", symbol[at:]):
+        parts.append(f"{'~' if symbol[at] == 'D' else ''}{parts[-1]}")
+    return "::".join(parts) if len(parts) > 1 else None
 
 
 class Providers:
@@ -76,4 +109,4 @@ def unresolved(path: str, family: re.Pattern[bytes], libraries: Iterable[str], p
         OSError: it cannot be read.
     """
     known = tuple(dict.fromkeys(libraries))
-    return [name.decode() for name in undefined(path, family) if not providers.defines(name, known)]
+    return [name.decode("utf-8", "replace") for name in undefined(path, family) if not providers.defines(name, known)]

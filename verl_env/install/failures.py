@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.install.model import Change
+    from verl_env.install.wheel_check import Fault
 
 #: What to do after a failure whose cause may pass: downloads are kept, so a second run goes on where this one ended.
 AGAIN = "run the same command again; what was downloaded is kept"
@@ -232,3 +233,36 @@ class CheckFailed(VerlEnvError):
     @property
     def hint(self) -> str:
         return f"the whole output: {self.log}; to install without the checks: --no-check"
+
+
+class NativeMismatch(VerlEnvError):
+    """A wheel of a native component does not fit the environment, by what is in its compiled files.
+
+    A wheel's name says what somebody meant it to be; its symbols and versions say what it is. Each fault has a kind:
+    ``wheel-unreadable``, ``object-damaged``, ``wrong-arch``, ``wrong-python``, ``wrong-torch-abi``,
+    ``wrong-cuda-major``, ``glibc-too-old``, ``glibcxx-too-old``, ``no-gpu-code``, ``missing-library``. Nothing of the
+    wheel was installed.
+    """
+
+    id = "native-mismatch"
+
+    def __init__(self, name: str, version: str, wheel: str, faults: Sequence[Fault]) -> None:
+        super().__init__(name, version, wheel, faults)
+        self.name = name
+        self.version = version
+        self.wheel = wheel
+        self.faults = tuple(faults)
+
+    @property
+    def reason(self) -> str:
+        """What is at fault, the first of each kind: for a component that is left out."""
+        kinds = {fault.id: fault for fault in reversed(self.faults)}
+        return "; ".join(fault.message for fault in self.faults if kinds[fault.id] is fault)
+
+    @property
+    def message(self) -> str:
+        return f"{self.wheel} of {self.name} {self.version} does not fit: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "build it for what is here: --native build; or leave it out: --native skip"
