@@ -86,7 +86,7 @@ def test_an_error_is_shown_with_id_message_and_hint(command, capsys):
 
 
 def test_with_json_the_error_is_on_stdout_too(monkeypatch, capsys):
-    monkeypatch.setattr("verl_env.cli.probe.main", failing(Refused()))
+    monkeypatch.setattr("verl_env.machine.probe.probe", lambda **_: failing(Refused())(None))
     assert cli.main(["probe", "--json"]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {

@@ -1,6 +1,9 @@
 """``verl-env probe``: text, JSON, and a recorded machine."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +22,7 @@ from verl_env.machine.model import (
 )
 from verl_env.machine.record import machine_from_json
 
+ROOT = Path(__file__).parents[2]
 H100 = {"name": "NVIDIA H100", "compute_capability": "9.0", "memory_bytes": 80 << 30}
 FULL = Machine(
     host=Host(os="rocky", os_version="9.4", arch="x86_64", glibc="2.34", cpus=96, memory_bytes=512 << 30),
@@ -38,7 +42,7 @@ FULL = Machine(
 @pytest.fixture
 def found(monkeypatch):
     def replace(machine):
-        monkeypatch.setattr("verl_env.cli.probe.probe", lambda: machine)
+        monkeypatch.setattr("verl_env.machine.probe.probe", lambda **_: machine)
 
     return replace
 
@@ -112,3 +116,24 @@ def test_the_probe_of_this_host_is_a_machine_that_can_be_read_back(capsys):
     assert main(["probe", "--json"]) == 0
     machine = machine_from_json(json.loads(capsys.readouterr().out))
     assert machine.host.arch is not UNKNOWN
+
+
+def test_the_bare_form_loads_no_parser_and_starts_no_program():
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from verl_env.cli.main import main;"
+        "main(['probe', '--json']); print(*sys.modules, file=sys.stderr)"
+    )
+    bare = {"PATH": "/nowhere", "HOME": "/nowhere"}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], env=bare, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["schema"] == 1
+    unneeded = {"argparse", "dataclasses", "pathlib", "threading", "rich", "ctypes", "verl_env.cli.parser"}
+    assert not unneeded & set(done.stderr.split())
+
+
+def test_both_forms_say_the_same(capsys):
+    assert main(["probe", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main(["probe", "--js"]) == 0
+    assert json.loads(capsys.readouterr().out) == first

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from verl_env.machine import child
 from verl_env.machine.model import UNKNOWN, Machine, Toolchain
 from verl_env.machine.record import machine_from_json, machine_to_json
+from verl_env.machine.remembered import Remembered
 from verl_env.machine.roots import Roots
 from verl_env.machine.toolchain import parse_cuda_json, parse_hip_file, parse_version, probe_toolchain
 
@@ -194,6 +195,20 @@ def test_a_wheel_tells_without_starting_its_wrapper(
     assert [problem.id for problem in machine.problems] == ([] if version else ["tool-failed"])
     if version:
         assert machine.sources[f"toolchain.{tool}"] == f"/venv/lib/python3.12/site-packages/{folder}"
+
+
+def test_a_tool_that_has_not_changed_is_not_run_again(tmp_path: Path) -> None:
+    """The file is no program that could run: what is known of it was remembered."""
+    home = {"HOME": "/home/u"}
+    plant(tmp_path, {"/usr/bin/gcc": b"\x7fELF gcc", "/home/u/": ""})
+    (tmp_path / "usr/bin/gcc").chmod(0o755)
+    assert tools(probe(tmp_path, home)).gcc is UNKNOWN
+    kept = Remembered(Roots(tmp_path), home)
+    kept.keep("/usr/bin/gcc", "gcc", "13.2.0")
+    kept.save()
+    machine = probe(tmp_path, home)
+    assert (tools(machine).gcc, machine.problems) == ("13.2.0", ())
+    assert machine.sources["toolchain.gcc"] == "/usr/bin/gcc -dumpfullversion -dumpversion"
 
 
 def test_the_variable_names_the_toolkit(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def main(args: argparse.Namespace) -> int:
     """Prints the script."""
     import shtab
 
-    from verl_env.cli.main import build_parser
+    from verl_env.cli.parser import build_parser
 
     print(shtab.complete(build_parser(), shell=args.shell))
     return EXIT_OK

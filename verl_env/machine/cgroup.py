@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from verl_env.machine.roots import Roots
 
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_OCTAL = r"\\([0-7]{3})"
 _V2 = ""
 #: Version 1 writes "no limit" as a number near 2**63.
 _UNLIMITED = 1 << 60
@@ -117,4 +117,4 @@ def _number(text: str) -> int | None:
 
 def _plain(text: str) -> str:
     """A path of mountinfo without its octal escapes."""
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+    return re.sub(_OCTAL, lambda match: chr(int(match[1], 8)), text)

@@ -9,7 +9,7 @@ there is abandoned: its pipes are closed and nobody waits for it, now or at exit
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import time
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ from verl_env.machine.process import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
+
+    from verl_env.machine.fork import Forked
 
 __all__ = [
     "GRACE",
@@ -106,6 +108,14 @@ class Children:
             self._running.append(child)
         return child
 
+    def adopt(self, forked: Forked, name: str, *, max_bytes: int = MAX_BYTES, last_words: bytes = b"") -> Child:
+        """Take over a forked process; it stands in outcomes by its name, for the rest see ``start``."""
+        child = Child((name,), deadline=self.deadline, max_bytes=max_bytes, last_words=last_words)
+        streams, forked.streams = forked.streams, {}
+        child.adopt(forked, streams)
+        self._running.append(child)
+        return child
+
     def wait(self, child: Child) -> Outcome:
         """The outcome of one child, at the latest ``GRACE`` seconds after its deadline."""
         while child.outcome is None:
@@ -119,13 +129,14 @@ class Children:
 
     def _turn(self) -> None:
         """Read what is there, sleep until something may happen, and advance every child."""
-        with selectors.DefaultSelector() as selector:
-            for child in self._running:
-                for number, stream in child.streams.items():
-                    selector.register(stream, selectors.EVENT_READ, (child, number))
-            ready = selector.select(self._pause(time.monotonic()))
-        for key, _ in ready:
-            child, number = key.data
+        poll = select.poll()
+        readers: dict[int, tuple[Child, int]] = {}
+        for child in self._running:
+            for number, stream in child.streams.items():
+                readers[stream] = child, number
+                poll.register(stream, select.POLLIN)
+        for stream, _ in poll.poll(1000 * self._pause(time.monotonic())):
+            child, number = readers[stream]
             child.read(number)
         now = time.monotonic()
         for child in self._running:

@@ -26,10 +26,10 @@ _FILES = (
     ("/run/.containerenv", "podman"),
     ("/.dockerenv", "docker"),
 )
-_CGROUPS = re.compile(r"/(kubepods|docker|libpod|lxc|machine\.slice/libpod)")
+_CGROUPS = r"/(kubepods|docker|libpod|lxc|machine\.slice/libpod)"
 _CGROUP_NAMES = {"kubepods": "kubernetes", "docker": "docker", "lxc": "lxc"}
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_TEGRA = re.compile(r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+(?:\.\d+)*)")
+_NAME = r"[a-z][a-z0-9-]{0,31}"
+_TEGRA = r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+(?:\.\d+)*)"
 
 
 def find_container(
@@ -54,9 +54,9 @@ def _declared(roots: Roots, environ: Mapping[str, str]) -> tuple[str | None, str
         (environ.get("container"), "$container"),
     ):
         name = (text or "").strip()
-        if _NAME.fullmatch(name) and name != "wsl":
+        if re.fullmatch(_NAME, name) and name != "wsl":
             return name, source
-    if match := _CGROUPS.search(roots.read("/proc/self/cgroup") or ""):
+    if match := re.search(_CGROUPS, roots.read("/proc/self/cgroup") or ""):
         return _CGROUP_NAMES.get(match[1], "podman"), "/proc/self/cgroup"
     return None, None
 
@@ -72,5 +72,5 @@ def find_wsl(roots: Roots) -> tuple[bool, str]:
 
 def parse_tegra_release(text: str) -> str | None:
     """The Jetson Linux release of ``/etc/nv_tegra_release``, ``"36.4.3"``; None for any other text."""
-    match = _TEGRA.match(text)
+    match = re.match(_TEGRA, text)
     return f"{match[1]}.{match[2]}" if match else None

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Fact
     from verl_env.machine.roots import Roots
 
-_GLIBC = re.compile(r"glibc (\d+\.\d+)")
-_MUSL = re.compile(rb"^Version (\d+\.\d+(?:\.\d+)?)", re.MULTILINE)
+_GLIBC = r"glibc (\d+\.\d+)"
+_MUSL = rb"(?m)^Version (\d+\.\d+(?:\.\d+)?)"
 _LOADER = "ld-musl-"
 _SECONDS = 0.5
 
@@ -36,7 +36,7 @@ def read_libc(roots: Roots) -> Libc:
     with musl installed beside it counts as glibc.
     """
     text = _confstr()
-    if match := _GLIBC.match(text or ""):
+    if match := re.match(_GLIBC, text or ""):
         return Libc(match[1], None, "confstr")
     loaders = [name for name in roots.names("/lib") if name.startswith(_LOADER)] if text is None else []
     if loaders:
@@ -46,7 +46,7 @@ def read_libc(roots: Roots) -> Libc:
 
 def parse_musl(output: bytes) -> str | None:
     """The version in what musl's loader prints when it is run without a program."""
-    match = _MUSL.search(output)
+    match = re.search(_MUSL, output)
     return match[1].decode("ascii") if match else None
 
 

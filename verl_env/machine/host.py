@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Fact, Known
     from verl_env.machine.roots import Roots
 
-_MEMTOTAL = re.compile(r"^MemTotal:\s+(\d{1,15}) kB$", re.MULTILINE)
+_MEMTOTAL = r"(?m)^MemTotal:\s+(\d{1,15}) kB$"
 _ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 _TEGRA_RELEASE = "/etc/nv_tegra_release"
 _DEVICE_TREE = "/proc/device-tree/compatible"
@@ -90,7 +90,7 @@ def _cpus(roots: Roots, environ: Mapping[str, str], mounts: tuple[Mount, ...]) -
 
 def _memory(roots: Roots, environ: Mapping[str, str], mounts: tuple[Mount, ...]) -> tuple[Known[int], str | None]:
     """The least memory that the machine, control groups and Slurm allow, and which of them says so."""
-    match = _MEMTOTAL.search(roots.read("/proc/meminfo") or "")
+    match = re.search(_MEMTOTAL, roots.read("/proc/meminfo") or "")
     total = (int(match[1]) << 10, "/proc/meminfo") if match else None
     limit = memory_limit(roots, mounts)
     return _least([total, (limit.value, limit.source) if limit else None, slurm_memory(environ)])

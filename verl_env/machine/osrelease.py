@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 #: Where the file is, in the order of os-release(5).
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
-_ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
-_SINGLE = re.compile(r"'([^']*)'\s*")
-_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"\s*')
-_PLAIN = re.compile(r"((?:[^\s\"'\\]|\\.)*)\s*")
-_ESCAPE = re.compile(r'\\(["$`\\])')
-_ANY_ESCAPE = re.compile(r"\\(.)")
+_ASSIGNMENT = r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)"
+_SINGLE = r"'([^']*)'\s*"
+_DOUBLE = r'"((?:[^"\\]|\\.)*)"\s*'
+_PLAIN = r"((?:[^\s\"'\\]|\\.)*)\s*"
+_ESCAPE = r'\\(["$`\\])'
+_ANY_ESCAPE = r"\\(.)"
 
 
 def parse_os_release(text: str) -> dict[str, str]:
     """The assignments of an os-release file; a line that a shell would not take is left out."""
     values = {}
     for line in text.splitlines():
-        if match := _ASSIGNMENT.fullmatch(line):
+        if match := re.fullmatch(_ASSIGNMENT, line):
             value = _unquote(match[2])
             if value is not None:
                 values[match[1]] = value
@@ -46,10 +46,10 @@ def read_os(roots: Roots) -> tuple[str | None, str | None, str | None]:
 
 def _unquote(raw: str) -> str | None:
     """The value as a shell reads it; None when a quote is left open."""
-    if match := _SINGLE.fullmatch(raw):
+    if match := re.fullmatch(_SINGLE, raw):
         return match[1]
-    if match := _DOUBLE.fullmatch(raw):
-        return _ESCAPE.sub(r"\1", match[1])
-    if match := _PLAIN.fullmatch(raw):
-        return _ANY_ESCAPE.sub(r"\1", match[1])
+    if match := re.fullmatch(_DOUBLE, raw):
+        return re.sub(_ESCAPE, r"\1", match[1])
+    if match := re.fullmatch(_PLAIN, raw):
+        return re.sub(_ANY_ESCAPE, r"\1", match[1])
     return None

@@ -1,21 +1,21 @@
-"""The probe of this host: every part side by side, joined into one machine."""
+"""The probe of this host: every part, joined into one machine."""
 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from verl_env.machine.child import Children
 from verl_env.machine.model import Machine
-from verl_env.machine.nvidia import NvidiaProbe
+from verl_env.machine.nvidia.probe import NvidiaProbe
 from verl_env.machine.roots import Roots
 from verl_env.records import values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
+    from verl_env.machine.fork import Forked
     from verl_env.machine.model import Problem
 
 #: Seconds that vendor code gets in all; with the grace of a killed child the probe stays below 5 s.
@@ -24,17 +24,20 @@ SECONDS = 4.0
 _FACTS = ("host", "nvidia", "amd", "toolchain", "pythons")
 
 
-def probe(roots: Roots | None = None, environ: Mapping[str, str] | None = None) -> Machine:
+def probe(
+    roots: Roots | None = None, environ: Mapping[str, str] | None = None, *, forked: Forked | None = None
+) -> Machine:
     """Everything about a host, within 5 seconds even when every vendor tool hangs.
 
     Args:
         roots: The host's file system; None for that of this host.
         environ: Its environment; None for that of this process.
+        forked: The child of ``nvidia.nvml.fork_nvml`` where the caller has started it already.
     """
     roots, environ = roots or Roots(), os.environ if environ is None else environ
     until = time.monotonic() + SECONDS
     with Children(deadline=until) as children:
-        nvidia = NvidiaProbe(children, roots, environ)
+        nvidia = NvidiaProbe(children, roots, environ, forked=forked)
         parts = _others(roots, environ, until)
         report = nvidia.report()
     return join((Machine(nvidia=report.nvidia, sources=report.sources, problems=report.problems), *parts))
@@ -64,39 +67,19 @@ def join(parts: Iterable[Machine]) -> Machine:
 
 
 def _others(roots: Roots, environ: Mapping[str, str], until: float) -> list[Machine]:
-    """Every part but NVIDIA's; they are imported here, while NVML is being asked in its child."""
-    from verl_env.machine.amd import probe_amd  # noqa: PLC0415
+    """Every part but NVIDIA's; they are imported here, while NVML is being asked in its child.
+
+    One after another, as they seldom wait for anything: what threads cost at the start is more than they save. What
+    ROCm's tools are given is what the others leave, as a wedged driver holds them to the end.
+    """
+    from verl_env.machine.amd.probe import probe_amd  # noqa: PLC0415
     from verl_env.machine.host import probe_host  # noqa: PLC0415
     from verl_env.machine.pythons import probe_pythons  # noqa: PLC0415
     from verl_env.machine.toolchain import probe_toolchain  # noqa: PLC0415
 
-    return _side_by_side(
-        lambda: probe_host(roots, environ),
-        lambda: probe_amd(roots, environ, deadline=until),
-        lambda: probe_toolchain(roots, environ),
-        lambda: probe_pythons(roots, environ),
-    )
-
-
-def _side_by_side(*parts: Callable[[], Machine]) -> list[Machine]:
-    """What each function returns, in order, each run in a thread of its own; the first fault is raised."""
-    results: list[Machine | BaseException] = [Machine()] * len(parts)
-
-    def work(place: int) -> None:
-        try:
-            results[place] = parts[place]()
-        except BaseException as fault:  # noqa: BLE001  carried over to the caller's thread
-            results[place] = fault
-
-    threads = [threading.Thread(target=work, args=(place,), daemon=True) for place in range(len(parts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [_result(result) for result in results]
-
-
-def _result(result: Machine | BaseException) -> Machine:
-    if isinstance(result, BaseException):
-        raise result
-    return result
+    return [
+        probe_host(roots, environ),
+        probe_toolchain(roots, environ),
+        probe_pythons(roots, environ),
+        probe_amd(roots, environ, deadline=until),
+    ]

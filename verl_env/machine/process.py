@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 from verl_env.records import record
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
-    from typing import IO, TypeAlias
+    from typing import TypeAlias
+
+    from verl_env.machine.fork import Forked
 
 #: Seconds from the kill at the deadline until a child that is still there is abandoned.
 GRACE = 0.25
@@ -96,7 +97,7 @@ class Child:
         "started",
         "streams",
     )
-    _process: subprocess.Popen[bytes]
+    _process: subprocess.Popen[bytes] | Forked
 
     def __init__(self, argv: tuple[str, ...], *, deadline: float, max_bytes: int, last_words: bytes = b"") -> None:
         self.argv = argv
@@ -104,7 +105,7 @@ class Child:
         self.max_bytes = max_bytes
         self.outcome: Outcome | None = None
         self.started = time.monotonic()
-        self.streams: dict[int, IO[bytes]] = {}
+        self.streams: dict[int, int] = {}
         self._kept = {1: bytearray(), 2: bytearray()}
         self._killed: float | None = None
         self._last_words = last_words
@@ -112,8 +113,10 @@ class Child:
 
     def launch(self, env: Mapping[str, str] | None) -> None:
         """Start the program; one that cannot be started gets its outcome at once."""
+        import subprocess  # noqa: PLC0415  (where all that is asked is known or forked, nothing is launched)
+
         try:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 self.argv,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -128,22 +131,31 @@ class Child:
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self.outcome = NotStarted(self.argv, str(error))
             return
-        for number, stream in ((1, self._process.stdout), (2, self._process.stderr)):
+        streams = {}
+        for number, stream in ((1, process.stdout), (2, process.stderr)):
             if stream is not None:
-                os.set_blocking(stream.fileno(), False)
-                self.streams[number] = stream
+                streams[number] = os.dup(stream.fileno())
+                stream.close()
+        self.adopt(process, streams)
+
+    def adopt(self, process: subprocess.Popen[bytes] | Forked, streams: Mapping[int, int]) -> None:
+        """Take over a process that runs, with the descriptors of its pipes."""
+        self._process = process
+        for number, stream in streams.items():
+            os.set_blocking(stream, False)
+            self.streams[number] = stream
 
     def read(self, number: int) -> bool:
         """Take one chunk of a stream; False when nothing more can be had now."""
         stream = self.streams[number]
         try:
-            chunk = os.read(stream.fileno(), _CHUNK)
+            chunk = os.read(stream, _CHUNK)
         except BlockingIOError:
             return False
         kept = self._kept[number]
         kept += chunk[: max(0, self.max_bytes + 1 - len(kept))]
         if not chunk:
-            self.streams.pop(number).close()
+            os.close(self.streams.pop(number))
         return bool(chunk)
 
     def advance(self, now: float) -> None:
@@ -165,8 +177,20 @@ class Child:
     def kill(self, now: float) -> None:
         """Kill the process group; a child that runs as another user cannot be killed and will be abandoned."""
         self._killed = now
-        with contextlib.suppress(OSError):
+        try:
             os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            self._kill_alone()
+        except OSError:
+            return
+
+    def _kill_alone(self) -> None:
+        """Kill a forked process that has not come to make a group of its own."""
+        if self._process.returncode is None:
+            try:
+                os.kill(self._process.pid, signal.SIGKILL)
+            except OSError:
+                return
 
     def _settle(self, now: float) -> None:
         """Take what the pipes still hold and fix the outcome of a child that has ended."""
@@ -175,7 +199,7 @@ class Child:
         out, err = self._output()
         truncated = any(len(kept) > self.max_bytes for kept in self._kept.values())
         if self._killed is None:
-            self.outcome = Completed(self.argv, self._process.returncode, out, err, seconds, truncated)
+            self.outcome = Completed(self.argv, self._process.returncode or 0, out, err, seconds, truncated)
         else:
             self.outcome = TimedOut(self.argv, out, err, seconds)
 
@@ -185,7 +209,7 @@ class Child:
             while len(self._kept[number]) <= self.max_bytes and self.read(number):
                 pass
         for number in tuple(self.streams):
-            self.streams.pop(number).close()
+            os.close(self.streams.pop(number))
 
     def abandon(self, now: float) -> None:
         """Let go of a child that SIGKILL did not end."""
@@ -201,7 +225,7 @@ class Child:
     def _let_go(self, code: int) -> None:
         """Close the pipes and see to it that neither Popen nor the exit of Python waits for the child."""
         for number in tuple(self.streams):
-            self.streams.pop(number).close()
+            os.close(self.streams.pop(number))
         # Popen warns about an object without a return code and keeps it for later waits.
         self._process.returncode = code
         abandoned.add(self._process.pid)

@@ -19,11 +19,11 @@ MINORS = range(9, 15)
 _SYSTEM = ("/usr/bin", "/usr/local/bin")
 _CONDA_HOMES = ("miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba", ".conda")
 _CONDA_SYSTEM = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
-_RELEASE = re.compile(r"3\.\d{1,2}\.\d{1,3}")
+_RELEASE = r"3\.\d{1,2}\.\d{1,3}"
 #: Names of pyenv for what is no release of CPython: Python 2, pre-releases, free-threaded builds, other Pythons.
-_OTHER_PYTHON = re.compile(r"\d|(pypy|graalpy|graalpython|jython|ironpython|micropython|stackless|pyston|cinder|nogil)")
-_UV = re.compile(rf"cpython-({_RELEASE.pattern})-linux-\w+-gnu")
-_CONDA_META = re.compile(rf"python-({_RELEASE.pattern})-(\w+)\.json")
+_OTHER_PYTHON = r"\d|(pypy|graalpy|graalpython|jython|ironpython|micropython|stackless|pyston|cinder|nogil)"
+_UV = rf"cpython-({_RELEASE})-linux-\w+-gnu"
+_CONDA_META = rf"python-({_RELEASE})-(\w+)\.json"
 
 
 @record
@@ -49,9 +49,9 @@ def _pyenv(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[Cand
     """The versions of pyenv; its shims fail for every version that is not selected."""
     directory = f"{environ.get('PYENV_ROOT') or f'{home}/.pyenv'}/versions"
     for name in roots.names(directory):
-        if _RELEASE.fullmatch(name):
+        if re.fullmatch(_RELEASE, name):
             yield Candidate(f"{directory}/{name}/bin/python", "pyenv", name)
-        elif not _OTHER_PYTHON.match(name):
+        elif not re.match(_OTHER_PYTHON, name):
             yield Candidate(f"{directory}/{name}/bin/python", "pyenv", _conda_version(roots, f"{directory}/{name}"))
 
 
@@ -60,7 +60,7 @@ def _uv(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[Candida
     data = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
     directory = environ.get("UV_PYTHON_INSTALL_DIR") or f"{data}/uv/python"
     for name in roots.names(directory):
-        if match := _UV.fullmatch(name):
+        if match := re.fullmatch(_UV, name):
             yield Candidate(f"{directory}/{name}/bin/python3", "uv", match[1])
 
 
@@ -70,7 +70,7 @@ def _versioned(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[
     asdf = environ.get("ASDF_DATA_DIR") or f"{home}/.asdf"
     for manager, directory in (("mise", f"{mise}/installs/python"), ("asdf", f"{asdf}/installs/python")):
         for name in roots.names(directory):
-            if _RELEASE.fullmatch(name):
+            if re.fullmatch(_RELEASE, name):
                 yield Candidate(f"{directory}/{name}/bin/python3", manager, name)
 
 
@@ -91,7 +91,7 @@ def _conda(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[Cand
 def _conda_version(roots: Roots, prefix: str) -> str | None:
     """The CPython of a conda environment; None for one without, and for builds that are PyPy or free-threaded."""
     for name in roots.names(f"{prefix}/conda-meta"):
-        match = _CONDA_META.fullmatch(name)
+        match = re.fullmatch(_CONDA_META, name)
         if match and not match[2].endswith(("pypy", "t")):
             return match[1]
     return None

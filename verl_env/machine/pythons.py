@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from verl_env.machine import child
 from verl_env.machine.executables import is_executable, real_path
 from verl_env.machine.model import UNKNOWN, Machine, Problem, PythonInterpreter
 from verl_env.machine.python_places import MINORS, Candidate, candidates
+from verl_env.machine.remembered import Remembered
 from verl_env.versions import dotted
 
 if TYPE_CHECKING:
@@ -27,11 +30,14 @@ _PROGRAM = (
     "print('python', sys.implementation.name, '%d.%d.%d' % v[:3], v[3], sys.maxsize.bit_length(), "
     "sys.abiflags or '-', getattr(sys, '_base_executable', None) or sys.executable)"
 )
-_ANSWER = re.compile(r"^python cpython (3\.\d{1,2}\.\d{1,3}) final 63 - (/.*)$", re.MULTILINE)
-_OTHER = re.compile(r"^python \w+ [\d.]+ \w+ \d+ \S+ ", re.MULTILINE)
-_NAME = re.compile(r"python3\.(\d{1,2})")
-_PATCHLEVEL = re.compile(r'^#define\s+PY_VERSION\s+"(3\.\d{1,2}\.\d{1,3})"', re.MULTILINE)
-_HOME = re.compile(r"^home\s*=\s*(/.*?)\s*$", re.MULTILINE)
+_ANSWER = r"(?m)^python cpython (3\.\d{1,2}\.\d{1,3}) final 63 - (/.*)$"
+_OTHER = r"(?m)^python \w+ [\d.]+ \w+ \d+ \S+ "
+_BITS_32 = 1 << 32
+#: Bytes below which an interpreter is only the door to a libpython.
+_SMALL = 1 << 20
+_NAME = r"python3\.(\d{1,2})"
+_PATCHLEVEL = r'(?m)^#define\s+PY_VERSION\s+"(3\.\d{1,2}\.\d{1,3})"'
+_HOME = r"(?m)^home\s*=\s*(/.*?)\s*$"
 
 
 def probe_pythons(roots: Roots, environ: Mapping[str, str], *, deadline: float | None = None) -> Machine:
@@ -50,7 +56,10 @@ def probe_pythons(roots: Roots, environ: Mapping[str, str], *, deadline: float |
     until = time.monotonic() + SECONDS if deadline is None else deadline
     found = _bases(roots, candidates(roots, environ))
     known = {one.path: one for one in found if one.version}
-    silent = [one for one in found if not one.version]
+    kept = Remembered(roots, environ)
+    unknown = [one for one in found if not one.version]
+    known |= {one.path: _said(one, version) for one in unknown if (version := _recall(roots, kept, one.path))}
+    silent = [one for one in unknown if one.path not in known]
     argvs = [(roots.path(one.path), "-I", "-S", "-c", _PROGRAM) for one in silent]
     outcomes = child.run_all(argvs, deadline=until, env=dict(environ)) if argvs else ()
     problems: list[Problem] = []
@@ -58,23 +67,26 @@ def probe_pythons(roots: Roots, environ: Mapping[str, str], *, deadline: float |
         version, base = parse_answer(_text(outcome))
         path = _base(roots, base) or one.path
         if version:
-            known.setdefault(path, Candidate(path, f"{one.path} -c ...", version))
+            known.setdefault(path, _said(one, version, path))
+            if path == one.path and _is_whole(roots, path):
+                kept.keep(path, _NAME, version)
         elif problem := _failure(one.path, outcome):
             problems.append(problem)
-    kept = sorted(filter(_wanted, known.values()), key=_order)
-    sources = {f"pythons[{place}]": one.source for place, one in enumerate(kept)}
-    return Machine(pythons=tuple(_interpreter(roots, one) for one in kept), sources=sources, problems=tuple(problems))
+    kept.save()
+    chosen = sorted(filter(_wanted, known.values()), key=_order)
+    sources = {f"pythons[{place}]": one.source for place, one in enumerate(chosen)}
+    return Machine(pythons=tuple(_interpreter(roots, one) for one in chosen), sources=sources, problems=tuple(problems))
 
 
 def parse_answer(text: str) -> tuple[str | None, str]:
     """The version and the base executable that an interpreter printed; None for one that is of no use here."""
-    match = _ANSWER.search(text)
+    match = re.search(_ANSWER, text)
     return (match[1], match[2].strip()) if match else (None, "")
 
 
 def parse_patchlevel(text: str) -> str | None:
     """The release of CPython's header ``patchlevel.h``; None for a pre-release."""
-    match = _PATCHLEVEL.search(text)
+    match = re.search(_PATCHLEVEL, text)
     return match[1] if match else None
 
 
@@ -100,7 +112,7 @@ def _base(roots: Roots, path: str) -> str | None:
         text = roots.read(f"{prefix}/pyvenv.cfg") if prefix else None
         if text is None:
             return real
-        match = _HOME.search(text)
+        match = re.search(_HOME, text)
         real = real_path(roots, f"{match[1]}/{name}") if match else None
     return None
 
@@ -108,11 +120,33 @@ def _base(roots: Roots, path: str) -> str | None:
 def _header_version(roots: Roots, path: str) -> tuple[str, str] | None:
     """The version in the header installed with an interpreter called ``python3.N``, and that header."""
     prefix, _, name = path.rpartition("/bin/")
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         return None
     header = f"{prefix}/include/{name}/patchlevel.h"
     version = parse_patchlevel(roots.read(header) or "")
     return (version, header) if version and version.startswith(f"{name[len('python') :]}.") else None
+
+
+def _recall(roots: Roots, kept: Remembered, path: str) -> str | None:
+    """What an interpreter said when it was last run; the one that runs this is asked right here."""
+    if roots.root == "/" and path == os.path.realpath(sys.executable):
+        final = sys.version_info.releaselevel == "final" and sys.implementation.name == "cpython"
+        return "{}.{}.{}".format(*sys.version_info) if final and not sys.abiflags and sys.maxsize > _BITS_32 else None
+    return kept.version(path, _NAME) if _is_whole(roots, path) else None
+
+
+def _is_whole(roots: Roots, path: str) -> bool:
+    """Whether an interpreter is all in its file (not in a libpython beside it), with its library at its place."""
+    prefix, _, name = path.rpartition("/bin/")
+    try:
+        size = os.stat(roots.path(path)).st_size  # noqa: PTH116
+    except OSError:
+        return False
+    return size > _SMALL and any(roots.exists(f"{prefix}/{lib}/{name}/os.py") for lib in ("lib", "lib64"))
+
+
+def _said(one: Candidate, version: str, path: str = "") -> Candidate:
+    return Candidate(path or one.path, f"{one.path} -c ...", version)
 
 
 def _interpreter(roots: Roots, one: Candidate) -> PythonInterpreter:
@@ -143,7 +177,7 @@ def _failure(path: str, outcome: Outcome) -> Problem | None:
     """A Python that does not run; one that answers and is of no use is no problem."""
     if isinstance(outcome, child.TimedOut | child.Abandoned):
         return Problem("python-broken", f"{path} gave no answer within {outcome.seconds:.1f} s")
-    if isinstance(outcome, child.Completed) and not _OTHER.search(_text(outcome)):
+    if isinstance(outcome, child.Completed) and not re.search(_OTHER, _text(outcome)):
         lines = outcome.stderr.decode("utf-8", "replace").strip().splitlines()
         reason = lines[-1][:200] if lines else f"exit code {outcome.returncode}"
         return Problem("python-broken", f"{path} does not run: {reason}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from verl_env.machine import child
 from verl_env.machine.executables import find, is_directory, search_path
 from verl_env.machine.model import UNKNOWN, Machine, Problem, Toolchain
+from verl_env.machine.remembered import Remembered
 from verl_env.records import record
 
 if TYPE_CHECKING:
@@ -32,39 +32,45 @@ _HIP_FILES = ("share/hip/version", "bin/.hipVersion")
 _WHEELS = {"cmake", "ninja"}
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9}){0,3})"
-_HIP_LINE = re.compile(r"^HIP_VERSION_(MAJOR|MINOR|PATCH)=(\d{1,9})", re.MULTILINE)
+_HIP_LINE = r"(?m)^HIP_VERSION_(MAJOR|MINOR|PATCH)=(\d{1,9})"
 
 
 @record
 class _Tool:
-    """How to ask one tool for its version: arguments, and the pattern of the answer."""
+    """How to ask one tool for its version: arguments, and the pattern of the answer.
+
+    ``file`` is the pattern of the names under which the tool itself is installed, so that its answer can be
+    remembered; None for a tool whose answer is not its own.
+    """
 
     program: str
     arguments: tuple[str, ...]
-    answer: re.Pattern[str]
+    answer: str
+    file: str | None = None
 
 
 _GCC = ("-dumpfullversion", "-dumpversion")
+_GCC_ANSWER = rf"(?m)^{_NUMBER}$"
 _TOOLS = {
-    "nvcc": _Tool(
-        "nvcc", ("--version",), re.compile(rf"^Cuda compilation tools, release .*\bV{_NUMBER}", re.MULTILINE)
-    ),
-    "gcc": _Tool("gcc", _GCC, re.compile(rf"^{_NUMBER}$", re.MULTILINE)),
-    "gxx": _Tool("g++", _GCC, re.compile(rf"^{_NUMBER}$", re.MULTILINE)),
-    "hipcc": _Tool("hipcc", ("--version",), re.compile(rf"^HIP version: {_NUMBER}", re.MULTILINE)),
-    "cmake": _Tool("cmake", ("--version",), re.compile(rf"^cmake version {_NUMBER}", re.MULTILINE)),
-    "ninja": _Tool("ninja", ("--version",), re.compile(rf"^{_NUMBER}", re.MULTILINE)),
+    "nvcc": _Tool("nvcc", ("--version",), rf"(?m)^Cuda compilation tools, release .*\bV{_NUMBER}", r"nvcc"),
+    "gcc": _Tool("gcc", _GCC, _GCC_ANSWER, r"(\w+-)*gcc(-[\d.]+)?"),
+    "gxx": _Tool("g++", _GCC, _GCC_ANSWER, r"(\w+-)*g\+\+(-[\d.]+)?"),
+    "hipcc": _Tool("hipcc", ("--version",), rf"(?m)^HIP version: {_NUMBER}"),
+    "cmake": _Tool("cmake", ("--version",), rf"(?m)^cmake version {_NUMBER}", r"cmake\d?"),
+    "ninja": _Tool("ninja", ("--version",), rf"(?m)^{_NUMBER}", r"ninja(-build)?"),
 }
 
 
 def parse_version(fact: str, output: str) -> str | None:
     """The version in the answer of a tool (a fact of ``Toolchain``), or None."""
-    match = _TOOLS[fact].answer.search(output)
+    match = re.search(_TOOLS[fact].answer, output)
     return match[1] if match else None
 
 
 def parse_cuda_json(text: str) -> str | None:
     """The version of nvcc in a toolkit's ``version.json``, ``"12.4.131"``; None in any other text."""
+    import json  # noqa: PLC0415  (most installations keep no such file)
+
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -76,7 +82,7 @@ def parse_cuda_json(text: str) -> str | None:
 
 def parse_hip_file(text: str) -> str | None:
     """The version in HIP's own version file, ``"6.2.41134"``."""
-    parts = {match[1]: match[2] for match in _HIP_LINE.finditer(text)}
+    parts = {match[1]: match[2] for match in re.finditer(_HIP_LINE, text)}
     return f"{parts['MAJOR']}.{parts['MINOR']}.{parts['PATCH']}" if len(parts) == 3 else None  # noqa: PLR2004
 
 
@@ -84,7 +90,7 @@ def probe_toolchain(roots: Roots, environ: Mapping[str, str], *, deadline: float
     """The toolchain as a machine of which nothing else is known.
 
     A tool that is not there is None; one that is there and does not say its version is unknown, with a problem. A
-    version is read from the file that its installation keeps, and asked of the tool where there is none.
+    version is read from the file that its installation keeps, then remembered of the last time, else asked of the tool.
 
     Args:
         roots: The host to probe.
@@ -95,17 +101,22 @@ def probe_toolchain(roots: Roots, environ: Mapping[str, str], *, deadline: float
     paths = _find_tools(roots, environ)
     cuda_home, home_source, home_problems = _cuda_home(roots, environ, paths.get("nvcc"))
     written = _written_versions(roots, paths)
-    asked = [fact for fact in paths if fact not in written]
+    kept = Remembered(roots, environ)
+    remembered = _remembered_versions(kept, {fact: path for fact, path in paths.items() if fact not in written})
+    asked = [fact for fact in paths if fact not in {**written, **remembered}]
     outcomes = _ask(roots, environ, [(fact, paths[fact]) for fact in asked], deadline=until)
     versions: dict[str, Fact[str]] = dict.fromkeys(_TOOLS)
-    versions.update({fact: version for fact, (version, _) in written.items()})
+    versions.update({fact: version for fact, (version, _) in written.items()} | remembered)
     sources = {f"toolchain.{fact}": source for fact, (_, source) in written.items()}
+    sources |= {f"toolchain.{fact}": _question(fact, paths) for fact in (*remembered, *asked)}
     found_problems = list(home_problems)
     for fact, outcome in zip(asked, outcomes, strict=True):
         version, problem = _answer(fact, paths[fact], outcome)
         versions[fact] = version
-        sources[f"toolchain.{fact}"] = " ".join([paths[fact], *_TOOLS[fact].arguments])
         found_problems += [problem] if problem else []
+        if version and (file := _TOOLS[fact].file):
+            kept.keep(paths[fact], file, version)
+    kept.save()
     if home_source:
         sources["toolchain.cuda_home"] = home_source
     toolchain = Toolchain(cuda_home=cuda_home, **versions, paths=paths)
@@ -150,6 +161,16 @@ def _written_versions(roots: Roots, paths: Mapping[str, str]) -> dict[str, tuple
         if found := _wheel_version(roots, fact, paths[fact]):
             written[fact] = found
     return written
+
+
+def _remembered_versions(kept: Remembered, paths: Mapping[str, str]) -> dict[str, str]:
+    """What tools that have not changed said when they were last asked."""
+    named = ((fact, path, _TOOLS[fact].file) for fact, path in paths.items())
+    return {fact: version for fact, path, file in named if file and (version := kept.version(path, file))}
+
+
+def _question(fact: str, paths: Mapping[str, str]) -> str:
+    return " ".join([paths[fact], *_TOOLS[fact].arguments])
 
 
 def _wheel_version(roots: Roots, fact: str, path: str) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,6 @@ from verl_env.machine.amd.kfd import Topology, gfx_of_version, normal_gfx, parse
 from verl_env.machine.roots import Roots
 
 from .kfd_trees import CPU, GIB, NODES, FakeGpu, FakeHost, igpu, mi300x
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.machine.trees import CAPTURES, fixture, plant, program
-from verl_env.machine.amd import probe_amd
+from verl_env.machine.amd.probe import probe_amd
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine
 from verl_env.machine.record import machine_from_json, machine_to_json
 from verl_env.machine.roots import Roots

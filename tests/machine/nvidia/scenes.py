@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verl_env.machine.child import Children
-from verl_env.machine.nvidia import probe_nvidia
 from verl_env.machine.nvidia.nvml import MODULE
+from verl_env.machine.nvidia.probe import probe_nvidia
 from verl_env.machine.roots import Roots
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def nvml(directory: Path, scene: Mapping[str, Any]) -> Path:
     """A program for the child that plays a scenario."""
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copy(FIXTURES / "fake_nvml.py", directory)
-    (directory / "scenario.json").write_text(json.dumps({"child": str(MODULE), **scene}))
+    (directory / "scenario.json").write_text(json.dumps({"child": MODULE, **scene}))
     return directory / "fake_nvml.py"
 
 

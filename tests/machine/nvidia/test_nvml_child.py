@@ -185,7 +185,7 @@ def test_the_child_gets_no_site_and_no_python_variables(tmp_path: Path) -> None:
 
 
 def test_the_child_loads_little() -> None:
-    code = f"import sys; sys.path.insert(0, {str(MODULE.parent)!r}); import nvml_child; print(*sys.modules)"
+    code = f"import sys; sys.path.insert(0, {str(Path(MODULE).parent)!r}); import nvml_child; print(*sys.modules)"
     with Children(deadline=time.monotonic() + 30) as children:
         outcome = children.wait(children.start([sys.executable, "-I", "-S", "-c", code]))
     assert isinstance(outcome, Completed)
@@ -320,7 +320,7 @@ def test_modes_and_states_agree_with_nvidia_ml_py() -> None:
 
 def test_every_function_is_one_of_nvidia_ml_py() -> None:
     pynvml = pytest.importorskip("pynvml")
-    known, source = Path(pynvml.__file__).read_text(encoding="utf-8"), MODULE.read_text(encoding="utf-8")
+    known, source = Path(pynvml.__file__).read_text(encoding="utf-8"), Path(MODULE).read_text(encoding="utf-8")
     asked = set(re.findall(r'"(nvml[A-Z]\w+)"', source))
     assert len(asked) > 12
     assert {name for name in asked if f'"{name}"' not in known} <= {"nvmlInit_v2"}

@@ -14,9 +14,9 @@ NODES = "/sys/class/kfd/kfd/topology/nodes"
 
 #: Frame buffer memory, visible to the CPU and not (kfd_crat.h: HSA_MEM_HEAP_TYPE_FB_PUBLIC, _FB_PRIVATE).
 _FRAME_BUFFER = {1, 2}
-_LINE = re.compile(r"(\w+) +(\d{1,20})")
-_GFX = re.compile(r"gfx([0-9a-f]{3,5})")
-_RAW = re.compile(r"gfx(\d{4,6})")
+_LINE = r"(\w+) +(\d{1,20})"
+_GFX = r"gfx([0-9a-f]{3,5})"
+_RAW = r"gfx(\d{4,6})"
 
 
 @record
@@ -52,7 +52,7 @@ def gfx_of_version(version: int) -> str | None:
     ``gfx90a`` (Linux: drivers/gpu/drm/amd/amdkfd/kfd_device.c, the table of ``gfx_target_version``).
     """
     major, minor, step = version // 10000, version // 100 % 100, version % 100
-    if not 6 <= major <= 99 or minor > 15 or step > 15:  # noqa: PLR2004
+    if not 6 <= major <= 19 or minor > 15 or step > 15:  # noqa: PLR2004
         return None
     return f"gfx{major}{minor:x}{step:x}"
 
@@ -63,18 +63,19 @@ def normal_gfx(text: str) -> str | None:
     rocm-smi 6.x writes the raw version without its zeros: ``gfx9010`` is major 9, minor 0, step 10.
     """
     text = text.strip().partition(":")[0]
-    if match := _RAW.fullmatch(text):
+    if match := re.fullmatch(_RAW, text):
         digits = match[1]
-        split = 2 if int(digits[:2]) in range(10, 13) else 1
+        split = 2 if int(digits[:2]) in range(10, 20) else 1
         major, rest = digits[:split], digits[split:]
         if len(rest) > 2:  # noqa: PLR2004
             return gfx_of_version(int(major) * 10000 + int(rest[:-2]) * 100 + int(rest[-2:]))
-    return text if _GFX.fullmatch(text) else None
+    return text if re.fullmatch(_GFX, text) else None
 
 
 def parse_properties(text: str) -> dict[str, int]:
     """The ``name value`` lines of a properties file; lines of another form are left out."""
-    return {match[1]: int(match[2]) for match in map(_LINE.fullmatch, map(str.strip, text.splitlines())) if match}
+    matches = (re.fullmatch(_LINE, line.strip()) for line in text.splitlines())
+    return {match[1]: int(match[2]) for match in matches if match}
 
 
 def read_topology(roots: Roots) -> Topology | None:

@@ -17,8 +17,8 @@ WSL = "/dev/dxg"
 _VENDOR = "0x1002"
 _DISPLAY = 0x03
 _ACCELERATOR = 0x12
-_ID = re.compile(r"0x([0-9a-f]{4})")
-_CLASS = re.compile(r"0x([0-9a-f]{2})[0-9a-f]{4}")
+_ID = r"0x([0-9a-f]{4})"
+_CLASS = r"0x([0-9a-f]{2})[0-9a-f]{4}"
 
 
 @record
@@ -43,8 +43,8 @@ def _gpu(roots: Roots, bdf: str) -> PciGpu | None:
     directory = f"{DEVICES}/{bdf}"
     if (roots.read(f"{directory}/vendor") or "").strip().lower() != _VENDOR:
         return None
-    device = _ID.fullmatch((roots.read(f"{directory}/device") or "").strip().lower())
-    kind = _CLASS.fullmatch((roots.read(f"{directory}/class") or "").strip().lower())
+    device = re.fullmatch(_ID, (roots.read(f"{directory}/device") or "").strip().lower())
+    kind = re.fullmatch(_CLASS, (roots.read(f"{directory}/class") or "").strip().lower())
     base = int(kind[1], 16) if kind else None
     if device is None or base not in {_DISPLAY, _ACCELERATOR}:
         return None

@@ -18,9 +18,9 @@ IN_TREE = "in-tree"
 
 MODULE = "/sys/module/amdgpu"
 
-_VERSION = re.compile(r"(\d+\.\d+(?:\.\d+)?)(?:[-+].*)?")
-_DEFINE = re.compile(r"^#define\s+ROCM_VERSION_(MAJOR|MINOR|PATCH)\s+(\d+)", re.MULTILINE)
-_INSTALLED = re.compile(r"(?:rocm|core)-(\d+\.\d+(?:\.\d+)?)")
+_VERSION = r"(\d+\.\d+(?:\.\d+)?)(?:[-+].*)?"
+_DEFINE = r"(?m)^#define\s+ROCM_VERSION_(MAJOR|MINOR|PATCH)\s+(\d+)"
+_INSTALLED = r"(?:rocm|core)-(\d+\.\d+(?:\.\d+)?)"
 _HEADERS = ("include/rocm-core/rocm_version.h", "include/rocm_version.h")
 #: Where a release puts itself below its prefix; ``core`` is ROCm Core SDK (7.9 and later).
 _PREFIXES = ("", "/core")
@@ -45,21 +45,21 @@ class RocmFound:
 
 def parse_rocm_version(text: str) -> str | None:
     """The version of ``.info/version``: ``6.2.0-66`` and ``7.13.0-123-gfx942;gfx950`` without what follows it."""
-    match = _VERSION.fullmatch(text.strip())
+    match = re.fullmatch(_VERSION, text.strip())
     return match[1] if match else None
 
 
 def parse_rocm_header(text: str) -> str | None:
     """The version that ``rocm_version.h`` defines."""
-    parts = {match[1]: match[2] for match in _DEFINE.finditer(text)}
+    parts = {match[1]: match[2] for match in re.finditer(_DEFINE, text)}
     return f"{parts['MAJOR']}.{parts['MINOR']}.{parts['PATCH']}" if len(parts) == 3 else None  # noqa: PLR2004
 
 
 def find_rocm(roots: Roots, environ: Mapping[str, str]) -> RocmFound:
     """ROCm as ``$ROCM_PATH`` names it, else ``/opt/rocm``, else the newest ``/opt/rocm-*``; the others beside it."""
     named = [path.rstrip("/") for path in (environ.get("ROCM_PATH", ""), "/opt/rocm") if path.startswith("/")]
-    beside = [f"/opt/{name}" for name in roots.names("/opt") if _INSTALLED.fullmatch(name)]
-    beside += [f"/opt/rocm/{name}" for name in roots.names("/opt/rocm") if _INSTALLED.fullmatch(name)]
+    beside = [f"/opt/{name}" for name in roots.names("/opt") if re.fullmatch(_INSTALLED, name)]
+    beside += [f"/opt/rocm/{name}" for name in roots.names("/opt/rocm") if re.fullmatch(_INSTALLED, name)]
     first = [rocm for path in named if (rocm := _installation(roots, path))]
     rest = [rocm for path in beside if (rocm := _installation(roots, path))]
     found = first + sorted(rest, key=lambda rocm: dotted(rocm.version), reverse=True)

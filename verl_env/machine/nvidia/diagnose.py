@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.machine.nvidia import problems
-from verl_env.machine.nvidia.reading import VISIBLE
+from verl_env.machine.nvidia.nvml import VISIBLE
 from verl_env.records import record
 from verl_env.versions import at_least
 

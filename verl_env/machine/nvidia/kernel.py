@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MODULE = "/sys/module/nvidia/version"
 PROC = "/proc/driver/nvidia/version"
 
-_NVRM = re.compile(r"^NVRM version:.*?(Open )?Kernel Module(?: for \S+)?\s+(\d\S*)", re.MULTILINE)
+_NVRM = r"(?m)^NVRM version:.*?(Open )?Kernel Module(?: for \S+)?\s+(\d\S*)"
 
 
 @record
@@ -59,7 +59,7 @@ def parse_proc_version(data: bytes | str) -> tuple[Known[str], Known[bool]]:
     Both forms of the line are read: ``NVIDIA UNIX Open Kernel Module for x86_64  580.95.05 ...`` and ``NVIDIA UNIX
     x86_64 Kernel Module  535.183.01 ...``. The line about GCC, which may lack its version, does not matter.
     """
-    match = _NVRM.search(text_of(data))
+    match = re.search(_NVRM, text_of(data))
     if match is None:
         return UNKNOWN, UNKNOWN
     return version_of(match[2]), match[1] is not None

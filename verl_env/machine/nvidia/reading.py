@@ -11,12 +11,10 @@ from verl_env.records import record
 if TYPE_CHECKING:
     from verl_env.machine.model import Fact, Known
 
-_VERSION = re.compile(r"\s*(\d{1,4}(?:\.\d{1,4}){1,3})(?![\d.])")
-_ADDRESS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])")
+_VERSION = r"\s*(\d{1,4}(?:\.\d{1,4}){1,3})(?![\d.])"
+_ADDRESS = r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])"
 _NO_VALUE = {"", "n/a", "not supported", "unknown error", "unknown", "none"}
 
-#: The variable that hides GPUs from CUDA programs; children go without it, so that every GPU is listed.
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 #: The smallest and the greatest CUDA version that a driver may report, as 1000 * major + 10 * minor.
 CUDA_RANGE = (1000, 99990)
 
@@ -68,7 +66,7 @@ def text_of(data: bytes | str) -> str:
 
 def version_of(text: str | None) -> Known[str]:
     """The dotted number that a text begins with, ``"610.57.04"`` of ``"610.57.04 [Deprecated; ...]"``."""
-    match = _VERSION.match(text or "")
+    match = re.match(_VERSION, text or "")
     return match[1] if match and match[1].isascii() else UNKNOWN
 
 
@@ -106,7 +104,7 @@ def cuda_of(number: object) -> Known[str]:
 
 def address_of(text: str | None) -> str | None:
     """A PCI address in one form, ``00000000:83:00.0`` for ``0000:83:00.0``; None for what is none."""
-    match = _ADDRESS.fullmatch((text or "").strip().lower())
+    match = re.fullmatch(_ADDRESS, (text or "").strip().lower())
     return f"{match[1] or '0':0>8}:{match[2]}:{match[3]}.{match[4]}" if match else None
 
 

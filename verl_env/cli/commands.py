@@ -1,0 +1,19 @@
+"""The names of all commands, for those who import none of them."""
+
+from __future__ import annotations
+
+PROGRAM = "verl-env"
+
+#: Every command with its line in the help; ``verl_env.cli.<name>`` holds it.
+COMMANDS = {
+    "probe": "show the facts of this machine, each with its source",
+    "stacks": "list every lockset with the verdict for this machine",
+    "plan": "show what would be installed, and why",
+    "diff": "compare two locksets, or a lockset and an environment, package by package",
+    "install": "make or repair an environment",
+    "doctor": "diagnose an environment",
+    "report": "write down an environment and its machine, for doctor --report",
+    "patches": "the run-time patches of an environment",
+    "lock": "regenerate locksets from their recipes (maintainers)",
+    "completion": "print a completion script for a shell",
+}
