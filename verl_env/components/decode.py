@@ -51,7 +51,12 @@ _wheels: Decoder[dict[str, Any]] = shape(
 _tool = shape(
     model.Tool,
     {"name": text, "reason": text},
-    {"minimum": (number, None), "below": (number, None), "same_major_as": (one_of("cuda"), None)},
+    {
+        "minimum": (number, None),
+        "below": (number, None),
+        "same_major_as": (one_of("cuda"), None),
+        "exact": (flag, False),
+    },
 )
 _file = shape(
     model.File,
