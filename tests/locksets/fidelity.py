@@ -27,6 +27,9 @@ PARENTS = {"verl0.4-base": "base", "seed001-vemlp-vllm-te": "vemlp"}
 #: Keys of ``pins`` that are not the name of the distribution.
 DISTRIBUTIONS = {"flashinfer": "flashinfer-python", "cudnn_pip": "nvidia-cudnn-cu12"}
 
+#: What the facts call a native component, where its own distribution has another name.
+COMPONENTS = {"deepep": "deep-ep"}
+
 #: How image tags abbreviate distributions.
 TAGS = {"th": "torch", "te": "transformer-engine", "mcore": "megatron-core", "megatron": "megatron-core"}
 
@@ -45,11 +48,12 @@ class Held:
     @property
     def words(self) -> str:
         """Everything that it says in prose or passes to a build."""
-        natives = [word for native in self.lockset.natives for word in (*native.needs, native.reason)]
+        natives = [word for native in self.lockset.natives for word in (*told(native), native.reason)]
         return "\n".join([*self.lockset.notes, *natives, *(step.title for step in self.recipe.steps)])
 
     def native(self, name: str) -> Native | None:
-        wanted = canonicalize_name(name)
+        canonical = canonicalize_name(name)
+        wanted = COMPONENTS.get(canonical, canonical)
         return next((native for native in self.lockset.natives if canonicalize_name(native.name) == wanted), None)
 
     def step(self, parent: str, number: int) -> Step | None:
@@ -101,6 +105,11 @@ def image_tags(variant: dict[str, Any], held: Held) -> Iterator[Difference]:
         agree = all(Version(version).release[: len(stated)] == stated for version in own)
         if not agree and found["version"] not in held.words:
             yield Difference(name, f"{found[0].lstrip('-')} in the image tag")
+
+
+def told(native: Native) -> list[str]:
+    """What a lockset says of the build of a component: in words, and the variables that the image sets."""
+    return [*native.needs, *(f"{name}={value}" for name, value in native.env.items())]
 
 
 def versions(name: str, held: Held) -> Iterator[str]:
@@ -245,7 +254,7 @@ def _source_step(step: dict[str, Any], held: Held) -> Iterator[Difference]:
 def _build(name: str, step: dict[str, Any], held: Held) -> Iterator[Difference]:
     """Flags and variables of a build: they stand among what the native component needs."""
     native = held.native(name)
-    needs = " ".join(native.needs) if native else ""
+    needs = " ".join(told(native)) if native else ""
     flags = {"no_deps": "no dependencies", "no_build_isolation": "no build isolation"}
     wanted = [words for flag, words in flags.items() if step.get(flag)]
     wanted += step.get("config_settings", [])

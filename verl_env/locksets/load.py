@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env import records
 from verl_env.constraints import parse_toml
 from verl_env.locksets import model
 from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, LocksetInvalidError
@@ -60,6 +61,7 @@ native = shape(
         "build": (text, None),
         "needs": (texts, NOTHING),
         "prebuilt": (many(prebuilt), NOTHING),
+        "env": (mapping, records.NOTHING),
     },
 )
 unmet = shape(model.Unmet, {"package": text, "requires": text, "installed": text, "reason": text})

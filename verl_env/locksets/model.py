@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from verl_env.records import record
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +92,9 @@ class Native:
     """A component that no index serves as a wheel for this stack.
 
     ``needed_for`` names the stack components that need it (empty: every stack of the lockset); ``build`` is where
-    its source is (``"sdist"`` or ``"git+URL@REF"``) and ``needs`` what a build asks of the machine, in words.
+    its source is (``"sdist"`` or ``"git+URL@REF"``) and ``needs`` what a build asks of the machine, in words. ``env``
+    is what the image sets for its build. The wheels that are published of it and its build are in the catalogue of
+    components, under its name and version.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Native:
     build: str | None
     needs: tuple[str, ...]
     prebuilt: tuple[Prebuilt, ...]
+    env: Mapping[str, str] = NOTHING
 
 
 @record
