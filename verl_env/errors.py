@@ -6,6 +6,10 @@ An error carries objects; its class words them. Each class has a stable kebab-ca
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: Exit codes of every command (``docs/architecture.md``, "Exit codes").
 EXIT_OK = 0
 EXIT_NO = 1
@@ -34,8 +38,8 @@ class VerlEnvError(Exception):
     def __str__(self) -> str:
         return self.message
 
-    def to_json(self) -> dict[str, str | None]:
-        """The error as the ``error`` object of ``--json`` output."""
+    def to_json(self) -> dict[str, Any]:
+        """The error as the ``error`` object of ``--json`` output; a class may add what it carries."""
         return {"id": self.id, "message": self.message, "hint": self.hint}
 
 

@@ -8,8 +8,8 @@ takes 5 ms to import and compiles six methods a class, 0.4 ms each time, where `
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, TypeVar

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from verl_env.cli.commands import COMMANDS, PROGRAM
 from verl_env.errors import EXIT_MISUSE, EXIT_OK, InternalFault, UsageError, VerlEnvError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn

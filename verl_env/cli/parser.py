@@ -6,12 +6,12 @@ import argparse
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.cli.commands import COMMANDS, PROGRAM
 from verl_env.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.errors import EXIT_OK, UsageError
 from verl_env.machine.nvidia.nvml import fork_nvml
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence

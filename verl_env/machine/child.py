@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import TYPE_CHECKING
 
 from verl_env.machine.process import (
     GRACE,
@@ -26,6 +25,7 @@ from verl_env.machine.process import (
     abandoned,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType

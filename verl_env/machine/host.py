@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from verl_env.machine.cgroup import cpu_limit, memory_limit, parse_mountinfo
 from verl_env.machine.container import find_container, find_wsl, parse_tegra_release
@@ -13,6 +12,7 @@ from verl_env.machine.model import UNKNOWN, Host, Machine
 from verl_env.machine.osrelease import read_os
 from verl_env.machine.scheduler import slurm_cpus, slurm_memory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 

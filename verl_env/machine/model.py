@@ -7,10 +7,10 @@ known of it, and no decision may rest on it. JSON keeps them apart: ``null`` is 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from verl_env.records import NOTHING, record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final, Literal, TypeAlias, TypeVar

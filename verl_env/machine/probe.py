@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from verl_env.machine.child import Children
 from verl_env.machine.model import Machine
@@ -12,6 +11,7 @@ from verl_env.machine.nvidia.probe import NvidiaProbe
 from verl_env.machine.roots import Roots
 from verl_env.records import values
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from typing import TYPE_CHECKING
 
+from verl_env.machine.fork import SIGKILL
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
@@ -178,7 +178,7 @@ class Child:
         """Kill the process group; a child that runs as another user cannot be killed and will be abandoned."""
         self._killed = now
         try:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, SIGKILL)
         except ProcessLookupError:
             self._kill_alone()
         except OSError:
@@ -188,7 +188,7 @@ class Child:
         """Kill a forked process that has not come to make a group of its own."""
         if self._process.returncode is None:
             try:
-                os.kill(self._process.pid, signal.SIGKILL)
+                os.kill(self._process.pid, SIGKILL)
             except OSError:
                 return
 
@@ -213,7 +213,7 @@ class Child:
 
     def abandon(self, now: float) -> None:
         """Let go of a child that SIGKILL did not end."""
-        self._let_go(-signal.SIGKILL)
+        self._let_go(-SIGKILL)
         self.outcome = Abandoned(self.argv, self._process.pid, now - self.started, *self._output())
 
     def _dismiss(self, now: float) -> None:

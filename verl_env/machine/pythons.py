@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from verl_env.machine import child
 from verl_env.machine.executables import is_executable, real_path
@@ -15,6 +14,7 @@ from verl_env.machine.python_places import MINORS, Candidate, candidates
 from verl_env.machine.remembered import Remembered
 from verl_env.versions import dotted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 

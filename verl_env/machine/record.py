@@ -7,7 +7,6 @@ know are ignored, so that files of later versions can be read.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 from verl_env.machine.model import (
@@ -25,6 +24,7 @@ from verl_env.machine.model import (
 from verl_env.records import NOTHING, is_record, record, values
 from verl_env.versions import is_dotted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path

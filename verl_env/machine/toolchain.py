@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
 
 from verl_env.machine import child
 from verl_env.machine.executables import find, is_directory, search_path
@@ -12,6 +11,7 @@ from verl_env.machine.model import UNKNOWN, Machine, Problem, Toolchain
 from verl_env.machine.remembered import Remembered
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from verl_env.machine.amd.kfd import NODES, read_topology
 from verl_env.machine.amd.pci import DEVICES, WSL, find_gpus
 from verl_env.machine.amd.rocm import find_rocm
 from verl_env.machine.model import Machine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

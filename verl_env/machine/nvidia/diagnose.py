@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from verl_env.machine.nvidia import problems
 from verl_env.machine.nvidia.nvml import VISIBLE
 from verl_env.records import record
 from verl_env.versions import at_least
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.machine.model import UNKNOWN, Nvidia
 from verl_env.machine.nvidia.diagnose import faults, remarks
 from verl_env.machine.nvidia.merge import devices_of, merge_devices
 from verl_env.machine.nvidia.nvml_answer import LIBCUDA
 from verl_env.records import NOTHING, record, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.reading import Reading, text_of, version_of
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.machine.model import Known
     from verl_env.machine.roots import Roots

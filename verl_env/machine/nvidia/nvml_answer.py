@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from verl_env.machine.child import Abandoned, Completed, TimedOut
 from verl_env.machine.model import UNKNOWN
@@ -20,6 +19,7 @@ from verl_env.machine.nvidia.reading import (
 )
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.reading import GpuReading, Reading, address_of
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
 

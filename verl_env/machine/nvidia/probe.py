@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.machine.nvidia.kernel import read_kernel
 from verl_env.machine.nvidia.nvml import MODULE, VISIBLE, adopt_nvml, start_nvml
 from verl_env.machine.nvidia.pci import read_pci
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
