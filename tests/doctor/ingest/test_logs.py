@@ -6,6 +6,7 @@ import pytest
 
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.logs import causes_in_log
+from verl_env.doctor.ingest.report import facts_of
 
 BUILDS = [
     (
@@ -57,3 +58,39 @@ def test_a_log_as_a_terminal_shows_it() -> None:
     log = "\x1b[31m> fatal error: Python.h: No such file or directory\x1b[0m\r\n" + "x" * 10 + "\r\n"
 
     assert [cause.id for cause in causes_in_log(log)] == ["python-headers"]
+
+
+CUBLAS = "OSError: libcublas.so.13: cannot open shared object file: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("known", "cause"),
+    [
+        ("", "cuda-library-missing"),
+        ("CUDA used to build PyTorch: 12.8\n", "cuda13-package-in-cuda12"),
+        ("CUDA used to build PyTorch: 13.0\n", "cuda-library-missing"),
+        ("nvidia-cublas-cu12==12.8.3.14\n", "cuda13-package-in-cuda12"),
+        ("CUDA Version: 12.8 Driver Version: 570.86.10\n", "cuda13-package-in-cuda12"),
+        ("CUDA Version: 13.0 Driver Version: 580.65.06\n", "cuda-library-missing"),
+    ],
+)
+def test_a_missing_library_is_left_out_or_of_another_cuda(known: str, cause: str) -> None:
+    facts = facts_of(known) if known else Facts()
+
+    assert [finding.id for finding in causes_in_log(CUBLAS, facts)] == [cause]
+
+
+def test_a_broken_vllm_explains_the_names_that_it_lacks() -> None:
+    log = (
+        "ImportError: /e/site-packages/vllm/_C.abi3.so: undefined symbol: _ZN3c106getenvE\n"
+        "ImportError: cannot import name 'get_tcp_uri' from 'vllm.utils' (/e/site-packages/vllm/utils.py)\n"
+    )
+
+    assert [(cause.id, cause.explains) for cause in causes_in_log(log)] == [("vllm-abi", ("vllm-names",))]
+
+
+def test_the_platforms_that_vllm_asks_for_at_its_start() -> None:
+    log = "DEBUG ROCm platform is not available because: No module named 'amdsmi'\n"
+
+    assert causes_in_log(log) == ()
+    assert [cause.id for cause in causes_in_log(log, Facts(torch_flavour="rocm7.0"))] == ["amdsmi-missing"]

@@ -272,3 +272,39 @@ def test_no_text_crashes(text: str) -> None:
     except ReportUnreadable:
         return
     assert not facts.packages_complete
+
+
+SGLANG = """Python: 3.12.3 (main, Jun 19 2026, 12:46:00) [GCC 13.3.0]
+CUDA available: True
+GPU 0,1,2,3: NVIDIA B200
+GPU 0,1,2,3 Compute Capability: 10.0
+CUDA_HOME: /opt/cuda
+NVCC: Cuda compilation tools, release 13.0, V13.0.88
+CUDA Driver Version: 580.65.06
+PyTorch: 2.11.0+cu130
+sglang: 0.5.12
+flashinfer: Module Not Found
+numpy: 2.3.5
+huggingface_hub: 1.2.0
+zmq: 27.1.0
+"""
+
+
+def test_what_sglang_prints_of_its_environment() -> None:
+    facts = facts_of(f"### Environment\n\n{SGLANG}\n### Reproduction\nsglang serve")
+
+    assert facts.machine.nvidia
+    assert [device.index for device in facts.machine.nvidia.devices] == [0, 1, 2, 3]
+    assert facts.capabilities == ("10.0",)
+    assert facts.driver == "580.65.06"
+    assert facts.machine.toolchain
+    assert (facts.machine.toolchain.nvcc, facts.machine.toolchain.cuda_home) == ("13.0", "/opt/cuda")
+    assert facts.packages["torch"] == "2.11.0+cu130"
+    assert facts.packages["pyzmq"] == "27.1.0"
+    assert facts.packages["huggingface-hub"] == "1.2.0"
+    assert not facts.installed("flashinfer-python")
+    assert facts.cuda == "13.0"
+
+
+def test_a_few_pairs_in_prose_are_no_list() -> None:
+    assert "step" not in facts_of("step: 1.0\nloss: 2.0\nnothing else").packages

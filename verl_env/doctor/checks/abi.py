@@ -306,7 +306,7 @@ CHECKS = (
         find=_vllm,
         log=(_UNDEFINED,),
         from_log=log_hit("A6", "vLLM", "vllm"),
-        explains=_CONSEQUENCES,
+        explains=(*_CONSEQUENCES, "vllm-names"),
     ),
     Check(
         id="sgl-kernel-abi",

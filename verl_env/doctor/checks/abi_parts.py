@@ -201,6 +201,7 @@ CHECKS = (
             r"Found empty [`'\"]?transformer[-_]engine[`'\"]? meta package",
             r"Could not find (?:shared object file|libtransformer_engine\.so|\S*transformer_engine_torch)",
             _TE_STOP,
+            r"transformer_engine\S*\.so: undefined symbol: (?:_Z\w*18transformer_engine|nvte_)\w+",
         ),
     ),
     Check(

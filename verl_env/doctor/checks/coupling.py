@@ -21,6 +21,8 @@ _ALWAYS = re.compile(
     r"/verl/(?:workers/rollout/(?:vllm|sglang)_rollout|utils/vllm|third_party/(?:vllm|sglang)/__init__)"
 )
 _ALWAYS_TRANSFORMERS = re.compile(r"/verl/(?:utils|workers)/")
+#: What every release of vLLM has at its top; where it is missing, something else is imported.
+_ALWAYS_THERE = frozenset({"LLM", "SamplingParams", "LLMEngine"})
 _ROWS = {"get_tcp_uri": "E2", "MaxLoRARanks": "E3"}
 _BRIDGE_PAIR = {"0.5.2": "0.18.0"}
 
@@ -50,10 +52,20 @@ def _is_needed(lost: Lost) -> bool:
     return pattern.search(Path(lost.file).as_posix()) is not None
 
 
+def shadowed(match: re.Match[str]) -> bool:
+    """Whether what was imported is no installed package: a file of that name, a folder, or one half imported."""
+    place = re.match(r"[^\n(]{0,40}\((?P<path>[^)\n]*)\)", match.string[match.end() :])
+    if "partially initialized" in match[0] or "circular import" in match.string[match.end() : match.end() + 300]:
+        return True
+    path = place["path"] if place else ""
+    package = (match.groupdict().get("module") or "").split(".")[0]
+    return path == "unknown location" or path.endswith(f"/{package}.py")
+
+
 def _name_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     """A name that an engine does not have; compiled modules and circular imports are other failures."""
     name, module = match.groupdict().get("name") or "", match.groupdict().get("module") or ""
-    if module.endswith(("._C", "._moe_C")) or "partially initialized" in match[0]:
+    if module.endswith(("._C", "._moe_C")) or name.startswith("__") or name in _ALWAYS_THERE or shadowed(match):
         return None
     title = f"{module or 'vllm'} has no {name}" if name else f"there is no module {module}"
     return Hit(versions(facts, "verl", "vllm", "sglang"), title, covers=(_row(name),))
@@ -78,6 +90,12 @@ def _moe(facts: Facts) -> Hit | None:
     if facts.matches("vllm", ">=0.8.2,<=0.8.4") and facts.installed("verl"):
         return Hit(versions(facts, "vllm", "verl"), severity="info")
     return None
+
+
+def _moe_log(facts: Facts, match: re.Match[str]) -> Hit:
+    """The same attribute is missing where a loader of a quantization does not know a parameter."""
+    trained = facts.installed("verl") or re.search(r"\bverl\b|FSDP|GRPO|RLHF|update_weights", match.string)
+    return Hit(versions(facts, "vllm", "verl"), severity="error" if trained else "warning")
 
 
 def _bridge(facts: Facts) -> Hit | None:
@@ -190,6 +208,7 @@ CHECKS = (
         sources=("EasyR1#278", "vllm#17429", "verl#540", "verl#3840", "verl PR#5234"),
         find=_moe,
         log=(r"'Parameter' object has no attribute 'weight_loader'",),
+        from_log=_moe_log,
     ),
     Check(
         id="megatron-namespace",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.versions import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,10 @@ _UNSUFFIXED = ("cublas", "cuda-runtime", "cuda-nvrtc", "cuda-cupti", "cufft", "c
 _SHARED = ("cudnn", "nccl", "nvshmem", "cusparselt")
 _SUFFIX = re.compile(r"^nvidia-(?P<family>[\w-]+)-cu(?P<major>1[1-9])$")
 _RUNTIME = re.compile(r"^lib(?:cudart|nvrtc)\.so\.(?P<major>\d+)")
+#: Libraries whose SONAME is the major release of CUDA (since CUDA 12).
+_BY_MAJOR = (
+    r"lib(?P<library>cudart|nvrtc|cublas|cublasLt|nvJitLink|cupti)\.so\.(?P<major>\d+)(?:\.\d+)*: cannot open shared"
+)
 #: vLLM wheels of the default index are CUDA 13 builds (vllm#52300, #43435, #44335, #52453).
 _VLLM_CUDA13 = ">=0.20,<0.27"
 
@@ -91,13 +96,28 @@ def _runtime(wanted: tuple[int, ...], row: str) -> tuple[object, object]:
 
     def read(facts: Facts, match: re.Match[str]) -> Hit | None:
         major = int(match["major"])
-        if major not in wanted or (facts.cuda_major == major and "nvrtc" in match[0]):
+        if major not in wanted or not is_foreign(facts, match["library"], major):
             return None
         torch = facts.named("torch") if facts.installed("torch") else "torch"
         known = f" while {torch} is a CUDA {facts.cuda} build" if facts.cuda else ""
         return Hit((), f"a compiled package needs CUDA {major}{known}", covers=(row,))
 
     return find, read
+
+
+def is_foreign(facts: Facts, library: str, major: int) -> bool:
+    """Whether a library that was not found is of another CUDA than the environment, rather than left out of it.
+
+    Where torch's own CUDA is not known, the NVIDIA wheels say it, or a driver that is too old for that CUDA.
+    """
+    if facts.cuda_major is not None:
+        return facts.cuda_major != major or library == "cudart"
+    majors = set(families(facts))
+    if majors:
+        return major not in majors
+    nvidia = facts.machine.nvidia
+    newest = dotted(nvidia.cuda)[0] if nvidia and nvidia.cuda else None
+    return library in {"cudart", "nvrtc"} or (newest is not None and newest < major)
 
 
 def _stated(facts: Facts) -> Hit | None:
@@ -168,7 +188,7 @@ CHECKS = (
         covers=("B1",),
         sources=("vllm#52300", "vllm#43435", "vllm#44335", "vllm#52453"),
         find=_FIND13,  # type: ignore[arg-type]
-        log=(r"lib(?:cudart|nvrtc)\.so\.(?P<major>\d+): cannot open shared object",),
+        log=(_BY_MAJOR,),
         from_log=_READ13,  # type: ignore[arg-type]
         explains=("vllm-op-missing", "model-inspection-failed", "sgl-kernel-critical"),
     ),
@@ -184,7 +204,7 @@ CHECKS = (
         covers=("B2",),
         sources=("sglang#16052", "sglang#29646", "sglang#10951", "vllm#1718"),
         find=_FIND12,  # type: ignore[arg-type]
-        log=(r"lib(?:cudart|nvrtc)\.so\.(?P<major>\d+): cannot open shared object",),
+        log=(_BY_MAJOR,),
         from_log=_READ12,  # type: ignore[arg-type]
         explains=("vllm-op-missing", "model-inspection-failed", "sgl-kernel-critical"),
     ),

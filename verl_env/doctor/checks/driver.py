@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.checks.rocm import on_rocm
 from verl_env.doctor.model import Check, Hit, Remedy
 from verl_env.versions import at_least, dotted
 
@@ -102,6 +103,8 @@ def _no_gpu(facts: Facts) -> Hit | None:
 
 
 def _no_gpu_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    if "libcuda" in match[0] and on_rocm(facts, match.string):
+        return None
     if facts.has_nvidia_gpu and "infer device" in match[0]:
         return Hit((), "the process saw no GPU, although this machine has one")
     return Hit((), "a process without a GPU imported what needs the driver")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.loader import Closure
-from verl_env.doctor.checks.cuda import doubled, one_family, pinned_by_torch
+from verl_env.doctor.checks.cuda import doubled, is_foreign, one_family, pinned_by_torch
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.engines.torchload import gaps_of
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
@@ -219,14 +219,13 @@ def _cuda_missing(facts: Facts) -> Hit | None:
 
 def _cuda_missing_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     """A missing library of torch's own CUDA major; one of another major is a mix of builds."""
-    major = match["major"]
-    if "nvrtc" in match["name"] and facts.cuda_major is not None and major and int(major) != facts.cuda_major:
-        return None
-    if "nvrtc" in match["name"] and facts.cuda_major is None:
+    library = match["name"].removeprefix("lib")
+    if library in _BY_MAJOR and is_foreign(facts, library, int(match["major"])):
         return None
     return Hit((), f"{match['name']}.so is not found by the loader")
 
 
+_BY_MAJOR = frozenset({"nvrtc", "cublas", "cublasLt", "nvJitLink", "cupti"})
 _NAMES = "nvrtc|cupti|nvshmem_host|cusparseLt|cufile|nvJitLink|cublas\\w*|cufft|curand|cusolver|cusparse|nccl"
 
 
@@ -254,12 +253,19 @@ CHECKS = (
         theme="loader",
         severity="error",
         title="An older CUDA library comes before the one of the wheels",
-        cause="LD_LIBRARY_PATH, often from a CUDA module, is searched before the RUNPATH of the NVIDIA wheels.",
+        cause=(
+            "LD_LIBRARY_PATH, often from a CUDA module, is searched before the RUNPATH of the NVIDIA wheels; a wheel "
+            "that is older than what the package was compiled for does the same."
+        ),
         remedy=_unset_library_path,
         covers=("B5",),
         sources=("pytorch#111469", "pytorch#131312", "pytorch#140797", "pytorch#144244", "ragflow#4466"),
         find=_nvjitlink,
-        log=(r"undefined symbol: (?P<symbol>_*nvJitLink\w+)", r"libnvJitLink\.so\.\d+: version \S+ not found"),
+        log=(
+            r"undefined symbol: (?P<symbol>_*nvJitLink\w+)",
+            r"libnvJitLink\.so\.\d+: version \S+ not found",
+            r"undefined symbol: (?P<symbol>cu(?:blas|sparse|solver|fft|rand)\w+)",
+        ),
         explains=("cudnn-versions", "model-inspection-failed", "vllm-op-missing"),
     ),
     Check(
@@ -289,6 +295,7 @@ CHECKS = (
             r"cuDNN version incompatibility: PyTorch was compiled\s+against",
             r"CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH",
             r"undefined symbol: (?P<symbol>cudnn\w+)",
+            r"libcudnn\w*\.so[.\d]*: undefined symbol: \S+",
         ),
     ),
     Check(

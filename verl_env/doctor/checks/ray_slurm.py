@@ -138,7 +138,7 @@ CHECKS = (
         covers=("G1",),
         sources=("verl#523", "verl PR#1009", "ray#21479", "ray#38946"),
         find=_worker_flood,
-        log=(r"Unable to register worker with raylet", r"have not registered within the timeout"),
+        log=(r"Unable to register worker with raylet", r"have not registered (?:to raylet )?within (?:the )?timeout"),
     ),
     Check(
         id="socket-path-too-long",

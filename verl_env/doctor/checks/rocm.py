@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.dependencies import versions
@@ -9,8 +10,6 @@ from verl_env.doctor.commands import remedy
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 
 if TYPE_CHECKING:
-    import re
-
     from verl_env.doctor.facts import Facts
 
 _ROCM_TRITONS = ("pytorch-triton-rocm", "triton-rocm")
@@ -146,9 +145,34 @@ def _scratch(facts: Facts) -> Hit | None:
     return Hit(("HSA_NO_SCRATCH_RECLAIM is not set",), severity="info")
 
 
+def _amdsmi_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    """At its start vLLM asks for every platform, and says of most that this machine is none of them."""
+    start = match.string.rfind("\n", 0, match.start()) + 1
+    asked = "platform is not available" in match.string[start : match.start()]
+    elsewhere = facts.has_nvidia_gpu or facts.cuda is not None
+    return None if (asked or elsewhere) and not is_amd(facts) else Hit(())
+
+
+def _cuda_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    """A CUDA library that is missed on ROCm belongs to a package of the wrong build."""
+    return Hit((), "a package of this AMD machine is a CUDA build") if on_rocm(facts, match.string) else None
+
+
+def on_rocm(facts: Facts, log: str) -> bool:
+    """Whether it is about ROCm by what is known, or by what only torch for ROCm prints."""
+    return is_amd(facts) or re.search(r"HIPAllocatorConfig|HIPCachingAllocator|torch\.version\.hip", log) is not None
+
+
+def _with_ray(facts: Facts, match: re.Match[str]) -> bool:
+    return facts.installed("ray") or re.search(r"(?i)\bray\b", match.string) is not None
+
+
 def _ordinal_log(facts: Facts, match: re.Match[str]) -> Hit | None:
-    del match
-    return Hit(versions(facts, "ray", "vllm"))
+    return Hit(versions(facts, "ray", "vllm")) if _with_ray(facts, match) else None
+
+
+def _nested_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    return Hit(()) if "No HIP" in match[0] or not _with_ray(facts, match) else None
 
 
 CHECKS = (
@@ -165,6 +189,12 @@ CHECKS = (
         covers=("I1",),
         sources=("vllm#8788", "vllm/recipes PR#280"),
         find=_cuda_torch,
+        log=(
+            r"libcuda\.so\.1: cannot open shared object",
+            r"lib(?:cudart|nvrtc)\.so\.[\d.]+: cannot open shared object",
+        ),
+        from_log=_cuda_log,
+        explains=("sgl-kernel-critical", "vllm-op-missing"),
     ),
     Check(
         id="two-tritons",
@@ -218,7 +248,8 @@ CHECKS = (
         covers=("I5",),
         sources=("Parsl#3858", "vllm#12572"),
         find=_double_mask,
-        log=(r"No HIP GPUs are available",),
+        log=(r"No HIP GPUs are available", r"HIP error: invalid device ordinal"),
+        from_log=_nested_log,
     ),
     Check(
         id="ray-noset-hip",
@@ -238,6 +269,7 @@ CHECKS = (
         find=_noset,
         log=(r"HIP error: invalid device ordinal", r"hipErrorInvalidDevice\b"),
         from_log=_ordinal_log,
+        explains=("visibility-nested",),
     ),
     Check(
         id="ray-zero-gpu-actor",
@@ -264,6 +296,7 @@ CHECKS = (
         sources=("vllm#24576", "vllm#39378", "vllm#10653"),
         find=_amdsmi,
         log=(r"No module named '?amdsmi",),
+        from_log=_amdsmi_log,
         explains=("no-gpu-here",),
     ),
     Check(

@@ -6,7 +6,36 @@ from verl_env.doctor.model import Check, Remedy
 
 _EARLIER = Remedy("Read the first ImportError above it in the log, and run: verl-env doctor --into DIR")
 
+#: Packages that people clone, and in whose checkouts they then start Python.
+_CLONED = "vllm|sglang|verl|transformers|flash_attn|megatron|ray|torch|triton|numpy"
+
+#: vLLM's sources outside of site-packages, without what compiling them makes.
+_CHECKOUT = (
+    r'File "(?!\S*(?:site|dist)-packages)[^"\n]*/vllm/vllm/[^"\n]*"[\s\S]{0,6000}?'
+    r"No module named 'vllm\.(?:_C|_version)'"
+)
+
 CHECKS = (
+    Check(
+        id="module-shadowed",
+        theme="other",
+        severity="error",
+        title="A file or a folder of the user has the name of a package",
+        cause=(
+            "Python looks into the directory of the script and into the working directory first: a file vllm.py, or "
+            "a checkout without its compiled parts, is imported instead of the installed package."
+        ),
+        remedy=Remedy("Rename the file, or start Python outside of the checkout.", ("cd /tmp",)),
+        covers=("K1",),
+        sources=("vllm#475", "vllm#15592", "Python documentation, sys.path"),
+        log=(
+            rf"cannot import name '\w+' from '(?P<module>{_CLONED})' \((?:unknown location|[^)\n]*/(?P=module)\.py)\)",
+            rf"module '(?P<module>{_CLONED})' has no attribute '\w+'[^\n]*(?:consider renaming|unknown location)",
+            r"cannot import name '(?:LLM|SamplingParams|LLMEngine)' from 'vllm'(?! \(\S*__init__\.py\))",
+            _CHECKOUT,
+        ),
+        explains=("vllm-op-missing", "vllm-names", "model-inspection-failed"),
+    ),
     Check(
         id="vllm-op-missing",
         theme="abi",

@@ -92,6 +92,11 @@ def _old_toolkit(facts: Facts) -> Hit | None:
     return Hit(("compute capability 12.0", f"nvcc {nvcc}", facts.named("flashinfer-python")), severity="warning")
 
 
+def _old_toolkit_log(_: Facts, match: re.Match[str]) -> Hit:
+    known = "Unsupported gpu" in match[0]
+    return Hit((), None if known else "nvcc is older than the sources that it compiles")
+
+
 def _ptxas(facts: Facts) -> Hit | None:
     new = [value for value in facts.capabilities if value in _NEW_TO_TRITON]
     if not new or not facts.matches("triton", "<=3.5.1") or facts.variable("TRITON_PTXAS_PATH"):
@@ -190,11 +195,28 @@ CHECKS = (
         log=(r"Failed to find C compiler",),
     ),
     Check(
+        id="c-compiler-release",
+        theme="toolchain",
+        severity="error",
+        title="The C++ compiler is not of the releases that this CUDA takes",
+        cause="Each CUDA toolkit works with a range of GCC releases; the one on PATH is older or newer.",
+        remedy=Remedy(
+            "Put another compiler first for the build.",
+            ("module load gcc", 'export CC="$(command -v gcc)" CXX="$(command -v g++)"', 'export CUDAHOSTCXX="$CXX"'),
+        ),
+        covers=("F2",),
+        sources=("flash-attention#246", "torch cpp_extension.py", "CUDA installation guide"),
+        log=(
+            r"version of \S*(?:g\+\+|gcc|c\+\+) \([\d.]+\) is (?:less|greater) than the m(?:in|ax)imum required",
+            r"unsupported GNU version! gcc versions later than",
+        ),
+    ),
+    Check(
         id="nvcc-missing",
         theme="toolchain",
         severity="error",
-        title="FlashInfer finds no nvcc",
-        cause="FlashInfer compiles kernels at first use unless its jit-cache is installed.",
+        title="There is no nvcc",
+        cause="FlashInfer compiles kernels at first use unless its jit-cache is installed; source builds need it too.",
         remedy=Remedy(
             "Switch its sampler off, install flashinfer-jit-cache, or load a CUDA toolkit.",
             ("export VLLM_USE_FLASHINFER_SAMPLER=0", "module load cuda"),
@@ -206,6 +228,8 @@ CHECKS = (
             r"Could not find nvcc",
             r"No such file or directory: '(?:[^'\s]*/)?nvcc'",
             r"nvcc: (?:command )?not found",
+            r"but nvcc was not found",
+            r"CUDA_HOME environment variable is not set\. Please set it to your CUDA install root",
         ),
     ),
     Check(
@@ -231,6 +255,7 @@ CHECKS = (
         sources=("vllm#36077",),
         find=_cuda_home,
         log=(r"(?:^|[\s'\"=]):/[\w./-]+/bin/nvcc",),
+        explains=("nvcc-missing",),
     ),
     Check(
         id="toolkit-before-sm120",
@@ -242,7 +267,8 @@ CHECKS = (
         covers=("F6",),
         sources=("vllm#50705",),
         find=_old_toolkit,
-        log=(r"nvcc fatal\s*:\s*Unsupported gpu architecture 'compute_1[02]\d",),
+        log=(r"nvcc fatal\s*:\s*Unsupported gpu architecture 'compute_1[02]\d", r"nvcc fatal\s*:\s*Unknown option '"),
+        from_log=_old_toolkit_log,
     ),
     Check(
         id="ptxas-too-old",

@@ -80,6 +80,9 @@ _PROSE = re.compile(
 #: Lines of a resolver that speak of what packages want, not of what is there.
 _WANTED = re.compile(r"^.*(?:\bCollecting |\(from |Downloading |Using cached |depends on |requires? ).*$", re.MULTILINE)
 _LEAST_ROWS = 4
+_STATED_ROW = re.compile(rf"^\s*(?P<name>{_NAME}):\s+(?:(?P<version>{_VERSION})|Module Not Found)\s*$")
+#: Projects of modules that have another name.
+_OF_MODULE = {"pytorch": "torch", "flashinfer": "flashinfer-python", "zmq": "pyzmq", "multipart": "python-multipart"}
 
 
 @dataclass
@@ -98,7 +101,7 @@ def read_packages(text: str) -> Packages:
     found.versions.update(_prose(text))
     found.versions.update(_installed(lines))
     listed: dict[str, str] = {}
-    for block in (*_tables(lines), list(_freeze(lines)), list(_shown(text))):
+    for block in (*_stated(lines), *_tables(lines), list(_freeze(lines)), list(_shown(text))):
         _add(block, listed)
         found.duplicates.update(_twice(block))
     found.versions.update(listed)
@@ -119,6 +122,20 @@ def _twice(block: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     for name, version in block:
         versions.setdefault(name, {})[version] = None
     return {name: tuple(seen) for name, seen in versions.items() if len(seen) > 1}
+
+
+def _stated(lines: list[str]) -> Iterator[list[tuple[str, str]]]:
+    """Runs of ``module: version``, as SGLang's check_env prints them; the module's name is not always the project's."""
+    block: list[tuple[str, str]] = []
+    for line in [*lines, ""]:
+        row = _STATED_ROW.match(line)
+        if row is None:
+            if len(block) >= _LEAST_ROWS:
+                yield block
+            block = []
+        elif row["version"]:
+            name = canonical(row["name"])
+            block.append((_OF_MODULE.get(name, name), row["version"]))
 
 
 def _shown(text: str) -> Iterator[tuple[str, str]]:

@@ -53,6 +53,8 @@ _GPU_ROWS = (
         r"^\|\s+(?P<index>\d+)\s+(?P<name>(?:NVIDIA|Tesla|GeForce|Quadro)[\w./ -]*?)\s+(?:On|Off)\b", re.MULTILINE
     ),
 )
+#: SGLang's check_env groups equal GPUs: ``GPU 0,1,2,3: NVIDIA H200``.
+_GPU_GROUP = re.compile(r"^\s*GPU (?P<indices>\d+(?:,\d+)*):\s*(?P<name>[A-Z][^\n(]*?)\s*$", re.MULTILINE)
 _GPU_PROSE = re.compile(
     r"(?i)(?<![\w-])(?:\d+\s*[x*]\s*|[x*]\d+\s*)?(?:nvidia[ -]|geforce[ -]|tesla[ -])*"
     r"(?P<name>rtx (?:pro )?\d{4}(?: ?ti)?|h100|h200|h800|h20|b200|gb200|gh200|a100|a800|a40|a10g?|l40s?|l20|l4|v100|t4"
@@ -126,6 +128,8 @@ def _nvidia(text: str) -> Nvidia | None:
 def _devices(text: str) -> Iterator[NvidiaDevice]:
     """Devices of nvidia-smi and collect_env by index; else the one model that prose names, else a bare capability."""
     names: dict[int, str] = {}
+    for match in _GPU_GROUP.finditer(text):
+        names.update(dict.fromkeys(map(int, match["indices"].split(",")), match["name"].strip()))
     for pattern in _GPU_ROWS:
         for match in pattern.finditer(text):
             names.setdefault(int(match["index"]), match["name"].strip())
@@ -173,7 +177,7 @@ def _gpu(name: str) -> GpuName | None:
 
 def _tools(text: str) -> Known[Toolchain]:
     nvcc, gcc = _first(text, _NVCC), _first(text, _GCC)
-    home = re.search(r"^\s*(?:export )?CUDA_HOME=(\S+)", text, re.MULTILINE)
+    home = re.search(r"^\s*(?:export )?CUDA_HOME(?:=|: )(\S+)", text, re.MULTILINE)
     if nvcc is None and gcc is None and home is None:
         return UNKNOWN
     return Toolchain(nvcc=nvcc or UNKNOWN, gcc=gcc or UNKNOWN, cuda_home=home[1].strip("\"'") if home else UNKNOWN)
