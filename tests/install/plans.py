@@ -80,6 +80,7 @@ class Recorder:
         self.notes = []
         self.warnings = []
         self.bytes = []
+        self.built = []
 
     def begin(self, step):
         self.steps.append(step.kind)
@@ -89,6 +90,9 @@ class Recorder:
 
     def progress(self, name, done, total):
         self.bytes.append((name, done, total))
+
+    def building(self, name, done, total, seconds):
+        self.built.append((name, done, total))
 
     def note(self, message):
         self.notes.append(message)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LISTED = 20
 #: Seconds between two states of a download on a terminal.
 _REDRAW = 0.1
+#: Seconds between two lines on a build where there is no terminal.
+_TOLD = 30.0
 
 STYLES = {"+": "green", "-": "red", "~": "yellow"}
 
@@ -63,7 +65,7 @@ class Progress:
         self._console = console
         self._steps = steps
         self._step = 0
-        self._drawn = 0.0
+        self._drawn = time.monotonic()
         self._open = False
 
     @property
@@ -89,7 +91,21 @@ class Progress:
             self._drawn = now
             self._open = True
 
+    def building(self, name: str, done: int | None, total: int | None, seconds: float) -> None:
+        now = time.monotonic()
+        if now - self._drawn < (_REDRAW if self._console.is_terminal else _TOLD):
+            return
+        self._drawn = now
+        steps = f"{done} of {total} steps, " if done is not None and total else ""
+        text = f"{name}: {steps}{_clock(seconds)}"
+        if self._console.is_terminal:
+            _write_stderr(f"\r\x1b[K      {text}".encode())
+            self._open = True
+        else:
+            self._line(f"      {text}", style="dim")
+
     def note(self, message: str) -> None:
+        self._close()
         self._line(f"      {message}", style="dim")
 
     def warn(self, message: str) -> None:
@@ -227,6 +243,13 @@ def _added_cost(plan: Plan, seen: Inspection) -> tuple[int, int]:
     names = {change.name for change in seen.changes if change.kind != "-"}
     size = cost(package for package in plan.packages if package.name in names)
     return size.download_bytes, size.disk_bytes
+
+
+def _clock(seconds: float) -> str:
+    """A duration as ``1:02:03`` or ``2:03``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _write_stderr(data: bytes) -> None:

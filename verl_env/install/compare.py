@@ -14,6 +14,7 @@ from verl_env.records import record
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
+    from verl_env.choose.model import Build
     from verl_env.install.installed import Distribution
     from verl_env.install.model import Plan
 
@@ -38,12 +39,17 @@ def wanted(plan: Plan, *, without: Container[str] = ()) -> dict[str, Wanted]:
     """Everything that the plan puts into the environment, by name; ``without`` are natives that are left out."""
     found = {package.name: Wanted(package.name, package.version, package.url) for package in plan.packages}
     for choice in plan.natives:
-        if choice.how != "skip" and choice.name not in without:
+        if choice.how != "skip" and brings_wheel(choice) and choice.name not in without:
             found[choice.name] = Wanted(choice.name, choice.version, local=True)
     if plan.verl_source is not None:
         found[VERL] = Wanted(VERL, None, Path(plan.verl_source).as_uri(), editable=True)
     found[RUNTIME] = Wanted(RUNTIME, runtime_version())
     return found
+
+
+def brings_wheel(choice: Build) -> bool:
+    """Whether a component gets into the environment; others are only made for what is built upon them."""
+    return choice.how != "build" or choice.recipe is None or choice.recipe.product == "wheel"
 
 
 def satisfies(have: Distribution, want: Wanted) -> bool:

@@ -40,6 +40,12 @@ class Inspection:
         """Whether there is nothing to do."""
         return not self.changes and self.reason is None
 
+    @property
+    def in_place(self) -> frozenset[str]:
+        """The names of what is there already as it should be."""
+        there = frozenset() if self.environment is None else frozenset(self.want)
+        return there - {change.name for change in self.changes}
+
 
 def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     """Compares; reads files only, and starts nothing."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Build
     from verl_env.locksets.model import Check, Lockset, Package
+    from verl_env.machine.model import Machine
 
 StepKind = Literal["environment", "packages", "native", "verl", "runtime", "check", "switch"]
 InstallerName = Literal["uv", "pip"]
@@ -51,8 +52,9 @@ class Plan:
 class Options:
     """How to install.
 
-    ``cache`` is the directory of downloads that no installer makes; ``installer`` None takes uv where it is there;
-    ``native_required`` makes a native component that cannot be fetched an error.
+    ``cache`` is the directory of downloads that no installer makes; ``build_cache`` that of built components, None for
+    one in ``cache``; ``installer`` None takes uv where it is there; ``native_required`` makes a native component that
+    cannot be fetched an error; ``machine`` is what is installed for, None where nobody looked.
     """
 
     cache: Path
@@ -62,6 +64,8 @@ class Options:
     native_required: bool = False
     checks: bool = True
     lock_seconds: float = 900.0
+    build_cache: Path | None = None
+    machine: Machine | None = None
 
 
 @record

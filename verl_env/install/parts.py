@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 from verl_env.install import requirements
 from verl_env.install.backends.base import Batch, Command, Source
+from verl_env.install.builds.environment import assemble
+from verl_env.install.builds.targets import gpu_targets
 from verl_env.install.classify import classify
+from verl_env.install.compare import brings_wheel
 from verl_env.install.errors import NativeUnavailable
+from verl_env.install.failures import NativeMismatch
 from verl_env.install.fetch import fetch_native
 from verl_env.install.installed import site_packages
+from verl_env.install.landing import Site, check_landing
 from verl_env.install.process import run
 from verl_env.install.runtime_wheel import build, bytecode_command
 from verl_env.install.sizes import human
@@ -19,9 +24,11 @@ from verl_env.install.verl_source import needs_isolation
 from verl_env.install.wheel_stage import stage_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from verl_env.choose.model import Build
+    from verl_env.install.builds.builder import Builder
+    from verl_env.install.carry import Kept
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan
     from verl_env.install.prepare import Tools
@@ -39,18 +46,32 @@ class Parts:
         reporter: Who is told.
         tools: What it is installed with.
         places: The generation, and a directory beside it for requirements and wheels.
+        kept: What is carried over from the generation in force, once all else is installed.
+        seen: What is there now.
     """
 
     def __init__(
-        self, plan: Plan, options: Options, reporter: Reporter, tools: Tools, places: tuple[Path, Path]
+        self,
+        plan: Plan,
+        options: Options,
+        reporter: Reporter,
+        tools: Tools,
+        places: tuple[Path, Path],
+        *,
+        kept: Sequence[Kept],
+        seen: Inspection,
     ) -> None:
         self._plan = plan
+        self._kept = kept
+        self._seen = seen
         self._options = options
         self._reporter = reporter
         self._tools = tools
         self._new, self._stage = places
         #: Native components that could not be had, with the reason.
         self.left_out: dict[str, str] = {}
+        self._builder: Builder | None = None
+        self._lock_site: Path | None = None
 
     def environment(self, prompt: str) -> str:
         """Makes the environment, empty."""
@@ -71,28 +92,25 @@ class Parts:
         carried = len(self._plan.packages) - len(packages)
         return f"{len(packages)} installed" + (f", {carried} kept" if carried else "")
 
-    def native(self, choice: Build, kept: Container[str], seen: Inspection) -> str:
-        """Installs a native component from its published wheel, where it is to be had.
+    def native(self, choice: Build) -> str:
+        """Installs a native component from its published wheel, or from one that is built now.
 
         Raises:
-            NativeUnavailable: it is not, and was asked for.
+            NativeUnavailable: its wheel is not to be had, and was asked for.
+            NativeMismatch: its wheel cannot work in this environment, and was asked for or built here.
+            NativeBuildFailed: it did not build.
         """
-        name = choice.name
+        name, seen = choice.name, self._seen
         if choice.how == "skip":
             return choice.reason
-        if name in kept:
+        if any(name == each.name for each in self._kept):
             return "kept"
+        if not brings_wheel(choice):
+            return "made when what is built upon it is"
         if name not in seen.want:
             self.left_out[name] = "" if seen.state is None else seen.state.left_out.get(name, "")
             return f"left out as before: {self.left_out[name]}"
-        try:
-            return self._fetch_and_install(choice)
-        except NativeUnavailable as error:
-            if self._options.native_required:
-                raise
-            self.left_out[name] = error.reason
-            self._reporter.warn(f"{name} {choice.version} is left out: {error.reason} ({_TO_HAVE_IT})")
-            return "left out"
+        return self._build_and_install(choice) if choice.how == "build" else self._fetch_or_leave_out(choice)
 
     def runtime(self) -> str:
         """Installs the runtime distribution, with its bytecode."""
@@ -110,14 +128,65 @@ class Parts:
         self._install(Batch(file, self._source(), hashes=False, isolated=isolated))
         return source
 
+    def _fetch_or_leave_out(self, choice: Build) -> str:
+        try:
+            return self._fetch_and_install(choice)
+        except (NativeUnavailable, NativeMismatch) as error:
+            if self._options.native_required:
+                raise
+            self.left_out[choice.name] = error.reason
+            self._reporter.warn(f"{choice.name} {choice.version} is left out: {error.reason} ({_TO_HAVE_IT})")
+            return "left out"
+
     def _fetch_and_install(self, choice: Build) -> str:
         name = choice.name
         wheel = fetch_native(choice, self._options, lambda done, total: self._reporter.progress(name, done, total))
+        self._check(name, choice.version, wheel)
         try:
             self._install_wheel(wheel)
         except ValueError as error:
             raise NativeUnavailable(choice, str(error)) from error
         return human(wheel.stat().st_size)
+
+    def _build_and_install(self, choice: Build) -> str:
+        if self._builder is None:
+            self._builder = self._make_builder()
+        wheel = self._builder.wheel(choice.name)
+        self._install_wheel(wheel)
+        return f"{wheel.name}, {human(wheel.stat().st_size)}"
+
+    def _make_builder(self) -> Builder:
+        from verl_env.install.builds.builder import Builder  # noqa: PLC0415 (few environments need one)
+
+        return Builder(
+            self._tools,
+            self._source(),
+            self._reporter,
+            sites=lambda: (self._site(), site_packages(self._new, self._plan.python)),
+            check=lambda job, wheel: self._check(job.build.name, job.build.version, wheel),
+        )
+
+    def _check(self, name: str, version: str, wheel: Path) -> None:
+        """Reads a wheel against torch of the lock and this host, before anything installs it."""
+        plan, machine = self._plan, self._options.machine
+        glibc = None if machine is None else machine.host.glibc
+        with Site(
+            self._site(),
+            plan.python,
+            plan.arch,
+            glibc=glibc if isinstance(glibc, str) else None,
+            cuda=plan.lockset.cuda,
+            gpus=gpu_targets(machine, "cuda") if plan.lockset.accelerator == "cuda" else (),
+            environment={**os.environ, **plan.env},
+        ) as place:
+            check_landing(wheel, name, version, place)
+
+    def _site(self) -> Path:
+        """The directory with the lock's packages, those that are kept among them."""
+        if self._lock_site is None:
+            old, want = self._seen.environment, self._seen.want
+            self._lock_site = assemble(self._new, old, self._kept, want, self._stage / "lock", self._plan.python)
+        return self._lock_site
 
     def _install_wheel(self, wheel: Path) -> str:
         staged = stage_wheel(wheel, self._stage)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: The name of verl in a lock.
 VERL = "verl"
 
+_VERBS = {"skip": "leave out", "prebuilt": "install", "build": "build"}
+
 
 def make_plan(
     choice: Choice,
@@ -129,4 +131,4 @@ def _steps(
 
 def _native_step(choice: Build) -> Step:
     name = f"{choice.name} {choice.version}"
-    return Step("native", f"{'leave out' if choice.how == 'skip' else 'install'} {name}", choice.reason)
+    return Step("native", f"{_VERBS[choice.how]} {name}", choice.reason)

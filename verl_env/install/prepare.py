@@ -16,6 +16,7 @@ from verl_env.install.verl_source import check_verl_source
 
 if TYPE_CHECKING:
     from verl_env.install.backends.base import Installer
+    from verl_env.install.builds.works import Works
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import InstallerName, Options, Plan
     from verl_env.install.target import Target
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What an installation works with, once it is certain that all of it is there."""
+    """What an installation works with, once it is certain that all of it is there; ``works`` is what is to be built."""
 
     installer: Installer
     interpreter: str
+    works: Works | None = None
 
 
 def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> Tools:
@@ -39,6 +41,7 @@ def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> T
         InstallerMissing: the installer is not there, or too old.
         InterpreterMissing: the Python is not there.
         DiskFull: there is not enough room.
+        BuildImpossible: a component is to be built, and this host cannot build it.
     """
     host = os.uname().machine
     if plan.arch != host:
@@ -52,7 +55,7 @@ def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> T
         raise WheelhouseInvalid(None)
     interpreter = find_interpreter(plan.python, plan.interpreter)
     _check_room(plan, target, seen, installer)
-    return Tools(installer, interpreter)
+    return Tools(installer, interpreter, _checked_works(plan, options, seen, interpreter))
 
 
 def choose_installer(name: InstallerName | None) -> Installer:
@@ -68,6 +71,20 @@ def choose_installer(name: InstallerName | None) -> Installer:
     if uv is None and name == "uv":
         raise InstallerMissing("uv")
     return uv or find_pip()
+
+
+def _checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: str) -> Works | None:
+    """What is to be built, once it is certain that nothing known keeps it from that."""
+    if all(choice.how != "build" for choice in plan.natives):
+        return None
+    from verl_env.install.builds.errors import BuildImpossible  # noqa: PLC0415 (few environments need a build)
+    from verl_env.install.builds.works import works_of  # noqa: PLC0415
+
+    works = works_of(plan, options, interpreter)
+    problems = () if works is None else works.problems(works.missing(seen.in_place))
+    if problems:
+        raise BuildImpossible(problems)
+    return works
 
 
 def _check_room(plan: Plan, target: Target, seen: Inspection, installer: Installer) -> None:

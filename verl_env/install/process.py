@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from verl_env.install.backends.isolation import WORKING_DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from verl_env.install.backends.base import Command
 
@@ -44,13 +45,21 @@ class Completed:
     output: str
 
 
-def run(command: Command, show: Callable[[bytes], None] | None = None) -> Completed:
+def run(
+    command: Command,
+    show: Callable[[bytes], None] | None = None,
+    *,
+    watch: Callable[[bytes], None] | None = None,
+    cwd: Path = WORKING_DIRECTORY,
+) -> Completed:
     """Runs a command to its end.
 
     Args:
         command: The program, its arguments and its environment; stdin is empty.
         show: Gets the output as it comes, with terminal control; the command then runs on a pseudo-terminal. None
             runs it on a pipe.
+        watch: Gets the output as it comes, and nothing at least every tenth of a second while none comes.
+        cwd: The directory that it runs in.
 
     Raises:
         OSError: it cannot be started.
@@ -60,7 +69,7 @@ def run(command: Command, show: Callable[[bytes], None] | None = None) -> Comple
         process = subprocess.Popen(
             command.argv,
             env=dict(command.env),
-            cwd=WORKING_DIRECTORY,
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=theirs,
             stderr=theirs,
@@ -69,7 +78,7 @@ def run(command: Command, show: Callable[[bytes], None] | None = None) -> Comple
         )
         os.close(theirs)
         try:
-            kept = _read(ours, process, show)
+            kept = _read(ours, process, [each for each in (show, watch) if each is not None], watch)
             return Completed(process.wait(), plain_text(kept))
         finally:
             _end(process)
@@ -108,7 +117,12 @@ def _make_plain(descriptor: int) -> None:
         fcntl.ioctl(descriptor, termios.TIOCSWINSZ, size)
 
 
-def _read(descriptor: int, process: subprocess.Popen[bytes], show: Callable[[bytes], None] | None) -> bytes:
+def _read(
+    descriptor: int,
+    process: subprocess.Popen[bytes],
+    takers: Sequence[Callable[[bytes], None]],
+    watch: Callable[[bytes], None] | None,
+) -> bytes:
     """Reads until the command has ended and nothing more comes, even if a grandchild keeps the other end open."""
     kept = bytearray()
     while True:
@@ -116,6 +130,8 @@ def _read(descriptor: int, process: subprocess.Popen[bytes], show: Callable[[byt
         if not ready:
             if process.poll() is not None:
                 break
+            if watch is not None:
+                watch(b"")
             continue
         try:
             chunk = os.read(descriptor, _CHUNK)
@@ -123,8 +139,8 @@ def _read(descriptor: int, process: subprocess.Popen[bytes], show: Callable[[byt
             break
         if not chunk:
             break
-        if show is not None:
-            show(chunk)
+        for take in takers:
+            take(chunk)
         kept += chunk
         del kept[:-KEPT_BYTES]
     return bytes(kept)

@@ -26,6 +26,9 @@ class Reporter(Protocol):
     def progress(self, name: str, done: int, total: int | None) -> None:
         """Bytes of a download that verl-env makes itself."""
 
+    def building(self, name: str, done: int | None, total: int | None, seconds: float) -> None:
+        """A build goes on: its steps where it counts them, and the seconds since it began. Called often."""
+
     def note(self, message: str) -> None:
         """Something worth a line."""
 

@@ -71,7 +71,8 @@ class Transaction:
         self._site = site_packages(self._new, plan.python)
         self._kept = keepable(self._old, plan.python, seen.want)
         self._names = {distribution.name for distribution in self._kept}
-        self._parts = Parts(plan, options, reporter, tools, (self._new, self._stage))
+        places = (self._new, self._stage)
+        self._parts = Parts(plan, options, reporter, tools, places, kept=self._kept, seen=seen)
         self._made = Made(self._parts.left_out)
 
     def run(self) -> Made:
@@ -84,7 +85,7 @@ class Transaction:
         steps: dict[StepKind, Callable[[], str]] = {
             "environment": lambda: self._parts.environment(self._target.path.name),
             "packages": lambda: self._parts.packages(self._names),
-            "native": lambda: self._parts.native(next(natives), self._names, self._seen),
+            "native": lambda: self._parts.native(next(natives)),
             "runtime": self._install_runtime,
             "verl": self._parts.verl,
             "check": self._check,

@@ -35,7 +35,8 @@ class Batch:
 
     ``requirements`` is a file of pinned requirements; ``hashes`` says that each line carries its hashes and that
     nothing else may be installed; ``build_constraints`` is a file that limits what source distributions are built
-    with; ``isolated`` False builds them with what is in the environment.
+    with; ``isolated`` False builds them with what is in the environment. ``constraints`` is a file of versions that
+    are taken where something is needed; ``dependencies`` True installs what the requirements need, too.
     """
 
     requirements: Path
@@ -43,6 +44,8 @@ class Batch:
     hashes: bool = True
     build_constraints: Path | None = None
     isolated: bool = True
+    constraints: Path | None = None
+    dependencies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Cache:
 
 
 class Installer(Protocol):
-    """An installer. Dependencies are never resolved: what is in a batch is all that is installed."""
+    """An installer. What is in a batch is all that is installed, unless the batch says otherwise."""
 
     @property
     def name(self) -> str:

@@ -28,7 +28,9 @@ class Pip:
 
     def install(self, environment: Path, batch: Batch) -> Command:
         # Bytecode is left to the first import, as uv leaves it: compiling all of it takes longer than installing.
-        arguments = ["--no-deps", "--no-compile", "--no-warn-script-location", "--only-binary", ":none:"]
+        arguments = [] if batch.dependencies else ["--no-deps"]
+        arguments += ["--constraint", str(batch.constraints)] if batch.constraints else []
+        arguments += ["--no-compile", "--no-warn-script-location", "--only-binary", ":none:"]
         arguments += ["--no-binary", ":none:", "--ignore-installed"]
         arguments += ["--require-hashes"] if batch.hashes else []
         arguments += ["--build-constraint", str(batch.build_constraints)] if batch.build_constraints else []

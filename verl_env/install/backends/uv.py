@@ -43,7 +43,9 @@ class Uv:
         return self._command("venv", "--no-project", "--python", interpreter, "--prompt", prompt, "--quiet", str(path))
 
     def install(self, environment: Path, batch: Batch) -> Command:
-        arguments = ["--python", str(environment / "bin" / "python"), "--no-deps"]
+        arguments = ["--python", str(environment / "bin" / "python")]
+        arguments += [] if batch.dependencies else ["--no-deps"]
+        arguments += ["--constraints", str(batch.constraints)] if batch.constraints else []
         arguments += ["--require-hashes"] if batch.hashes else []
         arguments += ["--build-constraints", str(batch.build_constraints)] if batch.build_constraints else []
         arguments += [] if batch.isolated else ["--no-build-isolation"]

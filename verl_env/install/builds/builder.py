@@ -1,0 +1,151 @@
+"""Builds components in their order: from the cache where their result is there, else from source."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+from verl_env.install.builds import environment
+from verl_env.install.builds.cache import BuildCache
+from verl_env.install.builds.key import missing_tools
+from verl_env.install.builds.sources import commit_of, fetch
+from verl_env.install.builds.steps import build_prefix, build_wheel, source_tree
+from verl_env.install.builds.workshop import Workshop, opened, trim_logs
+from verl_env.install.classify import classify
+from verl_env.install.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from verl_env.install.backends.base import Command, Source
+    from verl_env.install.builds.cache import Entry
+    from verl_env.install.builds.model import Job
+    from verl_env.install.prepare import Tools
+    from verl_env.install.reporter import Reporter
+
+
+class Builder:
+    """Builds the jobs of a plan, each at most once.
+
+    Args:
+        tools: The installer, the interpreter of the environment, and what is to be built.
+        source: Where build requirements and source distributions come from.
+        reporter: Who is told.
+        sites: Gives the directories with what is installed by then; torch of the lock is in the first.
+        check: Raises where a wheel may not be put in force; such a wheel is not kept either.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        source: Source,
+        reporter: Reporter,
+        *,
+        sites: Callable[[], tuple[Path, ...]],
+        check: Callable[[Job, Path], None],
+    ) -> None:
+        if tools.works is None:
+            raise ValueError(tools)
+        self._works = tools.works
+        self._cache = BuildCache(tools.works.caches)
+        self._tools = tools
+        self._source = source
+        self._reporter = reporter
+        self._sites = sites
+        self._check = check
+
+    def wheel(self, name: str) -> Path:
+        """The wheel of a component, from the cache or built now.
+
+        Raises:
+            NativeBuildFailed: it did not build.
+            SourceUnavailable: its source cannot be had.
+            VerlEnvError: it may not be put in force, or an installer failed.
+        """
+        return self._result(self._works.job(name)).path
+
+    def _result(self, job: Job) -> Entry:
+        """The result of a job, whichever way; what it is built upon comes before it."""
+        facts = self._works.facts(job)
+        entry = self._take(job, facts)
+        if entry is not None:
+            self._reporter.note(f"{job.name}: built before, from {entry.path.parent}")
+            return entry
+        place = self._cache.place(job.build.name, facts)
+        waiting = f"{job.name} is being built by another run; waiting for it"
+        with self._cache.locked(place, lambda: self._reporter.note(waiting)):
+            return self._take(job, facts) or self._make(job, facts, place)
+
+    def _take(self, job: Job, facts: dict[str, Any]) -> Entry | None:
+        entry = self._cache.take(job.build.name, facts, without=missing_tools(self._works.host))
+        if entry is not None and job.recipe.product == "wheel":
+            self._check(job, entry.path)
+        return entry
+
+    def _make(self, job: Job, facts: dict[str, Any], place: Path) -> Entry:
+        started = time.monotonic()
+        with opened(self._works.host) as root:
+            shop = Workshop(root, self._works.host, self._works.places, self._reporter, self._source)
+            shop.log(job).unlink(missing_ok=True)
+            self._reporter.note(f"{job.name}: {job.jobs} jobs{_for(job)}, log: {shop.log(job)}")
+            for name in self._works.before(job):
+                other = self._works.job(name)
+                if other.recipe.product != "wheel":
+                    shop.values[f"{other.recipe.product}:{name}"] = str(self._result(other).path)
+            self._furnish(job, shop)
+            tree = source_tree(job, shop, lambda owner: fetch(self._works.job(owner), shop))
+            commit = commit_of(tree)
+            if job.recipe.product == "wheel":
+                wheel = build_wheel(job, shop, tree)
+                self._check(job, wheel)
+                entry = self._cache.put_wheel(wheel, job.build.name, facts, **_more(started, commit))
+            else:
+                entry = self._make_tree(job, shop, tree, facts, place)
+        trim_logs(self._works.places)
+        return entry
+
+    def _make_tree(self, job: Job, shop: Workshop, tree: Path, facts: dict[str, Any], place: Path) -> Entry:
+        """Makes a directory in its final place, as what is built writes that down; whole once it is declared."""
+        started = time.monotonic()
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            if job.recipe.product == "prefix":
+                build_prefix(job, shop, tree, place / "prefix")
+            else:
+                shutil.copytree(tree, place / "source", symlinks=True)
+            return self._cache.put_tree(place, job.recipe.product, facts, **_more(started, commit_of(tree)))
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+
+    def _furnish(self, job: Job, shop: Workshop) -> None:
+        """Makes the build environment of a job."""
+        env = shop.root / "env"
+        lock = self._works.lock
+        environment.make(env, [job], lock, self._tools, self._source, self._run)
+        sites = self._sites()
+        shop.values["site"] = str(sites[0])
+        if job.recipe.torch:
+            environment.expose(env, sites, lock.python)
+
+    def _run(self, command: Command) -> None:
+        done = run(command)
+        if done.code != 0:
+            raise classify(self._tools.installer.name, command.argv, done.code, done.output)
+
+
+def _for(job: Job) -> str:
+    return f", for {job.targets}" if job.targets else ""
+
+
+def _more(started: float, commit: str | None) -> dict[str, Any]:
+    """What a record says beside the facts."""
+    from datetime import datetime, timezone  # noqa: PLC0415
+
+    more: dict[str, Any] = {
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    return more | ({"commit": commit} if commit else {})

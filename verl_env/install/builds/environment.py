@@ -1,0 +1,135 @@
+"""The environment that builds run in: the lock's packages as they are, and beside them what builds require.
+
+It is a virtual environment of its own in the workshop. Its site-packages holds the build requirements and a ``.pth``
+file that names the directory with the lock's packages: those come after its own on ``sys.path``, and nothing of a
+build gets into the new generation.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.install.backends.base import Batch, Source
+from verl_env.install.carry import carry, keepable
+from verl_env.install.installed import normalise, site_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from verl_env.install.backends.base import Command
+    from verl_env.install.builds.model import Job, Lock
+    from verl_env.install.carry import Kept
+    from verl_env.install.compare import Wanted
+    from verl_env.install.prepare import Tools
+
+#: What every build may need: the backend of nearly all, and what old ones import.
+_ALWAYS = ("setuptools", "wheel")
+_PTH = "verl_env_lock.pth"
+
+
+def assemble(
+    new: Path, old: Path | None, kept: Sequence[Kept], want: Mapping[str, Wanted], place: Path, python: str
+) -> Path:
+    """The directory with the lock's packages: that of the new generation, or where a part is still in the old, both.
+
+    Packages that a repair keeps get into the new generation only at its end. Then a tree of hard links holds these
+    and the new ones together; builds read it, and nothing is installed there.
+
+    Args:
+        new: The new generation.
+        old: The one in force.
+        kept: What the new one takes over from it.
+        want: What the new one is to hold.
+        place: Where such a tree is made.
+        python: The Python of all of them.
+    """
+    if old is None or not kept:
+        return site_packages(new, python)
+    (place / "bin").mkdir(parents=True)
+    (place / "bin" / "python").symlink_to(new / "bin" / "python")
+    carry(kept, old, place)
+    have = keepable(new, python, want)
+    carry([each for each in have if each.name not in {other.name for other in kept}], new, place)
+    return site_packages(place, python)
+
+
+def make(
+    place: Path,
+    jobs: Sequence[Job],
+    lock: Lock,
+    tools: Tools,
+    source: Source,
+    run: Callable[[Command], None],
+) -> Path:
+    """Makes the environment with the requirements of some builds; ``expose`` adds the lock's packages.
+
+    Args:
+        place: Where.
+        jobs: What is to be built in it.
+        lock: Its packages satisfy requirements where their versions do; its constraints hold.
+        tools: The installer and the interpreter.
+        source: Where the installer takes files from.
+        run: Runs a command of the installer, and raises where it fails.
+
+    Returns:
+        Its interpreter.
+    """
+    run(tools.installer.make_environment(place, tools.interpreter, "build"))
+    needed = requirements(jobs, lock)
+    if needed:
+        file, constraints = place / "requirements.txt", place / "constraints.txt"
+        file.write_text("".join(f"{line}\n" for line in needed), encoding="utf-8")
+        constraints.write_text("".join(f"{line}\n" for line in _constraints(needed, lock)), encoding="utf-8")
+        run(
+            tools.installer.install(
+                place, Batch(file, source, hashes=False, constraints=constraints, dependencies=True)
+            )
+        )
+    return place / "bin" / "python"
+
+
+def expose(place: Path, sites: Sequence[Path], python: str) -> None:
+    """Makes the packages of some directories importable in a build environment, those of the first before others."""
+    lines = "".join(f"{site}\n" for site in dict.fromkeys(sites))
+    (site_packages(place, python) / _PTH).write_text(lines, encoding="utf-8")
+
+
+def requirements(jobs: Sequence[Job], lock: Lock) -> list[str]:
+    """What is installed for builds: their requirements but those that the lock satisfies, and what all may need.
+
+    A requirement without a version of its own takes the lockset's where it has one for builds.
+    """
+    found: dict[str, None] = {}
+    for requirement in [*(each for job in jobs for each in job.recipe.requires), *_ALWAYS]:
+        name = _name(requirement)
+        stated = name in {_name(each) for each in found}
+        if not (stated and requirement == name) and not _satisfied(requirement, lock):
+            found[requirement] = None
+    return list(found)
+
+
+def _satisfied(requirement: str, lock: Lock) -> bool:
+    """Whether the lock's version of a requirement does; that of setuptools only where no build constraint says more."""
+    from packaging.requirements import Requirement  # noqa: PLC0415
+    from packaging.version import InvalidVersion  # noqa: PLC0415
+
+    parsed = Requirement(requirement)
+    name = normalise(parsed.name)
+    if name not in lock.packages or name in {_name(line) for line in lock.constraints}:
+        return False
+    try:
+        return parsed.specifier.contains(lock.packages[name], prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def _constraints(needed: Sequence[str], lock: Lock) -> list[str]:
+    """The lockset's constraints for builds, and the lock's versions of what a requirement may bring along."""
+    named = {_name(line) for line in (*lock.constraints, *needed)}
+    return [*lock.constraints, *(f"{name}=={version}" for name, version in lock.packages.items() if name not in named)]
+
+
+def _name(requirement: str) -> str:
+    return normalise(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])

@@ -1,0 +1,97 @@
+"""What a build knows before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from verl_env.choose.model import Build
+    from verl_env.components.model import Recipe
+    from verl_env.machine.model import Toolchain
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that would make a build fail, found before it begins.
+
+    ``id`` is kebab-case and stable (``nvcc-missing``); ``component`` the one that needs it, ``""`` where all do.
+    """
+
+    id: str
+    component: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What of a plan decides how things are built: torch, its accelerator, the Python, every locked version.
+
+    ``constraints`` are the lockset's for build requirements. ``interpreter`` is the Python that environments are
+    made from, None where nobody has looked for it yet.
+    """
+
+    torch: str
+    cuda: str | None
+    rocm: str | None
+    python: str
+    interpreter: str | None
+    arch: str
+    packages: Mapping[str, str]
+    constraints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the host has for builds: tools, CPUs, free memory in bytes (None where not known), glibc, GPU targets.
+
+    ``targets`` are compute capabilities (``"9.0"``) or gfx targets of the GPUs that are built for; ``environ`` the
+    variables of the user.
+    """
+
+    toolchain: Toolchain
+    cpus: int
+    memory: int | None
+    glibc: str | None
+    targets: tuple[str, ...]
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where sources and logs are kept, below the directory of downloads; ``wheelhouse`` may hold sources too."""
+
+    cache: Path
+    wheelhouse: Path | None = None
+
+    @property
+    def sources(self) -> Path:
+        """Downloaded sources."""
+        return self.cache / "sources"
+
+    @property
+    def logs(self) -> Path:
+        """The output of builds."""
+        return self.cache / "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One component to build, with everything that is decided beforehand.
+
+    ``targets`` are the GPU targets as the recipe's variable has them, None where there is nothing to choose.
+    """
+
+    build: Build
+    recipe: Recipe
+    jobs: int
+    targets: str | None
+
+    @property
+    def name(self) -> str:
+        """The component and its version, in words."""
+        return f"{self.build.name} {self.build.version}"

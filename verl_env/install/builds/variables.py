@@ -1,0 +1,89 @@
+"""The variables that a build runs with: the user's, the recipe's, and where everything is."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.install.backends.isolation import installer_environment
+from verl_env.install.builds.jobs import VARIABLE as JOBS
+from verl_env.install.builds.jobs import nvcc_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from verl_env.install.builds.model import Host, Job
+
+#: ``{prefix:nvshmem}``, ``{source:gdrcopy}``, ``{site}``, ``{jobs}``.
+_PLACEHOLDER = re.compile(r"\{(?:(?:prefix|source):[\w.-]+|site|jobs)\}")
+#: pip's names for what a user may have told uv alone.
+_INDEX = {
+    "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
+}
+#: What of the user's variables changes what compilers make; part of the key of a result.
+FLAGS = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "NVCC_APPEND_FLAGS", "NVCC_PREPEND_FLAGS")
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A text of a recipe with its placeholders replaced.
+
+    Args:
+        text: Such as ``{prefix:nvshmem}/lib``.
+        values: By placeholder without braces: ``{"prefix:nvshmem": "/...", "site": "/...", "jobs": "4"}``.
+
+    Raises:
+        KeyError: a placeholder that has no value here.
+    """
+    return _PLACEHOLDER.sub(lambda match: values[match[0][1:-1]], text)
+
+
+def build_variables(job: Job, host: Host, *, python: Path, room: Path, values: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a build.
+
+    The recipe's variables count, but for one that names where a header or library is: there the user knows better.
+
+    Args:
+        job: What is built.
+        host: The tools, and the user's variables.
+        python: The interpreter of the build environment; its programs go before all others.
+        room: A directory for temporary files.
+        values: What placeholders stand for.
+    """
+    env = installer_environment(host.environ)
+    for name, others in _INDEX.items():
+        said = next((host.environ[other] for other in others if host.environ.get(other)), None)
+        if said and not env.get(name):
+            # UV_INDEX may name its entries: name=https://...
+            env[name] = " ".join(re.sub(r"^[\w.-]+=(?=\w+:)", "", part) for part in said.split())
+    stated = {file.variable for file in job.recipe.files if file.variable and host.environ.get(file.variable)}
+    recipe = {**job.recipe.env, **job.build.env}
+    env |= {name: filled(value, values) for name, value in recipe.items() if name not in stated}
+    env |= _tools(host, env, python)
+    env |= {JOBS: str(job.jobs), "CMAKE_BUILD_PARALLEL_LEVEL": str(job.jobs)}
+    if threads := nvcc_threads(job.recipe, host.environ):
+        env["NVCC_THREADS"] = str(threads)
+    if job.recipe.arch_variable and job.targets is not None:
+        env[job.recipe.arch_variable] = job.targets
+    return env | {
+        "TMPDIR": str(room),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPYCACHEPREFIX": str(room / "pycache"),
+        "PYTHONUNBUFFERED": "1",
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_NO_COLOR": "1",
+    }
+
+
+def _tools(host: Host, env: Mapping[str, str], python: Path) -> dict[str, str]:
+    """The search path with the build environment and CUDA first, and where CUDA is."""
+    home = host.toolchain.cuda_home
+    first = [str(python.parent)]
+    found = {}
+    if isinstance(home, str):
+        first.append(f"{home}/bin")
+        found["CUDA_HOME"] = home
+    return {**found, "PATH": os.pathsep.join([*first, env.get("PATH", os.defpath)])}

@@ -1,0 +1,141 @@
+"""The jobs of a plan: what is to be built, in which order, with what, and what is wrong with that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from verl_env.choose.model import Build
+from verl_env.components.toolchain import nvcc_targets
+from verl_env.install.builds.cache import BuildCache, key_of
+from verl_env.install.builds.facts import host_of, lock_of
+from verl_env.install.builds.jobs import job_count
+from verl_env.install.builds.key import facts_of, missing_tools
+from verl_env.install.builds.model import Job, Places
+from verl_env.install.builds.preflight import preflight
+from verl_env.install.builds.targets import written
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+    from pathlib import Path
+
+    from verl_env.components.model import Catalogue, Recipe
+    from verl_env.install.builds.model import Host, Lock, Problem
+    from verl_env.install.model import Options, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What is to be built of a plan.
+
+    ``builds`` are its components that are built, by name; ``caches`` the directories of results, best first.
+    """
+
+    builds: dict[str, Build]
+    lock: Lock
+    host: Host
+    catalogue: Catalogue
+    places: Places
+    caches: tuple[Path, ...]
+    offline: bool = False
+    _jobs: dict[str, Job] = field(default_factory=dict)
+
+    def job(self, name: str) -> Job:
+        """How a component is built; one that only others need is taken from the catalogue.
+
+        Raises:
+            KeyError: nobody knows how.
+        """
+        if name not in self._jobs:
+            build = self.builds.get(name) or self._of_catalogue(name)
+            if build.recipe is None:
+                raise KeyError(name)
+            targets = self._targets(build.recipe)
+            jobs = job_count(
+                build.recipe,
+                cpus=self.host.cpus,
+                memory=self.host.memory,
+                environ=self.host.environ,
+                targets=max(1, len(targets)),
+            )
+            stated = None if build.recipe.arch_variable is None else written(targets, build.recipe)
+            self._jobs[name] = Job(build, build.recipe, jobs, stated)
+        return self._jobs[name]
+
+    def before(self, job: Job) -> tuple[str, ...]:
+        """The components that a job is built upon and that are built too."""
+        return tuple(name for name in job.recipe.after if name in self.builds or self._is_known(name))
+
+    def facts(self, job: Job) -> dict[str, Any]:
+        """What the result of a job is kept by."""
+        after = {name: key_of(self.facts(self.job(name))) for name in self.before(job)}
+        return facts_of(job, self.lock, self.host, catalogue=self.catalogue, after=after)
+
+    def missing(self, without: Container[str] = ()) -> tuple[Job, ...]:
+        """The jobs whose results are not in the cache, in their order; ``without`` are in the environment already."""
+        cache = BuildCache(self.caches)
+        lacking = missing_tools(self.host)
+        found: dict[str, Job] = {}
+
+        def add(name: str) -> None:
+            job = self.job(name)
+            if name in found or cache.take(name, self.facts(job), without=lacking) is not None:
+                return
+            for other in self.before(job):
+                if self.job(other).recipe.product != "wheel":
+                    add(other)
+            found[name] = job
+
+        for name, build in self.builds.items():
+            if name not in without and build.recipe is not None and build.recipe.product == "wheel":
+                add(name)
+        return tuple(found.values())
+
+    def problems(self, jobs: Sequence[Job]) -> tuple[Problem, ...]:
+        """Everything that would make some jobs fail."""
+        return preflight(jobs, self.host, self.lock, self.places, catalogue=self.catalogue, offline=self.offline)
+
+    def _targets(self, recipe: Recipe) -> tuple[str, ...]:
+        """The GPU targets that are compiled for: those that nvcc and the sources know."""
+        if recipe.arch_variable is None or recipe.arch_style == "gfx":
+            return self.host.targets if recipe.arch_variable else ()
+        nvcc = self.host.toolchain.nvcc
+        return nvcc_targets(self.catalogue, nvcc, self.host.targets) if isinstance(nvcc, str) else self.host.targets
+
+    def _of_catalogue(self, name: str) -> Build:
+        release = self.catalogue.components[name].releases[0]
+        reason = "other components are built upon it"
+        return Build(name, release.version, "build", reason, recipe=next(iter(release.recipes), None))
+
+    def _is_known(self, name: str) -> bool:
+        """Whether the catalogue knows a component that is no wheel: a wheel is the plan's to decide."""
+        component = self.catalogue.components.get(name)
+        recipes = component.releases[0].recipes if component is not None and component.releases else ()
+        return any(recipe.product != "wheel" for recipe in recipes)
+
+
+def works_of(plan: Plan, options: Options, interpreter: str | None = None) -> Works | None:
+    """What is to be built of a plan; None where nothing is.
+
+    Args:
+        plan: The plan.
+        options: Where results are kept, and the machine that is installed for.
+        interpreter: The Python that the environment is made from, where that is known.
+    """
+    builds = {build.name: build for build in plan.natives if build.how == "build" and build.recipe is not None}
+    if not builds:
+        return None
+    import os  # noqa: PLC0415
+
+    from verl_env.components.load import load_catalogue  # noqa: PLC0415
+
+    own = options.cache / "built"
+    return Works(
+        builds,
+        lock_of(plan, interpreter),
+        host_of(options.machine, plan.lockset.accelerator, os.environ),
+        load_catalogue(),
+        Places(options.cache, options.wheelhouse),
+        tuple(dict.fromkeys((options.build_cache or own, own))),
+        options.offline,
+    )
