@@ -101,9 +101,9 @@ class Recipe:
         files: Headers and libraries.
         after: Components that must be built before.
         env: Variables for the build. ``{prefix:NAME}`` stands for the directory that the component NAME became (the
-            component's own name: where it is to be installed), ``{site}`` for the environment's site-packages,
-            ``{jobs}`` for the number of jobs, ``{cuda}`` for the CUDA toolkit's directory, ``{env:NAME}`` for the
-            value that a variable has on the machine, nothing where it has none.
+            component's own name: where it is to be installed), ``{source:NAME}`` for its source tree where that is
+            its product, ``{site}`` for the environment's site-packages, ``{jobs}`` for the number of jobs, ``{cuda}``
+            for the directory of the CUDA toolkit.
         links: Symbolic links that must be there before the build: path, with the placeholders of ``env``, to target.
         arch_variable: The variable that names GPU targets (``TORCH_CUDA_ARCH_LIST``, ``PYTORCH_ROCM_ARCH``,
             ``NVTE_CUDA_ARCHS``, ``FLASH_ATTN_CUDA_ARCHS``); None where there is nothing to choose.
