@@ -31,6 +31,7 @@ LARGEST = 4 << 30
 #: Bytes beside GPU code that are kept of one object; torch's largest library has 442 MB.
 LARGEST_KEPT = 1 << 30
 _CHUNK = 128 * 1024
+_PIECE = 1 << 20
 _LOCAL_HEADER = 30
 _MAGIC = struct.pack("<I", MAGIC)
 #: Version and header size of every record seen so far.
@@ -140,7 +141,7 @@ class _Stream:
     def _move(self, size: int, image: mmap.mmap | None) -> int:
         written = 0
         while size:
-            part = min(size, self.ahead)
+            part = min(size, self.ahead, _PIECE)
             if not part:
                 self._buffer, self._at = next(self._chunks, b""), 0
                 if not self._buffer:

@@ -30,6 +30,7 @@ FaultId = Literal[
 
 #: Libraries whose SONAME carries the major release of CUDA; those of cuFFT, cuSPARSE and others count on their own.
 _CUDA = re.compile(r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink|cupti)\.so\.(\d+)")
+_CAPABILITY = re.compile(r"\d+\.\d+")
 #: What a driver or fabric brings to the nodes that have one; a login node where one installs may lack it.
 _OF_THE_NODE = re.compile(
     r"lib(?:cuda|nvidia-[\w-]+|nvcuvid|nvoptix|mlx[45]|ibverbs|rdmacm|ibumad|efa|gdrapi|fabric|hsa-runtime64)\.so"
@@ -151,7 +152,7 @@ def _torch_words(item: WheelObject, missing: list[str], place: Place) -> tuple[s
         why = f"it was compiled with the {have} C++ ABI of libstdc++, and this torch has the {want} one"
     name = qualified_name(symbol)
     shown = f"{name} ({symbol})" if name else symbol
-    more = f" and {len(missing) - 1} more symbols" if len(missing) > 1 else ""
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return symbol, f"{_name(item.path)} needs {shown}{more}, which torch {place.torch} does not have: {why}"
 
 
@@ -174,7 +175,7 @@ def _glibcxx(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
 def _gpus(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
     """Objects of one wheel share the work (``_sm80``, ``_sm90``): one that runs on a GPU is enough."""
     code = [(item, item.gpus) for item in objects if item.gpus]
-    for gpu in place.gpus if code else ():
+    for gpu in filter(_CAPABILITY.fullmatch, place.gpus if code else ()):
         if not any(gpus.runs_on(gpu) for _, gpus in code):
             have = sorted({name for _, gpus in code for name in gpus.sass | gpus.ptx}, key=_number)
             text = f"{_name(code[0][0].path)} has GPU code for {', '.join(have)} and none that runs on {gpu}"
@@ -182,20 +183,30 @@ def _gpus(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
 
 
 def _libraries(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
-    """What modules need, and what those objects need that modules need; others may be there for other systems."""
+    """A module that lacks a library may be an option of its package; a wheel whose every module does cannot work."""
     inside = {name: item for item in objects for name in (item.path.rpartition("/")[2], item.elf.soname) if name}
-    ahead = [item for item in objects if item.module]
-    seen = set(map(id, ahead))
+    lacking = [(item, _lacking(item, inside, place)) for item in objects if item.module]
+    if all(found for _, found in lacking):
+        for item, found in lacking:
+            for soname in found:
+                text = f"{_name(item.path)} needs {soname}, which is not in the environment or on the loader's path"
+                yield Fault("missing-library", item.path, soname, text)
+
+
+def _lacking(module: WheelObject, inside: dict[str, WheelObject], place: Place) -> list[str]:
+    """Libraries that a module, or what it needs of its own wheel, would not find."""
+    ahead, lacking, seen = [module], [], set()
     while ahead:
         item = ahead.pop()
         for soname in item.elf.needed:
+            if soname in seen:
+                continue
+            seen.add(soname)
             if soname in inside:
-                if id(inside[soname]) not in seen:
-                    seen.add(id(inside[soname]))
-                    ahead.append(inside[soname])
+                ahead.append(inside[soname])
             elif not (_OF_THE_NODE.match(soname) or _of_other_cuda(soname, place) or place.finds(soname, item)):
-                text = f"{_name(item.path)} needs {soname}, which is not in the environment or on the loader's path"
-                yield Fault("missing-library", item.path, soname, text)
+                lacking.append(soname)
+    return lacking
 
 
 def _stem(path: str) -> str:
