@@ -372,3 +372,20 @@ def test_garbage_from_nvidia_smi(tmp_path: Path) -> None:
     report = probe(roots)
     assert ids(report) == ["nvidia-nvml-missing"]
     assert len(side(report).devices) == 2
+
+
+@pytest.mark.parametrize(
+    ("switches", "fabric", "found"),
+    [
+        (6, None, ["nvidia-fabric-not-ready"]),
+        (6, [0, 0], ["nvidia-fabric-not-ready"]),
+        (6, [3, 0], []),
+        (0, None, []),
+    ],
+)
+def test_cuda_is_started_where_nvml_is_silent_on_the_fabric(
+    tmp_path: Path, switches: int, fabric: list[int] | None, found: list[str]
+) -> None:
+    """As on A100 boards; cuInit says 802 in every case, and is asked only where it is needed."""
+    kernel = {**HEALTHY, "switches": switches}
+    assert ids(play(tmp_path, gpu(0, fabric=fabric), kernel=kernel, libcuda=13000, cu_init=802)) == found
