@@ -11,6 +11,8 @@ COMMANDS = {
     "plan": "show what would be installed, and why",
     "diff": "compare two locksets, or a lockset and an environment, package by package",
     "install": "make or repair an environment",
+    "pip": "add packages under the pins of an environment, or take them out",
+    "run": "run a command in an environment, with the variables of its lockset",
     "doctor": "diagnose an environment",
     "report": "write down an environment and its machine, for doctor --report",
     "patches": "the run-time patches of an environment",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.install.additions.wanted import missing_wishes, recorded, wanted_extras
 from verl_env.install.compare import compare, wanted
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.runtime_wheel import fingerprint
@@ -54,12 +55,16 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     state = read_state(environment) if environment is not None else None
     digest = plan_digest(plan, fingerprint(plan.lockset.id))
     settled = state is not None and state.digest == digest and not options.native_required
-    want = wanted(plan, without=state.left_out if state is not None and settled else ())
+    extras = recorded(state, plan)
+    want = wanted_extras(extras) | wanted(plan, without=state.left_out if state is not None and settled else ())
     have = {} if environment is None else installed(site_packages(environment, plan.python))
     if environment is not None and not have and state is not None and state.python != plan.python:
         have = installed(site_packages(environment, state.python))
     changes = compare(have, want)
-    return Inspection(environment, state, want, digest, changes, _reason(plan, target, options, state, digest))
+    reason = _reason(plan, target, options, state, digest)
+    if reason is None and (missing := missing_wishes(plan, extras)):
+        reason = f"it lacks what is asked for with it ({', '.join(missing)})"
+    return Inspection(environment, state, want, digest, changes, reason)
 
 
 def _reason(plan: Plan, target: Target, options: Options, state: State | None, digest: str) -> str | None:

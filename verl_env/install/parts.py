@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
     from verl_env.choose.model import Build
+    from verl_env.install.additions.model import Found
     from verl_env.install.builds.builder import Builder
     from verl_env.install.carry import Kept
     from verl_env.install.inspect import Inspection
@@ -118,6 +119,14 @@ class Parts:
         site = site_packages(self._new, self._plan.python)
         self._run(Command(bytecode_command(self._new / "bin" / "python", site), os.environ))
         return version
+
+    def additions(self, found: Sequence[Found]) -> None:
+        """Installs what users added beside the lock."""
+        if found:
+            file = self._stage / "additions.txt"
+            file.write_text("".join(f"{each.line}\n" for each in found), encoding="utf-8")
+            self._install(Batch(file, self._source(), hashes=False))
+            self._reporter.note(f"beside the lock: {', '.join(f'{each.name} {each.version}' for each in found)}")
 
     def verl(self) -> str:
         """Installs the checkout of verl, editable."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,16 +10,18 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.install import journal
+from verl_env.install.additions.keep import Additions, plan_additions
 from verl_env.install.additions.pins import pins_of, write_pins
+from verl_env.install.additions.wanted import undone, wanted_extras
 from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import gpu_here, pick_checks, run_checks
 from verl_env.install.compare import compare, wanted
-from verl_env.install.errors import TargetPermission
-from verl_env.install.failures import DiskFull, EnvironmentMismatch
+from verl_env.install.failures import EnvironmentMismatch
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.parts import Parts
 from verl_env.install.relocate import relocate
 from verl_env.install.state import State, write_state
+from verl_env.install.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
     from verl_env.install.model import Options, Plan, Step, StepKind
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
+    from verl_env.install.state import Extra
     from verl_env.install.target import Target
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @dataclass(slots=True)
@@ -74,6 +73,8 @@ class Transaction:
         places = (self._new, self._stage)
         self._parts = Parts(plan, options, reporter, tools, places, kept=self._kept, seen=seen)
         self._made = Made(self._parts.left_out)
+        self._additions = Additions((), {})
+        self._extras: tuple[Extra, ...] = ()
 
     def run(self) -> Made:
         """Makes the generation and puts it in force.
@@ -91,7 +92,7 @@ class Transaction:
             "check": self._check,
             "switch": lambda: self._switch(entry),
         }
-        with _worded(self._target):
+        with worded(self._target):
             entry = journal.begin(self._target.journal, self._new.name)
             self._stage.mkdir()
             for step in self._plan.steps:
@@ -109,6 +110,7 @@ class Transaction:
 
     def _install_runtime(self) -> str:
         version = self._parts.runtime()
+        self._add()
         if self._old is not None:
             # After the installer and before an editable build, which may need what is carried over.
             carry(self._kept, self._old, self._new)
@@ -117,9 +119,30 @@ class Transaction:
                 self._reporter.warn(f"not carried over, as no package owns it: {', '.join(left)}")
         return version
 
+    def _add(self) -> None:
+        """Installs what users added beside the lock, and forgets what of it is kept no longer."""
+        plan, state = self._plan, self._seen.state
+        places = (self._new, self._stage)
+        self._additions = plan_additions(
+            plan,
+            self._options,
+            self._seen,
+            self._tools.installer,
+            places,
+            kept=self._names,
+            left_out=self._made.left_out,
+        )
+        self._parts.additions(self._additions.found)
+        self._kept = tuple(each for each in self._kept if each.name not in self._additions.dropped)
+        if state is not None:
+            for line in undone(state, plan):
+                self._reporter.warn(line)
+
     def _check(self) -> str:
-        want = wanted(self._plan, without=self._made.left_out)
-        wrong = compare(installed(self._site), want)
+        have = installed(self._site)
+        lock = wanted(self._plan, without=self._made.left_out)
+        self._extras = self._additions.extras(have, lock, self._plan.python)
+        wrong = compare(have, wanted_extras(self._extras) | lock)
         if wrong:
             raise EnvironmentMismatch(wrong)
         done = ["packages"]
@@ -160,21 +183,9 @@ class Transaction:
             installer=self._tools.installer.name,
             tool=__version__,
             made=made,
+            extras=self._extras,
         )
 
     def _left_out(self) -> dict[str, str]:
         skipped = {choice.name: choice.reason for choice in self._plan.natives if choice.how == "skip"}
         return skipped | self._made.left_out
-
-
-@contextmanager
-def _worded(target: Target) -> Iterator[None]:
-    """Turns what the file system refuses into errors with an id."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFull(target.path.parent, quota=error.errno == errno.EDQUOT) from error
-        if error.errno in _FORBIDDEN:
-            raise TargetPermission(target.path, f"{error.filename or target.store}: {error.strerror}") from error
-        raise

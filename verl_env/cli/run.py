@@ -1,0 +1,51 @@
+"""``verl-env run``: a command in an environment, with the variables of its lockset."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from verl_env.cli.console import stderr_console
+from verl_env.errors import UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``verl-env run``."""
+    parser.add_argument("--into", metavar="DIR", type=Path, default=Path(".venv"), help="the environment (.venv)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say which variables of the lockset you override")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="the command")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Becomes the command: its signals and its exit code are its own.
+
+    Raises:
+        UsageError: no command is named.
+        NotMadeHere: verl-env did not make the environment.
+        CommandMissing: there is no such command.
+        CommandRefused: it cannot be started.
+    """
+    import shutil
+
+    from verl_env.install.additions.environment import open_environment, own_values, run_variables
+    from verl_env.install.additions.errors import CommandMissing, CommandRefused
+
+    words = args.words[1:] if args.words[:1] == ["--"] else args.words
+    if not words:
+        raise UsageError("no command is named", command="verl-env run --help")
+    opened = open_environment(args.into)
+    env = run_variables(opened, os.environ)
+    if args.verbose:
+        for name, value in own_values(opened, os.environ).items():
+            line = f"{name}={value} is yours; the lockset has {opened.state.env[name]}"
+            stderr_console().print(line, markup=False, highlight=False)
+    program = shutil.which(words[0], path=env["PATH"])
+    if program is None and not ("/" in words[0] and os.path.lexists(words[0])):
+        raise CommandMissing(words[0], opened.target.path)
+    sys.stdout.flush()
+    try:
+        os.execve(program or words[0], words, env)  # noqa: S606 (the point of this command)
+    except OSError as error:
+        raise CommandRefused(words[0], error.strerror or str(error)) from error

@@ -1,0 +1,140 @@
+"""``verl-env pip install`` and ``uninstall``: what changes in an environment, and what is remembered of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env import __version__
+from verl_env.install.additions.alter import at_work, check_versions, make_generation, put_in_force, requirements
+from verl_env.install.additions.environment import open_environment
+from verl_env.install.additions.errors import NotInstalled, PipWouldDrift
+from verl_env.install.additions.metadata import broken, needed_by, reachable, read_metadata
+from verl_env.install.additions.model import Altered
+from verl_env.install.additions.resolve import Base, resolve
+from verl_env.install.backends.base import Batch, Source
+from verl_env.install.installed import installed, site_packages
+from verl_env.install.model import Change
+from verl_env.install.prepare import choose_installer
+from verl_env.install.state import Extra, write_state
+from verl_env.install.worded import worded
+from verl_env.records import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from verl_env.install.additions.alter import Work
+    from verl_env.install.additions.environment import Opened
+    from verl_env.install.additions.model import Resolution, Wishes
+    from verl_env.install.backends.base import Installer
+    from verl_env.install.installed import Distribution
+    from verl_env.install.reporter import Reporter
+    from verl_env.install.state import State
+
+#: Seconds to wait for another run on the same environment.
+LOCK_SECONDS = 900.0
+
+
+def add(path: Path, wishes: Wishes, reporter: Reporter) -> Altered:
+    """Adds to an environment what goes with its pins, and remembers that it was asked for.
+
+    Raises:
+        NotMadeHere: verl-env did not make the environment.
+        PipWouldDrift: it would move a pin, and that was not allowed.
+        VerlEnvError: it cannot be had, or not installed; the environment is as it was.
+    """
+    target = open_environment(path).target
+    with worded(target), at_work(target, reporter, seconds=LOCK_SECONDS) as work:
+        opened = open_environment(path)
+        installer = choose_installer(wishes.installer)
+        have = installed(site_packages(opened.generation, opened.state.python))
+        base = Base(opened.generation, opened.state.python, opened.state.lockset, read_metadata(have), opened.pins)
+        resolution = resolve(wishes, base, installer, work.stage)
+        altered = Altered(target.path, resolution.changes, resolution.moved, resolution.broken)
+        if wishes.dry_run:
+            return altered
+        if not resolution.found:
+            state = _remembered(opened, wishes, resolution, have)
+            if state != opened.state:
+                write_state(opened.generation, state)
+            return altered
+        _install(opened, work, installer, wishes, resolution, reporter)
+        return altered
+
+
+def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift: bool) -> Altered:
+    """Takes packages out of an environment.
+
+    Raises:
+        NotMadeHere: verl-env did not make the environment.
+        NotInstalled: one is not in it.
+        PipWouldDrift: one belongs to the lockset, and that was not allowed.
+    """
+    target = open_environment(path).target
+    with worded(target), at_work(target, reporter, seconds=LOCK_SECONDS) as work:
+        opened = open_environment(path)
+        have = installed(site_packages(opened.generation, opened.state.python))
+        packages = read_metadata(have)
+        for name in names:
+            if name not in have:
+                raise NotInstalled(name, target.path)
+        changes = tuple(Change("-", name, have[name].version, None) for name in names)
+        moved = tuple(change for change in changes if change.name in opened.pins)
+        if moved and not allow_drift:
+            causes = needed_by(packages, {change.name: change.old or "" for change in moved}, opened.state.python)
+            raise PipWouldDrift("uninstall", names, opened.state.lockset, causes, moved)
+        after = {name: package.version for name, package in packages.items() if name not in names}
+        make_generation(opened, work, choose_installer(None), (), names, reporter)
+        state = replace(
+            opened.state,
+            extras=tuple(extra for extra in opened.state.extras if extra.name not in names),
+            drift={**opened.state.drift, **{change.name: None for change in moved}},
+        )
+        pins = {name: pin for name, pin in opened.pins.items() if name not in names}
+        put_in_force(opened, work, state, pins)
+        return Altered(target.path, changes, moved, tuple(broken(packages, after, opened.state.python)))
+
+
+def _install(
+    opened: Opened, work: Work, installer: Installer, wishes: Wishes, resolution: Resolution, reporter: Reporter
+) -> None:
+    file = requirements(work, "additions", resolution.found, wishes.options)
+    batch = Batch(file, Source(), hashes=False, isolated=wishes.isolated)
+    have = make_generation(opened, work, installer, (batch,), (), reporter)
+    check_versions(resolution.found, have)
+    state = _remembered(opened, wishes, resolution, have)
+    moved = {change.name: have[change.name].version for change in resolution.moved}
+    put_in_force(opened, work, state, {**opened.pins, **moved})
+
+
+def _remembered(opened: Opened, wishes: Wishes, resolution: Resolution, have: Mapping[str, Distribution]) -> State:
+    """The record of the environment with what was asked for, and all that came with it."""
+    state = opened.state
+    texts = _wished(wishes, have)
+    packages = read_metadata(have)
+    extras = {extra.name: extra for extra in state.extras}
+    for name in reachable(packages, texts, state.python):
+        if name in opened.pins:
+            continue
+        before = extras.get(name)
+        text = texts.get(name) or (None if before is None else before.wish)
+        drifted = bool(resolution.moved) if before is None or name in texts else before.drifted
+        found = have[name]
+        extras[name] = Extra(name, found.version, found.origin, found.editable, text, drifted)
+    drift = {**state.drift, **{change.name: have[change.name].version for change in resolution.moved}}
+    return replace(state, extras=tuple(extras[name] for name in sorted(extras)), drift=drift, tool=__version__)
+
+
+def _wished(wishes: Wishes, have: Mapping[str, Distribution]) -> dict[str, str]:
+    """What was asked for, by the name of the package that it became."""
+    found: dict[str, str] = {}
+    for wish in wishes.wishes:
+        if wish.name is not None:
+            found[wish.name] = wish.text
+            continue
+        place = wish.text.partition("[")[0]
+        for name, distribution in have.items():
+            origin = (distribution.origin or "").removeprefix("file://").removesuffix(".git")
+            if origin and origin in place:
+                found[name] = wish.text
+    return {name: text for name, text in found.items() if name in have}

@@ -1,0 +1,154 @@
+"""Why something cannot be added to an environment, taken out of it, or run in it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from verl_env.install.additions.model import Cause
+    from verl_env.install.model import Change
+
+#: Pins that a message names; more are counted.
+_NAMED = 6
+
+
+class NotMadeHere(VerlEnvError):
+    """``verl-env pip`` and ``verl-env run`` work in environments that verl-env made, and this is none."""
+
+    id = "environment-not-made"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(path, found)
+        self.path = path
+        self.found = found
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is {self.found}, and not an environment that verl-env made"
+
+    @property
+    def hint(self) -> str:
+        return f"make one: verl-env install --stack vllm --into {self.path}; or name another: --into DIR"
+
+
+class PipWouldDrift(VerlEnvError):
+    """What should be installed or removed moves a pin of the lockset: torch, an engine, a native component, or another.
+
+    Each pin is there because another version breaks what is compiled or written against it. ``causes`` say what needs
+    which version, as the resolver said it; ``moved`` what would move. ``--allow-drift`` does it all the same, and the
+    environment is marked as drifted on purpose; ``verl-env install`` goes back to the lock.
+    """
+
+    id = "pip-would-drift"
+
+    def __init__(
+        self, command: str, wishes: Sequence[str], lockset: str, causes: Sequence[Cause], moved: Sequence[Change]
+    ) -> None:
+        super().__init__(command, wishes, lockset, causes, moved)
+        self.command = command
+        self.wishes = tuple(wishes)
+        self.lockset = lockset
+        self.causes = tuple(causes)
+        self.moved = tuple(moved)
+
+    @property
+    def message(self) -> str:
+        lines = [f"{', '.join(self.wishes)} does not go with {self.lockset}"]
+        lines += [f"{why.by} needs {why.needs}, and {why.package} is locked at {why.locked}" for why in self.causes]
+        if self.moved:
+            named = [f"{change.name} {change.old} -> {change.new or 'gone'}" for change in self.moved[:_NAMED]]
+            more = len(self.moved) - len(named)
+            lines.append(f"it would move {', '.join(named)}{f' and {more} more' if more else ''}")
+        return "\n  ".join(lines)
+
+    @property
+    def hint(self) -> str:
+        anyway = f"verl-env pip {self.command} --allow-drift {shlex.join(self.wishes)}"
+        if self.command == "uninstall":
+            return f"it belongs to the lockset; to take it out knowingly: {anyway}"
+        return f"ask for a version that goes with the lock; or to move these pins knowingly: {anyway}"
+
+
+class Unresolved(VerlEnvError):
+    """What should be added cannot be had at all, pins or no pins: a name nobody serves, or a conflict in itself."""
+
+    id = "additions-unresolved"
+
+    def __init__(self, wishes: Sequence[str], output: Sequence[str]) -> None:
+        super().__init__(wishes, output)
+        self.wishes = tuple(wishes)
+        self.output = tuple(output)
+
+    @property
+    def message(self) -> str:
+        return "\n  ".join([f"{', '.join(self.wishes)} cannot be had:", *self.output])
+
+    @property
+    def hint(self) -> str:
+        return "look for a misspelt name; an index of its own goes behind it: --extra-index-url URL"
+
+
+class NotInstalled(VerlEnvError):
+    """What should be taken out of an environment is not in it."""
+
+    id = "package-not-installed"
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name, path)
+        self.name = name
+        self.path = path
+
+    @property
+    def message(self) -> str:
+        return f"{self.name} is not installed in {self.path}"
+
+    @property
+    def hint(self) -> str:
+        return "see what is: verl-env pip list"
+
+
+class CommandMissing(VerlEnvError):
+    """``verl-env run``: there is no such command in the environment or on PATH (exit code 127, as in shells)."""
+
+    id = "command-missing"
+    exit_code = 127
+
+    def __init__(self, command: str, path: Path) -> None:
+        super().__init__(command, path)
+        self.command = command
+        self.path = path
+
+    @property
+    def message(self) -> str:
+        return f"there is no command {self.command!r} in {self.path / 'bin'} or on PATH"
+
+    @property
+    def hint(self) -> str:
+        return f"if a package brings it: verl-env pip install --into {self.path} NAME"
+
+
+class CommandRefused(VerlEnvError):
+    """``verl-env run``: the command is there and cannot be started (exit code 126, as in shells)."""
+
+    id = "command-not-executable"
+    exit_code = 126
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(command, reason)
+        self.command = command
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.command} cannot be started: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return f"make it executable (chmod +x {self.command}), or give its interpreter: verl-env run -- python FILE"

@@ -1,0 +1,118 @@
+"""The additions of an environment while it is installed or repaired: what was recorded, and what is asked for now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.install.additions.arguments import parse_wish
+from verl_env.install.additions.metadata import reachable, read_metadata
+from verl_env.install.additions.model import Found, Wishes
+from verl_env.install.additions.pins import pins_of
+from verl_env.install.additions.resolve import Base, resolve
+from verl_env.install.additions.wanted import missing_wishes, recorded
+from verl_env.install.installed import installed, site_packages
+from verl_env.install.state import Extra
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from verl_env.install.additions.metadata import Metadata
+    from verl_env.install.additions.model import Wish
+    from verl_env.install.backends.base import Installer
+    from verl_env.install.inspect import Inspection
+    from verl_env.install.installed import Distribution
+    from verl_env.install.model import Options, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What must be installed beside the lock, what comes of it, and which packages are no longer kept for it."""
+
+    found: tuple[Found, ...]
+    wishes: Mapping[str, str]
+    dropped: frozenset[str] = frozenset()
+
+    def extras(self, have: Mapping[str, Distribution], pins: Collection[str], python: str) -> tuple[Extra, ...]:
+        """The record of them, from what is installed."""
+        names = reachable(read_metadata(have), self.wishes, python) - set(pins)
+        return tuple(
+            Extra(name, have[name].version, have[name].origin, have[name].editable, self.wishes.get(name))
+            for name in sorted(names)
+        )
+
+
+def plan_additions(
+    plan: Plan,
+    options: Options,
+    seen: Inspection,
+    installer: Installer,
+    places: tuple[Path, Path],
+    *,
+    kept: Collection[str],
+    left_out: Collection[str],
+) -> Additions:
+    """Decides what to install beside the lock.
+
+    Under the plan that an environment was made from, what was recorded goes in again as it was, and no resolver is
+    asked. Under another one everything that was asked for is resolved anew, under the new pins.
+
+    Args:
+        plan: The plan.
+        options: From where.
+        seen: What is there now.
+        installer: Whose resolver is used.
+        places: The new generation, which holds what is new of the lock, and a directory for files.
+        kept: The packages that will be carried over.
+        left_out: Native components that could not be had.
+
+    Raises:
+        PipWouldDrift: a wish does not go with the pins.
+        VerlEnvError: it cannot be had.
+    """
+    old = recorded(seen.state, plan)
+    new = missing_wishes(plan, old)
+    texts = {each.name: each.wish for each in old if each.wish is not None}
+    if seen.state is not None and seen.state.digest == seen.digest and not new:
+        found = tuple(Found(each.name, each.version, each.origin, each.editable) for each in old)
+        return Additions(tuple(each for each in found if each.name not in kept), texts)
+    if not old and not new:
+        return Additions((), {})
+    generation, stage = places
+    wishes = [parse_wish(text, stage, editable=_is_editable(name, old)) for name, text in texts.items()]
+    wishes += [parse_wish(text, stage) for text in new]
+    texts |= {wish.name: wish.text for wish in wishes if wish.name is not None}
+    before = _metadata(seen.environment, plan.python)
+    packages = _metadata(generation, plan.python)
+    packages |= {name: package for name, package in before.items() if name in kept}
+    pins = {name: pin for name, pin in pins_of(plan, without=left_out).items() if name in packages}
+    base = Base(generation, plan.python, plan.lockset.id, packages, pins)
+    cached = ("--offline",) if options.offline and options.wheelhouse is None and installer.name == "uv" else ()
+    asked = Wishes(tuple(wishes), source_options(options), cached)
+    found = resolve(asked, base, installer, stage).found
+    texts |= _by_origin(wishes, found)
+    stale = {each.name for each in old} - reachable(before | packages, texts, plan.python)
+    return Additions(found, texts, frozenset({each.name for each in found} | stale))
+
+
+def source_options(options: Options) -> tuple[str, ...]:
+    """Where an installation takes files from, as options of an installer."""
+    words = ["--no-index"] if options.offline and options.wheelhouse is not None else []
+    words += [] if options.wheelhouse is None else ["--find-links", str(options.wheelhouse.absolute())]
+    return tuple(words)
+
+
+def _metadata(environment: Path | None, python: str) -> dict[str, Metadata]:
+    return {} if environment is None else read_metadata(installed(site_packages(environment, python)))
+
+
+def _is_editable(name: str, extras: Collection[Extra]) -> bool:
+    return any(extra.editable for extra in extras if extra.name == name)
+
+
+def _by_origin(wishes: Collection[Wish], found: Collection[Found]) -> dict[str, str]:
+    """What was asked for by a path or an address, by the name that it has."""
+    texts = [wish.text for wish in wishes if wish.name is None]
+    named = {each.name: (each.origin or "").removeprefix("file://").removeprefix("git+") for each in found}
+    return {name: text for name, origin in named.items() for text in texts if origin and text.endswith(origin)}

@@ -1,0 +1,99 @@
+"""What a user asks to be added, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.records import record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from verl_env.install.model import Change, InstallerName
+
+
+@record
+class Wish:
+    """One thing that was asked for.
+
+    ``text`` is a requirement, an absolute path or an address; ``name`` the normalised project name, None where the
+    text does not state it.
+    """
+
+    text: str
+    name: str | None
+    editable: bool = False
+
+
+@record
+class Wishes:
+    """All that was asked for.
+
+    ``options`` are for the installer, on the resolution and on the installation alike; ``resolving`` for the
+    resolution alone; ``constraints`` are files of the user's own.
+    """
+
+    wishes: tuple[Wish, ...]
+    options: tuple[str, ...] = ()
+    resolving: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    installer: InstallerName | None = None
+    allow_drift: bool = False
+    dry_run: bool = False
+    isolated: bool = True
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The wishes as they would be written on a command line."""
+        return tuple(f"-e {wish.text}" if wish.editable else wish.text for wish in self.wishes)
+
+
+@record
+class Found:
+    """One package that a resolver chose; ``origin`` is its address or directory, None for an index."""
+
+    name: str
+    version: str
+    origin: str | None = None
+    editable: bool = False
+
+    @property
+    def line(self) -> str:
+        """It as a line of a requirements file."""
+        if self.editable:
+            return f"--editable {self.origin}"
+        return f"{self.name}=={self.version}" if self.origin is None else f"{self.name} @ {self.origin}"
+
+
+@record
+class Resolution:
+    """What must be installed for some wishes, and what it does to pins.
+
+    ``changes`` are all that it does; ``moved`` those of them that move a pin; ``broken`` the requirements of installed
+    packages, in words, that it leaves unmet and that are met now.
+    """
+
+    found: tuple[Found, ...]
+    changes: tuple[Change, ...] = ()
+    moved: tuple[Change, ...] = ()
+    broken: tuple[str, ...] = ()
+
+
+@record
+class Cause:
+    """Why something does not go with the pins: ``by`` needs ``needs`` of a package that is locked at a version."""
+
+    package: str
+    locked: str
+    by: str
+    needs: str
+
+
+@record
+class Altered:
+    """What came of a change of an environment; the fields as in ``Resolution``."""
+
+    path: Path
+    changes: tuple[Change, ...]
+    moved: tuple[Change, ...] = ()
+    broken: tuple[str, ...] = ()
