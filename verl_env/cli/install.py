@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +14,11 @@ if TYPE_CHECKING:
     import argparse
 
     from verl_env.choose.model import Choice, Refusal, Request
+    from verl_env.install.builds.errors import NativeBuildFailed
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan
     from verl_env.install.target import Target
     from verl_env.machine.model import Machine
-
-#: Where downloads are kept that no installer makes.
-CACHE_VARIABLE = "VERL_ENV_CACHE_DIR"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,10 +69,10 @@ def main(args: argparse.Namespace) -> int:
         verl_source=verl_source,
         with_verl=not args.no_verl,
     )
-    options = _options(args)
+    options = _options(args, machine)
     seen = inspect(plan, target, options)
     if args.dry_run:
-        return _dry_run(plan, target, seen, args)
+        return _dry_run(plan, target, options, seen, args)
     return _install(plan, target, options, seen, (choice, request), args)
 
 
@@ -95,8 +92,13 @@ def _install(
         render_install.chosen(stderr_console(), plan, *chosen)
         if not _confirmed(plan, target, seen, args):
             return EXIT_NO
+    from verl_env.install.builds.errors import NativeBuildFailed
+
     try:
         outcome = install(plan, target, options, progress, seen)
+    except NativeBuildFailed as error:
+        error.cause = _likely_cause(error)
+        raise
     except KeyboardInterrupt:
         stderr_console().print(f"\ninterrupted; {target.path} is as it was", markup=False)
         raise
@@ -107,15 +109,33 @@ def _install(
     return EXIT_OK
 
 
-def _dry_run(plan: Plan, target: Target, seen: Inspection, args: argparse.Namespace) -> int:
-    from verl_env.cli import render_install
+def _likely_cause(error: NativeBuildFailed) -> str | None:
+    """What the doctor reads out of the log of a build."""
+    from verl_env.doctor.ingest.logs import causes_in_log
+
+    try:
+        text = error.log.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return None
+    finding = next(iter(causes_in_log(text)), None)
+    return None if finding is None else f"{finding.cause} [{finding.id}]; {finding.remedy.text}"
+
+
+def _dry_run(plan: Plan, target: Target, options: Options, seen: Inspection, args: argparse.Namespace) -> int:
+    from verl_env.cli import render_builds, render_install
+    from verl_env.install.builds.outline import outline
+    from verl_env.install.builds.works import works_of
     from verl_env.install.disk import free_bytes
 
     free = free_bytes(target.path.parent)
+    works = None if seen.complete else works_of(plan, options)
+    built = ((), ()) if works is None else outline(works, seen.in_place)
     if args.json:
-        print_json(render_install.dry_run_json(plan, target, seen, free))
+        shown = render_install.dry_run_json(plan, target, seen, free)
+        print_json({**shown, **(render_builds.builds_json(*built) if works is not None else {})})
     else:
         render_install.dry_run(stdout_console(), plan, target, seen, free=free, verbose=args.verbose)
+        render_builds.builds(stdout_console(), *built)
     return EXIT_OK
 
 
@@ -139,12 +159,14 @@ def _verl_source(args: argparse.Namespace) -> str | None:
     return check_verl_source(Path(args.verl_source))
 
 
-def _options(args: argparse.Namespace) -> Options:
+def _options(args: argparse.Namespace, machine: Machine) -> Options:
     from verl_env.install.model import Options
+    from verl_env.settings.config import build_cache_directory, cache_directory
 
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Options(
-        cache=Path(os.environ.get(CACHE_VARIABLE) or Path(base) / "verl-env"),
+        cache=cache_directory().absolute(),
+        build_cache=build_cache_directory().absolute(),
+        machine=machine,
         installer=args.installer,
         offline=args.offline,
         wheelhouse=None if args.wheelhouse is None else Path(args.wheelhouse),

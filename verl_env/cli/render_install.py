@@ -75,6 +75,7 @@ class Progress:
 
     def begin(self, step: Step) -> None:
         self._step += 1
+        self._drawn = time.monotonic()
         detail = f" ({step.detail})" if step.detail else ""
         self._line(f"[{self._step}/{self._steps}] {step.title}{detail}", style="bold")
 
