@@ -12,6 +12,7 @@ from pathlib import Path
 
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Request
+from verl_env.components.load import load_catalogue as load_components
 from verl_env.locksets.catalogue import load_catalogue
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
@@ -25,7 +26,7 @@ def main() -> int:
     """Prints the figures; 1 when the median or the mean is above the limit."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     started = time.perf_counter()
-    locksets = load_catalogue()
+    locksets, components = load_catalogue(), load_components()
     loaded = (time.perf_counter() - started) * 1e3
     times = []
     for _ in range(rounds):
@@ -33,7 +34,7 @@ def main() -> int:
             machine = place.machine
             for stack in STACKS:
                 before = time.perf_counter()
-                choose(locksets, machine, Request((stack,), python=place.python))
+                choose(locksets, machine, Request((stack,), python=place.python), components=components)
                 times.append((time.perf_counter() - before) * 1e3)
     median, mean = statistics.median(times), statistics.fmean(times)
     print(f"{len(locksets)} locksets read in {loaded:.1f} ms; {len(times)} answers")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Choice, Refusal, Request
+from verl_env.components.load import load_catalogue as load_components
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.machine.model import Amd, AmdDevice, Host, Machine, Nvidia, NvidiaDevice
 from verl_env.versions import at_least
@@ -107,7 +108,11 @@ def matrix() -> Iterator[Place]:
 
 def answers(locksets: Sequence[Lockset], stack: str) -> dict[Place, Choice | Refusal]:
     """What the chooser says to every machine of the matrix."""
-    return {place: choose(locksets, place.machine, Request((stack,), python=place.python)) for place in matrix()}
+    components = load_components()
+    return {
+        place: choose(locksets, place.machine, Request((stack,), python=place.python), components=components)
+        for place in matrix()
+    }
 
 
 def coverage_page() -> str:

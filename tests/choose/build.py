@@ -4,11 +4,22 @@
 a preview and one that is only recorded, so that order and refusals are exercised.
 """
 
+from verl_env.choose.choose import choose as choose_among
+from verl_env.components.model import Catalogue
 from verl_env.locksets.model import DriverNeed, GlibcNeed, GpuNeed, Lockset, Native, PythonLock, Requirements, Variant
 
 CUDA12 = "525.60.13"
 OLD = ("5.0", "6.0", "7.0", "7.5", "8.0", "8.6", "9.0")
 BLACKWELL = ("7.5", "8.0", "8.6", "9.0", "10.0", "12.0")
+
+
+#: A catalogue that knows no native component: every one is left out, and the choice is that among locksets alone.
+NO_COMPONENTS = Catalogue({}, (), (), ())
+
+
+def choose(locksets, machine, request, **more):
+    """The answer where nothing is known of native components, unless ``components`` says something."""
+    return choose_among(locksets, machine, request, **{"components": NO_COMPONENTS, **more})
 
 
 def gpu(component, targets=(), *, minimum=None, ptx=False):

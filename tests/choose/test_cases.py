@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.choose.build import SETS
-from verl_env.choose.choose import choose
+from tests.choose.build import SETS, choose
 from verl_env.choose.explain import summary
 from verl_env.choose.model import Choice, Refusal, Request
 from verl_env.errors import VerlEnvError

@@ -1,8 +1,8 @@
 import pytest
 
-from tests.choose.build import ALL, CU130, FIRST, SAGEMAKER, SGLANG_VLLM, VLLM, lockset, native
+from tests.choose.build import ALL, CU130, FIRST, SAGEMAKER, SGLANG_VLLM, VLLM, choose, lockset, native
 from tests.choose.test_explain import ASK, machine
-from verl_env.choose.choose import checked, choose, evaluate, evaluate_all, full_id, ranked
+from verl_env.choose.choose import checked, evaluate, evaluate_all, full_id, ranked
 from verl_env.choose.errors import (
     LocksetAmbiguousError,
     LocksetUnknownError,
@@ -13,7 +13,7 @@ from verl_env.choose.errors import (
 from verl_env.choose.explain import why
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Request
-from verl_env.choose.pythons import choose_python
+from verl_env.choose.pythons import pythons_in_order
 from verl_env.machine.model import UNKNOWN, Host, Machine, Nvidia, NvidiaDevice, PythonInterpreter
 
 HERE = machine("580.95.05", "9.0")
@@ -71,7 +71,7 @@ def test_the_python_it_was_installed_for_goes_first():
     asked = Request(("vllm",))
     tried = lockset("f/tried", tier="installed", installed=("3.12",))
     assert tried.pythons[0].python != "3.12"
-    assert choose_python(tried, facts_of(Machine()), asked) == ("3.12", None)
+    assert pythons_in_order(tried, facts_of(Machine()), asked)[0] == ("3.12", None)
 
 
 def test_what_was_only_locked_is_chosen_where_it_is_asked_for_or_alone():
@@ -114,23 +114,24 @@ def test_a_glibc_that_is_no_version_is_as_good_as_unknown():
 @pytest.mark.parametrize(
     ("declared", "have", "asked", "chosen"),
     [
-        (("3.10", "3.12"), ("3.12.1", "3.10.1"), None, ("3.10", "/3.10.1")),
-        (("3.10", "3.12"), ("3.12.1",), None, ("3.12", "/3.12.1")),
-        (("3.10", "3.12"), ("3.13.0",), None, ("3.10", None)),
-        (("3.10", "3.12"), (), "3.12", ("3.12", None)),
-        (("3.10", "3.12"), ("3.12.1", "3.12.9"), "3.12.9", ("3.12", "/3.12.1")),
-        (("3.10", "3.12"), ("3.11.1",), "3.11", (None, None)),
-        ((), ("3.11.1",), None, (None, None)),
+        (("3.10", "3.12"), ("3.12.1", "3.10.1"), None, [("3.10", "/3.10.1"), ("3.12", "/3.12.1")]),
+        (("3.10", "3.12"), ("3.12.1",), None, [("3.12", "/3.12.1"), ("3.10", None)]),
+        (("3.10", "3.12"), ("3.13.0",), None, [("3.10", None), ("3.12", None)]),
+        (("3.10", "3.12"), (), "3.12", [("3.12", None)]),
+        (("3.10", "3.12"), ("3.12.1", "3.12.9"), "3.12.9", [("3.12", "/3.12.1")]),
+        (("3.10", "3.12"), ("3.11.1",), "3.11", []),
+        ((), ("3.11.1",), None, []),
     ],
 )
-def test_choose_python(declared, have, asked, chosen):
+def test_pythons_in_order(declared, have, asked, chosen):
     described = Machine(pythons=tuple(PythonInterpreter(version, f"/{version}") for version in have))
-    found = choose_python(lockset(pythons=declared), facts_of(described), Request(("vllm",), python=asked))
-    assert found == chosen
+    found = pythons_in_order(lockset(pythons=declared), facts_of(described), Request(("vllm",), python=asked))
+    assert list(found) == chosen
 
 
 def test_python_where_nothing_is_known_of_interpreters():
-    assert choose_python(VLLM, facts_of(Machine(pythons=UNKNOWN)), ASK) == ("3.10", None)
+    found = pythons_in_order(VLLM, facts_of(Machine(pythons=UNKNOWN)), ASK)
+    assert found == (("3.10", None), ("3.11", None), ("3.12", None))
 
 
 @pytest.mark.parametrize(

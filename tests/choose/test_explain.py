@@ -1,7 +1,7 @@
 import pytest
 
-from tests.choose.build import ALL, CU128, CU130, FIRST, NGC, RECORDED, SGLANG128, VLLM, lockset
-from verl_env.choose.choose import choose, evaluate, evaluate_all
+from tests.choose.build import ALL, CU128, CU130, FIRST, NGC, RECORDED, SGLANG128, VLLM, choose, lockset
+from verl_env.choose.choose import evaluate, evaluate_all
 from verl_env.choose.errors import NothingFitsError
 from verl_env.choose.explain import (
     OBSTACLES,

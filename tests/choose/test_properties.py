@@ -3,9 +3,9 @@
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.choose.build import ALL
+from tests.choose.build import ALL, choose
 from tests.machine.strategies import machines as plausible
-from verl_env.choose.choose import choose, evaluate, evaluate_all
+from verl_env.choose.choose import evaluate, evaluate_all
 from verl_env.choose.explain import candidates, machine_line, reasons, summary, why
 from verl_env.choose.model import Choice, Refusal, Request
 from verl_env.choose.to_json import lockset_json, refusal_json

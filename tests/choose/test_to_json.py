@@ -1,8 +1,8 @@
 import json
 
-from tests.choose.build import ALL, CU128, CU130, DEEPEP, FIRST, RECORDED, ROCM7, VLLM
+from tests.choose.build import ALL, CU128, CU130, DEEPEP, FIRST, RECORDED, ROCM7, VLLM, choose
 from tests.choose.test_explain import ASK, machine
-from verl_env.choose.choose import choose, evaluate, evaluate_all
+from verl_env.choose.choose import evaluate, evaluate_all
 from verl_env.choose.model import Refusal, Request
 from verl_env.choose.to_json import lockset_json, nearest_json, reasons_json, refusal_json, refused_json
 

@@ -5,10 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.choose.build import ALL, FIRST, PREVIEW
+from tests.choose.build import ALL, FIRST, PREVIEW, choose
 from tests.choose.test_explain import ASK, machine
 from tests.machine.strategies import machines
-from verl_env.choose.choose import choose
 from verl_env.choose.model import Choice, Request
 from verl_env.cli.render_plan import hang, render_choice, render_refusal
 from verl_env.machine.model import Machine, Nvidia, NvidiaDevice

@@ -3,8 +3,11 @@
 import platform
 import sys
 
+from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Evaluation, Request
-from verl_env.components.model import Wheel
+from verl_env.choose.resolver.model import Environment
+from verl_env.choose.resolver.resolve import Problem, resolve
+from verl_env.components.model import Catalogue, Wheel
 from verl_env.install.model import Options
 from verl_env.install.plan import make_plan
 from verl_env.locksets.model import Check, Lockset, Native, Prebuilt, PythonLock, Requirements, Variant
@@ -55,14 +58,19 @@ def check(id_="import-demo", code="import demo", needs=None):
     return Check(id_, code, needs)
 
 
-def choice(lock=None, *, interpreter=sys.executable, warnings=()):
+def choice(lock=None, *, interpreter=sys.executable, warnings=(), stack="vllm", native=None, machine=MACHINE):
+    """A choice with the ways that the wheels of the lockset itself leave to its native components."""
     lock = lock or lockset()
-    return Choice(lock, PYTHON, interpreter, tuple(warnings), Evaluation(lock, ()), ())
+    request = Request(tuple(stack.split("+")), native=native)
+    environment = Environment(lock, PYTHON, interpreter)
+    problem = Problem((environment,), facts_of(machine), request, (), lambda *_: {}, Catalogue({}, (), (), ()))
+    builds = resolve(problem).builds
+    return Choice(lock, PYTHON, interpreter, tuple(warnings), Evaluation(lock, ()), (), builds)
 
 
-def plan(packages, *, lock=None, stack="vllm", machine=MACHINE, interpreter=sys.executable, **more):
-    request = Request(tuple(stack.split("+")))
-    return make_plan(choice(lock, interpreter=interpreter), packages, request, machine, **more)
+def plan(packages, *, lock=None, stack="vllm", machine=MACHINE, interpreter=sys.executable, native=None, **more):
+    chosen = choice(lock, interpreter=interpreter, stack=stack, native=native, machine=machine)
+    return make_plan(chosen, packages, Request(tuple(stack.split("+"))), machine, **more)
 
 
 def options(tmp_path, **changes):

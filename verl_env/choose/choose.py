@@ -15,15 +15,22 @@ from verl_env.choose.errors import (
 )
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Evaluation
-from verl_env.choose.pythons import choose_python
+from verl_env.choose.pythons import interpreter_verdict, pythons_in_order
 from verl_env.choose.requirements import verdicts
+from verl_env.choose.resolver.environments import environments_of
+from verl_env.choose.resolver.resolve import Problem, resolve
+from verl_env.choose.resolver.words import missing_words
+from verl_env.choose.words import counted, listed
 from verl_env.records import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from verl_env.choose.facts import Facts
     from verl_env.choose.model import Refusal, Request
+    from verl_env.choose.resolver.resolve import Resolution
+    from verl_env.choose.wishes import Asked, Locks
+    from verl_env.components.model import Catalogue
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
 
@@ -38,11 +45,26 @@ def evaluate_all(locksets: Iterable[Lockset], machine: Machine, request: Request
     return _evaluate_all(locksets, facts_of(machine), request)
 
 
-def choose(locksets: Iterable[Lockset], machine: Machine, request: Request) -> Choice | Refusal:
-    """The lockset for a machine and a request, or the refusal of every one.
+def choose(
+    locksets: Iterable[Lockset],
+    machine: Machine,
+    request: Request,
+    *,
+    components: Catalogue | None = None,
+    locks: Locks | None = None,
+) -> Choice | Refusal:
+    """The lockset, the Python and the way of each native component for a machine and a request, or the refusal of all.
 
-    The first that fits in the order of ``ranked`` wins. A lockset for an accelerator that the machine is known to have
-    goes before one for which that is not stated.
+    The first that fits in the order of ``ranked`` and can be completed wins: every native component that the stack
+    needs can be had there. Where none can, the first that fits wins, without what cannot be had. A lockset for an
+    accelerator that the machine is known to have goes before one for which that is not stated, complete or not.
+
+    Args:
+        locksets: What there is to choose from.
+        machine: What it is for.
+        request: What is asked for.
+        components: The native components; None for the catalogue that is shipped.
+        locks: What is pinned for a lockset and a Python; None for the locks that are shipped. Only wishes need it.
 
     Raises:
         StackUnknownError: a component that no lockset knows.
@@ -50,17 +72,27 @@ def choose(locksets: Iterable[Lockset], machine: Machine, request: Request) -> C
         LocksetUnknownError: ``request.lockset`` names none.
         LocksetAmbiguousError: ``request.lockset`` names several.
         VerlUnavailableError: no lockset is for ``request.verl``.
+        WishInvalidError: one of ``request.wishes`` is no requirement.
+        NativeUnavailableError: a native component cannot be had, and the request does not allow to leave it out.
     """
     every = tuple(locksets)
     asked = checked(every, request)
     facts = facts_of(machine)
     evaluations = _evaluate_all(every, facts, asked)
-    best = next((evaluation for evaluation in evaluations if evaluation.fits), None)
-    if best is None:
+    wishes: tuple[Asked, ...] = ()
+    if asked.wishes:
+        from verl_env.choose.wishes import parse_wishes, shipped_locks  # noqa: PLC0415  only where there are some
+
+        wishes, locks = parse_wishes(asked.wishes), locks or shipped_locks()
+        evaluations = tuple(_with_wishes(each, facts, asked, wishes, locks) for each in evaluations)
+    fitting = [evaluation for evaluation in evaluations if evaluation.fits]
+    if not fitting:
         from verl_env.choose.nearest import refusal  # noqa: PLC0415  a millisecond that an answer does not need
 
         return refusal(evaluations, facts, asked)
-    return _choice(best, evaluations, facts, asked)
+    environments = environments_of(_comparable(fitting), facts, asked)
+    found = resolve(Problem(environments, facts, asked, wishes, locks or _no_locks, components or _shipped()))
+    return _choice(found, evaluations, facts)
 
 
 def ranked(evaluations: Iterable[Evaluation], request: Request) -> tuple[Evaluation, ...]:
@@ -124,17 +156,74 @@ def _evaluate_all(locksets: Iterable[Lockset], facts: Facts, request: Request) -
     return ranked((_evaluate(lockset, facts, request) for lockset in locksets), request)
 
 
-def _choice(best: Evaluation, evaluations: Sequence[Evaluation], facts: Facts, request: Request) -> Choice:
-    python, interpreter = choose_python(best.lockset, facts, request)
-    doubts = [verdict.message for verdict in best.verdicts if verdict.outcome in ("warned", "unknown")]
+def _comparable(fitting: Sequence[Evaluation]) -> list[Lockset]:
+    """The locksets that may take the place of the first: for the same accelerator, as surely there as the first's."""
+    best = fitting[0]
+    return [
+        each.lockset
+        for each in fitting
+        if each.lockset.accelerator == best.lockset.accelerator and _doubtful(each) is _doubtful(best)
+    ]
+
+
+def _with_wishes(
+    evaluation: Evaluation, facts: Facts, request: Request, wishes: Sequence[Asked], locks: Locks
+) -> Evaluation:
+    """An evaluation with the wishes that its lockset contradicts; the locks of those that do not fit are not read."""
+    from verl_env.choose.wishes import judge_wishes  # noqa: PLC0415  only where there are some
+
+    if not evaluation.fits:
+        return evaluation
+    pythons = [python for python, _ in pythons_in_order(evaluation.lockset, facts, request)]
+    more = judge_wishes(evaluation.lockset, pythons, wishes, locks)
+    return Evaluation(evaluation.lockset, (*evaluation.verdicts, *more))
+
+
+def _no_locks(_: Lockset, __: str) -> dict[str, str]:
+    return {}
+
+
+def _shipped() -> Catalogue:
+    from verl_env.components.load import load_catalogue  # noqa: PLC0415  tests bring their own
+
+    return load_catalogue()
+
+
+def _choice(found: Resolution, evaluations: Sequence[Evaluation], facts: Facts) -> Choice:
+    environment = found.environment
+    best = next(evaluation for evaluation in evaluations if evaluation.lockset is environment.lockset)
+    verdict = interpreter_verdict(best.lockset, facts, environment.python, environment.interpreter)
+    verdicts = tuple(verdict if each.requirement == "python" else each for each in best.verdicts)
+    doubts = [each.message for each in verdicts if each.outcome in ("warned", "unknown")]
     problems = [problem.message for problem in facts.machine.problems]
     return Choice(
         lockset=best.lockset,
-        python=python or "",
-        interpreter=interpreter,
-        warnings=tuple(dict.fromkeys(doubts + problems)),
-        evaluation=best,
+        python=environment.python,
+        interpreter=environment.interpreter,
+        warnings=tuple(dict.fromkeys([*doubts, *problems, *_passed_over(found)])),
+        evaluation=Evaluation(best.lockset, verdicts),
         others=tuple(evaluation for evaluation in evaluations if evaluation is not best),
+        builds=found.builds,
+        extras=found.extras,
+        passed=found.passed,
+    )
+
+
+def _passed_over(found: Resolution) -> Iterator[str]:
+    """What would have come first, had its components been there, and how to have it all the same."""
+    first = next(iter(found.passed), None)
+    if first is None:
+        return
+    chosen, missing = found.environment.lockset, listed(dict.fromkeys(each.name for each in first.missing))
+    reasons = "; ".join(f"{each.name} {each.version}: {missing_words(each)}" for each in first.missing)
+    if first.lockset is chosen:
+        yield f"Python {found.environment.python} is taken: {missing} cannot be had on {first.python} ({reasons})"
+        return
+    others = len({each.lockset.id for each in found.passed} - {first.lockset.id, chosen.id})
+    more = f", and {counted(others, 'other lockset')} for like reasons" if others else ""
+    yield (
+        f"{first.lockset.id} comes first but is passed over{more}, as {missing} cannot be had for it ({reasons}); "
+        f"to have it without: --lockset {first.lockset.id}"
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.choose.words import listed
+from verl_env.choose.words import counted, listed
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
-    from verl_env.choose.model import Refusal, Request
+    from verl_env.choose.model import Missing, PassedOver, Refusal, Request
 
 
 class StackUnknownError(VerlEnvError):
@@ -146,6 +147,82 @@ class NothingFitsError(VerlEnvError):
         """The first way on, else the command that explains."""
         explain = f"see why: verl-env plan --stack {self.request.name} --explain"
         return self.refusal.hints[0] if self.refusal.hints else explain
+
+
+class WishInvalidError(VerlEnvError):
+    """``--with`` names no requirement that pip could read."""
+
+    id = "with-invalid"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text, reason)
+        self.text = text
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        """The text, and where it stops being a requirement."""
+        return f"--with {self.text!r} is no requirement: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        """What a requirement looks like."""
+        return "write it as pip reads it: --with flash-attn, --with 'deepspeed>=0.16'"
+
+
+class NativeMissingError(VerlEnvError):
+    """A native component that must be there cannot be had.
+
+    No published wheel fits and no build can be made, in any lockset that fits and on any of its Pythons, while
+    ``--native prebuilt`` or ``--native build`` rules out the other way or ``--with`` asks for the component; or a wheel
+    or source that was decided on cannot be fetched.
+    """
+
+    id = "native-unavailable"
+
+
+class NativeUnavailableError(NativeMissingError):
+    """No way to get a native component fits, in every lockset that fits and on each of its Pythons."""
+
+    def __init__(self, passed: Sequence[PassedOver], request: Request) -> None:
+        super().__init__(passed, request)
+        self.passed = tuple(passed)
+        self.request = request
+
+    @property
+    def message(self) -> str:
+        """What is missing from the lockset that comes first, every way to get it and why not, and how many others."""
+        first = self.passed[0]
+        missing = "; ".join(map(_missing, first.missing))
+        others = len({each.lockset.id for each in self.passed}) - 1
+        more = f"; nor can {counted(others, 'other lockset')} that fit be completed" if others else ""
+        return f"{first.lockset.id} on Python {first.python} cannot be completed: {missing}{more}"
+
+    @property
+    def hint(self) -> str:
+        """The command that shows every way, and the flags that ask for less."""
+        less = {"prebuilt": "allow builds: leave --native out", "build": "allow wheels: leave --native out"}
+        way = less.get(self.request.native or "", "leave --with out")
+        return f"{way}; or leave components out: --native skip; every way: {_command(self.request)} --explain"
+
+    def to_json(self) -> dict[str, Any]:
+        """The error with every lockset and Python that was tried, and every way in each."""
+        from verl_env.choose.to_json import passed_json  # noqa: PLC0415  it imports the models of locksets
+
+        return {**super().to_json(), "passed": [passed_json(each) for each in self.passed]}
+
+
+def _missing(missing: Missing) -> str:
+    ways = "; ".join(f"{way.what}: {way.reason}" if way.reason else way.what for way in missing.rejected)
+    return f"{missing.name} {missing.version} ({ways})" if missing.version else f"{missing.name} ({ways})"
+
+
+def _command(request: Request) -> str:
+    """``verl-env plan`` as it was asked, as far as components go."""
+    native = f" --native {request.native}" if request.native else ""
+    wishes = "".join(f" --with '{wish}'" for wish in request.wishes)
+    return f"verl-env plan --stack {request.name}{native}{wishes}"
 
 
 def nearest(text: str, known: Sequence[str] | dict[str, str], *, count: int) -> list[str]:

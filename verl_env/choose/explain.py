@@ -34,6 +34,7 @@ OBSTACLES = (
     "driver",
     "rocm",
     "preview",
+    "with",
     "python",
 )
 #: How many locksets a sentence names.

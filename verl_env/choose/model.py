@@ -18,13 +18,19 @@ NativeMode = Literal["prebuilt", "build", "skip"]
 
 @record
 class Request:
-    """What the user asks for; ``verl`` is a release or a prefix of one, ``python`` is ``"3.10"``."""
+    """What the user asks for; ``verl`` is a release or a prefix of one, ``python`` is ``"3.10"``.
+
+    ``native`` is ``--native``: None takes a published wheel where one fits, else builds, else leaves out. ``wishes``
+    are requirements as pip reads them (``"deepspeed>=0.16"``) that the environment must meet beside the stack.
+    """
 
     stack: tuple[str, ...]
     verl: str | None = None
     lockset: str | None = None
     python: str | None = None
     preview: bool = False
+    native: NativeMode | None = None
+    wishes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -37,9 +43,9 @@ class Verdict:
     """One requirement of a lockset against one machine.
 
     ``requirement`` is its kebab-case name (``driver``, ``compute-capability``, ``gfx``, ``glibc``, ``python``,
-    ``arch``, ``accelerator``, ``platform``, ``rocm``, ``stack``, ``verl``, ``lockset``, ``preview``, ``tier``);
-    ``message`` is a whole sentence with both values. ``unknown`` means that the machine does not say; it does not
-    refuse the lockset. ``brief`` is the reason in few words, equal for verdicts that count together
+    ``arch``, ``accelerator``, ``platform``, ``rocm``, ``stack``, ``verl``, ``lockset``, ``preview``, ``tier``,
+    ``with``); ``message`` is a whole sentence with both values. ``unknown`` means that the machine does not say; it
+    does not refuse the lockset. ``brief`` is the reason in few words, equal for verdicts that count together
     (``driver < 580``, ``sm_70``); ``subject`` is the component or file that needs it; ``devices`` are the indices of
     the GPUs that it is about, where it is not about all.
     """
@@ -74,7 +80,12 @@ class Evaluation:
 
 @record
 class Choice:
-    """The lockset that won, the Python it is for, what to be warned of, and every other evaluation."""
+    """The lockset that won, the Python it is for, what to be warned of, and every other evaluation.
+
+    ``builds`` say how each native component gets in, in the order of installation. ``extras`` are the wishes that the
+    lock does not meet by itself, to be installed under its constraints. ``passed`` are the locksets and Pythons that
+    come before the chosen one and were given up, as a native component cannot be had there.
+    """
 
     lockset: Lockset
     python: str
@@ -82,6 +93,9 @@ class Choice:
     warnings: tuple[str, ...]
     evaluation: Evaluation
     others: tuple[Evaluation, ...]
+    builds: tuple[Build, ...] = ()
+    extras: tuple[str, ...] = ()
+    passed: tuple[PassedOver, ...] = ()
 
     @property
     def refused(self) -> tuple[Evaluation, ...]:
@@ -105,6 +119,24 @@ class Rejected:
 
     what: str
     reason: str
+
+
+@record
+class Missing:
+    """A component that cannot be had in an environment: every way to get it, and why not."""
+
+    name: str
+    version: str
+    rejected: tuple[Rejected, ...]
+
+
+@record
+class PassedOver:
+    """A lockset on a Python that fits, but in which native components cannot be had."""
+
+    lockset: Lockset
+    python: str
+    missing: tuple[Missing, ...]
 
 
 @record

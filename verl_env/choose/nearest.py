@@ -23,6 +23,7 @@ DISTANCE = {
     "preview": 2,
     "lockset": 3,
     "verl": 4,
+    "with": 5,
     "rocm": 20,
     "driver": 30,
     "glibc": 100,
@@ -104,6 +105,11 @@ def _lockset(lockset: Lockset, *_: object) -> str:
     return f"another lockset: --lockset {lockset.id}, or leave --lockset out"
 
 
+def _with(_: Lockset, failed: Sequence[Verdict], *__: object) -> str:
+    wishes = listed([f"{verdict.subject} {verdict.have}" for verdict in failed])
+    return f"its own {wishes}: leave --with out, or ask for that version"
+
+
 def _verl(lockset: Lockset, *_: object) -> str:
     return f"another release: --verl {lockset.verl}, or leave --verl out"
 
@@ -177,6 +183,7 @@ _CHANGES: dict[str, Callable[[Lockset, Sequence[Verdict], Facts, Request], str]]
     "preview": _preview,
     "lockset": _lockset,
     "verl": _verl,
+    "with": _with,
     "rocm": _rocm,
     "driver": _driver,
     "glibc": _glibc,

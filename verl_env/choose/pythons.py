@@ -14,28 +14,31 @@ if TYPE_CHECKING:
     from verl_env.locksets.model import Lockset
 
 
-def choose_python(lockset: Lockset, facts: Facts, request: Request) -> tuple[str | None, str | None]:
-    """The release and its interpreter, each None where there is none.
+def pythons_in_order(lockset: Lockset, facts: Facts, request: Request) -> tuple[tuple[str, str | None], ...]:
+    """The releases that a lockset's environment can be made with, each with its interpreter, None where there is none.
 
-    The release asked for; else the first that the machine has an interpreter for; else the first. Those that the
-    lockset was installed for go first, then the order that it declares.
+    Only the release asked for, where one is. Else those that the machine has an interpreter for, then the others; in
+    both groups those that the lockset was installed for go first, then the order that it declares.
     """
-    declared = sorted((lock.python for lock in lockset.pythons), key=lambda python: python not in lockset.installed)
     have = facts.interpreters or {}
+    declared = sorted((lock.python for lock in lockset.pythons), key=lambda python: python not in lockset.installed)
     if request.python is not None:
-        asked = minor_release(request.python)
-        return (asked, have.get(asked)) if asked in declared else (None, None)
-    chosen = next((python for python in declared if python in have), declared[0] if declared else None)
-    return chosen, have.get(chosen) if chosen else None
+        declared = [python for python in declared if python == minor_release(request.python)]
+    declared.sort(key=lambda python: python not in have)
+    return tuple((python, have.get(python)) for python in declared)
 
 
 def judge_python(lockset: Lockset, facts: Facts, request: Request) -> Verdict:
     """Whether the lockset is locked for the Python, and a warning where nothing can make an environment of it."""
-    locked = [lock.python for lock in lockset.pythons]
-    need = listed(locked, "or") or "a locked Python"
-    python, interpreter = choose_python(lockset, facts, request)
-    if python is None:
-        return _unlocked(need, request, locked=bool(locked))
+    pythons = pythons_in_order(lockset, facts, request)
+    if not pythons:
+        return _unlocked(lockset, request)
+    return interpreter_verdict(lockset, facts, *pythons[0])
+
+
+def interpreter_verdict(lockset: Lockset, facts: Facts, python: str, interpreter: str | None) -> Verdict:
+    """Whether something can make an environment of one of the lockset's Pythons."""
+    need = _need(lockset)
     if interpreter is not None:
         return Verdict("python", "met", need, python, f"Python {python} is at {interpreter}")
     if facts.interpreters is None:
@@ -46,8 +49,13 @@ def judge_python(lockset: Lockset, facts: Facts, request: Request) -> Verdict:
     return Verdict("python", "warned", need, have, message)
 
 
-def _unlocked(need: str, request: Request, *, locked: bool) -> Verdict:
-    if not locked:
+def _need(lockset: Lockset) -> str:
+    return listed([lock.python for lock in lockset.pythons], "or") or "a locked Python"
+
+
+def _unlocked(lockset: Lockset, request: Request) -> Verdict:
+    need = _need(lockset)
+    if not lockset.pythons:
         return Verdict("python", "failed", need, request.python, "it is locked for no Python", brief="no lock")
     message = f"it is locked for Python {need}, not {request.python}"
     return Verdict("python", "failed", need, request.python, message, brief=f"Python {request.python}")

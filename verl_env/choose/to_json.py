@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from verl_env.choose.model import Evaluation, Refusal, Request, Verdict
+    from verl_env.choose.model import Evaluation, PassedOver, Refusal, Rejected, Request, Verdict
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -37,6 +37,23 @@ def refused_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
         for evaluation in evaluations
         if not evaluation.fits
     ]
+
+
+def rejected_json(ways: Iterable[Rejected]) -> list[dict[str, str]]:
+    """Ways to get a component that were not taken, each with its reason."""
+    return [{"what": way.what, "reason": way.reason} for way in ways]
+
+
+def passed_json(passed: PassedOver) -> dict[str, Any]:
+    """A lockset on a Python that was given up, with what cannot be had there: ``passed`` of ``plan``."""
+    return {
+        "lockset": passed.lockset.id,
+        "python": passed.python,
+        "missing": [
+            {"name": each.name, "version": each.version, "rejected": rejected_json(each.rejected)}
+            for each in passed.missing
+        ],
+    }
 
 
 def nearest_json(refusal: Refusal) -> dict[str, Any] | None:

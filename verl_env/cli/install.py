@@ -65,7 +65,6 @@ def main(args: argparse.Namespace) -> int:
         packages,
         request,
         machine,
-        native=args.native,
         verl_source=verl_source,
         with_verl=not args.no_verl,
     )

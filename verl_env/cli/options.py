@@ -35,6 +35,14 @@ def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--verl", metavar="V", help="a release of verl or its prefix: 0.4 is every 0.4.x")
     group.add_argument("--lockset", metavar="ID", help="this lockset and no other (see: verl-env stacks)")
     group.add_argument("--python", metavar="V", help="the Python of the environment, such as 3.10")
+    group.add_argument(
+        "--with",
+        dest="wishes",
+        metavar="REQ",
+        action="append",
+        default=[],
+        help="what the environment must have besides, such as flash-attn or 'deepspeed>=0.16' (repeatable)",
+    )
     group.add_argument("--preview", action="store_true", help="consider preview locksets too")
 
 
@@ -47,7 +55,15 @@ def request_from(args: argparse.Namespace) -> Request:
     stack = tuple(dict.fromkeys(part.strip().lower() for part in args.stack.split("+")))
     if not all(stack):
         raise UsageError(f"--stack {args.stack!r} names no stack", command="verl-env stacks")
-    return Request(stack, verl=args.verl, lockset=args.lockset, python=python_from(args.python), preview=args.preview)
+    return Request(
+        stack,
+        verl=args.verl,
+        lockset=args.lockset,
+        python=python_from(args.python),
+        preview=args.preview,
+        native=getattr(args, "native", None),
+        wishes=tuple(args.wishes),
+    )
 
 
 def machine_from(args: argparse.Namespace) -> Machine:

@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     answer = choose(load_catalogue(), machine, request)
     if isinstance(answer, Choice):
         packages = packages_of(answer.lockset, answer.python, verify=False)
-        plan = make_plan(answer, packages, request, machine, native=args.native)
+        plan = make_plan(answer, packages, request, machine)
         show = _plan_as_json if args.json else _plan_as_text
         show(plan, answer, request, machine, args)
         return EXIT_OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.choose.errors import NativeMissingError
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 if TYPE_CHECKING:
@@ -131,32 +132,11 @@ class EnvironmentLocked(VerlEnvError):
         return "wait for it, or end it, and run this again"
 
 
-class NativeBuildUnavailable(VerlEnvError):
-    """``--native build``: this version of verl-env does not build native components from source."""
-
-    id = "native-build-unavailable"
-
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(names)
-        self.names = tuple(names)
-
-    @property
-    def message(self) -> str:
-        what = ", ".join(self.names) or "native components"
-        return f"building {what} from source is not available in this version of verl-env"
-
-    @property
-    def hint(self) -> str:
-        return "take published wheels where they fit: --native prebuilt; or leave them out: --native skip"
-
-
-class NativeUnavailable(VerlEnvError):
+class NativeUnavailable(NativeMissingError):
     """A native component was asked for as a published wheel (``--native prebuilt``), and there is none to be had.
 
     Either no published wheel fits the Python, the glibc or the architecture, or the one that fits cannot be fetched.
     """
-
-    id = "native-unavailable"
 
     def __init__(self, build: Build, reason: str) -> None:
         super().__init__(build, reason)

@@ -30,7 +30,10 @@ class Step:
 
 @record
 class Plan:
-    """All that ``install`` does, decided beforehand. Sizes in bytes."""
+    """All that ``install`` does, decided beforehand. Sizes in bytes.
+
+    ``extras`` are requirements beside the lock, which are installed under its constraints.
+    """
 
     stack: str
     lockset: Lockset
@@ -46,6 +49,7 @@ class Plan:
     env: Mapping[str, str] = NOTHING
     warnings: tuple[str, ...] = ()
     verl_source: str | None = None
+    extras: tuple[str, ...] = ()
 
 
 @record

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.install.model import Plan, Step
-from verl_env.install.native import choose_natives
 from verl_env.install.sizes import cost, human
 from verl_env.locksets.model import Check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verl_env.choose.model import Build, Choice, NativeMode, Request
+    from verl_env.choose.model import Build, Choice, Request
     from verl_env.locksets.model import Lockset, Package
     from verl_env.machine.model import Machine
 
@@ -28,31 +27,22 @@ def make_plan(
     request: Request,
     machine: Machine,
     *,
-    native: NativeMode | None = None,
     verl_source: str | None = None,
     with_verl: bool = True,
 ) -> Plan:
     """The plan for a choice; nothing is read or done.
 
     Args:
-        choice: The lockset and the Python that were chosen.
+        choice: The lockset, the Python and the ways of native components that were chosen.
         packages: The packages of that lockset's lock for that Python.
         request: What was asked for.
         machine: What it is planned for.
-        native: ``--native``; None takes published wheels where they fit and leaves the rest out with a warning.
         verl_source: The absolute path of a checkout of verl that is installed in place of the release.
         with_verl: False leaves verl out.
-
-    Raises:
-        NativeBuildUnavailable: ``native`` is ``build`` and there is something to build.
-        NativeUnavailable: ``native`` is ``prebuilt`` and no wheel of a component fits.
     """
     lockset, python = choice.lockset, choice.python
-    arch, glibc = machine.host.arch, machine.host.glibc
+    arch = machine.host.arch
     arch = arch if isinstance(arch, str) else next(iter(lockset.requires.arch), "x86_64")
-    natives = choose_natives(
-        lockset, request.stack, native, python=python, glibc=glibc if isinstance(glibc, str) else None, arch=arch
-    )
     release = with_verl and verl_source is None
     chosen = tuple(package for package in packages if release or package.name != VERL)
     download, disk = _sizes(lockset, python, chosen)
@@ -64,16 +54,17 @@ def make_plan(
         interpreter=choice.interpreter,
         arch=arch,
         steps=_steps(
-            python, chosen, natives, checks, size=(download, disk), verl_source=verl_source, lockset=lockset.id
+            python, chosen, choice.builds, checks, size=(download, disk), verl_source=verl_source, lockset=lockset.id
         ),
         packages=chosen,
-        natives=natives,
+        natives=choice.builds,
         checks=checks,
         download_bytes=download,
         disk_bytes=disk,
         env=lockset.env,
-        warnings=(*choice.warnings, *(warning for build in natives for warning in build.warnings)),
+        warnings=(*choice.warnings, *(warning for build in choice.builds for warning in build.warnings)),
         verl_source=verl_source,
+        extras=choice.extras,
     )
 
 

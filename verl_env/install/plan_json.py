@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.choose.to_json import refused_json
+from verl_env.choose.to_json import passed_json, refused_json, rejected_json
 
 if TYPE_CHECKING:
     from typing import Any
@@ -44,20 +44,27 @@ def plan_to_json(plan: Plan, choice: Choice) -> dict[str, Any]:
         "interpreter": plan.interpreter,
         "verl_source": plan.verl_source,
         "checks": [check.id for check in plan.checks],
+        "extras": list(plan.extras),
+        "passed": [passed_json(each) for each in choice.passed],
     }
 
 
 def native_to_json(choice: Build) -> dict[str, Any]:
-    """One native component; ``url`` and ``sha256`` only where a wheel is taken."""
+    """One native component; ``url`` and ``sha256`` only where a wheel is taken, ``source`` where there is a way."""
     entry: dict[str, Any] = {
         "name": choice.name,
         "version": choice.version,
         "how": choice.how,
         "reason": choice.reason,
         "needs": list(choice.needs),
+        "rejected": rejected_json(choice.rejected),
+        "warnings": list(choice.warnings),
     }
     if choice.wheel is not None:
-        entry |= {"url": choice.wheel.url, "sha256": choice.wheel.sha256 or HASH_UNRECORDED}
+        entry |= {"source": choice.wheel.url, "url": choice.wheel.url}
+        entry |= {"sha256": choice.wheel.sha256 or HASH_UNRECORDED}
+    if choice.recipe is not None:
+        entry |= {"source": choice.recipe.source, "env": dict(choice.env)}
     return entry
 
 

@@ -1,0 +1,1 @@
+"""Lockset, Python and one way for each native component, decided together."""

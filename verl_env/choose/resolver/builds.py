@@ -1,0 +1,120 @@
+"""The ways that were decided on, as builds: in the order of installation, with reasons and warnings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.model import Build
+from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS
+from verl_env.choose.resolver.ways import native_of
+from verl_env.choose.resolver.words import doubt_words, missing_words, need_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from verl_env.choose.model import Missing, NativeMode
+    from verl_env.choose.resolver.examine import Examiner
+    from verl_env.choose.resolver.model import Fact, Want, Way
+    from verl_env.components.model import Recipe
+    from verl_env.locksets.model import Native
+
+#: Facts that are judged for the lockset already, or that nobody needs to be told of.
+_SILENT = {ARCH, CAPABILITY, GFX, HEADERS}
+
+
+def in_order(ways: Iterable[Way], wants: Sequence[Want]) -> tuple[Way, ...]:
+    """What others are built with before them; else as the lockset lists them."""
+    by_name = {way.name: way for way in ways}
+    done: dict[str, Way] = {}
+    for want in wants:
+        _visit(want.name, by_name, done, set())
+    return tuple(done.values())
+
+
+def build_of(way: Way, want: Want, examiner: Examiner, mode: NativeMode | None, elsewhere: Sequence[str] = ()) -> Build:
+    """How a component gets in.
+
+    Args:
+        way: What was decided on.
+        want: What it was decided for.
+        examiner: Of the chosen environment.
+        mode: ``--native``.
+        elsewhere: Other Pythons of the lockset on which the component can be had.
+    """
+    native = native_of(way.environment.lockset, way.name)
+    rejected = () if mode == "skip" else examiner.rejected(want)
+    missing = examiner.missing(want) if way.how == "skip" and mode is None else None
+    return Build(
+        way.name,
+        way.version,
+        way.how,
+        _reason(way, missing, mode, wheels=any(each.how == "prebuilt" for each in examiner.ways(want))),
+        wheel=way.wheel,
+        recipe=way.recipe,
+        env={} if way.recipe is None else target_variables(way.recipe, examiner.facts),
+        needs=_needs(way, native),
+        rejected=rejected,
+        warnings=tuple(_warnings(way, missing, native, examiner, elsewhere)),
+    )
+
+
+def target_variables(recipe: Recipe, facts: Mapping[str, Fact]) -> dict[str, str]:
+    """The variable that names the GPUs of the machine to a build; none where they are not known."""
+    targets = facts[GFX if recipe.arch_style == "gfx" else CAPABILITY].value
+    if recipe.arch_variable is None or not isinstance(targets, tuple):
+        return {}
+    plain = recipe.arch_style == "plain"
+    written = (target.replace(".", "") if plain else target for target in sorted(targets, key=_order))
+    return {recipe.arch_variable: ";".join(written)}
+
+
+def _order(target: str) -> tuple[int, str]:
+    return len(target), target
+
+
+def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[str]) -> None:
+    """Depth first; a component that needs itself, by way of others, is not gone into twice."""
+    way = ways.get(name)
+    if way is None or name in done or name in above:
+        return
+    for want in way.after:
+        _visit(want.name, ways, done, above | {name})
+    done[name] = way
+
+
+def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, *, wheels: bool) -> str:
+    if way.wheel is not None:
+        return f"published wheel {way.wheel.file}"
+    if way.recipe is not None:
+        time = f" (about {way.recipe.minutes} minutes on 16 cores)" if way.recipe.minutes else ""
+        product = "" if way.recipe.product == "wheel" else "; only for the builds that need it"
+        why = "--native build" if mode == "build" else f"no published wheel {'fits' if wheels else 'is known'}"
+        return f"built from {way.recipe.source}{time}: {why}{product}"
+    return missing_words(missing) if missing is not None else "on request (--native skip)"
+
+
+def _needs(way: Way, native: Native | None) -> tuple[str, ...]:
+    if native is not None:
+        return native.needs
+    return tuple(need_words(need) for need in way.needs if need.why) if way.recipe is not None else ()
+
+
+def _warnings(
+    way: Way, missing: Missing | None, native: Native | None, examiner: Examiner, elsewhere: Sequence[str]
+) -> Iterator[str]:
+    if missing is not None:
+        yield f"{way.name} {way.version} is left out: {missing_words(missing)}{_to_get_it(native, elsewhere)}"
+    if way.wheel is not None and way.wheel.sha256 is None:
+        yield f"{way.name}: no hash of its wheel is recorded (hash-unrecorded); it is taken as it is served"
+    for need in examiner.doubts(way):
+        if need.name not in _SILENT:
+            yield f"{way.name} {way.version}: {doubt_words(need)}"
+
+
+def _to_get_it(native: Native | None, elsewhere: Sequence[str]) -> str:
+    """The ways on: another Python of the lockset, what the lockset's author says of a build, a wheel's address."""
+    ways = [f"--python {python}" for python in elsewhere]
+    if native is not None and native.build:
+        ways.append(f"a build from {native.build} (needs {', '.join(native.needs) or 'a compiler'})")
+    ways += [f"pip install {wheel.url}" for wheel in native.prebuilt[:1]] if native is not None else []
+    return f"; to get it: {'; or: '.join(ways)}" if ways else ""

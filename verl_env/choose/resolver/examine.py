@@ -1,0 +1,94 @@
+"""Every way of a component in one environment, with all that is in its way: a resolver stops at the first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.model import Missing, Rejected
+from verl_env.choose.resolver.facts import met
+from verl_env.choose.resolver.words import build_rejected, missing_words, obstacle_words, wheels_rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+
+    from verl_env.choose.model import NativeMode
+    from verl_env.choose.resolver.model import Fact, Need, Value, Want, Way
+
+
+class Examiner:
+    """Looks at every way of a want.
+
+    Args:
+        facts: Every fact: those of the machine, and those that the environment sets.
+        ways: The ways of a want.
+        mode: ``--native``, which says what is no way in any case.
+    """
+
+    def __init__(
+        self, facts: Mapping[str, Fact], ways: Callable[[Want], Sequence[Way]], mode: NativeMode | None = None
+    ) -> None:
+        self.facts = facts
+        self.ways = ways
+        self._mode = mode
+
+    def fits(self, way: Way, above: tuple[str, ...] = ()) -> bool:
+        """Whether all that a way requires is met or not known; ``above`` are the components that it is built for."""
+        return not self.unmet(way) and all(self._is_had(want, (*above, way.name)) for want in way.after)
+
+    def unmet(self, way: Way) -> list[Need]:
+        """The conditions that are known not to hold."""
+        return [need for need in way.needs if met(need, self._value(need)) is False]
+
+    def doubts(self, way: Way) -> list[Need]:
+        """The conditions of which nobody knows."""
+        return [need for need in way.needs if met(need, self._value(need)) is None]
+
+    def rejected(self, want: Want, above: tuple[str, ...] = ()) -> tuple[Rejected, ...]:
+        """Every way that does not fit; wheels that one fact keeps out are told together."""
+        ways = [way for way in self.ways(want) if way.how != "skip"]
+        wheels = [way for way in ways if way.how == "prebuilt"]
+        builds = [way for way in ways if way.how == "build" and not self.fits(way, above)]
+        return (*self._wheels(want.name, wheels), *(build_rejected(way, self._obstacles(way, above)) for way in builds))
+
+    def missing(self, want: Want, above: tuple[str, ...] = ()) -> Missing | None:
+        """Why a component cannot be had; None where it can."""
+        ways = self.ways(want)
+        if any(way.how != "skip" and self.fits(way, above) for way in ways):
+            return None
+        version = want.version or next((way.version for way in ways), want.specifier)
+        rejected = self.rejected(want, above)
+        return Missing(want.name, version, (*self._absent({way.how for way in ways}), *rejected))
+
+    def _absent(self, known: Container[str]) -> Iterator[Rejected]:
+        """The kinds of ways that there are none of, or that ``--native`` leaves out."""
+        if self._mode == "skip":
+            yield Rejected("--native skip leaves it out", "")
+        if self._mode in (None, "prebuilt") and "prebuilt" not in known:
+            yield Rejected("no wheel of it is published", "")
+        if self._mode in (None, "build") and "build" not in known:
+            yield Rejected("no build of it is known", "")
+
+    def _value(self, need: Need) -> Value:
+        fact = self.facts.get(need.name)
+        return fact.value if fact is not None else None
+
+    def _is_had(self, want: Want, above: tuple[str, ...]) -> bool:
+        return want.name not in above and any(way.how != "skip" and self.fits(way, above) for way in self.ways(want))
+
+    def _wheels(self, name: str, ways: Sequence[Way]) -> Iterator[Rejected]:
+        groups: dict[str, list[tuple[Way, Need]]] = {}
+        for way in ways:
+            unmet = self.unmet(way)
+            if unmet:
+                groups.setdefault(unmet[0].name, []).append((way, unmet[0]))
+        for group in groups.values():
+            needs = [need for _, need in group]
+            yield wheels_rejected(name, [way for way, _ in group], needs, self._value(needs[0]))
+
+    def _obstacles(self, way: Way, above: tuple[str, ...]) -> Iterator[str]:
+        for need in self.unmet(way):
+            yield obstacle_words(need, self._value(need))
+        for want in way.after:
+            if not self._is_had(want, (*above, way.name)):
+                missing = self.missing(want, (*above, way.name)) if want.name not in above else None
+                yield f"needs {want.name} first ({missing_words(missing) if missing else 'which needs it in turn'})"

@@ -1,0 +1,116 @@
+"""What a wheel and what a build requires, as conditions on facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.compare import capability, minor_release, numbers, reaches
+from verl_env.choose.resolver.facts import (
+    ABI,
+    ARCH,
+    CAPABILITY,
+    CUDA,
+    GFX,
+    GLIBC,
+    HEADERS,
+    PYTHON,
+    ROCM,
+    TOOLS,
+    TORCH,
+    tool_fact,
+)
+from verl_env.choose.resolver.model import Need
+from verl_env.choose.words import sm
+from verl_env.components.toolchain import gcc_below
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from verl_env.choose.resolver.model import Fact
+    from verl_env.components.model import Catalogue, Recipe, Release, Tool, Wheel
+    from verl_env.locksets.model import Lockset
+
+NVCC, GCC = tool_fact("nvcc"), tool_fact("gcc")
+
+
+def wheel_needs(wheel: Wheel, lockset: Lockset) -> tuple[Need, ...]:
+    """What a published wheel requires, the conditions first that tell most."""
+    gpus = CAPABILITY if lockset.accelerator == "cuda" else GFX
+    abi = None if wheel.cxx11abi is None else abi_value(cxx11abi=wheel.cxx11abi)
+    stated = [
+        (TORCH, wheel.torch),
+        (CUDA, wheel.cuda),
+        (ROCM, wheel.rocm),
+        (ARCH, wheel.arch),
+        (PYTHON, wheel.pythons),
+        (ABI, abi),
+        (gpus, wheel.gpus),
+    ]
+    needs = [Need(name, among=(value,) if isinstance(value, str) else value) for name, value in stated if value]
+    return (*needs, *([Need(GLIBC, least=wheel.glibc)] if wheel.glibc else []))
+
+
+def recipe_needs(
+    recipe: Recipe, release: Release, lockset: Lockset, catalogue: Catalogue, machine: Mapping[str, Fact]
+) -> tuple[Need, ...]:
+    """What a build requires of the machine; its headers and libraries are looked for before it begins."""
+    needs = [need for tool in recipe.tools if not _comes_along(tool, recipe) for need in _tool(tool, lockset)]
+    if release.minimum_gpu is not None and recipe.arch_variable is not None:
+        gpus = CAPABILITY if lockset.accelerator == "cuda" else GFX
+        needs.append(Need(gpus, least=release.minimum_gpu, why="its sources"))
+    if any(tool.name == "nvcc" for tool in recipe.tools):
+        needs += _host_compiler(catalogue, machine[NVCC])
+        needs += _compilable(catalogue, machine[CAPABILITY]) if recipe.arch_variable is not None else ()
+    if recipe.tools and recipe.product == "wheel":
+        needs.append(Need(HEADERS, among=("yes",)))
+    return tuple(needs)
+
+
+def abi_value(*, cxx11abi: bool) -> str:
+    """The C++ ABI as torch and the names of wheels write it."""
+    return "TRUE" if cxx11abi else "FALSE"
+
+
+def _comes_along(tool: Tool, recipe: Recipe) -> bool:
+    """Whether a tool is put into the build environment with the Python packages, as cmake and ninja can be."""
+    return any(requirement.partition("=")[0].rstrip("<>!~ ") == tool.name for requirement in recipe.requires)
+
+
+def _tool(tool: Tool, lockset: Lockset) -> Iterator[Need]:
+    if tool.name not in TOOLS:
+        return
+    release = {"cuda": lockset.cuda, "rocm": lockset.rocm}.get(tool.same_major_as or "")
+    major = (numbers(release) or (0,))[0] if release else 0
+    if tool.same_major_as and not release:
+        yield Need(ROCM if tool.same_major_as == "rocm" else CUDA, least="0")
+    if not major:
+        yield Need(tool_fact(tool.name), least=tool.minimum, below=tool.below, why=tool.reason)
+        return
+    own = tool.minimum if tool.minimum and (numbers(tool.minimum) or (0,)) > (major,) else None
+    why = f"torch of the lock is of {'CUDA' if release == lockset.cuda else 'ROCm'} {release}"
+    yield Need(tool_fact(tool.name), least=own or str(major), below=str(major + 1), why=why)
+    if tool.below and reaches(str(major), tool.below) is not True:
+        yield Need(tool_fact(tool.name), below=tool.below, why=tool.reason)
+
+
+def _host_compiler(catalogue: Catalogue, nvcc: Fact) -> Iterator[Need]:
+    """The gcc that this nvcc takes; nothing where its release is in no row of the table."""
+    if isinstance(nvcc.value, str):
+        below = gcc_below(catalogue, nvcc.value)
+        if below is not None:
+            yield Need(GCC, below=below, why=f"nvcc {minor_release(nvcc.value)} takes no newer one")
+
+
+def _compilable(catalogue: Catalogue, gpus: Fact) -> Iterator[Need]:
+    """The releases of nvcc that can make code for each GPU of the machine."""
+    for target in gpus.value if isinstance(gpus.value, tuple) else ():
+        row = next((each for each in catalogue.capabilities if each.capability == target), None)
+        if row is not None and (row.minimum or row.maximum) and capability(target):
+            below = _next_release(row.maximum) if row.maximum else None
+            yield Need(NVCC, least=row.minimum, below=below, why=f"to compile for {sm(target)}")
+
+
+def _next_release(text: str) -> str | None:
+    """``"12.10"`` for ``"12.9"``: the first release that is no longer of it."""
+    parts = numbers(text)
+    return ".".join(map(str, (*parts[:-1], parts[-1] + 1))) if parts else None

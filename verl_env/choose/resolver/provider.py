@@ -1,0 +1,166 @@
+"""What resolvelib asks of the problem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resolvelib import AbstractProvider, BaseReporter
+
+from verl_env.choose.resolver.facts import met
+from verl_env.choose.resolver.model import (
+    ENVIRONMENT,
+    Asked,
+    Distribution,
+    Environment,
+    Fact,
+    Need,
+    Setting,
+    Want,
+    Way,
+    Wish,
+)
+from verl_env.choose.specifiers import allows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from resolvelib.resolvers.criterion import Criterion
+    from resolvelib.structs import RequirementInformation
+
+    from verl_env.choose.resolver.model import Candidate, Requirement
+
+    Informed = RequirementInformation[Requirement, Candidate]
+
+
+class Provider(AbstractProvider["Requirement", "Candidate", str]):
+    """Environments in their order, the ways of each component in theirs, and facts with one candidate each.
+
+    The environment is decided first and components do not exclude each other, so that the first solution is the
+    one with the best environment, and in it with the best way of every component.
+
+    Args:
+        environments: The candidates, the preferred first.
+        machine: The facts of the machine; every other fact is set by an environment.
+        ways: The ways of a want, the same objects each time.
+        requirements: What an environment requires: the facts that it sets, components, wishes.
+        locked: The version of an ordinary package in an environment's lock, or None.
+    """
+
+    def __init__(
+        self,
+        environments: Sequence[Environment],
+        machine: Mapping[str, Fact],
+        ways: Callable[[Want], Sequence[Way]],
+        requirements: Callable[[Environment], Sequence[Requirement]],
+        locked: Callable[[Environment, str], str | None],
+    ) -> None:
+        self._environments = environments
+        self._machine = machine
+        self._ways = ways
+        self._requirements = requirements
+        self._locked = locked
+
+    def identify(self, requirement_or_candidate: Requirement | Candidate) -> str:
+        """Its name."""
+        return requirement_or_candidate.name
+
+    def get_preference(
+        self,
+        identifier: str,
+        resolutions: Mapping[str, Candidate],  # noqa: ARG002  resolvelib names it
+        candidates: Mapping[str, Iterator[Candidate]],  # noqa: ARG002  resolvelib names it
+        information: Mapping[str, Iterator[Informed]],  # noqa: ARG002  resolvelib names it
+        backtrack_causes: Sequence[Informed],
+    ) -> tuple[bool, bool, bool]:
+        """The environment, then facts, then what failed last time."""
+        return (
+            identifier != ENVIRONMENT,
+            not identifier.startswith("<"),
+            not any(cause.parent is not None and cause.parent.name == identifier for cause in backtrack_causes),
+        )
+
+    def find_matches(
+        self,
+        identifier: str,
+        requirements: Mapping[str, Iterator[Requirement]],
+        incompatibilities: Mapping[str, Iterator[Candidate]],
+    ) -> list[Candidate]:
+        """The candidates of that name that every requirement allows and that no conflict has ruled out."""
+        asked = list(requirements[identifier])
+        ruled_out = list(incompatibilities[identifier])
+        return [
+            candidate
+            for candidate in self._candidates(identifier, asked)
+            if all(self.is_satisfied_by(requirement, candidate) for requirement in asked)
+            and not any(_same(candidate, other) for other in ruled_out)
+        ]
+
+    def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
+        """Whether a candidate is what a requirement asks for; what is not known does not rule it out."""
+        if isinstance(requirement, Need):
+            return isinstance(candidate, Fact) and met(requirement, candidate.value) is not False
+        if isinstance(requirement, Want):
+            return isinstance(candidate, Way) and self._is_wanted(requirement, candidate)
+        if isinstance(requirement, Wish):
+            return isinstance(candidate, Distribution) and (
+                candidate.version is None or allows(requirement.specifier, candidate.version)
+            )
+        return isinstance(requirement, Asked) or (isinstance(candidate, Fact) and candidate.value == requirement.value)
+
+    def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
+        """What a candidate requires."""
+        if isinstance(candidate, Environment):
+            return self._requirements(candidate)
+        return (*candidate.needs, *candidate.after) if isinstance(candidate, Way) else ()
+
+    def _candidates(self, identifier: str, asked: Sequence[Requirement]) -> Iterable[Candidate]:
+        if identifier == ENVIRONMENT:
+            return self._environments
+        first = asked[0]
+        if isinstance(first, Want):
+            return self._ways(next((want for want in asked if isinstance(want, Want) and want.optional), first))
+        if isinstance(first, Wish):
+            return (Distribution(first.name, self._locked(first.environment, first.name)),)
+        if identifier in self._machine:
+            return (self._machine[identifier],)
+        return (Fact(identifier, setting.value) for setting in asked if isinstance(setting, Setting))
+
+    @staticmethod
+    def _is_wanted(want: Want, way: Way) -> bool:
+        if way.environment is not want.environment or (way.how == "skip" and not want.optional):
+            return False
+        return want.version in (None, way.version) and allows(want.specifier, way.version)
+
+
+def _same(one: Candidate, other: Candidate) -> bool:
+    """Whether two candidates are one; environments and ways, which are large, are the same objects then."""
+    return one is other or (isinstance(one, Fact | Distribution) and one == other)
+
+
+class Record(BaseReporter["Requirement", "Candidate", str]):
+    """Keeps the environments that had a conflict, in order."""
+
+    def __init__(self) -> None:
+        self._conflicts: dict[int, Environment] = {}
+
+    def given_up(self, chosen: Environment | None) -> tuple[Environment, ...]:
+        """The environments that were tried before the one that was chosen."""
+        return tuple(environment for environment in self._conflicts.values() if environment is not chosen)
+
+    def resolving_conflicts(self, causes: Collection[Informed]) -> None:
+        """Notes the environment of ways that conflict."""
+        for cause in causes:
+            if isinstance(cause.parent, Way):
+                self._note(cause.parent.environment)
+
+    def rejecting_candidate(
+        self,
+        criterion: Criterion[Requirement, Candidate],  # noqa: ARG002  resolvelib names it
+        candidate: Candidate,
+    ) -> None:
+        """Notes an environment of which a requirement has no candidate at all."""
+        if isinstance(candidate, Environment):
+            self._note(candidate)
+
+    def _note(self, environment: Environment) -> None:
+        self._conflicts.setdefault(id(environment), environment)

@@ -1,0 +1,185 @@
+"""Lockset, Python and builds together, among the locksets that fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.errors import NativeUnavailableError
+from verl_env.choose.model import Missing, PassedOver, Rejected
+from verl_env.choose.resolver.builds import build_of, in_order
+from verl_env.choose.resolver.environments import settings_of
+from verl_env.choose.resolver.examine import Examiner
+from verl_env.choose.resolver.facts import machine_facts
+from verl_env.choose.resolver.model import ENVIRONMENT, Asked, Environment, Fact, Want, Way, Wish
+from verl_env.choose.resolver.ways import Source, Ways, native_of, wants_of
+from verl_env.choose.wishes import pinned_otherwise
+from verl_env.records import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from verl_env.choose.facts import Facts
+    from verl_env.choose.model import Build, Request
+    from verl_env.choose.resolver.model import Requirement
+    from verl_env.choose.wishes import Asked as Wished
+    from verl_env.choose.wishes import Locks
+    from verl_env.components.model import Catalogue
+
+#: Rounds of the resolver: one per environment, fact and component, and some that go back.
+ROUNDS = 20_000
+
+
+@record
+class Resolution:
+    """What was decided: the environment, its builds in order, what is installed besides, and what was given up."""
+
+    environment: Environment
+    builds: tuple[Build, ...]
+    extras: tuple[str, ...]
+    passed: tuple[PassedOver, ...]
+
+
+@record
+class Problem:
+    """Environments in order of preference (at least one), and what each of them must hold."""
+
+    environments: tuple[Environment, ...]
+    facts: Facts
+    request: Request
+    wishes: tuple[Wished, ...]
+    locks: Locks
+    catalogue: Catalogue
+
+
+def resolve(problem: Problem) -> Resolution:
+    """The first environment in which every component can be had; where there is none, the first without some.
+
+    With ``--native prebuilt`` and ``build`` nothing is left out, and a component that the user wished for never is.
+
+    Raises:
+        NativeUnavailableError: no environment has all that must not be left out.
+    """
+    return _Resolution(problem).run()
+
+
+class _Resolution:
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._mode = problem.request.native
+        self._machine = machine_facts(problem.facts)
+        self._source = Source(problem.catalogue, self._machine, self._mode)
+        self._ways = Ways(self._source)
+
+    def run(self) -> Resolution:
+        first = self._problem.environments[0]
+        if not self._problem.wishes and (self._mode == "skip" or not self._wants(first, optional=False)):
+            return self._without_search(first)
+        found = self._search(optional=self._mode == "skip")
+        if found is None and self._mode is None:
+            found = self._search(optional=True)
+        if found is None:
+            passed = tuple(map(self._passed, self._problem.environments))
+            raise NativeUnavailableError(passed, self._problem.request)
+        return found
+
+    def _without_search(self, environment: Environment) -> Resolution:
+        """Nothing is to be decided: no component is needed, or each is left out on request."""
+        wants = self._wants(environment, optional=True)
+        ways = tuple(way for want in wants for way in self._ways(want))
+        return self._resolution(environment, ways, wants, ())
+
+    def _search(self, *, optional: bool) -> Resolution | None:
+        """What resolvelib finds; None where nothing meets every requirement."""
+        from resolvelib import ResolutionImpossible, Resolver  # noqa: PLC0415  8 ms, for locksets with components
+
+        from verl_env.choose.resolver.provider import Provider, Record  # noqa: PLC0415
+
+        def requirements(environment: Environment) -> Sequence[Requirement]:
+            settings = settings_of(environment, self._problem.facts, self._problem.catalogue)
+            return (*settings, *self._wants(environment, optional=optional), *self._ordinary(environment))
+
+        tried = Record()
+        provider = Provider(self._problem.environments, self._machine, self._ways, requirements, self._locked)
+        try:
+            pins = Resolver(provider, tried).resolve([Asked()], max_rounds=ROUNDS).mapping
+        except ResolutionImpossible:
+            return None
+        environment = pins[ENVIRONMENT]
+        if not isinstance(environment, Environment):
+            raise TypeError(environment)
+        ways = tuple(pin for pin in pins.values() if isinstance(pin, Way))
+        passed = tuple(map(self._passed, tried.given_up(environment)))
+        return self._resolution(environment, ways, self._wants(environment, optional=optional), passed)
+
+    def _resolution(
+        self, environment: Environment, ways: Sequence[Way], wants: Sequence[Want], passed: tuple[PassedOver, ...]
+    ) -> Resolution:
+        examiner = self._examiner(environment)
+        wanted = {want.name: want for way in ways for want in way.after} | {want.name: want for want in wants}
+        builds = tuple(
+            build_of(way, wanted[way.name], examiner, self._mode, self._elsewhere(way))
+            for way in in_order(ways, tuple(wants))
+        )
+        return Resolution(environment, builds, tuple(self._extras(environment)), passed)
+
+    def _wants(self, environment: Environment, *, optional: bool) -> tuple[Want, ...]:
+        """The components that the stack needs, and those that the user wishes for."""
+        needed = wants_of(environment, self._problem.request.stack, self._source, optional=optional)
+        wishes = {want.name: want for want in self._wished(environment)}
+        return (*(want for want in needed if want.name not in wishes), *wishes.values())
+
+    def _wished(self, environment: Environment) -> Iterator[Want]:
+        for wish in self._problem.wishes:
+            if self._is_component(wish.name, environment):
+                native = native_of(environment.lockset, wish.name)
+                yield Want(wish.name, environment, native.version if native else None, wish.specifier)
+
+    def _ordinary(self, environment: Environment) -> Iterator[Wish]:
+        for wish in self._problem.wishes:
+            if not self._is_component(wish.name, environment):
+                yield Wish(wish.name, environment, wish.specifier)
+
+    def _extras(self, environment: Environment) -> Iterator[str]:
+        """The wishes that the lock does not meet by itself."""
+        for wish in self._problem.wishes:
+            held = self._locked(environment, wish.name) is not None and not wish.more
+            if not held and not self._is_component(wish.name, environment):
+                yield wish.text
+
+    def _is_component(self, name: str, environment: Environment) -> bool:
+        """Whether a name is that of a component, rather than of a package in the lock or on an index."""
+        known = native_of(environment.lockset, name) is not None or name in self._problem.catalogue.components
+        return known and self._locked(environment, name) is None
+
+    def _locked(self, environment: Environment, name: str) -> str | None:
+        return self._problem.locks(environment.lockset, environment.python).get(name)
+
+    def _examiner(self, environment: Environment) -> Examiner:
+        settings = settings_of(environment, self._problem.facts, self._problem.catalogue)
+        facts = {setting.name: Fact(setting.name, setting.value) for setting in settings}
+        return Examiner({**self._machine, **facts}, self._ways, self._mode)
+
+    def _passed(self, environment: Environment) -> PassedOver:
+        """An environment that was given up, with everything that is in the way of it."""
+        examiner = self._examiner(environment)
+        missing = [examiner.missing(want) for want in self._wants(environment, optional=False)]
+        every = (*(each for each in missing if each is not None), *self._contradicted(environment))
+        return PassedOver(environment.lockset, environment.python, every)
+
+    def _contradicted(self, environment: Environment) -> Iterator[Missing]:
+        for wish in self._problem.wishes:
+            version = pinned_otherwise(environment.lockset, environment.python, wish, self._problem.locks)
+            if version is not None:
+                yield Missing(wish.name, wish.specifier, (Rejected(f"the lockset has {version}", ""),))
+
+    def _elsewhere(self, way: Way) -> list[str]:
+        """The other Pythons of the lockset on which a component that is left out can be had."""
+        if way.how != "skip" or self._mode is not None:
+            return []
+        return [
+            other.python
+            for other in self._problem.environments
+            if other.lockset is way.environment.lockset
+            and other is not way.environment
+            and self._examiner(other).missing(Want(way.name, other, way.version)) is None
+        ]

@@ -1,0 +1,142 @@
+"""The ways of a component: its published wheels, then its builds, then, where that is allowed, without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.resolver.model import Want, Way
+from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
+from verl_env.choose.specifiers import allows
+from verl_env.components.model import Release, Wheel
+from verl_env.records import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from verl_env.choose.model import NativeMode
+    from verl_env.choose.resolver.model import Environment, Fact
+    from verl_env.components.model import Catalogue
+    from verl_env.locksets.model import Lockset, Native, Prebuilt
+
+
+@record
+class Source:
+    """Where ways come from: the catalogue, the facts of the machine, and what ``--native`` allows."""
+
+    catalogue: Catalogue
+    machine: Mapping[str, Fact]
+    mode: NativeMode | None = None
+
+
+def native_of(lockset: Lockset, name: str) -> Native | None:
+    """The native component of a lockset by that name, or None."""
+    return next((native for native in lockset.natives if native.name == name), None)
+
+
+def wants_of(environment: Environment, stack: Sequence[str], source: Source, *, optional: bool) -> tuple[Want, ...]:
+    """The components that a stack needs in an environment; what is only built against comes with its builds."""
+    return tuple(
+        Want(native.name, environment, native.version, optional=optional)
+        for native in environment.lockset.natives
+        if (not native.needed_for or not set(native.needed_for).isdisjoint(stack))
+        and not _only_built_against(native, source.catalogue)
+    )
+
+
+class Ways:
+    """The ways of wants, each worked out once, so that they are the same objects each time."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._known: dict[tuple[int, str, str | None, str, bool], tuple[Way, ...]] = {}
+
+    def __call__(self, want: Want) -> tuple[Way, ...]:
+        """The ways of one want."""
+        key = (id(want.environment), want.name, want.version, want.specifier, want.optional)
+        if key not in self._known:
+            self._known[key] = ways_of(want, self._source)
+        return self._known[key]
+
+
+def ways_of(want: Want, source: Source) -> tuple[Way, ...]:
+    """Every way of a component, the preferred first; which of them fit is another question."""
+    releases = releases_of(want, source.catalogue)
+    wheels = [_by_wheel(want, release, wheel) for release in releases for wheel in release.wheels]
+    builds = [
+        Way(
+            want.name,
+            release.version,
+            want.environment,
+            "build",
+            recipe=recipe,
+            needs=recipe_needs(recipe, release, want.environment.lockset, source.catalogue, source.machine),
+            after=_after(recipe.after, want.environment, source.catalogue),
+        )
+        for release in releases
+        for recipe in release.recipes
+    ]
+    allowed = {None: [*wheels, *builds], "prebuilt": wheels, "build": builds, "skip": []}[source.mode]
+    skip = Way(want.name, _version(want, releases), want.environment, "skip")
+    return (*allowed, *([skip] if want.optional else []))
+
+
+def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
+    """The releases of a component that a want allows, newest first; wheels that only the lockset names come last."""
+    component = catalogue.components.get(want.name)
+    known = component.releases if component else ()
+    if want.version is None:
+        return tuple(release for release in known if allows(want.specifier, release.version))
+    native = native_of(want.environment.lockset, want.name)
+    stated = native.prebuilt if native is not None and native.version == want.version else ()
+    release = component.release(want.version) if component else None
+    release = release or Release(want.version, (), ())
+    urls = {wheel.url for wheel in release.wheels}
+    more = tuple(_stated(wheel) for wheel in stated if wheel.url not in urls)
+    return (Release(release.version, release.wheels + more, release.recipes, release.minimum_gpu),)
+
+
+def _by_wheel(want: Want, release: Release, wheel: Wheel) -> Way:
+    needs = wheel_needs(wheel, want.environment.lockset)
+    return Way(want.name, release.version, want.environment, "prebuilt", wheel=wheel, needs=needs)
+
+
+def _after(names: Sequence[str], environment: Environment, catalogue: Catalogue) -> tuple[Want, ...]:
+    """What must be built before, in the lockset's version where it states one; other names are ordinary packages."""
+    wants = []
+    for name in names:
+        native = native_of(environment.lockset, name)
+        if native is not None or name in catalogue.components:
+            wants.append(Want(name, environment, native.version if native is not None else None))
+    return tuple(wants)
+
+
+def _version(want: Want, releases: Sequence[Release]) -> str:
+    return want.version or (releases[0].version if releases else "")
+
+
+def _only_built_against(native: Native, catalogue: Catalogue) -> bool:
+    """Whether a component is no distribution: a directory or sources that a build looks into."""
+    component = catalogue.components.get(native.name)
+    release = component.release(native.version) if component else None
+    if release is None or release.wheels or not release.recipes:
+        return False
+    return all(recipe.product != "wheel" for recipe in release.recipes)
+
+
+def _stated(wheel: Prebuilt) -> Wheel:
+    """A wheel that only the lockset names: made for its torch, of the architecture that its name says."""
+    platform = wheel.url.partition("#")[0].removesuffix(".whl").rpartition("-")[2]
+    arch = next((arch for arch in ("x86_64", "aarch64") if platform.endswith(arch)), None)
+    return Wheel(
+        url=wheel.url,
+        pythons=wheel.pythons,
+        arch=arch,
+        torch=None,
+        cuda=None,
+        rocm=None,
+        cxx11abi=None,
+        gpus=(),
+        glibc=wheel.glibc,
+        sha256=wheel.sha256,
+        source="the lockset",
+    )
