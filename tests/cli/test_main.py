@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,15 @@ def test_a_closed_pipe_is_no_error():
         child.stdout.close()
         assert child.stderr.read() == b""
         assert child.wait() in {0, 120}
+
+
+@pytest.mark.parametrize("argv", [["probe", "--json"], ["completion", "bash"]])
+def test_output_that_cannot_be_written_is_an_error_without_traceback(argv):
+    code = f"import sys; from verl_env.cli.main import run; sys.argv = ['verl-env', *{argv!r}]; run()"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode != 0
+    assert b"Traceback" not in done.stderr
 
 
 def test_starting_imports_no_command_and_nothing_heavy():

@@ -30,13 +30,15 @@ def run() -> NoReturn:
     sys.exit(code)
 
 
-def _leave(code: int) -> None:
+def _leave(code: int) -> NoReturn:
     """Ends the process without taking the interpreter down piece by piece, for commands that leave nothing to undo."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
+    except BrokenPipeError:
+        pass
     except OSError:
-        return
+        code = code or EXIT_MISUSE
     os._exit(code)
 
 
@@ -69,10 +71,13 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def _fail(error: VerlEnvError, argv: Sequence[str]) -> int:
+    import contextlib
+
     from verl_env.cli.console import print_error, print_json
 
     if "--json" in argv:
-        print_json({"schema": 1, "error": error.to_json()})
+        with contextlib.suppress(OSError):  # of a full disk stderr tells alone
+            print_json({"schema": 1, "error": error.to_json()})
     print_error(error)
     return error.exit_code
 
