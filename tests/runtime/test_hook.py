@@ -30,6 +30,8 @@ def test_silent_under_s(environment):
 
 def test_one_new_module_and_nothing_from_the_library(environment, tmp_path):
     bare = fakes.Environment(tmp_path / "bare")
+    (bare.site / "other.pth").write_text("# from 3.13 on, reading any .pth imports an encoding\n")
+    (bare.site / "other.start").write_text("sys:getrecursionlimit\n")  # and from 3.15 on any .start imports pkgutil
     count = "import sys; print(json.dumps(sorted(sys.modules)))"
     assert set(environment.ask(count)) - set(bare.ask(count)) == {"_verl_env_boot"}
 
@@ -251,7 +253,7 @@ def test_somebody_else_came_first(environment):
 
 def _interpreters():
     found = sorted(Path("/root/.pyenv/versions").glob("3.*/bin/python")) if Path("/root/.pyenv").is_dir() else []
-    named = [shutil.which(f"python3.{minor}") for minor in range(9, 15)]
+    named = [shutil.which(f"python3.{minor}") for minor in range(9, 16)]
     return [str(path) for path in [*found, *filter(None, [*named, shutil.which("python3", path="/usr/bin")])]]
 
 
@@ -273,3 +275,10 @@ def test_every_python_at_hand(tmp_path, base):
 def test_start_file_names_the_callable():
     module, _, name = (fakes.SOURCE / "verl_env.start").read_text().strip().partition(":")
     assert f"def {name}(" in (fakes.SOURCE / f"{module}.py").read_text()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="PEP 829")
+def test_the_start_file_alone_arms(own_environment):
+    (own_environment.site / "verl_env.pth").unlink()
+    assert own_environment.ask(ARMED) == 1
+    assert own_environment.ask(IMPORT_ALL + SURVIVES + "print(json.dumps(survives()))") is True

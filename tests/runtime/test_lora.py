@@ -3,12 +3,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import pickle
 import sys
 import types
 from pathlib import Path
 
 import pytest
-from verl_env_runtime import lora
+from verl_env_runtime import hook, lora
 from verl_env_runtime.lora import lora_request_from_tensors, peft_json, wrap
 
 
@@ -124,18 +125,98 @@ def test_configurations_become_what_peft_writes(config):
     assert json.loads(peft_json(config)) == {"r": 4, "target_modules": ["q", "v"], "peft_type": "LORA", "path": "x"}
 
 
-def test_a_request_has_vllms_class_and_is_found_by_its_name(monkeypatch):
+@pytest.fixture
+def vllm_lora(monkeypatch):
+    """vLLM's request and managers in small, in the places where they are."""
+
     class LoRARequest(Request):
+        def __init__(self, **fields):
+            super().__init__(**fields)
+            self.__post_init__()
+
+        def __post_init__(self):
+            assert self.lora_path
+
+        def __reduce__(self):
+            return _made, (type(self), vars(self))
+
+    class LRUCacheWorkerLoRAManager(Manager):
         pass
 
-    module = types.ModuleType("vllm.lora.request")
-    module.LoRARequest = LoRARequest
-    monkeypatch.setitem(sys.modules, "vllm.lora.request", module)
+    for name, found in {
+        "request": {"LoRARequest": LoRARequest},
+        "worker_manager": {"WorkerLoRAManager": Manager},
+    }.items():
+        module = types.ModuleType("vllm.lora." + name)
+        vars(module).update(found)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(Manager, "_load_adapter", lora.wrap(Manager._load_adapter))
+    monkeypatch.setattr(Manager._load_adapter, hook.MARK, "lora-tensors", raising=False)
     lora._request_class.cache_clear()
-    made = lora_request_from_tensors("a", 1, {"x": 1}, Config(), base_model_name="b")
+    yield types.SimpleNamespace(request=LoRARequest, manager=LRUCacheWorkerLoRAManager)
     lora._request_class.cache_clear()
-    assert isinstance(made, LoRARequest)
+
+
+def _made(cls, fields):
+    return cls(**fields)
+
+
+def from_tensors():
+    return lora_request_from_tensors("a", 1, {"x": Tensor([1])}, Config(), base_model_name="b")
+
+
+def test_a_request_has_vllms_class(vllm_lora):
+    made = from_tensors()
+    assert isinstance(made, vllm_lora.request)
     assert (made.lora_name, made.lora_int_id, made.base_model_name) == ("a", 1, "b")
     assert made.lora_path
     assert made.peft_config["target_modules"] == ["q", "v"]
-    assert vars(lora)[type(made).__name__] is type(made)
+
+
+def test_a_request_is_found_by_its_name_in_a_process_that_has_made_none(vllm_lora):
+    sent = pickle.dumps(from_tensors())
+    assert "TensorLoRARequest" not in vars(lora)
+    assert pickle.loads(sent).peft_config["r"] == 4
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = lora.nothing
+
+
+def hijack(manager):
+    """As verl does it: a method that knows requests of its own, on the class that vLLM's workers use."""
+
+    def hijacked(self, lora_request):
+        return "theirs", lora_request
+
+    hijacked.__module__ = "verl.utils.vllm.utils"
+    manager._load_adapter = hijacked
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_hijack_keeps_its_requests_and_ours_come_to_us(vllm_lora, sent):
+    made = from_tensors()
+    data = pickle.dumps(made)
+    hijack(vllm_lora.manager)
+    other = Request(lora_path="x", lora_tensors={"x": 1})
+    again = pickle.loads(data) if sent else from_tensors()
+    assert vllm_lora.manager()._load_adapter(again).built[1] == {"x": [2]}
+    assert vllm_lora.manager()._load_adapter(other) == ("theirs", other)
+    before = vllm_lora.manager._load_adapter
+    from_tensors()
+    assert vllm_lora.manager._load_adapter is before
+
+
+def test_a_hijack_stays_where_the_patch_is_not_in_force(vllm_lora, monkeypatch):
+    monkeypatch.setattr(Manager, "_load_adapter", lambda *_: None)
+    hijack(vllm_lora.manager)
+    theirs = vllm_lora.manager._load_adapter
+    from_tensors()
+    assert vllm_lora.manager._load_adapter is theirs
+
+
+def test_a_class_of_somebody_elses_own_is_left_alone(vllm_lora):
+    class Mine(Manager):
+        def _load_adapter(self, lora_request):
+            return "mine"
+
+    from_tensors()
+    assert not hook.marked(Mine._load_adapter)

@@ -82,35 +82,45 @@ def test_moe_is_left_alone_where_vllm_is_right(model):
 
 
 LAYOUTS = "plain,cutlass,deepgemm,flashinfer"
-FP8 = [("0.8.2", LAYOUTS), ("0.10.0", LAYOUTS), ("0.10.2", LAYOUTS), ("0.11.0", LAYOUTS), ("0.11.2", LAYOUTS)]
-FP8 += [("0.12.0", LAYOUTS), ("0.13.0", "plain"), ("0.16.0", "plain"), ("0.18.0", "plain"), ("0.20.2", "plain")]
-FP8 += [("0.24.0", "plain"), ("0.28.0", "plain")]
+FP8 = ["0.8.2", "0.10.0", "0.10.2", "0.11.0", "0.11.2", "0.12.0", "0.13.0", "0.16.0", "0.18.0", "0.20.2", "0.24.0"]
+FP8 += ["0.28.0"]
+LINEAR_ALONE = {"0.16.0", "0.18.0"}  # their experts ask for a CUDA stream
 LOST = ("no attribute 'weight_loader'", "no attribute 'load_merged_column_weight'", "quant method must be one of")
+#: The largest error of an output relative to unquantized weights: e4m3 with one scale a block gives 0.037 for a linear
+#: layer and 0.047 for experts, scales that are powers of two 0.047 and 0.065. The wrong weights give more than 1.
+TOLERANCE = 0.08
 
 
-@pytest.mark.parametrize(("version", "layouts"), FP8)
-def test_fp8_second_load(version, layouts):
-    kinds = "linear" if version in {"0.16.0", "0.18.0"} else "linear,moe"
-    for answer in drive(version, "fp8_layers.py", kinds, layouts, "--patched"):
+@pytest.mark.parametrize("version", FP8)
+def test_fp8_second_load(version):
+    kinds = "linear" if version in LINEAR_ALONE else "linear,moe"
+    answers = drive(version, "fp8_layers.py", kinds, LAYOUTS, "--patched")
+    assert len(answers) == len(LAYOUTS.split(",")) * len(kinds.split(","))
+    for answer in answers:
         case = f"{answer['kind']} {answer['layout']}"
         assert answer.get("different") == [], (case, answer)
         assert answer["changed"], case
+        assert answer["same_output"], case
+        assert max(answer["errors"]) < TOLERANCE, case
         assert answer["same_storage"], case
         assert answer["same_objects"], case
+        assert answer["follows"], case
         assert answer["states"]["fp8-block-quant"] == "applied"
 
 
-@pytest.mark.parametrize(("version", "layouts"), FP8)
-def test_fp8_second_load_fails_without_the_patch(version, layouts):
-    kinds = "linear" if version in {"0.16.0", "0.18.0", "0.28.0"} else "linear,moe"
+@pytest.mark.parametrize("version", FP8)
+def test_fp8_second_load_fails_without_the_patch(version):
+    kinds = "linear" if version in LINEAR_ALONE | {"0.28.0"} else "linear,moe"
     for answer in drive(version, "fp8_layers.py", kinds, "plain", "--bare"):
         assert any(text in answer["error"] for text in LOST), answer
 
 
 def test_fp8_is_left_alone_where_vllm_is_right():
-    (answer,) = drive("0.33.0", "fp8_layers.py", "linear", "plain", "--patched")
-    assert answer["states"]["fp8-block-quant"] == "not-needed"
-    assert answer["different"] == []
+    for answer in drive("0.33.0", "fp8_layers.py", "linear", LAYOUTS, "--patched"):
+        assert answer["states"]["fp8-block-quant"] == "not-needed"
+        assert answer["different"] == []
+        assert answer["same_output"]
+        assert max(answer["errors"]) < TOLERANCE
 
 
 LORA = [

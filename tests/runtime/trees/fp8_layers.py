@@ -8,12 +8,14 @@ knows nothing of it would, but with the loading classes put back.
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import sys
 import types
 
 import harness
 
-HIDDEN, INNER, EXPERTS = 256, 256, 4
+HIDDEN, INNER, EXPERTS, TOKENS = 256, 384, 4, 16
 BLOCK = 128
 
 
@@ -59,6 +61,7 @@ def set_layout(layout):
 
     put("cutlass_block_fp8_supported", lambda: layout == "cutlass")
     put("should_use_deepgemm_for_fp8_linear", lambda *a, **k: layout == "deepgemm")
+    put("is_deep_gemm_supported", lambda: layout == "deepgemm")
     put("is_deep_gemm_e8m0_used", lambda: layout == "deepgemm")
     put("deepgemm_post_process_fp8_weight_block", lambda wq, ws, **k: new_layout(wq, ws))
 
@@ -68,6 +71,34 @@ def set_layout(layout):
         scale.copy_(new_scale.transpose(-1, -2))
 
     put("requant_weight_ue8m0_inplace", in_place)
+    choose_kernels(layout)
+
+
+def choose_kernels(layout):
+    """From 0.20 on kernels are classes, which ask for a GPU before they are chosen: chosen here."""
+    from vllm.model_executor.layers.quantization import fp8
+
+    folder = "vllm.model_executor.kernels.linear"
+    try:
+        linear, triton = importlib.import_module(folder), importlib.import_module(folder + ".scaled_mm.triton")
+        kernel = triton.TritonFp8BlockScaledMMKernel
+    except (ImportError, AttributeError):
+        return
+    if layout == "cutlass":
+        kernel = importlib.import_module(folder + ".scaled_mm.cutlass").CutlassFp8BlockScaledMMKernel
+    if layout == "deepgemm":
+        module = importlib.import_module(folder + ".scaled_mm.deep_gemm")
+        module.is_deep_gemm_supported = lambda: True
+        module.deepgemm_post_process_fp8_weight_block = lambda wq, ws, **_: new_layout(wq, ws)
+        kernel = module.DeepGemmFp8BlockScaledMMKernel
+    kernel.is_supported = classmethod(lambda cls, *_: (True, None))
+    kernel.can_implement = classmethod(lambda cls, *_: (True, None))
+    fp8.init_fp8_linear_kernel = functools.partial(linear.init_fp8_linear_kernel, force_kernel=kernel)
+    backends = {"cutlass": "VLLM_CUTLASS", "deepgemm": "DEEPGEMM", "flashinfer": "FLASHINFER_CUTLASS"}
+    oracle = importlib.import_module("vllm.model_executor.layers.fused_moe.oracle.fp8")
+    backend = oracle.Fp8MoeBackend[backends.get(layout, "TRITON")]
+    fp8.select_fp8_moe_backend = lambda **_: (backend, object)
+    fp8.make_fp8_moe_kernel = lambda **_: None
 
 
 def build_linear():
@@ -129,8 +160,9 @@ def build_moe(layout):
         method = getattr(module, "quant_method", None)
         if method is not None and layout == "deepgemm":
             method.allow_deep_gemm = True
-        if method is not None and layout == "flashinfer":
+        if layout == "flashinfer" and hasattr(method, "flashinfer_moe_enabled"):
             method.flashinfer_moe_enabled = True
+        if layout == "flashinfer" and hasattr(method, "flashinfer_moe_backend"):
             method.flashinfer_moe_backend = "CUTLASS"
     return model
 
@@ -173,6 +205,65 @@ def built(kind, layout, seed):
     return model
 
 
+def holder(model):
+    """The layer that has the weights."""
+    return next(module for module in model.modules() if getattr(module, "quant_method", None) and module._parameters)
+
+
+def inputs():
+    import torch
+
+    return torch.randn(TOKENS, HIDDEN, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+
+
+def output(model, kind):
+    """What the layer makes of the inputs: of a linear layer through vLLM's own method."""
+    import fp8_kernels
+
+    layer = holder(model)
+    if kind == "linear":
+        return fp8_kernels.linear(layer, inputs())
+    return fp8_kernels.experts(layer, inputs(), gate_first=not swapped(layer.quant_method))
+
+
+def swapped(method):
+    """Whether the kernel of the experts wants the up projection before the gate."""
+    backend = getattr(getattr(method, "fp8_backend", None), "name", "")
+    chosen = getattr(method, "flashinfer_moe_enabled", None) or getattr(method, "flashinfer_moe_backend", None)
+    return bool(chosen) or backend.startswith("FLASHINFER")
+
+
+def follows(layer):
+    """Whether the scales that the kernels were given apart from the layer are what the layer has now."""
+    import torch
+
+    config = getattr(layer.quant_method, "moe_quant_config", None)
+    scales = {"w1_scale": "w13_weight_scale_inv", "w2_scale": "w2_weight_scale_inv"}
+    return config is None or all(
+        torch.equal(getattr(config, key), getattr(layer, name)) for key, name in scales.items()
+    )
+
+
+def expected(kind, seed):
+    """The same from the weights in high precision."""
+    import torch
+
+    given = {name: value.float() for name, value in weights(kind, seed).items()}
+    x = inputs().float()
+    if kind == "linear":
+        return x @ torch.cat([given["gate_proj.weight"], given["up_proj.weight"]]).t()
+    parts = []
+    for expert in range(EXPERTS):
+        gate, up, down = (given[f"experts.{expert}.{name}_proj.weight"] for name in ("gate", "up", "down"))
+        parts.append((torch.nn.functional.silu(x @ gate.t()) * (x @ up.t())) @ down.t())
+    return torch.stack(parts)
+
+
+def distance(got, wanted):
+    """The difference of two outputs, relative to the second."""
+    return float((got.float() - wanted.float()).norm() / wanted.float().norm())
+
+
 def tensors(model):
     return {name: value.data for name, value in model.named_parameters()}
 
@@ -182,6 +273,7 @@ def run(kind, layout):
     import verl_env_runtime
 
     model = built(kind, layout, 1)
+    first = output(model, kind)
     before = tensors(model)
     held = dict(model.named_parameters())
     update = list(verl_env_runtime.quantize_weights(weights(kind, 2).items(), model))
@@ -197,7 +289,9 @@ def run(kind, layout):
     except Exception as error:  # noqa: BLE001
         harness.answer(kind=kind, layout=layout, error=f"{type(error).__name__}: {error}")
         return
-    fresh, now = tensors(built(kind, layout, 2)), tensors(model)
+    again = built(kind, layout, 2)
+    fresh, now = tensors(again), tensors(model)
+    new = output(model, kind)
     classes = sorted({type(value).__name__ for value in dict(model.named_parameters()).values()})
     old = tensors(built(kind, layout, 1))
     harness.answer(
@@ -213,6 +307,9 @@ def run(kind, layout):
         changed=all(not torch.equal(now[name].float(), old[name].float()) for name in now),
         same_storage=all(before[name].data_ptr() == now[name].data_ptr() for name in now),
         same_objects=all(held[name] is value for name, value in model.named_parameters()),
+        same_output=torch.equal(new, output(again, kind)),
+        errors=[distance(first, expected(kind, 1)), distance(new, expected(kind, 2))],
+        follows=follows(holder(model)),
         classes=classes,
         shapes={name: list(value.shape) for name, value in now.items()},
     )
@@ -227,7 +324,7 @@ def main():
     config = VllmConfig(device_config=DeviceConfig("cpu"))
     if config.model_config is None:
         with contextlib.suppress(Exception):
-            config.model_config = Lenient(dtype=torch.bfloat16)
+            config.model_config = Lenient(dtype=torch.bfloat16, hf_config=Lenient(model_type="none"))
     with set_current_vllm_config(config):
         harness.start_world()
         harness.prepare_kernels()

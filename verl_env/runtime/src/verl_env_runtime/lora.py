@@ -12,11 +12,16 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .hook import MARK, foreign, marked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+_MANAGERS = "vllm.lora.worker_manager"
+_METHOD = "_load_adapter"
 _IN_MEMORY = "tensors-in-memory"
+_REQUEST = "TensorLoRARequest"
 
 
 def wrap(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -65,6 +70,32 @@ def peft_json(config: Any) -> str:
     if is_dataclass(config) and not isinstance(config, type):
         config = asdict(config)
     return json.dumps(dict(config), default=_plain)
+
+
+def go_first() -> None:
+    """Takes our requests past a method that somebody has put in front of vLLM's, as verl's hijack does.
+
+    Such a method knows requests of its own only. It keeps everything but ours. Runs whenever a request of ours is made
+    or unpickled, so that it does not matter who came first.
+    """
+    base = getattr(sys.modules.get(_MANAGERS), "WorkerLoRAManager", None)
+    ours = vars(base).get(_METHOD) if base is not None else None
+    if base is None or not marked(ours):
+        return
+    for cls in base.__subclasses__():
+        theirs = vars(cls).get(_METHOD)
+        if theirs is not None and not marked(theirs) and foreign(theirs, cls.__module__) is not None:
+            setattr(cls, _METHOD, _passing(theirs, ours))
+
+
+def _passing(theirs: Callable[[Any, Any], Any], ours: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    @functools.wraps(theirs)
+    def _load_adapter(self: Any, lora_request: Any) -> Any:
+        mine = isinstance(lora_request, _request_class())
+        return (ours if mine else theirs)(self, lora_request)
+
+    setattr(_load_adapter, MARK, "lora-tensors")
+    return _load_adapter
 
 
 class _Manager:
@@ -121,12 +152,22 @@ def _plain(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _request_class() -> Any:
-    """A request of vLLM with two more fields, under a name by which other processes find it."""
+    """A request of vLLM with two more fields; ``TensorLoRARequest`` of this module, where pickle looks for it."""
     from importlib import import_module  # noqa: PLC0415
 
     base = import_module("vllm.lora.request").LoRARequest
-    fields = {"__annotations__": {"lora_tensors": "dict | None", "peft_config": "dict | None"}}
-    defaults = {"lora_tensors": None, "peft_config": None, "__module__": __name__}
-    made = type(base)("TensorLoRARequest", (base,), {**fields, **defaults})
-    vars(sys.modules[__name__])["TensorLoRARequest"] = made
-    return made
+
+    def __post_init__(self: Any) -> None:  # noqa: N807  msgspec calls it, also when it unpickles
+        base.__post_init__(self)
+        go_first()
+
+    fields = {"lora_tensors": "dict | None", "peft_config": "dict | None"}
+    body = {"__annotations__": fields, "lora_tensors": None, "peft_config": None}
+    return type(base)(_REQUEST, (base,), {**body, "__module__": __name__, "__post_init__": __post_init__})
+
+
+def __getattr__(name: str) -> Any:
+    if name == _REQUEST:
+        return _request_class()
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
