@@ -94,13 +94,17 @@ def candidates(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
 def why(choice: Choice, request: Request) -> tuple[str, ...]:
     """Why this lockset and no other: how many fit, what decided among them, what refused the newer ones."""
     chosen, every = choice.lockset, counted(len(candidates(choice.others)) + 1, "lockset")
-    fitting = [other for other in choice.others if other.fits]
-    if not fitting:
+    incomplete = {passed.lockset.id for passed in choice.passed}
+    number = 1 + sum(other.fits for other in choice.others)
+    fitting = [other for other in choice.others if other.fits and other.lockset.id not in incomplete]
+    if number == 1:
         sentences = [f"the only one of {every} that fits"]
     else:
         untried = [other for other in fitting if _only_locked(other, choice, request)]
         among = "those that were installed and checked" if untried else "them"
-        sentences = [f"{len(fitting) + 1} of {every} fit; verl {chosen.family} is the newest family among {among}"]
+        if incomplete - {chosen.id}:
+            among = f"{among} of which every component can be had"
+        sentences = [f"{number} of {every} fit; verl {chosen.family} is the newest family among {among}"]
         if untried:
             newest = listed([other.lockset.id for other in untried[:NAMED]], "or")
             sentences.append(f"newer, fits, but was only locked, not installed: --lockset {newest}")

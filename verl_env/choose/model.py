@@ -143,9 +143,9 @@ class PassedOver:
 class Build:
     """How one native component gets in, decided by the resolver: one wheel, one recipe, or left out.
 
-    ``rejected`` are the ways that were considered before and did not fit; ``warnings`` what is not known of the way
-    that was taken (no hash recorded, the machine does not state its nvcc); ``needs`` is what a build of it asks of the
-    machine, in words, whichever way was taken.
+    ``rejected`` are the ways that do not fit; ``warnings`` what is not known of the way that was taken (no hash
+    recorded, the machine does not state its nvcc); ``needs`` is what a build of it asks of the machine, in words,
+    whichever way was taken.
     """
 
     name: str

@@ -11,6 +11,7 @@ from verl_env.errors import EXIT_NO, EXIT_OK
 if TYPE_CHECKING:
     import argparse
 
+    from verl_env.choose.errors import NativeUnavailableError
     from verl_env.choose.model import Choice, Refusal, Request
     from verl_env.install.model import Plan
     from verl_env.machine.model import Machine
@@ -28,13 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Prints the plan, or why nothing fits."""
     from verl_env.choose.choose import choose
+    from verl_env.choose.errors import NativeUnavailableError
     from verl_env.choose.model import Choice
     from verl_env.install.plan import make_plan
     from verl_env.locksets.catalogue import load_catalogue, packages_of
 
     request = request_from(args)
     machine = machine_from(args)
-    answer = choose(load_catalogue(), machine, request)
+    try:
+        answer = choose(load_catalogue(), machine, request)
+    except NativeUnavailableError as error:
+        if args.explain and not args.json:
+            _explain_missing(error)
+        raise
     if isinstance(answer, Choice):
         packages = packages_of(answer.lockset, answer.python, verify=False)
         plan = make_plan(answer, packages, request, machine)
@@ -46,6 +53,13 @@ def main(args: argparse.Namespace) -> int:
     return EXIT_NO
 
 
+def _explain_missing(error: NativeUnavailableError) -> None:
+    from verl_env.cli.render_plan import marks_for, render_passed
+
+    console = stdout_console()
+    render_passed(console, error.passed, marks_for(console, unicode=unicode_ok()))
+
+
 def _plan_as_json(plan: Plan, choice: Choice, *_: object) -> None:
     from verl_env.install.plan_json import plan_to_json
 
@@ -54,11 +68,13 @@ def _plan_as_json(plan: Plan, choice: Choice, *_: object) -> None:
 
 def _plan_as_text(plan: Plan, choice: Choice, request: Request, machine: Machine, args: argparse.Namespace) -> None:
     from verl_env.cli.render_install import steps
-    from verl_env.cli.render_plan import render_choice
+    from verl_env.cli.render_plan import hang, render_choice
 
     console = stdout_console()
     render_choice(console, choice, request, machine, explain=args.explain, unicode=unicode_ok())
     steps(console, plan)
+    for warning in plan.warnings[len(choice.warnings) :]:
+        hang(console, "warning: ", warning, style="bold yellow")
 
 
 def _refusal_as_json(refusal: Refusal, request: Request, *_: object) -> None:

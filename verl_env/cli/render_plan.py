@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from verl_env.choose.explain import Reason
-    from verl_env.choose.model import Choice, Evaluation, Refusal, Request, Verdict
+    from verl_env.choose.model import Choice, Evaluation, PassedOver, Refusal, Request, Verdict
     from verl_env.machine.model import Machine
 
 #: How many different sentences a group of refusals shows where ``--explain`` is not given.
@@ -58,14 +58,39 @@ def render_choice(
     rows = [("contents", ", ".join([*versions, f"torch {lockset.torch}", accelerator_text(choice.evaluation)]))]
     rows.append(("python", f"{choice.python} ({choice.interpreter or 'no interpreter yet'})"))
     rows.append(("machine", machine_line(machine)))
+    rows += [("besides", f"{extra}, under the pins of the lock") for extra in choice.extras]
     rows += [("because" if not place else "", sentence) for place, sentence in enumerate(why(choice, request))]
     for name, text in rows:
         hang(console, f"  {name:<10}", text, style="bold")
     if explain:
         _verdicts(console, choice.evaluation.verdicts, marks)
+        render_ways(console, choice, marks)
         _refusals(console, choice.refused, marks)
     for warning in choice.warnings:
         hang(console, "warning: ", warning, style="bold yellow")
+
+
+def render_ways(console: Console, choice: Choice, marks: Marks) -> None:
+    """How each native component gets in, every way that does not fit, and the environments that were given up."""
+    for build in choice.builds:
+        hang(
+            console,
+            f"    {marks.met if build.how != 'skip' else marks.doubt} ",
+            f"{build.name} {build.version}: {build.reason}",
+        )
+        for way in build.rejected:
+            hang(console, f"        {marks.cross} ", f"{way.what}: {way.reason}", style="dim")
+    render_passed(console, choice.passed, marks)
+
+
+def render_passed(console: Console, passed: Iterable[PassedOver], marks: Marks) -> None:
+    """Locksets and Pythons in which native components cannot be had, each with every way and why not."""
+    for each in passed:
+        say(console, f"  {marks.cross} {each.lockset.id} on Python {each.python} cannot be completed", style="bold")
+        for missing in each.missing:
+            say(console, f"      {missing.name} {missing.version}".rstrip(), style="red")
+            for way in missing.rejected:
+                hang(console, f"        {marks.cross} ", f"{way.what}: {way.reason}" if way.reason else way.what)
 
 
 def render_refusal(

@@ -64,7 +64,7 @@ def native_to_json(choice: Build) -> dict[str, Any]:
         entry |= {"source": choice.wheel.url, "url": choice.wheel.url}
         entry |= {"sha256": choice.wheel.sha256 or HASH_UNRECORDED}
     if choice.recipe is not None:
-        entry |= {"source": choice.recipe.source, "env": dict(choice.env)}
+        entry["source"] = choice.recipe.source
     return entry
 
 

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Missing, NativeMode
     from verl_env.choose.resolver.examine import Examiner
-    from verl_env.choose.resolver.model import Fact, Want, Way
-    from verl_env.components.model import Recipe
+    from verl_env.choose.resolver.model import Want, Way
     from verl_env.locksets.model import Native
 
 #: Facts that are judged for the lockset already, or that nobody needs to be told of.
@@ -51,25 +50,10 @@ def build_of(way: Way, want: Want, examiner: Examiner, mode: NativeMode | None, 
         _reason(way, missing, mode, wheels=any(each.how == "prebuilt" for each in examiner.ways(want))),
         wheel=way.wheel,
         recipe=way.recipe,
-        env={} if way.recipe is None else target_variables(way.recipe, examiner.facts),
         needs=_needs(way, native),
         rejected=rejected,
         warnings=tuple(_warnings(way, missing, native, examiner, elsewhere)),
     )
-
-
-def target_variables(recipe: Recipe, facts: Mapping[str, Fact]) -> dict[str, str]:
-    """The variable that names the GPUs of the machine to a build; none where they are not known."""
-    targets = facts[GFX if recipe.arch_style == "gfx" else CAPABILITY].value
-    if recipe.arch_variable is None or not isinstance(targets, tuple):
-        return {}
-    plain = recipe.arch_style == "plain"
-    written = (target.replace(".", "") if plain else target for target in sorted(targets, key=_order))
-    return {recipe.arch_variable: ";".join(written)}
-
-
-def _order(target: str) -> tuple[int, str]:
-    return len(target), target
 
 
 def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[str]) -> None:
@@ -106,9 +90,8 @@ def _warnings(
         yield f"{way.name} {way.version} is left out: {missing_words(missing)}{_to_get_it(native, elsewhere)}"
     if way.wheel is not None and way.wheel.sha256 is None:
         yield f"{way.name}: no hash of its wheel is recorded (hash-unrecorded); it is taken as it is served"
-    for need in examiner.doubts(way):
-        if need.name not in _SILENT:
-            yield f"{way.name} {way.version}: {doubt_words(need)}"
+    doubts = [need for need in examiner.doubts(way) if need.name not in _SILENT]
+    yield from (f"{way.name} {way.version}: {words}" for words in doubt_words(doubts))
 
 
 def _to_get_it(native: Native | None, elsewhere: Sequence[str]) -> str:

@@ -55,9 +55,8 @@ class Examiner:
         ways = self.ways(want)
         if any(way.how != "skip" and self.fits(way, above) for way in ways):
             return None
-        version = want.version or next((way.version for way in ways), want.specifier)
-        rejected = self.rejected(want, above)
-        return Missing(want.name, version, (*self._absent({way.how for way in ways}), *rejected))
+        absent = self._absent({way.how for way in ways})
+        return Missing(want.name, want.version or want.specifier, (*absent, *self.rejected(want, above)))
 
     def _absent(self, known: Container[str]) -> Iterator[Rejected]:
         """The kinds of ways that there are none of, or that ``--native`` leaves out."""

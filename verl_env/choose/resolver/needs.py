@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.choose.compare import capability, minor_release, numbers, reaches
+from verl_env.choose.compare import minor_release, numbers, reaches
 from verl_env.choose.resolver.facts import (
     ABI,
     ARCH,
@@ -38,7 +38,7 @@ def wheel_needs(wheel: Wheel, lockset: Lockset) -> tuple[Need, ...]:
     gpus = CAPABILITY if lockset.accelerator == "cuda" else GFX
     abi = None if wheel.cxx11abi is None else abi_value(cxx11abi=wheel.cxx11abi)
     stated = [
-        (TORCH, wheel.torch),
+        (TORCH, (wheel.torch, *wheel.torch_also) if wheel.torch else None),
         (CUDA, wheel.cuda),
         (ROCM, wheel.rocm),
         (ARCH, wheel.arch),
@@ -60,7 +60,7 @@ def recipe_needs(
         needs.append(Need(gpus, least=release.minimum_gpu, why="its sources"))
     if any(tool.name == "nvcc" for tool in recipe.tools):
         needs += _host_compiler(catalogue, machine[NVCC])
-        needs += _compilable(catalogue, machine[CAPABILITY]) if recipe.arch_variable is not None else ()
+        needs += _compilable(catalogue, machine[CAPABILITY], lockset) if recipe.arch_variable is not None else ()
     if recipe.tools and recipe.product == "wheel":
         needs.append(Need(HEADERS, among=("yes",)))
     return tuple(needs)
@@ -79,18 +79,21 @@ def _comes_along(tool: Tool, recipe: Recipe) -> bool:
 def _tool(tool: Tool, lockset: Lockset) -> Iterator[Need]:
     if tool.name not in TOOLS:
         return
-    release = {"cuda": lockset.cuda, "rocm": lockset.rocm}.get(tool.same_major_as or "")
-    major = (numbers(release) or (0,))[0] if release else 0
-    if tool.same_major_as and not release:
-        yield Need(ROCM if tool.same_major_as == "rocm" else CUDA, least="0")
-    if not major:
-        yield Need(tool_fact(tool.name), least=tool.minimum, below=tool.below, why=tool.reason)
+    name, kind = tool_fact(tool.name), ROCM if tool.same_major_as == "rocm" else CUDA
+    release = numbers((lockset.rocm if kind == ROCM else lockset.cuda) or "")
+    if tool.same_major_as is None:
+        yield Need(name, least=tool.minimum, below=tool.below, why=tool.reason)
         return
-    own = tool.minimum if tool.minimum and (numbers(tool.minimum) or (0,)) > (major,) else None
-    why = f"torch of the lock is of {'CUDA' if release == lockset.cuda else 'ROCm'} {release}"
-    yield Need(tool_fact(tool.name), least=own or str(major), below=str(major + 1), why=why)
-    if tool.below and reaches(str(major), tool.below) is not True:
-        yield Need(tool_fact(tool.name), below=tool.below, why=tool.reason)
+    if release is None:
+        yield Need(kind, least="0")
+        return
+    same = release[: 2 if tool.exact else 1]
+    least, below = ".".join(map(str, same)), ".".join(map(str, (*same[:-1], same[-1] + 1)))
+    why = f"torch of the lock is of {'ROCm' if kind == ROCM else 'CUDA'} {'.'.join(map(str, release))}"
+    yield Need(name, least=least, below=below, why=why)
+    later = tool.minimum is not None and reaches(least, tool.minimum) is False
+    if later or (tool.below is not None and reaches(tool.below, below) is False):
+        yield Need(name, least=tool.minimum, below=tool.below, why=tool.reason)
 
 
 def _host_compiler(catalogue: Catalogue, nvcc: Fact) -> Iterator[Need]:
@@ -101,11 +104,12 @@ def _host_compiler(catalogue: Catalogue, nvcc: Fact) -> Iterator[Need]:
             yield Need(GCC, below=below, why=f"nvcc {minor_release(nvcc.value)} takes no newer one")
 
 
-def _compilable(catalogue: Catalogue, gpus: Fact) -> Iterator[Need]:
-    """The releases of nvcc that can make code for each GPU of the machine."""
+def _compilable(catalogue: Catalogue, gpus: Fact, lockset: Lockset) -> Iterator[Need]:
+    """The releases of nvcc that can make code for each GPU of the machine, where not each of the lock's CUDA can."""
+    major = (lockset.cuda or "0").partition(".")[0]
     for target in gpus.value if isinstance(gpus.value, tuple) else ():
         row = next((each for each in catalogue.capabilities if each.capability == target), None)
-        if row is not None and (row.minimum or row.maximum) and capability(target):
+        if row is not None and (row.maximum or (row.minimum and reaches(major, row.minimum) is False)):
             below = _next_release(row.maximum) if row.maximum else None
             yield Need(NVCC, least=row.minimum, below=below, why=f"to compile for {sm(target)}")
 

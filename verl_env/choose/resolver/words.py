@@ -10,7 +10,7 @@ from verl_env.choose.words import listed, sm
 from verl_env.machine.model import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from verl_env.choose.model import Missing
     from verl_env.choose.resolver.model import Need, Value, Way
@@ -54,11 +54,14 @@ def need_words(need: Need) -> str:
     return f"{need.name.strip('<>')}{_range(need.least, need.below)}{why}"
 
 
-def doubt_words(need: Need) -> str:
-    """A condition on a fact that the machine does not state."""
-    if need.name == ABI:
-        return "nobody recorded of which C++ ABI torch of the lock is"
-    return f"the machine does not state its {need.name.strip('<>')}; needed is {need_words(need)}"
+def doubt_words(needs: Sequence[Need]) -> Iterator[str]:
+    """Conditions on facts that the machine does not state, or that nobody recorded of torch."""
+    stated = [need for need in needs if need.name != ABI]
+    if len(stated) < len(needs):
+        yield "nobody recorded of which C++ ABI torch of the lock is"
+    if stated:
+        names = listed(dict.fromkeys(need.name.strip("<>") for need in stated))
+        yield f"the machine does not state its {names}; it needs {listed(map(need_words, stated))}"
 
 
 def missing_words(missing: Missing) -> str:
@@ -68,12 +71,18 @@ def missing_words(missing: Missing) -> str:
 
 def _range(least: str | None, below: str | None) -> str:
     if least is not None and below is not None:
-        if least.isdigit() and below == str(int(least) + 1):
+        if below == _following(least):
             return f" {least}.x"
         return f" {least} or newer, older than {below}"
     if least is not None:
         return f" {least} or newer"
     return f" older than {below}" if below is not None else ""
+
+
+def _following(release: str) -> str:
+    """``"12.10"`` for ``"12.9"``."""
+    head, dot, last = release.rpartition(".")
+    return f"{head}{dot}{int(last) + 1}" if last.isdigit() else ""
 
 
 def _values(needs: Iterable[Need]) -> str:
