@@ -17,7 +17,8 @@ from verl_env.errors import VerlEnvError
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
-from coverage_page import coverage_page  # noqa: E402  it lies beside this script
+from component_pages import components_page  # noqa: E402  it lies beside this script
+from coverage_page import coverage_page  # noqa: E402
 from lockset_pages import lockset_pages  # noqa: E402
 
 ERRORS_HEAD = """# Errors
@@ -45,7 +46,12 @@ def main(argv: list[str]) -> int:
 
 def pages() -> dict[str, str]:
     """The generated pages: path below ``docs/`` to text."""
-    return {"errors.md": errors_page(), "coverage.md": coverage_page(), **lockset_pages()}
+    return {
+        "errors.md": errors_page(),
+        "coverage.md": coverage_page(),
+        "components.md": components_page(),
+        **lockset_pages(),
+    }
 
 
 def errors_page() -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from component_pages import anchor
 from markup import code, prose, table
 
 from verl_env.choose.fits import supported_gpus
 from verl_env.cli.stacks import ranges
-from verl_env.install.native import wheel_file
 from verl_env.install.sizes import human
 from verl_env.locksets.groups import ENGINES, GROUPS, group_of
 
@@ -185,26 +185,14 @@ def _targets(gpu: GpuNeed) -> str:
 
 
 def _native(native: Native) -> Iterator[str]:
-    """What it is, why it is native, where it comes from, what a build needs, and its published wheels."""
-    sources = {None: "not stated", "sdist": "its source distribution on the index"}
+    """What it is, why it is native, for which stacks, and where its wheels and its build are described."""
     yield from (f"### {native.name} {native.version}", "", f"- why: {prose(native.reason)}")
     yield f"- needed for: {', '.join(native.needed_for) or 'every stack'}"
-    yield f"- source: {sources.get(native.build) or code(native.build or '')}"
-    if native.needs:
-        yield f"- a build needs: {'; '.join(map(prose, native.needs))}"
-    if not native.prebuilt:
-        yield from ("- published wheels: none known", "")
-        return
-    rows = [
-        (
-            f"[{wheel_file(wheel)}]({wheel.url})",
-            ", ".join(wheel.pythons),
-            wheel.glibc or "not stated",
-            code(wheel.sha256) if wheel.sha256 else "hash-unrecorded",
-        )
-        for wheel in native.prebuilt
-    ]
-    yield from ("- published wheels:", "", *table(("wheel", "Python", "glibc", "SHA-256"), rows), "")
+    if native.env:
+        variables = ", ".join(code(f"{name}={value}") for name, value in native.env.items())
+        yield f"- the image sets for its build: {variables}"
+    place = f"../../components.md{anchor(f'{native.name} {native.version}')}"
+    yield from (f"- published wheels and builds: [{native.name} {native.version}]({place})", "")
 
 
 def _by_python(found: Mapping[str, Sequence[str]], every: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.components import samples as components
 from tests.locksets import samples
 from tests.locksets.indexes import Folder
 from tests.locksets.test_make import UNMET
@@ -44,6 +45,17 @@ def test_check_exits_with_the_answer(root, capsys):
     assert main(["lock", "--check", "--offline"]) == EXIT_OK
     (root / samples.ID / "py3.10.txt").write_text("")
     assert main(["lock", "--check", "--offline"]) == EXIT_NO
+
+
+def test_the_compiled_components_are_checked_and_written(root, capsys):
+    components.write(root)
+    assert main(["lock", "--check", "--offline"]) == EXIT_NO
+    assert "components.json: differs from its recipe" in capsys.readouterr().out
+    assert main(["lock"]) == EXIT_OK
+    assert "components.json: written" in capsys.readouterr().out
+    assert main(["lock", "--check", "--offline"]) == EXIT_OK
+    assert main(["lock"]) == EXIT_OK
+    assert "components.json" not in capsys.readouterr().out
 
 
 def test_json_holds_nothing_but_the_outcome(root, capsys):

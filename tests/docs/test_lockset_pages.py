@@ -76,7 +76,7 @@ def test_a_page_hides_no_deviation_unmet_requirement_native_or_note(lockset):
     reasons += [each.reason for lock in lockset.pythons for each in lock.unmet]
     reasons += [native.reason for native in lockset.natives]
     assert all(parts.prose(reason) in text for reason in [*reasons, *lockset.notes])
-    assert all(wheel.url in text for native in lockset.natives for wheel in native.prebuilt)
+    assert all(f"[{native.name} {native.version}](../../components.md#" in text for native in lockset.natives)
     assert all(f"`{name}`" in text for name in lockset.env)
     assert all(parts.prose(gpu.source) in text for gpu in lockset.requires.gpu)
     assert lockset.variant.commit in text
@@ -110,8 +110,8 @@ def test_a_whole_page(page):
         "| `EMPTY` | (empty) |",
         "### attention 2.0",
         "- needed for: megatron",
-        "| [a.whl](https://example.invalid/a.whl) | 3.10 | not stated | hash-unrecorded |",
-        f"| [b.whl](https://example.invalid/b.whl) | 3.11 | 2.31 | `{'e' * 64}` |",
+        "- the image sets for its build: `JOBS=4`",
+        "- published wheels and builds: [attention 2.0](../../components.md#attention-20)",
         "| engine | 1.1 | 1.2.post3 | gone |",
         "| torch | `cudnn==9` | absent | forced | 3.10 |",
         "- where there is a GPU: engine",
@@ -137,10 +137,9 @@ def test_what_is_recorded_only_says_so(page):
     assert "## Requirements left unmet" not in text
 
 
-def test_a_component_without_a_wheel_and_without_a_stated_source(page):
+def test_a_component_that_every_stack_needs(page):
     native = {"name": "kernels", "version": "3", "reason": "none"}
-    text = page(natives=[native])
-    assert "- needed for: every stack\n- source: not stated\n- published wheels: none known" in text
+    assert "- why: none\n- needed for: every stack\n- published wheels and builds:" in page(natives=[native])
 
 
 def test_versions_that_differ_by_python_are_shown_apart():

@@ -66,6 +66,7 @@ LOCKSET: dict[str, Any] = {
             "reason": "no wheel",
             "build": "sdist",
             "needs": ["nvcc"],
+            "env": {"JOBS": "4"},
             "prebuilt": [
                 {"url": "https://example.invalid/a.whl", "pythons": ["3.10"]},
                 {"url": "https://example.invalid/b.whl", "pythons": ["3.11"], "sha256": "e" * 64, "glibc": "2.31"},

@@ -33,6 +33,7 @@ def test_a_lockset_is_read_whole(tmp_path):
     assert lockset.env == {"SPAWN": "1", "EMPTY": ""}
     assert lockset.natives[0].prebuilt[0].sha256 is None
     assert lockset.natives[0].prebuilt[1].glibc == "2.31"
+    assert lockset.natives[0].env == {"JOBS": "4"}
     assert lockset.checks[0].code == "import engine\nassert engine"
     assert lockset.notes == ('said "twice"', "ümlaut")
     assert lockset.python("3.10") is lockset.pythons[0]

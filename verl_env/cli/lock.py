@@ -46,13 +46,29 @@ def main(args: argparse.Namespace) -> int:
 def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
     from verl_env.locksets.locking import check_offline, lock
 
-    if not args.offline:
-        return lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True))
-    if args.ids or not args.check:
+    if args.offline and (args.ids or not args.check):
         raise UsageError(
             "--offline goes with --check and looks at every recipe", command="verl-env lock --check --offline"
         )
-    return check_offline()
+    components = _components(check=args.check)
+    if args.offline:
+        return (*check_offline(), *components)
+    return (*lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True)), *components)
+
+
+def _components(*, check: bool) -> tuple[Outcome, ...]:
+    """What was wrong with the compiled catalogue of native components; unless this only checks, it is written."""
+    from verl_env.components.compile import stale, write_compiled
+    from verl_env.components.load import COMPILED
+    from verl_env.constraints import constraints_directory
+    from verl_env.locksets.locking import Outcome
+
+    root = constraints_directory()
+    if not stale(root):
+        return ()
+    if not check:
+        write_compiled(root)
+    return (Outcome(COMPILED, {}, (f"{COMPILED} is not what the files under components give",)),)
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:

@@ -32,9 +32,11 @@ def compiled_text(root: Path) -> str:
 
 
 def stale(root: Path) -> bool:
-    """Whether components.json is not what the TOML files give."""
+    """Whether components.json is not what the TOML files give; a folder with neither is whole."""
     file = root / COMPILED
-    return not file.is_file() or file.read_text(encoding="utf-8") != compiled_text(root)
+    if not file.is_file():
+        return bool(component_files(root / FOLDER))
+    return file.read_text(encoding="utf-8") != compiled_text(root)
 
 
 def write_compiled(root: Path) -> None:

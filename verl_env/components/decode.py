@@ -54,7 +54,7 @@ _tool = shape(
     {
         "minimum": (number, None),
         "below": (number, None),
-        "same_major_as": (one_of("cuda"), None),
+        "same_major_as": (one_of("cuda", "rocm"), None),
         "exact": (flag, False),
     },
 )
@@ -113,7 +113,9 @@ def component(value: object) -> Component:
     """
     table = _without_schema(value)
     templates = table.pop("templates", {})
-    fields = _component({**table, "releases": [_joined(each, templates) for each in table.get("releases", ())]})
+    if isinstance(table.get("releases"), list) and isinstance(templates, dict):
+        table["releases"] = [_joined(release, templates) for release in table["releases"]]
+    fields = _component(table)
     releases = tuple(
         model.Release(**{**release, "wheels": tuple(_each(release["wheels"]))}) for release in fields["releases"]
     )
@@ -143,33 +145,38 @@ def _without_schema(value: object) -> dict[str, Any]:
     return {key: item for key, item in value.items() if key != "schema"}
 
 
-def _joined(release: Any, templates: Any) -> Any:
+def _joined(release: Any, templates: dict[str, Any]) -> Any:
     """A release whose wheels and recipes have what their templates say."""
-    if not isinstance(release, dict) or not templates:
+    if not isinstance(release, dict):
         return release
-    lists = {key: [_like(each, templates) for each in release[key]] for key in ("wheels", "recipes") if key in release}
-    return {**release, **lists}
+    lists = {key: release[key] for key in ("wheels", "recipes") if isinstance(release.get(key), list)}
+    return {**release, **{key: [_like(each, templates) for each in items] for key, items in lists.items()}}
 
 
-def _like(own: dict[str, Any], templates: dict[str, Any]) -> dict[str, Any]:
-    name = own.get("like")
+def _like(own: Any, templates: dict[str, Any]) -> Any:
+    """A table with what the template that it names says; anything else as it is."""
+    name = own.get("like") if isinstance(own, dict) else None
     if name is None:
         return own
-    if name not in templates:
+    if not isinstance(name, str) or not isinstance(templates.get(name), dict):
         raise FieldError(f"is no table under templates: {name!r}", "like")
     rest = {key: item for key, item in own.items() if key != "like"}
-    base = _like(templates[name], templates)
-    tables = {key: {**base[key], **item} for key, item in rest.items() if isinstance(item, dict) and key in base}
-    return {**base, **rest, **tables}
+    base = _like(templates[name], {other: table for other, table in templates.items() if other != name})
+    both = [key for key, item in rest.items() if isinstance(item, dict) and isinstance(base.get(key), dict)]
+    return {**base, **rest, **{key: {**base[key], **rest[key]} for key in both}}
 
 
 def _each(groups: tuple[dict[str, Any], ...]) -> Iterator[Wheel]:
     """The wheels of all groups."""
     for group in groups:
+        digests = group["sha256"]
+        if digests is not None and isinstance(digests, dict) is not (CP in group["url"]):
+            raise FieldError(
+                f"must be a table by Python where the address has {CP}, and one digest elsewhere", "sha256"
+            )
         if CP not in group["url"]:
             yield model.Wheel(**group)
             continue
-        digests = group["sha256"] or {}
         for python in group["pythons"]:
             url = group["url"].replace(CP, f"cp{python.replace('.', '')}")
-            yield model.Wheel(**{**group, "url": url, "pythons": (python,), "sha256": digests.get(python)})
+            yield model.Wheel(**{**group, "url": url, "pythons": (python,), "sha256": (digests or {}).get(python)})

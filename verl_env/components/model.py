@@ -60,8 +60,8 @@ class Tool:
     """A program that a build needs: ``minimum`` <= version < ``below``; either end may be open.
 
     ``same_major_as`` is ``"cuda"`` where the tool must be of the major release of torch's CUDA (nvcc, checked by
-    torch's ``cpp_extension``), which differs from lockset to lockset; ``exact`` where the minor number must be the
-    same too.
+    torch's ``cpp_extension``), which differs from lockset to lockset, or ``"rocm"``; ``exact`` where the minor number
+    must be the same too.
     """
 
     name: str

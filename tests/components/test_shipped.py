@@ -1,0 +1,209 @@
+"""The catalogue that is shipped: whole, sourced, fresh, and with all that the locksets name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+
+from verl_env.components.compile import compiled_text, stale
+from verl_env.components.load import component_files, load_catalogue
+from verl_env.components.toolchain import torch_abi
+from verl_env.constraints import constraints_directory
+from verl_env.locksets.catalogue import load_catalogue as load_locksets
+
+ROOT = constraints_directory()
+CATALOGUE = load_catalogue()
+COMPONENTS = [CATALOGUE.components[name] for name in CATALOGUE.components]
+RELEASES = [(component, release) for component in COMPONENTS for release in component.releases]
+WHEELS = [(component, release, wheel) for component, release in RELEASES for wheel in release.wheels]
+RECIPES = [(component, release, recipe) for component, release in RELEASES for recipe in release.recipes]
+NATIVES = sorted({(native.name, native.version) for lockset in load_locksets() for native in lockset.natives})
+PLACEHOLDER = re.compile(r"\{([^}]*)\}")
+#: Hosts of package indexes: what they hold is named by name and version, so that any mirror serves it.
+INDEXES = re.compile(r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|/simple(/|$)", re.IGNORECASE)
+
+EACH_WHEEL = pytest.mark.parametrize(
+    ("component", "release", "wheel"), WHEELS, ids=[f"{wheel.file}" for _, _, wheel in WHEELS]
+)
+EACH_RECIPE = pytest.mark.parametrize(
+    ("component", "release", "recipe"),
+    RECIPES,
+    ids=[f"{c.name}-{r.version}-{n}" for n, (c, r, _) in enumerate(RECIPES)],
+)
+
+
+def test_the_compiled_file_is_fresh():
+    assert not stale(ROOT), "run: python -m verl_env.components.compile"
+
+
+@pytest.mark.parametrize("name", sorted(component_files(ROOT / "components")))
+def test_no_file_names_an_index_or_a_place_of_the_maintainers(name):
+    text = (ROOT / "components" / f"{name}.toml").read_text()
+    assert not INDEXES.search(text)
+    assert not re.search(r"/(work|home|root)/", text)
+
+
+def test_no_index_in_the_compiled_file():
+    assert not INDEXES.search(compiled_text(ROOT))
+
+
+@pytest.mark.parametrize(("name", "version"), NATIVES, ids=[f"{name}-{version}" for name, version in NATIVES])
+def test_every_native_of_a_lockset_is_a_release(name, version):
+    release = CATALOGUE.components[name].release(version)
+    assert release is not None
+    assert release.wheels or release.recipes
+
+
+def test_what_the_locksets_say_of_wheels_and_sources_is_in_the_catalogue():
+    for lockset in load_locksets():
+        for native in lockset.natives:
+            release = CATALOGUE.components[native.name].release(native.version)
+            assert {wheel.url for wheel in native.prebuilt} <= {wheel.url for wheel in release.wheels}
+            assert native.build is None or native.build in {recipe.source for recipe in release.recipes}
+
+
+def test_names_are_canonical_and_versions_are_there_once():
+    for component in COMPONENTS:
+        assert canonicalize_name(component.name) == component.name
+        versions = [release.version for release in component.releases]
+        assert len(versions) == len(set(versions))
+
+
+@EACH_WHEEL
+def test_a_wheel_is_what_its_tags_say(component, release, wheel):
+    name, version, _, tags = parse_wheel_filename(wheel.file)
+    assert canonicalize_name(name) == component.name
+    assert version.public == release.version.partition("+")[0] or str(version) == release.version
+    for python in wheel.pythons:
+        digits = python.replace(".", "")
+        own = {f"cp{digits}-cp{digits}"} | {f"cp3{minor}-abi3" for minor in range(2, int(digits[1:]) + 1)}
+        assert any(f"{tag.interpreter}-{tag.abi}" in own for tag in tags)
+    assert any(tag.platform.endswith(wheel.arch or "any") for tag in tags)
+
+
+@EACH_WHEEL
+def test_a_wheel_has_an_address_a_source_and_if_any_a_digest(component, release, wheel):
+    assert urlsplit(wheel.url).scheme == "https"
+    assert wheel.source.strip()
+    assert wheel.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", wheel.sha256)
+    assert "{" not in wheel.url
+
+
+@EACH_WHEEL
+def test_the_abi_of_a_wheel_is_one_that_torch_has(component, release, wheel):
+    forced = "cxx11abiTRUE" in wheel.file
+    for torch in (wheel.torch, *wheel.torch_also) if wheel.cxx11abi is not None else ():
+        theirs = torch_abi(CATALOGUE, torch, wheel.cuda)
+        assert theirs is None or theirs is wheel.cxx11abi or forced
+
+
+def test_names_of_flash_attn_do_not_decide_the_abi():
+    said_false = [wheel for _, _, wheel in WHEELS if "cxx11abiFALSE" in wheel.file]
+    assert {wheel.cxx11abi for wheel in said_false if "+cu12torch2.8" in wheel.file} == {True}
+    assert {wheel.cxx11abi for wheel in said_false if "flash_attn-2.8" in wheel.file} == {True}
+    assert {wheel.cxx11abi for wheel in said_false if "flash_attn-2.7.4" in wheel.file} == {False}
+
+
+def test_digests_and_addresses_are_there_once():
+    digests = [wheel.sha256 for _, _, wheel in WHEELS if wheel.sha256]
+    addresses = [wheel.url for _, _, wheel in WHEELS]
+    assert len(digests) == len(set(digests))
+    assert len(addresses) == len(set(addresses))
+
+
+@EACH_RECIPE
+def test_a_recipe_has_a_source_that_can_be_had(component, release, recipe):
+    assert recipe.sources
+    if recipe.source == "sdist":
+        assert recipe.sha256
+        parse_sdist_filename(f"{component.name.replace('-', '_')}-{release.version}.tar.gz")
+    else:
+        assert urlsplit(recipe.source.removeprefix("git+")).scheme == "https"
+        assert recipe.source.startswith("git+") or recipe.product != "wheel"
+
+
+@EACH_RECIPE
+def test_a_recipe_names_what_exists(component, release, recipe):
+    for requirement in recipe.requires:
+        Requirement(requirement)
+    assert set(recipe.after) <= set(CATALOGUE.components)
+    for patch in recipe.patches:
+        owner, _, path = patch.partition(":")
+        assert owner in CATALOGUE.components
+        assert not Path(path).is_absolute()
+    assert bool(recipe.commands) is (recipe.product == "prefix")
+    assert (recipe.arch_style == "gfx") is any(
+        tool.name == "hipcc" for tool in recipe.tools
+    ) or not recipe.arch_variable
+
+
+@EACH_RECIPE
+def test_a_recipe_has_only_placeholders_that_mean_something(component, release, recipe):
+    words = [*recipe.env.values(), *recipe.links, *(word for command in recipe.commands for word in command)]
+    for name in PLACEHOLDER.findall(" ".join(words)):
+        kind, _, other = name.partition(":")
+        assert kind in {"jobs", "site", "cuda", "prefix", "source"}
+        if other and other != component.name:
+            assert other in recipe.after
+            made = {each.product for each in _recipes(other)}
+            assert kind in made
+    assert set(recipe.env) - {recipe.arch_variable} == set(recipe.env)
+
+
+def _recipes(name):
+    return [recipe for release in CATALOGUE.components[name].releases for recipe in release.recipes]
+
+
+def test_what_is_built_first_does_not_wait_for_what_comes_later():
+    def above(name, seen):
+        assert name not in seen
+        for recipe in _recipes(name):
+            for other in recipe.after:
+                above(other, {*seen, name})
+
+    for component in COMPONENTS:
+        above(component.name, set())
+
+
+DEEPEP = {
+    "verl0.4": {"gdrcopy": "2.3.1", "nvshmem": "3.2.5-1", "deep-ep": "a84a248"},
+    "verl0.5": {"gdrcopy": "2.3.1", "nvshmem": "3.2.5-1", "deep-ep": "a84a248"},
+    "verl0.7.1": {"gdrcopy": "2.5.1", "deep-ep": "hybrid-ep"},
+    "verl0.9.0": {"gdrcopy": "2.5.1", "deep-ep": "3f601f7ac1c062c46502646ff04c535013bfca00"},
+}
+
+
+@pytest.mark.parametrize(("family", "chain"), DEEPEP.items(), ids=DEEPEP)
+def test_a_lockset_with_deepep_has_its_whole_chain(family, chain):
+    own = [
+        lockset for lockset in load_locksets() if lockset.id.startswith(f"{family}-") and "deepep" in lockset.provides
+    ]
+    assert own
+    for lockset in own:
+        versions = {native.name: native.version for native in lockset.natives if "deepep" in native.needed_for}
+        assert versions == chain
+        recipe = CATALOGUE.components["deep-ep"].release(chain["deep-ep"]).recipes[0]
+        assert set(recipe.after) == set(chain) - {"deep-ep"}
+
+
+def test_nvshmem_is_built_as_the_dockerfiles_build_it():
+    recipe = CATALOGUE.components["nvshmem"].release("3.2.5-1").recipes[0]
+    assert recipe.patches == ("deep-ep:third-party/nvshmem.patch",)
+    off = {"SHMEM_SUPPORT", "UCX_SUPPORT", "USE_NCCL", "MPI_SUPPORT", "PMIX_SUPPORT", "TIMEOUT_DEVICE_POLLING"}
+    assert {name for name, value in recipe.env.items() if value == "0"} == {f"NVSHMEM_{name}" for name in off}
+    assert recipe.env["NVSHMEM_IBGDA_SUPPORT"] == recipe.env["NVSHMEM_USE_GDRCOPY"] == "1"
+    assert {file.name for file in recipe.files} == {"mpi.h", "libmlx5.so"}
+
+
+def test_tables_of_the_toolchain_are_in_order_and_sourced():
+    rows = (*CATALOGUE.compilers, *CATALOGUE.capabilities, *CATALOGUE.abi)
+    assert all(row.source.strip() for row in rows)
+    releases = [tuple(map(int, limit.cuda.split("."))) for limit in CATALOGUE.compilers]
+    assert releases == sorted(set(releases))
+    capabilities = [tuple(map(int, row.capability.split("."))) for row in CATALOGUE.capabilities]
+    assert capabilities == sorted(set(capabilities))
