@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -67,6 +68,21 @@ def test_what_is_printed_leads_to_the_cause(facts: Facts, environment: Environme
 
     assert [finding.id for finding in diagnosis.roots if finding.severity == "error"] == ["libgl-missing"]
     assert "import-transformers" in {finding.id for finding in diagnosis.findings}
+
+
+def test_a_child_has_the_variables_of_the_user(facts: Facts, environment: Environment) -> None:
+    module(environment, "asks", "import os; assert os.environ['NCCL_NVLS_ENABLE'] == '0'")
+    made = replace(facts, environment={**facts.environment, "NCCL_NVLS_ENABLE": "0"})
+
+    assert deep.try_import(made, "asks").ok
+    assert not deep.try_import(facts, "asks").ok
+
+
+def test_the_libraries_of_a_process_that_imports_torch(facts: Facts, environment: Environment) -> None:
+    module(environment, "torch", "x = 1")
+
+    assert any("libc.so" in path for path in json.loads(deep._libraries(replace(facts, packages={"torch": "2.6.0"}))))
+    assert deep._libraries(facts) == ""
 
 
 def test_edited_files_are_seen(facts: Facts, environment: Environment) -> None:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from verl_env.doctor.model import Remedy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from verl_env.doctor.model import Fix
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """How packages of one environment are changed: with uv or pip, and which Python; None for the active one."""
+    """How packages of one environment are changed: with uv or pip, and which Python; None for the active one.
+
+    ``pins`` are the versions of the lockset that it was made from: of what a remedy allows, those are taken.
+    """
 
     installer: Literal["uv", "pip"] = "pip"
     python: str | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
+
+    def pinned(self, requirement: str) -> str:
+        """A requirement in the version of the lockset, where that meets it."""
+        try:
+            parsed = Requirement(requirement)
+        except InvalidRequirement:
+            return requirement
+        version = self.pins.get(canonicalize_name(parsed.name))
+        fits = version is not None and not parsed.extras and parsed.specifier.contains(version, prereleases=True)
+        return f"{parsed.name}=={version}" if fits else requirement
 
     def install(self, *requirements: str, reinstall: bool = False, deps: bool = False, build: bool = False) -> str:
         """One install command; ``deps`` lets dependencies change, ``build`` compiles against the installed torch."""
@@ -46,6 +65,7 @@ class Shell:
 
 def remedy(shell: Shell, text: str, fix: Fix, *, before: tuple[str, ...] = (), safe: bool = True) -> Remedy:
     """A remedy whose commands are those of a fix; ``safe=False`` keeps it from ``--fix``."""
+    fix = replace(fix, install=tuple(map(shell.pinned, fix.install)))
     commands = list(before)
     if fix.uninstall:
         commands.append(shell.uninstall(*fix.uninstall))

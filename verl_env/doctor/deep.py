@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.record import damages
+from verl_env.doctor.engines.record import damages, is_cut
+from verl_env.doctor.foretold import foretold_check
 from verl_env.doctor.model import Check, Hit, Remedy
 from verl_env.doctor.run import diagnose
 from verl_env.machine.child import run
@@ -40,6 +41,8 @@ MODULES = (
 #: Seconds for one import, for the matrix product, and for the sum over GPUs.
 IMPORT_DEADLINE, MATMUL_DEADLINE, ALLREDUCE_DEADLINE = 300.0, 120.0, 120.0
 
+#: The check that hashes every file here and looks at sizes elsewhere.
+EDITED = "files-edited"
 _TAIL = 12
 _PROBES = Path(__file__).parent / "probes"
 _LOOK = Remedy("The end of its output is the evidence; the findings above it, if any, name the cause.")
@@ -68,7 +71,9 @@ def diagnose_deep(facts: Facts, checks: Sequence[Check], *, with_gpu: bool = Tru
     if with_gpu and facts.installed("torch") and (facts.has_nvidia_gpu or facts.has_amd_gpu):
         trials += [_matmul(facts), _allreduce(facts)]
     log = "\n".join(trial.output for trial in trials if not trial.ok)
-    found = diagnose(replace(facts, log=log), [*checks, *map(_trial_check, trials), _hash_check(facts.target)])
+    shallow = [check for check in checks if check.id != EDITED]
+    added = [*map(_trial_check, trials), foretold_check(_libraries(facts)), _hash_check(facts.target)]
+    found = diagnose(replace(facts, log=log), [*shallow, *added])
     failed = tuple(trial.name for trial in trials if not trial.ok)
     return replace(found, findings=tuple(_with_trials(finding, failed) for finding in found.findings))
 
@@ -103,6 +108,14 @@ def _matmul(facts: Facts) -> Trial:
 def _allreduce(facts: Facts) -> Trial:
     outcome = _child(facts, [str(_PROBES / "allreduce.py")], ALLREDUCE_DEADLINE)
     return _trial("gpu-all-reduce", outcome, lambda answer: json.loads(answer)["gpus"] > 0)
+
+
+def _libraries(facts: Facts) -> str:
+    """What the process has loaded that imports torch; empty where there is no torch, or where it fails."""
+    if not facts.installed("torch"):
+        return ""
+    outcome = _child(facts, [str(_PROBES / "libraries.py")], IMPORT_DEADLINE)
+    return outcome.stdout.decode("utf-8", "replace") if isinstance(outcome, Completed) else ""
 
 
 def _child(facts: Facts, arguments: list[str], seconds: float) -> Outcome:
@@ -161,16 +174,16 @@ def _hash_check(target: Target) -> Check:
             f"{damage.distribution}: {target.relative(damage.path)} ({damage.what})"
             for owned in target.records
             for damage in damages(owned, foreign=foreign, deep=True)
-            if damage.what == "hash"
+            if damage.what == "hash" or (damage.path.endswith(".py") and damage.what == "size" and not is_cut(damage))
         ]
         return Hit(tuple(changed)) if changed else None
 
     return Check(
-        id="files-edited",
+        id=EDITED,
         theme="dependencies",
         severity="warning",
         title="Installed files differ from what was installed",
-        cause="Their size is that of RECORD, their contents are not: an edit, or damage on the disk.",
+        cause="Their contents are not those that RECORD names: an edit, or damage on the disk.",
         remedy=Remedy("Reinstall the package, unless the edit is meant."),
         covers=("D23",),
         sources=("RECORD files (PEP 376)",),

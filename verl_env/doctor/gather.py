@@ -39,6 +39,7 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
     target = Target(prefix, environment)
     named = by_name(target.distributions)
     packages = {name: found[0].version for name, found in named.items()}
+    made = _made_from(prefix, packages)
     flavour = target.torch_flavour if "torch" in named else None
     return Facts(
         machine=machine,
@@ -56,8 +57,8 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
         torch_flavour=flavour or flavour_of_version(packages.get("torch")) or UNKNOWN,
         host=_host(environment) if host is None else host,
         target=target,
-        shell=Shell(_installer(named), str(target.interpreter)),
-        **_made_from(prefix, packages),
+        shell=Shell(_installer(named), str(target.interpreter), made.get("locked", {})),
+        **made,
     )
 
 

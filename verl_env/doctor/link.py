@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from verl_env.doctor.model import Finding
+
+
+#: Findings that say of many packages at once what a named failure says of one.
+GENERAL = ("requirements-unmet", "lockset-drift")
+_WORD = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 def linked(findings: Sequence[Finding], explains: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
@@ -23,7 +29,24 @@ def linked(findings: Sequence[Finding], explains: Mapping[str, Sequence[str]]) -
         for consequence in explains.get(finding.id, ()):
             if consequence in present and not _reaches(links, consequence, finding.id):
                 links[finding.id].append(consequence)
+    explained = {consequence for consequences in links.values() for consequence in consequences}
+    roots = [finding for finding in findings if finding.id not in explained]
+    for general in (finding for finding in findings if finding.id in GENERAL and finding.severity != "info"):
+        for root in roots:
+            if _covers(root, general) and general.id not in links[root.id]:
+                links[root.id].append(general.id)
     return tuple(replace(finding, explains=tuple(links[finding.id])) for finding in findings)
+
+
+def _covers(finding: Finding, general: Finding) -> bool:
+    """Whether a failure is about a package of every line of a general finding.
+
+    Evidence begins with the package that it is about: ``click 8.3.0``, ``vllm wants torch==2.6.0, installed: 2.7.1``.
+    """
+    if finding.severity == "info" or finding.id in GENERAL:
+        return False
+    subjects = {match[0].lower() for line in finding.evidence if (match := _WORD.match(line))}
+    return all(subjects & {word.lower() for word in _WORD.findall(line)} for line in general.evidence)
 
 
 def _reaches(links: Mapping[str, Sequence[str]], start: str, goal: str) -> bool:

@@ -70,6 +70,12 @@ class Target:
         """The first site-packages directory."""
         return self.site_paths[0]
 
+    @lazily
+    def torch_site(self) -> Path:
+        """The directory that torch is imported from; its own where there is no torch."""
+        places = (Path(site.path) for site in (*self.sites, *self.after))
+        return next((place for place in places if (place / "torch").is_dir()), self.site)
+
     @property
     def interpreter(self) -> Path:
         """The environment's interpreter."""
@@ -95,9 +101,9 @@ class Target:
         return (self.prefix / "conda-meta").is_dir()
 
     @property
-    def sees_user_site(self) -> bool:
-        """Whether its Python adds the user's site directory: never in a venv without system packages."""
-        return not self.config or self.config.get("include-system-site-packages", "").lower() == "true"
+    def sees_system(self) -> bool:
+        """Whether it is a venv that also sees the packages of its base Python and of the user's site, after its own."""
+        return self.config.get("include-system-site-packages", "").lower() == "true"
 
     @lazily
     def sites(self) -> tuple[Site, ...]:
@@ -105,22 +111,43 @@ class Target:
         return tuple(metadata.scan_site(path) for path in self.site_paths)
 
     @lazily
-    def leaks(self) -> tuple[Site, ...]:
-        """Directories from outside that come before or after its own: PYTHONPATH, user site, system packages."""
-        paths = [Path(entry) for entry in self.environment.get("PYTHONPATH", "").split(":") if entry]
-        user = metadata.user_site(self.python, self.environment) if self.sees_user_site else None
-        paths += [user] if user else []
+    def before(self) -> tuple[Site, ...]:
+        """Directories from outside that are searched before its own: PYTHONPATH, and the user's site without a venv."""
+        return self._outside([*self._python_path(), *(() if self.config else self._user_site())])
+
+    @lazily
+    def after(self) -> tuple[Site, ...]:
+        """Directories from outside that are searched after its own: of a venv with system packages."""
+        if not self.sees_system or "home" not in self.config:
+            return ()
+        named = {f"python{self.python}", "python3"}
+        base = metadata.sites_of(Path(self.config["home"]).parent)
+        return self._outside([*self._user_site(), *(path for path in base if path.parent.name in named)])
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """The directories of packages that its interpreter searches, in its order (those of .pth files left out)."""
+        return tuple(site.path for site in (*self.before, *self.sites, *self.after))
+
+    def _python_path(self) -> list[Path]:
+        return [Path(entry) for entry in self.environment.get("PYTHONPATH", "").split(":") if entry]
+
+    def _user_site(self) -> list[Path]:
+        user = metadata.user_site(self.python, self.environment)
+        return [user] if user else []
+
+    def _outside(self, paths: Sequence[Path]) -> tuple[Site, ...]:
         own = {path.resolve() for path in self.site_paths}
         return tuple(metadata.scan_site(path) for path in paths if path.is_dir() and path.resolve() not in own)
 
     @lazily
     def distributions(self) -> tuple[Distribution, ...]:
-        """Every distribution of its own directories, and of those that their .pth files add."""
+        """Every distribution of its own directories, of those that their .pth files add, and what it has not itself."""
         found = [distribution for site in self.sites for distribution in site.distributions]
-        names = {distribution.name for distribution in found}
-        for site in self.sites:
-            for path in site.added:
-                found += [extra for extra in metadata.scan_site(path).distributions if extra.name not in names]
+        added = [metadata.scan_site(path) for site in self.sites for path in site.added]
+        for site in (*added, *self.after):
+            names = {distribution.name for distribution in found}
+            found += [extra for extra in site.distributions if extra.name not in names]
         return tuple(found)
 
     @lazily
@@ -175,7 +202,7 @@ class Target:
     @lazily
     def torch(self) -> TorchProcess:
         """What a process has loaded after ``import torch``; empty where torch is not there."""
-        return simulate(self.site, self.loader, self.providers)
+        return simulate(self.torch_site, self.loader, self.providers)
 
     @property
     def torch_process(self) -> loading.Closure:
@@ -185,7 +212,7 @@ class Target:
     @lazily
     def torch_libraries(self) -> tuple[str, ...]:
         """The libraries of torch that define what extensions use."""
-        base = self.site / "torch" / "lib"
+        base = self.torch_site / "torch" / "lib"
         return tuple(str(base / f"lib{name}.so") for name in _TORCH_LIBRARIES if (base / f"lib{name}.so").exists())
 
     @lazily
@@ -197,7 +224,7 @@ class Target:
     def torch_flavour(self) -> str | None:
         """What ``torch/version.py`` says it is built for: ``"12.4"``, ``"rocm6.2"``, ``"cpu"``."""
         try:
-            text = (self.site / "torch" / "version.py").read_text(encoding="utf-8", errors="replace")
+            text = (self.torch_site / "torch" / "version.py").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
         values = dict(re.findall(r"^(cuda|hip)\b[^=\n]*=\s*'([\w.-]+)'", text, re.MULTILINE))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.doctor.conftest import Environment, digest
 from verl_env.doctor.engines.metadata import read_distribution, scan_site
-from verl_env.doctor.engines.record import clashes, damages, hash_matches, read_record
+from verl_env.doctor.engines.record import Damage, clashes, damages, hash_matches, is_cut, read_record
 
 
 def records(environment: Environment) -> list[object]:
@@ -79,3 +86,80 @@ def test_unknown_hash_algorithms_are_not_judged(environment: Environment) -> Non
     assert hash_matches(path, "nosuch=abc")
     assert hash_matches(path, digest(b"x"))
     assert not hash_matches(path, digest(b"y"))
+
+
+MODULE = b"""import os
+
+
+def first(path):
+    return os.path.join(
+        path,
+        "name",
+    )
+
+
+TEXT = '''several
+lines'''
+
+
+class Last:
+    value = {"a": [1, 2]}
+"""
+
+
+def damage_after(environment: Environment, content: bytes) -> list[Damage]:
+    info = environment.add("m", "1", {"m/module.py": MODULE})
+    (environment.site / "m/module.py").write_bytes(content)
+    return list(damages(read_record(read_distribution(str(info)))))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [b"os.path.join(\n        path,", b"several\nli", b"class Last:\n", b'{"a": [1, ', b"value = "],
+)
+def test_a_module_that_ends_in_the_midst_is_cut(environment: Environment, end: bytes) -> None:
+    content = MODULE[: MODULE.index(end) + len(end)]
+
+    (found,) = damage_after(environment, content)
+
+    assert (found.there, found.recorded) == (len(content), len(MODULE))
+    assert is_cut(found)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MODULE.replace(b"        path,\n", b""),
+        MODULE.replace(b"TEXT = '''several\nlines'''\n", b""),
+        MODULE.replace(b"import os", b"import  os  # patched"),
+        MODULE.replace(b"import os\n", b"x: int = =\n"),
+    ],
+)
+def test_an_edited_module_is_not_cut(environment: Environment, content: bytes) -> None:
+    (found,) = damage_after(environment, content)
+
+    assert not is_cut(found)
+
+
+def test_a_module_of_which_little_is_left_is_cut(environment: Environment) -> None:
+    (found,) = damage_after(environment, b"import os\n")
+
+    assert is_cut(found)
+
+
+@given(cut=st.integers(min_value=1, max_value=len(MODULE) - 1))
+def test_no_cut_is_taken_for_damage_unless_python_cannot_read_it(cut: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "module.py"
+        path.write_bytes(MODULE[:cut])
+        found = is_cut(Damage("m", str(path), "size", "", cut, len(MODULE)))
+
+    assert found or _parses(MODULE[:cut])
+
+
+def _parses(source: bytes) -> bool:
+    try:
+        compile(source, "m", "exec")
+    except SyntaxError:
+        return False
+    return True

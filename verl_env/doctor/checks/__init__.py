@@ -26,6 +26,7 @@ from verl_env.doctor.checks.other import CHECKS as OTHER
 from verl_env.doctor.checks.ownership import CHECKS as OWNERSHIP
 from verl_env.doctor.checks.patches import CHECKS as PATCHES
 from verl_env.doctor.checks.ray_slurm import CHECKS as RAY_SLURM
+from verl_env.doctor.checks.replaced import CHECKS as REPLACED
 from verl_env.doctor.checks.rocm import CHECKS as ROCM
 from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
 from verl_env.doctor.checks.system import CHECKS as SYSTEM
@@ -33,6 +34,7 @@ from verl_env.doctor.checks.toolchain import CHECKS as TOOLCHAIN
 from verl_env.doctor.checks.transformers import CHECKS as TRANSFORMERS
 
 CHECKS = (
+    *REPLACED,
     *ABI,
     *ABI_PAIRS,
     *ABI_PARTS,

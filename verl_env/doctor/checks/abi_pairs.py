@@ -13,7 +13,8 @@ from verl_env.doctor.tables import table
 if TYPE_CHECKING:
     from verl_env.doctor.facts import Facts
 
-_TORCHVISION_OFFSET = 15
+#: The minor release of a torchvision 0.x is that of its torch 2.x plus this.
+TORCHVISION_OFFSET = 15
 _CUTE = "flash_attn/cute/"
 _TE_RANGE = (
     r"Supported flash-attn versions are >= (?P<low>[\w.]+), <= (?P<high>[\w.]+?)\.?\s+"
@@ -108,8 +109,8 @@ def _torchvision(facts: Facts) -> Hit | None:
     if vision is None or torch is None or vision.major != 0 or torch.major < 2 or torch.is_prerelease:  # noqa: PLR2004
         return None
     evidence = (facts.named("torchvision"), facts.named("torch"))
-    if vision.minor != torch.minor + _TORCHVISION_OFFSET and torch.major == 2:  # noqa: PLR2004
-        title = f"torchvision {vision} is for torch 2.{vision.minor - _TORCHVISION_OFFSET}, not {torch}"
+    if vision.minor != torch.minor + TORCHVISION_OFFSET and torch.major == 2:  # noqa: PLR2004
+        title = f"torchvision {vision} is for torch 2.{vision.minor - TORCHVISION_OFFSET}, not {torch}"
         return Hit(evidence, title)
     if {vision.local, torch.local} & {"cpu"} and vision.local and torch.local and vision.local != torch.local:
         return Hit(evidence, f"torchvision is a {vision.local} build, torch a {torch.local} build")
@@ -120,7 +121,7 @@ def _pair_torchvision(facts: Facts) -> Remedy:
     torch = facts.version("torch")
     if torch is None:
         return Remedy("Install the torchvision release that belongs to the installed torch.")
-    wanted = f"torchvision==0.{torch.minor + _TORCHVISION_OFFSET}.*"
+    wanted = f"torchvision==0.{torch.minor + TORCHVISION_OFFSET}.*"
     return remedy(facts.shell, f"Install the torchvision of torch {torch}.", Fix(install=(wanted,), reinstall=True))
 
 

@@ -10,10 +10,14 @@ from verl_env.doctor.commands import remedy
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 
 if TYPE_CHECKING:
+    import re
+
     from verl_env.doctor.facts import Facts
 
 _SHOWN = 8
 _ALLOCATORS = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF")
+#: A sleep that frees less than this many GiB has freed nothing: the weights alone are more.
+_FREED_GIB = 0.1
 _OFF = frozenset({"false", "0"})
 
 
@@ -47,6 +51,16 @@ def _expandable(facts: Facts) -> Hit | None:
     return None
 
 
+def _sleep_log(_: Facts, match: re.Match[str]) -> Hit | None:
+    """VLLM's own account of a sleep; what is still in use may be the trainer's, what was freed must be something."""
+    freed = match.groupdict().get("freed")
+    if freed is None:
+        return Hit(())
+    if float(freed) >= _FREED_GIB or float(match["left"]) < _FREED_GIB:
+        return None
+    return Hit((), "vLLM went to sleep and freed nothing", severity="warning")
+
+
 def _preload(facts: Facts) -> Hit | None:
     value = facts.variable("LD_PRELOAD")
     if value is None or "memory_saver" in value or not facts.installed("sglang", "torch-memory-saver"):
@@ -68,7 +82,8 @@ def _add_saver(facts: Facts) -> Remedy:
 def _drift(facts: Facts) -> Hit | None:
     """Packages of a lockset that were changed after it was installed."""
     found = [f"{name} {there}, locked: {locked}" for name, there, locked in _drifted(facts)]
-    return Hit(tuple(found[:_SHOWN]), f"{len(found)} packages differ from lockset {facts.lockset}") if found else None
+    what = "1 package differs" if len(found) == 1 else f"{len(found)} packages differ"
+    return Hit(tuple(found[:_SHOWN]), f"{what} from lockset {facts.lockset}") if found else None
 
 
 def _drifted(facts: Facts) -> list[tuple[str, str, str]]:
@@ -79,7 +94,8 @@ def _drifted(facts: Facts) -> list[tuple[str, str, str]]:
     ]
 
 
-def _relock(facts: Facts) -> Remedy:
+def relock(facts: Facts) -> Remedy:
+    """The remedy that brings back every package that differs from the lockset, and no other."""
     wanted = tuple(f"{name}=={locked}" for name, _, locked in _drifted(facts))
     return remedy(facts.shell, "Bring back what the lockset names.", Fix(install=wanted))
 
@@ -139,6 +155,28 @@ CHECKS = (
         sources=("vllm PR#40812", "vllm#57982", "pytorch#147851", "verl#1545"),
         find=_expandable,
         log=(r"Expandable segments are not compatible with memory pool",),
+        explains=("sleep-mode-memory",),
+    ),
+    Check(
+        id="sleep-mode-memory",
+        theme="coupling",
+        severity="error",
+        title="vLLM finds no memory when it wakes up",
+        cause=(
+            "What vLLM gave back when it went to sleep is taken by the trainer, or was never given back; its allocator "
+            "then fails in cuMemCreate."
+        ),
+        remedy=Remedy(
+            "Give the engine a smaller share, and empty the trainer's cache before the wake-up.",
+            ("actor_rollout_ref.rollout.gpu_memory_utilization=0.45",),
+        ),
+        covers=("K8",),
+        sources=("verl#302", "verl#1545", "vllm PR#12981"),
+        log=(
+            r"CUDA Error: (?:out of memory|invalid argument) at \S*cumem_allocator\.cpp",
+            r"Sleep mode freed (?P<freed>-?[\d.]+) GiB memory, (?P<left>[\d.]+) GiB memory is still in use",
+        ),
+        from_log=_sleep_log,
     ),
     Check(
         id="memory-saver-preload",
@@ -170,7 +208,7 @@ CHECKS = (
         severity="warning",
         title="Packages differ from the lockset",
         cause="A later install resolved dependencies inside a curated environment and changed pins.",
-        remedy=_relock,
+        remedy=relock,
         covers=("E15",),
         sources=("verl#2205",),
         find=_drift,

@@ -1,4 +1,4 @@
-"""Packages from outside that the interpreter of the environment sees first."""
+"""Packages from outside that the interpreter of the environment sees, before its own or where it has none."""
 
 from __future__ import annotations
 
@@ -9,33 +9,66 @@ from verl_env.doctor.model import Check, Hit, Remedy
 
 if TYPE_CHECKING:
     from verl_env.doctor.facts import Facts
+    from verl_env.doctor.target import Target
 
 _STACK = frozenset(
     {"torch", "numpy", "transformers", "vllm", "sglang", "flash-attn", "ray", "triton", "nvidia-nccl-cu12"}
 )
+#: Those whose other release breaks what is compiled against them.
+_CORE = frozenset({"torch", "numpy", "vllm", "triton"})
 _SHOWN = 6
+_SHUT_OUT = ("export PYTHONNOUSERSITE=1", "unset PYTHONPATH")
+_CONSEQUENCES = (
+    "torch-replaced",
+    "flash-attn-abi",
+    "extension-abi",
+    "vllm-abi",
+    "sgl-kernel-abi",
+    "transformer-engine-abi",
+    "vllm-op-missing",
+    "model-inspection-failed",
+)
 
 
-def _leaks(facts: Facts) -> Hit | None:
-    """Distributions of PYTHONPATH or of the user's site that stand before those of the environment."""
+def _before(facts: Facts) -> Hit | None:
+    """Distributions that stand before those of the environment, in another release."""
     target = facts.target
     if target is None:
         return None
+    own = {one.name: one.version for site in target.sites for one in site.distributions}
     found = [
         (one.name, one.version, site.path)
-        for site in target.leaks
+        for site in target.before
         for one in site.distributions
-        if one.name in _STACK and facts.packages.get(one.name) != one.version
+        if one.name in _STACK and own.get(one.name) != one.version
     ]
     if not found:
         return None
-    lines = [f"{name} {version} in {path}; the environment has {_own(facts, name)}" for name, version, path in found]
-    severe = any(name in {"torch", "numpy", "vllm", "triton"} for name, _, _ in found)
+    lines = [
+        f"{name} {version} in {path}; the environment has {own.get(name) or 'none'}" for name, version, path in found
+    ]
+    severe = any(name in _CORE for name, _, _ in found)
     return Hit(tuple(lines[:_SHOWN]), severity="error" if severe else "warning")
 
 
-def _own(facts: Facts, name: str) -> str:
-    return facts.packages.get(name) or "none"
+def _filled(facts: Facts) -> Hit | None:
+    """Packages that a venv with system packages has not itself and takes from outside."""
+    target = facts.target
+    if target is None:
+        return None
+    own = {one.name for site in target.sites for one in site.distributions}
+    lines, by_user = [], False
+    for one in target.distributions:
+        if one.name in _STACK and one.name not in own and any(one.site == site.path for site in target.after):
+            lines.append(f"{one.name} {one.version} comes from {one.site}")
+            by_user |= _is_users(target, one.site)
+    return Hit(tuple(lines[:_SHOWN]), severity="warning" if by_user else "info") if lines else None
+
+
+def _is_users(target: Target, site: str) -> bool:
+    """Whether a directory is the user's own, whose packages belong to no environment."""
+    base = target.config.get("home", "").rpartition("/")[0]
+    return not site.startswith(f"{base}/")
 
 
 def _leak_log(_: Facts, match: re.Match[str]) -> Hit | None:
@@ -51,26 +84,35 @@ CHECKS = (
         theme="dependencies",
         severity="error",
         title="Packages from outside come before those of the environment",
-        cause="~/.local and PYTHONPATH are searched before site-packages; modules and containers bring them in.",
-        remedy=Remedy(
-            "Shut them out.",
-            ("export PYTHONNOUSERSITE=1", "unset PYTHONPATH"),
+        cause=(
+            "PYTHONPATH is searched before site-packages, and ~/.local too unless the environment is a venv; modules "
+            "and containers bring them in."
         ),
+        remedy=Remedy("Shut them out.", _SHUT_OUT),
         covers=("G8",),
         sources=("KempnerForge#68", "archer2-docs PR#525", "TransformerEngine#1192", "pytorch#92132"),
-        find=_leaks,
+        find=_before,
         log=(
             r"/\.local/lib/python3\.\d+/site-packages/(?:torch|numpy|transformers|flash_attn|vllm|sglang|ray|triton)\b",
         ),
         from_log=_leak_log,
-        explains=(
-            "flash-attn-abi",
-            "extension-abi",
-            "vllm-abi",
-            "sgl-kernel-abi",
-            "transformer-engine-abi",
-            "vllm-op-missing",
-            "model-inspection-failed",
+        explains=_CONSEQUENCES,
+    ),
+    Check(
+        id="packages-from-outside",
+        theme="dependencies",
+        severity="warning",
+        title="Packages of the stack come from outside of the environment",
+        cause=(
+            "The venv also sees the packages of its base Python and of ~/.local, after its own: what it lacks is taken "
+            "from there, and changes when they change."
         ),
+        remedy=Remedy(
+            "Install them in the environment; ~/.local can be shut out.",
+            ("export PYTHONNOUSERSITE=1",),
+        ),
+        covers=("G8",),
+        sources=("Python documentation, site and venv",),
+        find=_filled,
     ),
 )

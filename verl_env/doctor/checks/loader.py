@@ -83,7 +83,7 @@ def _shadowed(facts: Facts, names: str) -> list[tuple[str, str, str]]:
     target = facts.target
     if target is None:
         return []
-    own = {path.name for path in (target.site / "nvidia").glob("*/lib/lib*.so.*")}
+    own = {path.name for path in (target.torch_site / "nvidia").glob("*/lib/lib*.so.*")}
     return [
         (soname, loaded.elf.path, loaded.by)
         for soname, loaded in target.torch.first.loaded.items()
@@ -122,7 +122,7 @@ def _waiting_shadow(facts: Facts) -> Hit | None:
     target = facts.target
     if target is None:
         return None
-    wheels = {path.name: path for path in (target.site / "nvidia").glob("*/lib/lib*.so.*")}
+    wheels = {path.name: path for path in (target.torch_site / "nvidia").glob("*/lib/lib*.so.*")}
     folders = [Path(folder) for folder in target.loader.library_path if _outside(facts, folder)]
     found = [folder / name for folder in folders for name in wheels if re.match(_SHADOWED, name)]
     there = [str(path) for path in found if path.exists()]
@@ -189,7 +189,7 @@ def _te_cudnn(facts: Facts) -> Hit | None:
     target = facts.target
     if target is None or facts.first_of(("transformer-engine", "transformer-engine-torch")) is None:
         return None
-    folder = target.site / "nvidia" / "cudnn" / "lib"
+    folder = target.torch_site / "nvidia" / "cudnn" / "lib"
     if not folder.is_dir() or facts.variable("CUDNN_HOME") or facts.variable("CUDNN_PATH"):
         return None
     lost = [

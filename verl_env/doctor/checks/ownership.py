@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from verl_env.doctor.checks.dependencies import versions
 from verl_env.doctor.commands import remedy
+from verl_env.doctor.engines.record import is_cut
 from verl_env.doctor.facts import parse_version
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 
@@ -37,6 +38,10 @@ def _opencv(facts: Facts) -> Hit | None:
 
 def _one_opencv(facts: Facts) -> Remedy:
     there = tuple(name for name in _OPENCV if facts.installed(name)) or _OPENCV[:2]
+    locked = tuple(f"{name}=={facts.locked[name]}" for name in _OPENCV if name in facts.locked)
+    if locked:
+        text = "Remove every build of OpenCV and install the one of the lockset."
+        return remedy(facts.shell, text, Fix(uninstall=there, install=locked, reinstall=True))
     text = "Remove every build of OpenCV and install one headless one."
     known = [version for name in there if (version := facts.version(name))]
     version = facts.version("opencv-python-headless") or max(known, default=None)
@@ -97,14 +102,17 @@ def _damaged(facts: Facts) -> Hit | None:
 def _is_code(damage: Damage) -> bool:
     """A library, or a module that is gone or cut; an edited module is somebody's patch."""
     if damage.path.endswith(".py"):
-        return damage.what == "missing" or _is_cut(damage)
+        return damage.what == "missing" or is_cut(damage)
     return re.search(r"\.so(\.\d+)*$", damage.path) is not None
 
 
-def _is_cut(damage: Damage) -> bool:
-    """Whether less than half of a module is left, which no patch does."""
-    match = re.fullmatch(r"(\d+) bytes instead of (\d+)", damage.detail)
-    return match is not None and 2 * int(match[1]) < int(match[2])
+def _edited(facts: Facts) -> Hit | None:
+    """Modules of another size that are whole."""
+    target = facts.target
+    found = [one for one in (target.damages if target else ()) if one.path.endswith(".py") and not _is_code(one)]
+    if target is None or not found:
+        return None
+    return Hit(tuple(f"{one.distribution}: {target.relative(one.path)} ({one.detail})" for one in found[: _SHOWN * 2]))
 
 
 def _again(facts: Facts, names: tuple[str, ...]) -> Remedy:
@@ -188,6 +196,17 @@ CHECKS = (
             "sglang-names",
             "verl-names",
         ),
+    ),
+    Check(
+        id="files-edited",
+        theme="dependencies",
+        severity="info",
+        title="Installed modules were edited",
+        cause="Their contents are not those that were installed, and they are whole: a patch by hand, or by a script.",
+        remedy=Remedy("Reinstall the package, unless the edit is meant."),
+        covers=("D23",),
+        sources=("RECORD files (PEP 376)",),
+        find=_edited,
     ),
     Check(
         id="install-dirty",

@@ -127,6 +127,7 @@ CHECKS = (
         sources=("vllm#22178", "GLM-V#84", "EuroEval#1117"),
         find=_aimv2,
         log=(r"'aimv2' is already used by a Transformers config",),
+        explains=("hub-too-new", "model-inspection-failed"),
     ),
     Check(
         id="transformers-s-aux",

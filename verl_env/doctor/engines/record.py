@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import csv
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from verl_env.doctor.engines.metadata import Distribution
 
 _CHUNK = 1 << 20
+#: What the parser says of a source that ends too early, in Python 3.10 to 3.14.
+_OPEN_END = re.compile(
+    r"never closed|unterminated|unexpected EOF|EOF while|expected an indented block|expected '[^']*except"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,14 @@ class Clash:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A recorded file that is not as recorded."""
+    """A recorded file that is not as recorded; ``there`` and ``recorded`` are its sizes in bytes."""
 
     distribution: str
     path: str
     what: Literal["missing", "size", "hash"]
     detail: str
+    there: int = 0
+    recorded: int = 0
 
 
 def read_record(distribution: Distribution) -> Owned:
@@ -83,12 +91,35 @@ def damages(owned: Owned, *, foreign: frozenset[str] = frozenset(), deep: bool =
         try:
             there = os.stat(full).st_size  # noqa: PTH116
         except OSError:
-            yield Damage(name, full, "missing", "recorded, but not there")
+            yield Damage(name, full, "missing", "recorded, but not there", 0, size)
             continue
         if there != size:
-            yield Damage(name, full, "size", f"{there} bytes instead of {size}")
+            yield Damage(name, full, "size", f"{there} bytes instead of {size}", there, size)
         elif deep and digest and not hash_matches(full, digest):
             yield Damage(name, full, "hash", f"contents differ from {digest}")
+
+
+def is_cut(damage: Damage) -> bool:
+    """Whether a Python module ends before its end: less than half of it is left, or what is left ends in the midst.
+
+    An edit leaves a module that can be parsed, or one whose fault is not at its end.
+    """
+    if damage.what != "size" or not damage.path.endswith(".py") or damage.there >= damage.recorded:
+        return False
+    return 2 * damage.there < damage.recorded or _ends_in_the_midst(Path(damage.path))
+
+
+def _ends_in_the_midst(path: Path) -> bool:
+    """Whether a module's source is at fault where it ends; syntax that this Python does not know is elsewhere."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        ast.parse(text)
+    except SyntaxError as error:
+        last = len(text.splitlines())
+        return bool(_OPEN_END.search(error.msg)) or (error.lineno or 0) >= last
+    except (OSError, ValueError, RecursionError, MemoryError):
+        return False
+    return False
 
 
 def hash_matches(path: str | Path, digest: str) -> bool:
