@@ -22,6 +22,9 @@ class Index:
             def log_message(self, *_):
                 pass
 
+            def do_HEAD(self):
+                self.send_error(405)
+
             def do_GET(self):
                 index.asked.append(self.path)
                 index.answer(self)

@@ -102,6 +102,10 @@ class Yard:
         self.components = {}
         monkeypatch.setattr("verl_env.components.load.load_catalogue", lambda: self.catalogue())
 
+    def tools(self, **changes):
+        """Other tools on the machine."""
+        self.machine = replace(self.machine, toolchain=replace(self.machine.toolchain, **changes))
+
     def catalogue(self):
         found = {
             name: Component(name, None, (Release(build.version, (), (build.recipe,)),))

@@ -129,6 +129,7 @@ class Builder:
         shop.values["site"] = str(sites[0])
         if job.recipe.torch:
             environment.expose(env, sites, lock.python)
+            shop.paths = environment.lock_paths(sites[0], shop.room("libraries"))
 
     def _run(self, command: Command) -> None:
         done = run(command)

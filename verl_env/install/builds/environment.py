@@ -96,6 +96,30 @@ def expose(place: Path, sites: Sequence[Path], python: str) -> None:
     (site_packages(place, python) / _PTH).write_text(lines, encoding="utf-8")
 
 
+def lock_paths(site: Path, room: Path) -> dict[str, str]:
+    """Where compilers find what the lock's wheels have of CUDA, after what the toolkit has.
+
+    A toolkit may be there in part (nvcc and the runtime alone), while torch's headers include those of cuBLAS,
+    cuSPARSE and others: their wheels have them, of torch's own release. The libraries of wheels lack the name that
+    the linker looks for (``libcublas.so``), and get it in a directory.
+
+    Args:
+        site: The directory with the lock's packages.
+        room: An empty directory for such names.
+
+    Returns:
+        Directories as ``CPATH`` and ``LIBRARY_PATH`` have them; empty where there are none.
+    """
+    for library in sorted(site.glob("nvidia/*/lib/lib*.so.*")):
+        link = room / f"{library.name.partition('.so')[0]}.so"
+        if not link.exists():
+            link.symlink_to(library)
+    headers = [str(path) for path in sorted(site.glob("nvidia/*/include"))]
+    libraries = [str(room)] if any(room.iterdir()) else []
+    found = {"CPATH": ":".join(headers), "LIBRARY_PATH": ":".join(libraries)}
+    return {name: value for name, value in found.items() if value}
+
+
 def requirements(jobs: Sequence[Job], lock: Lock) -> list[str]:
     """What is installed for builds: their requirements but those that the lock satisfies, and what all may need.
 

@@ -18,6 +18,7 @@ from verl_env.install.builds.sources import is_cached
 from verl_env.install.disk import free_bytes
 from verl_env.install.sizes import human
 from verl_env.machine.child import Completed, run
+from verl_env.machine.model import UNKNOWN
 from verl_env.versions import at_least, is_dotted
 
 if TYPE_CHECKING:
@@ -193,8 +194,8 @@ def _brought(name: str, job: Job, lock: Lock) -> bool:
 
 def _version(tool: str, host: Host) -> str | None:
     """The version of a tool: ``""`` where it is there and does not say; None where it is not there."""
-    fact = getattr(host.toolchain, {"g++": "gxx"}.get(tool, tool), None)
-    if isinstance(fact, str):
+    fact = getattr(host.toolchain, {"g++": "gxx"}.get(tool, tool), UNKNOWN)
+    if fact is None or isinstance(fact, str):
         return fact
     if tool in host.toolchain.paths or shutil.which(tool, path=host.environ.get("PATH")) is not None:
         return ""

@@ -54,6 +54,8 @@ class Workshop:
         self.python = root / "env" / "bin" / "python"
         #: What placeholders stand for: ``site``, and the directories of components that were built before.
         self.values: dict[str, str] = {}
+        #: Lists of directories that are put after the user's own (``CPATH``).
+        self.paths: dict[str, str] = {}
 
     @property
     def offline(self) -> bool:
@@ -71,9 +73,9 @@ class Workshop:
         """The variables of a job's commands."""
         temporary = self.root / "tmp"
         temporary.mkdir(exist_ok=True)
-        return build_variables(
-            job, self.host, python=self.python, room=temporary, values={**self.values, "jobs": str(job.jobs)}
-        )
+        values = {**self.values, "jobs": str(job.jobs)}
+        env = build_variables(job, self.host, python=self.python, room=temporary, values=values)
+        return env | {name: ":".join(filter(None, (env.get(name), more))) for name, more in self.paths.items()}
 
     def pip(self, job: Job, verb: str, *arguments: str) -> None:
         """Runs pip in the build environment: no isolation, no dependencies, no results of other environments.
