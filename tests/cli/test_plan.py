@@ -1,6 +1,8 @@
 """``verl-env plan`` on the locksets that are shipped."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -106,3 +108,98 @@ def test_a_plan_with_an_old_driver_warns(plan):
     )
     assert code == 0
     assert "minor-version compatibility" in captured.out
+
+
+H580 = {
+    "nvidia": {"driver": "580.95.05", "devices": [{"name": "H100", "compute_capability": "9.0"}]},
+    "toolchain": {"nvcc": None, "gcc": "12.2.0", "gxx": "12.2.0", "cmake": None, "ninja": None, "hipcc": None},
+    "pythons": [{"version": "3.12.1", "path": "/opt/python3.12"}],
+}
+
+
+def test_the_lockset_of_the_first_days_is_still_the_answer(plan):
+    data = json.loads(plan("--stack", "vllm", "--python", "3.10", "--json")[1].out)
+    assert data["lockset"] == VLLM04
+    assert {native["how"] for native in data["native"]} == {"prebuilt"}
+    assert data["passed"] == []
+
+
+def test_json_says_how_each_component_gets_in_and_why_no_other_way(plan):
+    flags = ("--stack", "vllm+megatron", "--verl", "0.4", "--json")
+    natives = {each["name"]: each for each in json.loads(plan(*flags, **H580)[1].out)["native"]}
+    assert natives["flash-attn"]["how"] == "prebuilt"
+    assert natives["flash-attn"]["source"] == natives["flash-attn"]["url"]
+    assert natives["transformer-engine"]["how"] == "skip"
+    assert "needs nvcc 12.x" in natives["transformer-engine"]["reason"]
+    assert natives["transformer-engine"]["rejected"][0].keys() == {"what", "reason"}
+    assert "is left out" in natives["transformer-engine"]["warnings"][0]
+
+
+def test_an_nvcc_that_fits_builds(plan):
+    flags = ("--stack", "vllm+megatron", "--verl", "0.4", "--json")
+    toolchain = {**H580["toolchain"], "nvcc": "12.4.131", "cmake": "3.28.1", "ninja": "1.11.1"}
+    natives = json.loads(plan(*flags, **{**H580, "toolchain": toolchain})[1].out)["native"]
+    assert {each["name"] for each in natives if each["how"] == "build"} == {
+        "transformer-engine",
+        "apex",
+        "megatron-core",
+    }
+
+
+def test_what_cannot_be_had_as_asked_is_an_error_with_every_way(plan):
+    flags = ("--stack", "vllm+megatron", "--native", "prebuilt")
+    code, captured = plan(*flags, "--json", **H580)
+    error = json.loads(captured.out)["error"]
+    assert (code, error["id"]) == (1, "native-unavailable")
+    assert error["passed"][0]["missing"][0]["rejected"]
+    code, captured = plan(*flags, "--explain", **H580)
+    assert code == 1
+    assert all(each["lockset"] in captured.out for each in error["passed"])
+    assert "error[native-unavailable]" in captured.err
+
+
+def test_explain_shows_every_way_that_does_not_fit(plan):
+    code, captured = plan("--stack", "vllm+megatron", "--verl", "0.4", "--explain", **H580)
+    assert code == 0
+    assert "flash-attn 2.7.4.post1: published wheel" in captured.out
+    assert "a build from sdist: needs nvcc 12.x" in captured.out
+    assert "warning: transformer-engine 2.2.1 is left out" in captured.out
+
+
+def test_what_was_passed_over_is_said(plan):
+    code, captured = plan("--stack", "vllm", "--python", "3.11", "--explain", **H580)
+    assert code == 0
+    assert "comes first but is passed over" in captured.out
+    assert "on Python 3.11 cannot be completed" in captured.out
+
+
+def test_wishes_join_in(plan):
+    flags = ("--stack", "vllm", "--verl", "0.4", "--with", "nonsuch-package>=1", "--with", "vllm>=0.8")
+    code, captured = plan(*flags, "--json", **H580)
+    assert (code, json.loads(captured.out)["extras"]) == (0, ["nonsuch-package>=1"])
+    assert "besides   nonsuch-package>=1, under the pins of the lock" in plan(*flags, **H580)[1].out
+
+
+def test_a_wish_that_no_lockset_meets_is_a_refusal(plan):
+    code, captured = plan("--stack", "vllm", "--with", "vllm==0.0.1", "--json", **H580)
+    data = json.loads(captured.out)
+    assert (code, data["lockset"]) == (1, None)
+    assert "with" in {failed["requirement"] for refused in data["refused"] for failed in refused["failed"]}
+    assert "leave --with out" in " ".join(data["nearest"]["changes"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "resolver", "versions"),
+    [((), True, False), (("--native", "skip"), False, False), (("--with", "torch>=2"), True, True)],
+)
+def test_only_what_is_to_be_decided_is_imported(tmp_path, flags, resolver, versions):
+    file = tmp_path / "machine.json"
+    file.write_text(json.dumps({**H100, **H580}))
+    argv = ["plan", "--stack", "vllm", "--machine", str(file), "--json", *flags]
+    code = f"import sys; from verl_env.cli.main import main; main({argv!r}); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert ("resolvelib" in loaded) is resolver
+    assert ("packaging.requirements" in loaded) is versions
+    assert "rich" not in loaded
+    assert versions or not loaded & {"subprocess", "logging", "importlib.metadata"}

@@ -15,16 +15,15 @@ from verl_env.choose.errors import (
 )
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Evaluation
-from verl_env.choose.pythons import interpreter_verdict, pythons_in_order
+from verl_env.choose.pythons import interpreter_verdict
 from verl_env.choose.requirements import verdicts
 from verl_env.choose.resolver.environments import environments_of
+from verl_env.choose.resolver.passed import passed_over
 from verl_env.choose.resolver.resolve import Problem, resolve
-from verl_env.choose.resolver.words import missing_words
-from verl_env.choose.words import counted, listed
 from verl_env.records import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from verl_env.choose.facts import Facts
     from verl_env.choose.model import Refusal, Request
@@ -81,10 +80,10 @@ def choose(
     evaluations = _evaluate_all(every, facts, asked)
     wishes: tuple[Asked, ...] = ()
     if asked.wishes:
-        from verl_env.choose.wishes import parse_wishes, shipped_locks  # noqa: PLC0415  only where there are some
+        from verl_env.choose.wishes import parse_wishes, shipped_locks, with_wishes  # noqa: PLC0415  only where needed
 
         wishes, locks = parse_wishes(asked.wishes), locks or shipped_locks()
-        evaluations = tuple(_with_wishes(each, facts, asked, wishes, locks) for each in evaluations)
+        evaluations = with_wishes(evaluations, facts, asked, wishes, locks)
     fitting = [evaluation for evaluation in evaluations if evaluation.fits]
     if not fitting:
         from verl_env.choose.nearest import refusal  # noqa: PLC0415  a millisecond that an answer does not need
@@ -166,19 +165,6 @@ def _comparable(fitting: Sequence[Evaluation]) -> list[Lockset]:
     ]
 
 
-def _with_wishes(
-    evaluation: Evaluation, facts: Facts, request: Request, wishes: Sequence[Asked], locks: Locks
-) -> Evaluation:
-    """An evaluation with the wishes that its lockset contradicts; the locks of those that do not fit are not read."""
-    from verl_env.choose.wishes import judge_wishes  # noqa: PLC0415  only where there are some
-
-    if not evaluation.fits:
-        return evaluation
-    pythons = [python for python, _ in pythons_in_order(evaluation.lockset, facts, request)]
-    more = judge_wishes(evaluation.lockset, pythons, wishes, locks)
-    return Evaluation(evaluation.lockset, (*evaluation.verdicts, *more))
-
-
 def _no_locks(_: Lockset, __: str) -> dict[str, str]:
     return {}
 
@@ -200,30 +186,12 @@ def _choice(found: Resolution, evaluations: Sequence[Evaluation], facts: Facts) 
         lockset=best.lockset,
         python=environment.python,
         interpreter=environment.interpreter,
-        warnings=tuple(dict.fromkeys([*doubts, *problems, *_passed_over(found)])),
+        warnings=tuple(dict.fromkeys([*doubts, *problems, *passed_over(found)])),
         evaluation=Evaluation(best.lockset, verdicts),
         others=tuple(evaluation for evaluation in evaluations if evaluation is not best),
         builds=found.builds,
         extras=found.extras,
         passed=found.passed,
-    )
-
-
-def _passed_over(found: Resolution) -> Iterator[str]:
-    """What would have come first, had its components been there, and how to have it all the same."""
-    first = next(iter(found.passed), None)
-    if first is None:
-        return
-    chosen, missing = found.environment.lockset, listed(dict.fromkeys(each.name for each in first.missing))
-    reasons = "; ".join(f"{each.name} {each.version}: {missing_words(each)}" for each in first.missing)
-    if first.lockset is chosen:
-        yield f"Python {found.environment.python} is taken: {missing} cannot be had on {first.python} ({reasons})"
-        return
-    others = len({each.lockset.id for each in found.passed} - {first.lockset.id, chosen.id})
-    more = f", and {counted(others, 'other lockset')} for like reasons" if others else ""
-    yield (
-        f"{first.lockset.id} comes first but is passed over{more}, as {missing} cannot be had for it ({reasons}); "
-        f"to have it without: --lockset {first.lockset.id}"
     )
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.choose.errors import WishInvalidError
-from verl_env.choose.model import Verdict
+from verl_env.choose.model import Evaluation, Verdict
+from verl_env.choose.pythons import pythons_in_order
 from verl_env.choose.specifiers import allows
 from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from verl_env.choose.facts import Facts
+    from verl_env.choose.model import Request
     from verl_env.locksets.model import Lockset
 
     #: The versions of the packages in a lockset's lock for a Python, by name.
@@ -54,6 +57,25 @@ def shipped_locks() -> Locks:
         return known[key]
 
     return versions
+
+
+def with_wishes(
+    evaluations: Sequence[Evaluation], facts: Facts, request: Request, wishes: Sequence[Asked], locks: Locks
+) -> tuple[Evaluation, ...]:
+    """Evaluations with the wishes that their locksets contradict.
+
+    The locks of those that do not fit anyway are read only where nothing fits and the nearest is to be found.
+    """
+
+    def judged(evaluation: Evaluation) -> Evaluation:
+        lockset = evaluation.lockset
+        pythons = [python for python, _ in pythons_in_order(lockset, facts, request)]
+        return Evaluation(lockset, (*evaluation.verdicts, *judge_wishes(lockset, pythons, wishes, locks)))
+
+    found = tuple(judged(each) if each.fits else each for each in evaluations)
+    if any(each.fits for each in found):
+        return found
+    return tuple(each if before.fits else judged(each) for each, before in zip(found, evaluations, strict=True))
 
 
 def judge_wishes(lockset: Lockset, pythons: Sequence[str], wishes: Sequence[Asked], locks: Locks) -> Iterator[Verdict]:

@@ -1,0 +1,31 @@
+"""What would have been chosen, had its native components been there, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.resolver.words import missing_words
+from verl_env.choose.words import counted, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verl_env.choose.resolver.resolve import Resolution
+
+
+def passed_over(found: Resolution) -> Iterator[str]:
+    """What would have come first, had its components been there, and how to have it all the same."""
+    first = next(iter(found.passed), None)
+    if first is None:
+        return
+    chosen, missing = found.environment.lockset, listed(dict.fromkeys(each.name for each in first.missing))
+    reasons = "; ".join(f"{each.name} {each.version}: {missing_words(each)}" for each in first.missing)
+    if first.lockset is chosen:
+        yield f"Python {found.environment.python} is taken: {missing} cannot be had on {first.python} ({reasons})"
+        return
+    others = len({each.lockset.id for each in found.passed} - {first.lockset.id, chosen.id})
+    more = f", and {counted(others, 'other lockset')} for like reasons" if others else ""
+    yield (
+        f"{first.lockset.id} comes first but is passed over{more}, as {missing} cannot be had for it ({reasons}); "
+        f"to have it without: --lockset {first.lockset.id}"
+    )
