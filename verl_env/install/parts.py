@@ -126,7 +126,7 @@ class Parts:
             file = self._stage / "additions.txt"
             file.write_text("".join(f"{each.line}\n" for each in found), encoding="utf-8")
             self._install(Batch(file, self._source(), hashes=False))
-            self._reporter.note(f"beside the lock: {', '.join(f'{each.name} {each.version}' for each in found)}")
+            self._reporter.note(f"beside the lock: {', '.join(f'{each.name} {each.text}' for each in found)}")
 
     def verl(self) -> str:
         """Installs the checkout of verl, editable."""

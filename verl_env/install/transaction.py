@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.install import journal
-from verl_env.install.additions.keep import Additions, plan_additions
+from verl_env.install.additions.keep import Additions, needless, plan_additions
 from verl_env.install.additions.pins import pins_of, write_pins
 from verl_env.install.additions.wanted import undone, wanted_extras
 from verl_env.install.carry import carry, keepable, unowned
@@ -133,7 +133,8 @@ class Transaction:
             left_out=self._made.left_out,
         )
         self._parts.additions(self._additions.found)
-        self._kept = tuple(each for each in self._kept if each.name not in self._additions.dropped)
+        dropped = needless(self._additions, plan, self._seen, self._new, self._names)
+        self._kept = tuple(each for each in self._kept if each.name not in dropped)
         if state is not None:
             for line in undone(state, plan):
                 self._reporter.warn(line)

@@ -116,7 +116,8 @@ def check_versions(found: Sequence[Found], have: Mapping[str, Distribution]) -> 
     wrong = [
         Change("~", each.name, have[each.name].version if each.name in have else None, each.version)
         for each in found
-        if each.name not in have or not same_version(have[each.name].version, each.version, local=True)
+        if each.name not in have
+        or (each.version and not same_version(have[each.name].version, each.version, local=True))
     ]
     if wrong:
         raise EnvironmentMismatch(wrong)

@@ -127,14 +127,6 @@ def _remembered(opened: Opened, wishes: Wishes, resolution: Resolution, have: Ma
 
 def _wished(wishes: Wishes, have: Mapping[str, Distribution]) -> dict[str, str]:
     """What was asked for, by the name of the package that it became."""
-    found: dict[str, str] = {}
-    for wish in wishes.wishes:
-        if wish.name is not None:
-            found[wish.name] = wish.text
-            continue
-        place = wish.text.partition("[")[0]
-        for name, distribution in have.items():
-            origin = (distribution.origin or "").removeprefix("file://").removesuffix(".git")
-            if origin and origin in place:
-                found[name] = wish.text
-    return {name: text for name, text in found.items() if name in have}
+    found = {wish.name: wish.text for wish in wishes.wishes if wish.name is not None and wish.name in have}
+    placed = ((name, wish) for wish in wishes.wishes for name, each in have.items() if wish.names(each.origin))
+    return found | {name: wish.text for name, wish in placed}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.install.additions.metadata import Metadata
-    from verl_env.install.additions.model import Wish
     from verl_env.install.backends.base import Installer
     from verl_env.install.inspect import Inspection
     from verl_env.install.installed import Distribution
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """What must be installed beside the lock, what comes of it, and which packages are no longer kept for it."""
+    """What must be installed beside the lock, and what was asked for, by the name of the package that it is."""
 
     found: tuple[Found, ...]
     wishes: Mapping[str, str]
-    dropped: frozenset[str] = frozenset()
 
     def extras(self, have: Mapping[str, Distribution], pins: Collection[str], python: str) -> tuple[Extra, ...]:
         """The record of them, from what is installed."""
@@ -83,17 +81,29 @@ def plan_additions(
     wishes = [parse_wish(text, stage, editable=_is_editable(name, old)) for name, text in texts.items()]
     wishes += [parse_wish(text, stage) for text in new]
     texts |= {wish.name: wish.text for wish in wishes if wish.name is not None}
-    before = _metadata(seen.environment, plan.python)
-    packages = _metadata(generation, plan.python)
-    packages |= {name: package for name, package in before.items() if name in kept}
+    packages = _all_metadata(plan, seen, generation, kept)
     pins = {name: pin for name, pin in pins_of(plan, without=left_out).items() if name in packages}
     base = Base(generation, plan.python, plan.lockset.id, packages, pins)
     cached = ("--offline",) if options.offline and options.wheelhouse is None and installer.name == "uv" else ()
     asked = Wishes(tuple(wishes), source_options(options), cached)
     found = resolve(asked, base, installer, stage).found
-    texts |= _by_origin(wishes, found)
-    stale = {each.name for each in old} - reachable(before | packages, texts, plan.python)
-    return Additions(found, texts, frozenset({each.name for each in found} | stale))
+    texts |= {each.name: wish.text for wish in wishes for each in found if wish.names(each.origin)}
+    return Additions(found, texts)
+
+
+def needless(additions: Additions, plan: Plan, seen: Inspection, generation: Path, kept: Collection[str]) -> set[str]:
+    """The recorded additions that are not carried over: replaced, or required by nothing any more.
+
+    Args:
+        additions: What was decided, and is installed in the new generation.
+        plan: The plan.
+        seen: What is there now.
+        generation: The new generation.
+        kept: The packages that would be carried over.
+    """
+    packages = _all_metadata(plan, seen, generation, kept) | _metadata(generation, plan.python)
+    names = {extra.name for extra in recorded(seen.state, plan)}
+    return (names - reachable(packages, additions.wishes, plan.python)) | {each.name for each in additions.found}
 
 
 def source_options(options: Options) -> tuple[str, ...]:
@@ -107,12 +117,12 @@ def _metadata(environment: Path | None, python: str) -> dict[str, Metadata]:
     return {} if environment is None else read_metadata(installed(site_packages(environment, python)))
 
 
+def _all_metadata(plan: Plan, seen: Inspection, generation: Path, kept: Collection[str]) -> dict[str, Metadata]:
+    """The metadata of what is installed in a new generation, and of what will be carried over into it."""
+    before = _metadata(seen.environment, plan.python)
+    packages = {name: package for name, package in before.items() if name in kept}
+    return _metadata(generation, plan.python) | packages
+
+
 def _is_editable(name: str, extras: Collection[Extra]) -> bool:
     return any(extra.editable for extra in extras if extra.name == name)
-
-
-def _by_origin(wishes: Collection[Wish], found: Collection[Found]) -> dict[str, str]:
-    """What was asked for by a path or an address, by the name that it has."""
-    texts = [wish.text for wish in wishes if wish.name is None]
-    named = {each.name: (each.origin or "").removeprefix("file://").removeprefix("git+") for each in found}
-    return {name: text for name, origin in named.items() for text in texts if origin and text.endswith(origin)}

@@ -14,7 +14,7 @@ from verl_env.install.installed import normalise
 from verl_env.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from packaging.requirements import Requirement
@@ -49,13 +49,13 @@ def read_metadata(have: Mapping[str, Distribution]) -> dict[str, Metadata]:
     return found
 
 
-def write_metadata(site: Path, packages: Mapping[str, Metadata], python: str) -> None:
-    """Writes packages into a site-packages directory, without the requirements among them that are unmet."""
+def write_metadata(site: Path, packages: Mapping[str, Metadata], python: str, locked: Container[str]) -> None:
+    """Writes packages into a site-packages directory, the locked ones without requirements that are unmet."""
     versions = {name: package.version for name, package in packages.items()}
-    for package in packages.values():
+    for name, package in packages.items():
         folder = site / f"{package.name.replace('-', '_')}-{package.version}.dist-info"
         folder.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in package.requires if met(line, versions, python)]
+        kept = [line for line in package.requires if name not in locked or met(line, versions, python)]
         lines = ["Metadata-Version: 2.1", f"Name: {package.name}", f"Version: {package.version}"]
         lines += [f"Provides-Extra: {extra}" for extra in package.extras]
         lines += [f"Requires-Dist: {line}" for line in kept]

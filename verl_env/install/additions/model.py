@@ -24,6 +24,16 @@ class Wish:
     name: str | None
     editable: bool = False
 
+    def names(self, origin: str | None) -> bool:
+        """Whether what came from an address or directory is what was asked for by a path or an address."""
+        if self.name is not None or origin is None:
+            return False
+        if self.text.startswith("/"):
+            from urllib.parse import unquote  # noqa: PLC0415
+
+            return unquote(origin).removeprefix("file://").rstrip("/") == self.text.partition("[")[0]
+        return origin.removeprefix("git+").removesuffix(".git").partition("@")[0] in self.text
+
 
 @record
 class Wishes:
@@ -50,7 +60,10 @@ class Wishes:
 
 @record
 class Found:
-    """One package that a resolver chose; ``origin`` is its address or directory, None for an index."""
+    """One package that a resolver chose; ``origin`` is its address or directory, None for an index.
+
+    ``version`` is empty where only installing it says.
+    """
 
     name: str
     version: str
@@ -58,8 +71,14 @@ class Found:
     editable: bool = False
 
     @property
+    def text(self) -> str:
+        """The version with what is to be known of it: ``2.7.4 (from file:///wheels/...)``."""
+        origin = f"(from {self.origin})" if self.origin else ""
+        return " ".join(filter(None, [self.version, origin]))
+
+    @property
     def line(self) -> str:
-        """It as a line of a requirements file."""
+        """What gives exactly this, as a line of a requirements file."""
         if self.editable:
             return f"--editable {self.origin}"
         return f"{self.name}=={self.version}" if self.origin is None else f"{self.name} @ {self.origin}"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-_ADDED = re.compile(r"^ \+ ([A-Za-z0-9._-]+)==(\S+)(?: \(from (.+)\))?$", re.MULTILINE)
+#: ``name==1.0``, ``name==1.0 (from ADDRESS)``, and where uv has only looked ``name @ ADDRESS``.
+_ADDED = re.compile(r"^ \+ ([A-Za-z0-9._-]+)(?:==(\S+)(?: \(from (.+)\))?| @ (.+))$", re.MULTILINE)
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?"
 _RANGE = r"(?:[<>=!~]=?[^\s]+)"
 _UV_NEEDS = re.compile(
@@ -31,8 +32,8 @@ def uv_found(output: str, editable: Sequence[str]) -> tuple[Found, ...]:
     """What uv would install; ``editable`` are the directories that were asked for in place."""
     places = {Path(place).as_uri() for place in editable}
     return tuple(
-        Found(normalise(name), version, origin or None, editable=origin in places)
-        for name, version, origin in _ADDED.findall(output)
+        Found(normalise(name), version, source or address or None, editable=(source or address) in places)
+        for name, version, source, address in _ADDED.findall(output)
     )
 
 

@@ -105,7 +105,7 @@ def _shadow(base: Base, installer: Installer, stage: Path) -> Path:
     done = run(command)
     if done.code != 0:
         raise classify(installer.name, command.argv, done.code, done.output)
-    write_metadata(site_packages(shadow, base.python), base.packages, base.python)
+    write_metadata(site_packages(shadow, base.python), base.packages, base.python, base.pins)
     return shadow
 
 
@@ -149,15 +149,12 @@ def _command(
 
 def _resolution(found: Sequence[Found], base: Base) -> Resolution:
     changes, moved = [], []
-    for each in found:
-        old = base.packages.get(each.name)
-        new = f"{each.version} (from {each.origin})" if each.origin else each.version
-        change = Change("+" if old is None else "~", each.name, old.version if old else None, new)
-        changes.append(change)
-        pin = base.pins.get(each.name)
+    for each in sorted(found, key=lambda each: each.name):
+        old, pin = base.packages.get(each.name), base.pins.get(each.name)
+        changes.append(Change("+" if old is None else "~", each.name, old.version if old else None, each.text))
         if pin is not None and (each.origin is not None or not same_version(each.version, pin)):
-            moved.append(Change("~", each.name, pin, new))
+            moved.append(Change("~", each.name, pin, each.text))
     after = {name: package.version for name, package in base.packages.items()}
-    after |= {each.name: each.version for each in found}
+    after |= {each.name: each.version for each in found if each.version}
     unmet = tuple(broken(base.packages, after, base.python))
     return Resolution(tuple(found), tuple(changes), tuple(moved), unmet)
