@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,16 @@ def using(*symbols: str) -> str:
     calls = "\n".join(f'extern void f{i}(void) __asm__("{name}");' for i, name in enumerate(symbols))
     body = "".join(f"f{i}();" for i in range(len(symbols)))
     return f"{calls}\nvoid *PyInit_x(void) {{ {body} return 0; }}"
+
+
+def fat_binary(*capabilities: int) -> str:
+    """C code of an object that holds machine code for compute capabilities (ten times the number)."""
+    entries = b"".join(
+        struct.pack("<HHIQ", 2, 0, 64, 0) + bytes(12) + struct.pack("<I", c) + bytes(32) for c in capabilities
+    )
+    record = struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(entries)) + entries
+    body = ",".join(map(str, record))
+    return f'__attribute__((section(".nv_fatbin"), used)) static const unsigned char fat[] = {{{body}}};'
 
 
 @dataclass

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.doctor.stack import TORCH_SYMBOL, using
+from tests.doctor.stack import TORCH_SYMBOL, fat_binary, using
 from verl_env.machine.model import Host, Machine, Nvidia, NvidiaDevice
 
 if TYPE_CHECKING:
@@ -61,16 +60,6 @@ def test_modules_for_every_python_in_one_wheel(stack: Stack, tag: str, *, foreig
     stack.install("many", "1", path, tag=tag)
 
     assert ("foreign-python-wheel" in named(stack)) is foreign
-
-
-def fat_binary(*capabilities: int) -> str:
-    """C code of an object that holds machine code for compute capabilities (ten times the number)."""
-    entries = b"".join(
-        struct.pack("<HHIQ", 2, 0, 64, 0) + bytes(12) + struct.pack("<I", c) + bytes(32) for c in capabilities
-    )
-    record = struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(entries)) + entries
-    body = ",".join(map(str, record))
-    return f'__attribute__((section(".nv_fatbin"), used)) static const unsigned char fat[] = {{{body}}};'
 
 
 def test_operators_for_newer_gpus_beside_those_for_this_one(stack: Stack) -> None:
