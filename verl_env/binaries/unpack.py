@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 LARGEST = 4 << 30
 #: Bytes beside GPU code that are kept of one object; torch's largest library has 442 MB.
 LARGEST_KEPT = 1 << 30
-_CHUNK = 128 * 1024
+#: What is read at once: what it inflates to stays in the processor's cache, and in memory that malloc keeps.
+_CHUNK = 32 * 1024
 _PIECE = 1 << 20
 _LOCAL_HEADER = 30
 _MAGIC = struct.pack("<I", MAGIC)
