@@ -58,6 +58,18 @@ def test_the_compiled_components_are_checked_and_written(root, capsys):
     assert "components.json" not in capsys.readouterr().out
 
 
+def test_the_compiled_tables_are_checked_and_written(root, capsys, monkeypatch):
+    told = []
+    monkeypatch.setattr("verl_env.machine.compile_tables.stale", lambda: ("gpus.json",))
+    monkeypatch.setattr("verl_env.machine.compile_tables.write_compiled", lambda: told.append("written"))
+    assert main(["lock", "--check", "--offline"]) == EXIT_NO
+    assert "gpus.json: differs from its recipe" in capsys.readouterr().out
+    assert told == []
+    assert main(["lock"]) == EXIT_OK
+    assert "gpus.json: written" in capsys.readouterr().out
+    assert told == ["written"]
+
+
 def test_json_holds_nothing_but_the_outcome(root, capsys):
     assert main(["lock", "--json"]) == EXIT_OK
     assert json.loads(capsys.readouterr().out) == {

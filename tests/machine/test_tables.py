@@ -10,6 +10,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from verl_env.constraints import parse_toml
 from verl_env.machine import tables, wheel_tables
 from verl_env.machine.model import UNKNOWN
 from verl_env.versions import at_least, dotted, is_dotted
@@ -17,7 +18,8 @@ from verl_env.versions import at_least, dotted, is_dotted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FILES = sorted(path.name for path in tables.DATA.glob("*.toml"))
+FOLDER = Path(tables.DATA)
+FILES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 DOTTED = r"\d+(\.\d+)+"
 CAPABILITY = r"\d{1,2}\.\d"
@@ -35,7 +37,7 @@ def specifier(text: str) -> bool:
 
 # key: a pattern for strings, [pattern] for arrays of strings, a type otherwise; a trailing "?" marks an optional key
 SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
-    ("gpus.toml", "nvidia"): (
+    ("gpus", "nvidia"): (
         {
             "name": SLUG,
             "aliases?": [SLUG],
@@ -46,17 +48,17 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("name",),
     ),
-    ("gpus.toml", "amd"): (
+    ("gpus", "amd"): (
         {"name": SLUG, "aliases?": [SLUG], "product": TEXT, "gfx": GFX, "memory_mib?": int},
         ("name",),
     ),
-    ("nvidia-pci.toml", "gpu"): (
+    ("nvidia-pci", "gpu"): (
         {"id": PCI, "names": [TEXT], "compute_capability": CAPABILITY, "basis": r"listed|chip family"},
         ("id",),
     ),
-    ("nvidia-drivers.toml", "toolkit"): ({"cuda": DOTTED, "driver?": DOTTED}, ("cuda",)),
-    ("nvidia-drivers.toml", "minor_version"): ({"cuda_major": int, "driver": r"\d+(\.\d+)*"}, ("cuda_major",)),
-    ("nvidia-drivers.toml", "branch"): (
+    ("nvidia-drivers", "toolkit"): ({"cuda": DOTTED, "driver?": DOTTED}, ("cuda",)),
+    ("nvidia-drivers", "minor_version"): ({"cuda_major": int, "driver": r"\d+(\.\d+)*"}, ("cuda_major",)),
+    ("nvidia-drivers", "branch"): (
         {
             "branch": int,
             "kind": r"long-term|production|new-feature",
@@ -65,8 +67,8 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("branch",),
     ),
-    ("nvidia-drivers.toml", "report"): ({"driver": DOTTED, "cuda": r"\d+\.\d", "seen_on": TEXT}, ("driver",)),
-    ("amd.toml", "gfx"): (
+    ("nvidia-drivers", "report"): ({"driver": DOTTED, "cuda": r"\d+\.\d", "seen_on": TEXT}, ("driver",)),
+    ("amd", "gfx"): (
         {
             "gfx": GFX,
             "products": [TEXT],
@@ -77,13 +79,13 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("gfx",),
     ),
-    ("amd.toml", "pci"): ({"id": PCI, "name": TEXT, "gfx": GFX}, ("id",)),
-    ("amd.toml", "kernel_driver"): (
+    ("amd", "pci"): ({"id": PCI, "name": TEXT, "gfx": GFX}, ("id",)),
+    ("amd", "kernel_driver"): (
         {"driver": DOTTED, "rocm_min?": DOTTED, "rocm_max?": DOTTED, "rocm?": [DOTTED]},
         ("driver",),
     ),
-    ("amd.toml", "torch_index"): ({"rocm": DOTTED, "gfx": [GFX]}, ("rocm",)),
-    ("torch.toml", "release"): (
+    ("amd", "torch_index"): ({"rocm": DOTTED, "gfx": [GFX]}, ("rocm",)),
+    ("torch", "release"): (
         {
             "torch": DOTTED,
             "python_min?": DOTTED,
@@ -94,11 +96,11 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("torch",),
     ),
-    ("torch.toml", "wheel"): (
+    ("torch", "wheel"): (
         {"torch": [DOTTED], "cuda": BUILD, "arch": ARCH, "sm": [CAPABILITY], "ptx?": bool, "basis": TEXT},
         ("torch", "cuda", "arch"),
     ),
-    ("torch.toml", "index_default"): (
+    ("torch", "index_default"): (
         {
             "torch": DOTTED,
             "arch": ARCH,
@@ -112,11 +114,11 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("torch", "arch"),
     ),
-    ("torch.toml", "cxx11abi"): (
+    ("torch", "cxx11abi"): (
         {"torch": specifier, "builds?": [r"pypi|" + BUILD], "cxx11abi": bool},
         ("torch", "builds"),
     ),
-    ("components.toml", "minimum"): (
+    ("components", "minimum"): (
         {
             "component": SLUG,
             "versions?": specifier,
@@ -127,7 +129,7 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("component", "versions", "cuda", "gfx"),
     ),
-    ("components.toml", "glibc"): (
+    ("components", "glibc"): (
         {
             "package": SLUG,
             "versions?": specifier,
@@ -139,7 +141,7 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("package", "versions", "arch"),
     ),
-    ("distros.toml", "distro"): (
+    ("distros", "distro"): (
         {"os": r"[A-Za-z]+(-[a-z]+)?", "version": r"\d+(\.\d+)*", "glibc": DOTTED, "basis": TEXT},
         ("os", "version"),
     ),
@@ -173,15 +175,13 @@ def test_every_row_has_the_keys_and_forms_of_its_table(file: str, table: str) ->
 
 
 def test_every_table_has_a_schema() -> None:
-    found = {
-        (file, table) for file in FILES for table in tables.read_table_file(file) if table not in {"schema", "sources"}
-    }
+    found = {(file, table) for file in FILES for table in tables.read_table_file(file)}
     assert found == set(SCHEMA)
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_source_is_named_and_every_name_is_used(file: str) -> None:
-    data = tables.read_table_file(file)
+    data = parse_toml(FOLDER / f"{file}.toml")
     assert data["schema"] == 1
     rows = [row for rows in data.values() if isinstance(rows, list) for row in rows]
     assert all(row["src"] for row in rows)
@@ -386,7 +386,7 @@ def test_the_facts_that_the_tables_were_made_from_agree() -> None:
     path = Path(__file__).parents[2].parent / "shared/facts/hardware-facts.toml"
     if not path.is_file():
         pytest.skip("the collection of facts is not beside this checkout")
-    facts = tables.read_table_file(str(path))
+    facts = parse_toml(path)
     assert {row["id"].lower(): row["compute_capability"] for row in facts["nvidia_pci_id"]} == {
         row.id: row.compute_capability for row in tables.nvidia_pci_ids().values()
     }

@@ -50,25 +50,28 @@ def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
         raise UsageError(
             "--offline goes with --check and looks at every recipe", command="verl-env lock --check --offline"
         )
-    components = _components(check=args.check)
+    compiled = _compiled(check=args.check)
     if args.offline:
-        return (*check_offline(), *components)
-    return (*lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True)), *components)
+        return (*check_offline(), *compiled)
+    return (*lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True)), *compiled)
 
 
-def _components(*, check: bool) -> tuple[Outcome, ...]:
-    """What was wrong with the compiled catalogue of native components; unless this only checks, it is written."""
-    from verl_env.components.compile import stale, write_compiled
+def _compiled(*, check: bool) -> tuple[Outcome, ...]:
+    """What was wrong with the compiled catalogue and tables; unless this only checks, they are written."""
+    from verl_env.components import compile as components
     from verl_env.components.load import COMPILED
     from verl_env.constraints import constraints_directory
     from verl_env.locksets.locking import Outcome
+    from verl_env.machine import compile_tables as tables
 
     root = constraints_directory()
-    if not stale(root):
-        return ()
+    wrong = [(COMPILED, "the files under components")] if components.stale(root) else []
+    if wrong and not check:
+        components.write_compiled(root)
+    wrong += [(name, "the hardware table of that name") for name in tables.stale()]
     if not check:
-        write_compiled(root)
-    return (Outcome(COMPILED, {}, (f"{COMPILED} is not what the files under components give",)),)
+        tables.write_compiled()
+    return tuple(Outcome(name, {}, (f"{name} is not what {source} give",)) for name, source in wrong)
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:

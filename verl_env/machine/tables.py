@@ -1,20 +1,21 @@
 """The hardware tables: GPUs, drivers, ROCm, distributions. Each row keeps the keys of its sources.
 
-The rows live as TOML in ``data/``; a key left out there is ``UNKNOWN`` here. A file is read when one of its tables is
-asked for, and once.
+The rows are written as TOML in ``data/`` and read from the JSON beside it, which ``verl-env lock`` makes
+(``compile_tables``): reading it takes a twentieth of the time. A key left out there is ``UNKNOWN`` here. A file is
+read when one of its tables is asked for, and once.
 """
 
 from __future__ import annotations
 
-import sys
+import json
+import os
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.records import record
 from verl_env.versions import at_least, dotted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, TypeVar
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     Row = TypeVar("Row")
 
-DATA = Path(__file__).parent / "data"
+#: The folder of the tables.
+DATA = f"{os.path.dirname(__file__)}/data"  # noqa: PTH120  (pathlib is slow to load)
 
 
 @record
@@ -150,13 +152,10 @@ class DistroGlibc:
 
 @cache
 def read_table_file(name: str) -> Mapping[str, Any]:
-    """One file of ``data/``, decoded."""
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415
-    else:
-        import tomli as tomllib  # noqa: PLC0415
-    with (DATA / name).open("rb") as file:
-        return tomllib.load(file)
+    """The tables of one file of ``data/``, by its name without a suffix; each is a list of rows."""
+    with open(f"{DATA}/{name}.json", "rb") as file:  # noqa: PTH123  (as above)
+        tables: Mapping[str, Any] = json.load(file)
+    return tables
 
 
 def rows(name: str, table: str, row: type[Row]) -> tuple[Row, ...]:
@@ -171,25 +170,25 @@ def rows(name: str, table: str, row: type[Row]) -> tuple[Row, ...]:
 @cache
 def gpu_names() -> tuple[GpuName, ...]:
     """Every GPU that ``--gpu`` knows by name, NVIDIA first."""
-    return rows("gpus.toml", "nvidia", GpuName) + rows("gpus.toml", "amd", GpuName)
+    return rows("gpus", "nvidia", GpuName) + rows("gpus", "amd", GpuName)
 
 
 @cache
 def nvidia_pci_ids() -> Mapping[str, NvidiaPciId]:
     """NVIDIA GPUs by PCI device id, four lower-case hexadecimal digits."""
-    return {row.id: row for row in rows("nvidia-pci.toml", "gpu", NvidiaPciId)}
+    return {row.id: row for row in rows("nvidia-pci", "gpu", NvidiaPciId)}
 
 
 @cache
 def toolkits() -> tuple[Toolkit, ...]:
     """CUDA releases, newest GA first."""
-    return rows("nvidia-drivers.toml", "toolkit", Toolkit)
+    return rows("nvidia-drivers", "toolkit", Toolkit)
 
 
 @cache
 def minor_version_drivers() -> Mapping[int, MinorVersionDriver]:
     """The minor-version compatibility of each CUDA major."""
-    return {row.cuda_major: row for row in rows("nvidia-drivers.toml", "minor_version", MinorVersionDriver)}
+    return {row.cuda_major: row for row in rows("nvidia-drivers", "minor_version", MinorVersionDriver)}
 
 
 def cuda_of_driver(driver: str) -> Known[str]:
@@ -216,43 +215,43 @@ def cuda_of_driver(driver: str) -> Known[str]:
 @cache
 def driver_branches() -> tuple[DriverBranch, ...]:
     """Driver branches whose support is known."""
-    return rows("nvidia-drivers.toml", "branch", DriverBranch)
+    return rows("nvidia-drivers", "branch", DriverBranch)
 
 
 @cache
 def driver_reports() -> tuple[DriverReport, ...]:
     """What drivers were seen to report as their CUDA version."""
-    return rows("nvidia-drivers.toml", "report", DriverReport)
+    return rows("nvidia-drivers", "report", DriverReport)
 
 
 @cache
 def amd_gfx() -> Mapping[str, Gfx]:
     """AMD targets by name."""
-    return {row.gfx: row for row in rows("amd.toml", "gfx", Gfx)}
+    return {row.gfx: row for row in rows("amd", "gfx", Gfx)}
 
 
 @cache
 def amd_pci_ids() -> Mapping[str, AmdPciId]:
     """AMD GPUs by PCI device id, four lower-case hexadecimal digits."""
-    return {row.id: row for row in rows("amd.toml", "pci", AmdPciId)}
+    return {row.id: row for row in rows("amd", "pci", AmdPciId)}
 
 
 @cache
 def amd_kernel_drivers() -> tuple[AmdKernelDriver, ...]:
     """Which ROCm user space runs on which amdgpu driver."""
-    return rows("amd.toml", "kernel_driver", AmdKernelDriver)
+    return rows("amd", "kernel_driver", AmdKernelDriver)
 
 
 @cache
 def torch_rocm_indices() -> tuple[TorchRocmIndex, ...]:
     """The ROCm indices of torch wheels, newest first."""
-    return rows("amd.toml", "torch_index", TorchRocmIndex)
+    return rows("amd", "torch_index", TorchRocmIndex)
 
 
 @cache
 def distro_glibcs() -> tuple[DistroGlibc, ...]:
     """The glibc of distributions."""
-    return rows("distros.toml", "distro", DistroGlibc)
+    return rows("distros", "distro", DistroGlibc)
 
 
 def glibc_of_distro(os: str, version: str) -> Known[str]:

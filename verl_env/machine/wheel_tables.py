@@ -6,12 +6,12 @@ Read like ``tables``: a key left out in ``data/`` is ``UNKNOWN`` here.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.tables import rows
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.machine.model import Known
 
@@ -98,34 +98,34 @@ class WheelGlibc:
 @cache
 def torch_releases() -> tuple[TorchRelease, ...]:
     """The releases of torch, newest first."""
-    return rows("torch.toml", "release", TorchRelease)
+    return rows("torch", "release", TorchRelease)
 
 
 @cache
 def torch_wheels() -> tuple[TorchWheel, ...]:
     """GPU code in the CUDA builds of torch."""
-    return rows("torch.toml", "wheel", TorchWheel)
+    return rows("torch", "wheel", TorchWheel)
 
 
 @cache
 def torch_index_defaults() -> tuple[TorchIndexDefault, ...]:
     """What the default index gives for torch."""
-    return rows("torch.toml", "index_default", TorchIndexDefault)
+    return rows("torch", "index_default", TorchIndexDefault)
 
 
 @cache
 def torch_abis() -> tuple[TorchAbi, ...]:
     """The C++ ABI of torch builds."""
-    return rows("torch.toml", "cxx11abi", TorchAbi)
+    return rows("torch", "cxx11abi", TorchAbi)
 
 
 @cache
 def minima() -> tuple[Minimum, ...]:
     """The lowest GPU that components run on."""
-    return rows("components.toml", "minimum", Minimum)
+    return rows("components", "minimum", Minimum)
 
 
 @cache
 def wheel_glibcs() -> tuple[WheelGlibc, ...]:
     """The glibc that wheels need."""
-    return rows("components.toml", "glibc", WheelGlibc)
+    return rows("components", "glibc", WheelGlibc)

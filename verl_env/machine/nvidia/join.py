@@ -34,13 +34,14 @@ def join(evidence: Evidence, environ: Mapping[str, str]) -> NvidiaReport:
     said = (nvml.reading, *(smi.readings if smi else ()))
     driver, driver_source = _first("driver", (nvml.reading, *evidence.kernel.readings, *said[1:]))
     cuda, cuda_source = (nvml.libcuda[1], LIBCUDA) if nvml.libcuda[1] else _first("cuda", said)
-    merged = merge_devices((*said, *_bus(evidence)))
+    readings = (*said, *_bus(evidence))
+    merged = merge_devices(readings)
     gpus = (*merged.gpus, *_unlisted(merged.gpus, smi.lost if smi else ()))
     devices = devices_of(gpus)
     sources = {"nvidia.driver": driver_source, "nvidia.cuda": cuda_source}
     sources |= {f"nvidia.devices.{fact}": ", ".join(tellers) for fact, tellers in merged.sources.items()}
     if merged.gpus:
-        sources["nvidia.devices"] = next(reading.source for reading in (*said, *_bus(evidence)) if reading.devices)
+        sources["nvidia.devices"] = next(reading.source for reading in readings if reading.devices)
     nvidia = Nvidia(driver=_driver(evidence, driver), cuda=cuda, devices=devices)
     problems = (*faults(evidence, driver), *remarks(evidence, gpus, devices, driver, environ))
     return NvidiaReport(nvidia, {fact: source for fact, source in sources.items() if source}, problems)
@@ -58,7 +59,12 @@ def _driver(evidence: Evidence, driver: Known[str]) -> Fact[str]:
 
 
 def _bus(evidence: Evidence) -> tuple[Reading, ...]:
-    """The GPUs of the bus; not where the driver says that it has none, nor where no device node leads to them."""
+    """The GPUs of the bus; not where the driver says that it has none, nor where no device node leads to them.
+
+    Where NVML has told everything the bus has nothing to add, and its table need not be read.
+    """
+    if evidence.nvml.complete:
+        return ()
     withheld = evidence.kernel.loaded and not evidence.kernel.nodes
     if not evidence.asked and (evidence.none_found or withheld):
         return ()
