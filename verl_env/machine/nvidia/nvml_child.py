@@ -5,18 +5,77 @@ as it is known: what a hanging driver had said before it hung is not lost. Every
 
 The libraries are called through ctypes with the few declarations of ``nvml.h`` that are needed. Importing nvidia-ml-py
 would cost as much time as everything else here, and another module may have taken its name; a test compares these
-declarations with it.
+declarations with it. Of ctypes only the part that is written in C is loaded, a third of the time of the whole.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from ctypes import CDLL, Structure, byref, c_char, c_char_p, c_int, c_ubyte, c_uint, c_ulonglong, c_void_p, sizeof
     from typing import Any
+
+    Char, CharPointer, Pointer, UByte, Int = c_char, c_char_p, c_void_p, c_ubyte, c_int
+    UInt, ULongLong, Library = c_uint, c_ulonglong, CDLL
+else:
+    # The names of ctypes under which these classes go above cost its whole import.
+    from _ctypes import CFuncPtr, Structure, _SimpleCData, byref, dlopen, sizeof
+
+    class Char(_SimpleCData):
+        """``char``."""
+
+        _type_ = "c"
+
+    class CharPointer(_SimpleCData):
+        """``char *``."""
+
+        _type_ = "z"
+
+    class Pointer(_SimpleCData):
+        """``void *``."""
+
+        _type_ = "P"
+
+    class UByte(_SimpleCData):
+        """``unsigned char``."""
+
+        _type_ = "B"
+
+    class Int(_SimpleCData):
+        """``int``."""
+
+        _type_ = "i"
+
+    class UInt(_SimpleCData):
+        """``unsigned int``."""
+
+        _type_ = "I"
+
+    class ULongLong(_SimpleCData):
+        """``unsigned long long``."""
+
+        _type_ = "Q"
+
+    class Function(CFuncPtr):
+        """A function of the calling convention of C that returns an int."""
+
+        _flags_ = 1
+        _restype_ = Int
+
+    class Library:
+        """A shared library; its functions are attributes, made when they are asked for."""
+
+        def __init__(self, path: str) -> None:
+            self._handle = dlopen(path, os.RTLD_LOCAL)
+
+        def __getattr__(self, name: str) -> Function:
+            function = Function((name, self))
+            setattr(self, name, function)
+            return function
+
 
 #: Where the libraries of the driver are besides the loader's path: WSL, container hosts of cloud vendors, NixOS.
 DIRECTORIES = ("/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/run/opengl-driver/lib")
@@ -31,42 +90,42 @@ FABRIC_STATES = (None, "Not Started", "In Progress", "Completed")
 TEXT_SIZE = 96
 
 
-class Memory(ctypes.Structure):
+class Memory(Structure):
     """nvmlMemory_t."""
 
-    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
+    _fields_ = (("total", ULongLong), ("free", ULongLong), ("used", ULongLong))
 
 
-class PciInfo(ctypes.Structure):
+class PciInfo(Structure):
     """nvmlPciInfo_t."""
 
     _fields_ = (
-        ("bus_id_legacy", ctypes.c_char * 16),
-        ("domain", ctypes.c_uint),
-        ("bus", ctypes.c_uint),
-        ("device", ctypes.c_uint),
-        ("device_id", ctypes.c_uint),
-        ("subsystem_id", ctypes.c_uint),
-        ("bus_id", ctypes.c_char * 32),
+        ("bus_id_legacy", Char * 16),
+        ("domain", UInt),
+        ("bus", UInt),
+        ("device", UInt),
+        ("device_id", UInt),
+        ("subsystem_id", UInt),
+        ("bus_id", Char * 32),
     )
 
 
-class FabricInfo(ctypes.Structure):
+class FabricInfo(Structure):
     """nvmlGpuFabricInfo_v3_t; version 2 ends before the last field."""
 
     _fields_ = (
-        ("version", ctypes.c_uint),
-        ("cluster", ctypes.c_ubyte * 16),
-        ("status", ctypes.c_uint),
-        ("clique", ctypes.c_uint),
-        ("state", ctypes.c_ubyte),
-        ("health_mask", ctypes.c_uint),
-        ("health_summary", ctypes.c_ubyte),
+        ("version", UInt),
+        ("cluster", UByte * 16),
+        ("status", UInt),
+        ("clique", UInt),
+        ("state", UByte),
+        ("health_mask", UInt),
+        ("health_summary", UByte),
     )
 
 
 #: Size and number of the two versions of FabricInfo, as NVML wants them told.
-FABRIC_VERSIONS = (3 << 24 | ctypes.sizeof(FabricInfo), 2 << 24 | FabricInfo.health_summary.offset)
+FABRIC_VERSIONS = (3 << 24 | sizeof(FabricInfo), 2 << 24 | FabricInfo.health_summary.offset)
 
 
 def call(library: Any, name: str, *arguments: object) -> int:
@@ -98,7 +157,7 @@ def say(kind: str, value: object) -> None:
 def load(path: str) -> Any:
     """A library, or None when it cannot be loaded."""
     try:
-        return ctypes.CDLL(path)
+        return Library(path)
     except OSError:
         return None
 
@@ -121,28 +180,28 @@ def mapped(name: str) -> str | None:
 
 def text(library: Any, name: str, *arguments: object) -> tuple[int, str]:
     """The code and the string of a function that writes one."""
-    buffer = ctypes.create_string_buffer(TEXT_SIZE)
+    buffer = (Char * TEXT_SIZE)()
     code = call(library, name, *arguments, buffer, TEXT_SIZE)
     return code, buffer.value.decode("utf-8", "replace")
 
 
 def number(library: Any, name: str, *arguments: object) -> int | None:
     """The number that a function writes; None when it fails."""
-    value = ctypes.c_uint(0)
-    return value.value if call(library, name, *arguments, ctypes.byref(value)) == SUCCESS else None
+    value = UInt(0)
+    return value.value if call(library, name, *arguments, byref(value)) == SUCCESS else None
 
 
 def pair(library: Any, name: str, *arguments: object) -> tuple[int, int] | None:
     """The two numbers that a function writes; None when it fails."""
-    first, second = ctypes.c_uint(0), ctypes.c_uint(0)
-    code = call(library, name, *arguments, ctypes.byref(first), ctypes.byref(second))
+    first, second = UInt(0), UInt(0)
+    code = call(library, name, *arguments, byref(first), byref(second))
     return (first.value, second.value) if code == SUCCESS else None
 
 
 def error(library: Any, code: int) -> dict[str, object]:
     """An error by its number and NVML's words for it."""
     try:
-        library.nvmlErrorString.restype = ctypes.c_char_p
+        library.nvmlErrorString.restype = CharPointer
         words = library.nvmlErrorString(code)
     except AttributeError:
         words = None
@@ -152,7 +211,7 @@ def error(library: Any, code: int) -> dict[str, object]:
 def memory(library: Any, handle: object) -> dict[str, object]:
     """The memory of a device; None where it has none of its own."""
     info = Memory()
-    code = call(library, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(info))
+    code = call(library, "nvmlDeviceGetMemoryInfo", handle, byref(info))
     if code == SUCCESS:
         return {"memory": int(info.total)}
     return {"memory": None} if code == NOT_SUPPORTED else {}
@@ -162,7 +221,7 @@ def fabric(library: Any, handle: object) -> dict[str, object]:
     """The state of the NVSwitch fabric of a GPU, in the newest version that the driver knows."""
     for version in FABRIC_VERSIONS:
         info = FabricInfo(version=version)
-        if call(library, "nvmlDeviceGetGpuFabricInfoV", handle, ctypes.byref(info)) == SUCCESS:
+        if call(library, "nvmlDeviceGetGpuFabricInfoV", handle, byref(info)) == SUCCESS:
             state = FABRIC_STATES[info.state] if info.state < len(FABRIC_STATES) else f"state {info.state}"
             return {"fabric": state, "fabric_status": int(info.status)}
     return {}
@@ -187,7 +246,7 @@ def gpu(library: Any, handle: object) -> dict[str, object]:
     """What only a whole GPU has: fabric, place on the bus, compute mode, slicing."""
     found = {**facts(library, handle), **fabric(library, handle)}
     pci = PciInfo()
-    if call(library, "nvmlDeviceGetPciInfo_v3", handle, ctypes.byref(pci)) == SUCCESS:
+    if call(library, "nvmlDeviceGetPciInfo_v3", handle, byref(pci)) == SUCCESS:
         found["address"] = pci.bus_id.decode("ascii", "replace")
         found["device_id"] = f"{pci.device_id:08x}"
     mode = number(library, "nvmlDeviceGetComputeMode", handle)
@@ -201,8 +260,8 @@ def gpu(library: Any, handle: object) -> dict[str, object]:
 def slices(library: Any, handle: object) -> Iterator[Mapping[str, object]]:
     """The MIG slices of a GPU."""
     for place in range(number(library, "nvmlDeviceGetMaxMigDeviceCount", handle) or 0):
-        part = ctypes.c_void_p()
-        if call(library, "nvmlDeviceGetMigDeviceHandleByIndex", handle, place, ctypes.byref(part)) == SUCCESS:
+        part = Pointer()
+        if call(library, "nvmlDeviceGetMigDeviceHandleByIndex", handle, place, byref(part)) == SUCCESS:
             yield facts(library, part)
 
 
@@ -221,14 +280,14 @@ def say_driver(library: Any) -> None:
 
 def say_devices(library: Any) -> None:
     """Every GPU with its slices, or why it does not answer."""
-    count = ctypes.c_uint(0)
-    code = call(library, "nvmlDeviceGetCount_v2", ctypes.byref(count))
+    count = UInt(0)
+    code = call(library, "nvmlDeviceGetCount_v2", byref(count))
     if code != SUCCESS:
         say("count", error(library, code))
         return
     for index in range(count.value):
-        handle = ctypes.c_void_p()
-        code = call(library, "nvmlDeviceGetHandleByIndex_v2", index, ctypes.byref(handle))
+        handle = Pointer()
+        code = call(library, "nvmlDeviceGetHandleByIndex_v2", index, byref(handle))
         found = error(library, code) if code != SUCCESS else gpu(library, handle)
         say("device", {"index": index, **found})
         for part in slices(library, handle) if found.get("mig") else ():
