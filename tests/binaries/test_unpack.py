@@ -170,6 +170,8 @@ def test_a_damaged_member() -> None:
         ({"flag_bits": 1}, "encrypted"),
         ({"header_offset": 3}, "not where"),
         ({"header_offset": 1 << 40}, "not where"),
+        ({"header_offset": 1 << 64}, "not where"),
+        ({"header_offset": -7}, "not where"),
         ({"compress_size": 1 << 30}, "its size|cut off"),
     ],
 )

@@ -165,7 +165,10 @@ def _content(file: BinaryIO, member: ZipInfo) -> Iterator[bytes]:
     """The bytes of a member, inflated."""
     if member.compress_type not in {ZIP_STORED, ZIP_DEFLATED} or member.flag_bits & 1:
         raise BadZipFile("a member is compressed in another way than wheels are, or encrypted")
-    file.seek(member.header_offset)
+    try:
+        file.seek(member.header_offset)
+    except (OSError, OverflowError, ValueError) as error:  # before the file, or beyond what an offset can be
+        raise BadZipFile("a member is not where the directory says") from error
     header = file.read(_LOCAL_HEADER)
     if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
         raise BadZipFile("a member is not where the directory says")
