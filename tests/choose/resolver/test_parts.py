@@ -12,7 +12,7 @@ from verl_env.choose.resolver.facts import CAPABILITY, GLIBC, HEADERS, PYTHON, T
 from verl_env.choose.resolver.model import Environment, Need, Want, Way
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
 from verl_env.choose.resolver.provider import Provider, Record
-from verl_env.choose.resolver.ways import Source, Ways, wants_of, ways_of
+from verl_env.choose.resolver.ways import Source, Ways, wants_of
 from verl_env.choose.resolver.words import need_words, obstacle_words
 from verl_env.choose.specifiers import allows
 from verl_env.choose.wishes import Asked, parse_wishes
@@ -85,11 +85,11 @@ def test_the_headers_are_those_of_the_interpreter(headers, value):
 
 def test_a_wheel_that_works_with_other_torches_too():
     also = wheel("x", "1", "t", ("3.12",), "2.10", torch_also=("2.12",))
-    assert wheel_needs(also, NEW)[0] == Need(TORCH, among=("2.10", "2.12"))
+    assert wheel_needs(also, "cuda")[0] == Need(TORCH, among=("2.10", "2.12"))
 
 
 def test_a_wheel_of_which_nothing_is_said_needs_its_python_alone():
-    assert wheel_needs(wheel("x", "1", "t", ("3.12",), None, arch=None, cxx11abi=None), NEW) == (
+    assert wheel_needs(wheel("x", "1", "t", ("3.12",), None, arch=None, cxx11abi=None), "cuda") == (
         Need(PYTHON, among=("3.12",)),
     )
 
@@ -131,14 +131,14 @@ def test_ways_are_the_same_objects_each_time():
         one is other for one, other in zip(ways(want), ways(Want("flash-attn", environment, "2.8.3")), strict=True)
     )
     assert [way.how for way in ways(want)] == ["prebuilt"] * 4 + ["build"]
-    assert ways_of(Want("flash-attn", environment, "2.8.3", optional=True), source)[-1].how == "skip"
+    assert ways(Want("flash-attn", environment, "2.8.3", optional=True))[-1].how == "skip"
 
 
 def test_wheels_that_only_the_lockset_names_come_last():
     stated = native("flash-attn", "2.8.3", wheels=["https://h/flash_attn-2.8.3-cp312-cp312-linux_aarch64.whl"])
     environment = Environment(replace(NEW, natives=(stated,)), "3.12")
     source = Source(catalogue(), machine_facts(facts_of(machine())))
-    wheels = [way.wheel for way in ways_of(Want("flash-attn", environment, "2.8.3"), source) if way.wheel]
+    wheels = [way.wheel for way in Ways(source)(Want("flash-attn", environment, "2.8.3")) if way.wheel]
     assert [each.source for each in wheels] == ["a test"] * 4 + ["the lockset"]
     assert wheels[-1].arch == "aarch64"
 
@@ -172,7 +172,7 @@ def test_a_record_keeps_what_was_tried_and_not_what_was_chosen():
 
 def test_the_environment_is_decided_first_and_then_what_failed_before():
     provider = Provider((), {}, lambda _: (), lambda _: (), lambda _, __: None)
-    order = [provider.get_preference(name, {}, {}, {}, []) for name in ("<environment>", "<nvcc>", "apex")]
+    order = [provider.get_preference(name, {}, {}, {}, []) for name in ("<environment>", "apex", "<nvcc>")]
     assert order == sorted(order)
     assert len(set(order)) == len(order)
 

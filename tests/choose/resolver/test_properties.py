@@ -92,7 +92,7 @@ def test_what_is_chosen_holds_on_the_machine(every, described, request, componen
         assert request.native in (None, build.how) or build.name in request.wishes or build.how == "build"
         needs = ()
         if build.wheel is not None:
-            needs = wheel_needs(build.wheel, found.lockset)
+            needs = wheel_needs(build.wheel, found.lockset.accelerator)
         elif build.recipe is not None:
             release = components.components[build.name].release(build.version)
             needs = recipe_needs(build.recipe, release, found.lockset, components, values)
@@ -155,7 +155,7 @@ def test_a_wheel_goes_before_a_build(every, described, request, components):
         release = components.components[build.name].release(build.version) if build.version else None
         wheels = release.wheels if release else ()
         for wheel in wheels:
-            needs = wheel_needs(wheel, found.lockset)
+            needs = wheel_needs(wheel, found.lockset.accelerator)
             assert any(met(need, values[need.name].value) is False for need in needs)
 
 

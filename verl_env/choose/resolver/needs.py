@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from verl_env.choose.resolver.model import Fact
     from verl_env.components.model import Catalogue, Recipe, Release, Tool, Wheel
-    from verl_env.locksets.model import Lockset
+    from verl_env.locksets.model import Accelerator, Lockset
 
 NVCC, GCC = tool_fact("nvcc"), tool_fact("gcc")
 
 
-def wheel_needs(wheel: Wheel, lockset: Lockset) -> tuple[Need, ...]:
+def wheel_needs(wheel: Wheel, accelerator: Accelerator) -> tuple[Need, ...]:
     """What a published wheel requires, the conditions first that tell most."""
-    gpus = CAPABILITY if lockset.accelerator == "cuda" else GFX
+    gpus = CAPABILITY if accelerator == "cuda" else GFX
     abi = None if wheel.cxx11abi is None else abi_value(cxx11abi=wheel.cxx11abi)
     stated = [
         (TORCH, (wheel.torch, *wheel.torch_also) if wheel.torch else None),

@@ -59,6 +59,8 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
         self._ways = ways
         self._requirements = requirements
         self._locked = locked
+        self._known: dict[int, Fact | Distribution] = {}
+        self._required: dict[int, Sequence[Requirement]] = {}
 
     def identify(self, requirement_or_candidate: Requirement | Candidate) -> str:
         """Its name."""
@@ -72,10 +74,10 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
         information: Mapping[str, Iterator[Informed]],  # noqa: ARG002  resolvelib names it
         backtrack_causes: Sequence[Informed],
     ) -> tuple[bool, bool, bool]:
-        """The environment, then facts, then what failed last time."""
+        """The environment, then components, what failed last time first; facts, of which there is one each, last."""
         return (
             identifier != ENVIRONMENT,
-            not identifier.startswith("<"),
+            identifier.startswith("<"),
             not any(cause.parent is not None and cause.parent.name == identifier for cause in backtrack_causes),
         )
 
@@ -87,12 +89,12 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
     ) -> list[Candidate]:
         """The candidates of that name that every requirement allows and that no conflict has ruled out."""
         asked = list(requirements[identifier])
-        ruled_out = list(incompatibilities[identifier])
+        ruled_out = set(map(id, incompatibilities[identifier]))
         return [
             candidate
             for candidate in self._candidates(identifier, asked)
-            if all(self.is_satisfied_by(requirement, candidate) for requirement in asked)
-            and not any(_same(candidate, other) for other in ruled_out)
+            if id(candidate) not in ruled_out
+            and all(self.is_satisfied_by(requirement, candidate) for requirement in asked)
         ]
 
     def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
@@ -110,7 +112,9 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
         """What a candidate requires."""
         if isinstance(candidate, Environment):
-            return self._requirements(candidate)
+            if id(candidate) not in self._required:
+                self._required[id(candidate)] = self._requirements(candidate)
+            return self._required[id(candidate)]
         return (*candidate.needs, *candidate.after) if isinstance(candidate, Way) else ()
 
     def _candidates(self, identifier: str, asked: Sequence[Requirement]) -> Iterable[Candidate]:
@@ -119,22 +123,26 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
         first = asked[0]
         if isinstance(first, Want):
             return self._ways(next((want for want in asked if isinstance(want, Want) and want.optional), first))
-        if isinstance(first, Wish):
-            return (Distribution(first.name, self._locked(first.environment, first.name)),)
         if identifier in self._machine:
             return (self._machine[identifier],)
-        return (Fact(identifier, setting.value) for setting in asked if isinstance(setting, Setting))
+        return [self._sole(each) for each in asked if isinstance(each, Setting | Wish)]
+
+    def _sole(self, requirement: Setting | Wish) -> Fact | Distribution:
+        """The one candidate that a requirement of an environment has, the same object each time."""
+        if id(requirement) not in self._known:
+            known: Fact | Distribution = (
+                Fact(requirement.name, requirement.value)
+                if isinstance(requirement, Setting)
+                else Distribution(requirement.name, self._locked(requirement.environment, requirement.name))
+            )
+            self._known[id(requirement)] = known
+        return self._known[id(requirement)]
 
     @staticmethod
     def _is_wanted(want: Want, way: Way) -> bool:
         if way.environment is not want.environment or (way.how == "skip" and not want.optional):
             return False
         return want.version in (None, way.version) and allows(want.specifier, way.version)
-
-
-def _same(one: Candidate, other: Candidate) -> bool:
-    """Whether two candidates are one; environments and ways, which are large, are the same objects then."""
-    return one is other or (isinstance(one, Fact | Distribution) and one == other)
 
 
 class Record(BaseReporter["Requirement", "Candidate", str]):

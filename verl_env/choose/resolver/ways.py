@@ -11,11 +11,11 @@ from verl_env.components.model import Release, Wheel
 from verl_env.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from verl_env.choose.model import NativeMode
-    from verl_env.choose.resolver.model import Environment, Fact
-    from verl_env.components.model import Catalogue
+    from verl_env.choose.resolver.model import Environment, Fact, Need
+    from verl_env.components.model import Catalogue, Recipe
     from verl_env.locksets.model import Lockset, Native, Prebuilt
 
 
@@ -44,40 +44,45 @@ def wants_of(environment: Environment, stack: Sequence[str], source: Source, *, 
 
 
 class Ways:
-    """The ways of wants, each worked out once, so that they are the same objects each time."""
+    """Every way of a want, the preferred first; each want's are worked out once and stay the same objects.
+
+    Which of them fit is another question.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._known: dict[tuple[int, str, str | None, str, bool], tuple[Way, ...]] = {}
+        self._needs: dict[tuple[int, str], tuple[Need, ...]] = {}
 
     def __call__(self, want: Want) -> tuple[Way, ...]:
         """The ways of one want."""
         key = (id(want.environment), want.name, want.version, want.specifier, want.optional)
         if key not in self._known:
-            self._known[key] = ways_of(want, self._source)
+            self._known[key] = tuple(self._ways_of(want))
         return self._known[key]
 
+    def _ways_of(self, want: Want) -> Iterator[Way]:
+        releases = releases_of(want, self._source.catalogue)
+        if self._source.mode in (None, "prebuilt"):
+            yield from (self._by_wheel(want, release, wheel) for release in releases for wheel in release.wheels)
+        if self._source.mode in (None, "build"):
+            yield from (self._by_recipe(want, release, recipe) for release in releases for recipe in release.recipes)
+        if want.optional:
+            yield Way(want.name, _version(want, releases), want.environment, "skip")
 
-def ways_of(want: Want, source: Source) -> tuple[Way, ...]:
-    """Every way of a component, the preferred first; which of them fit is another question."""
-    releases = releases_of(want, source.catalogue)
-    wheels = [_by_wheel(want, release, wheel) for release in releases for wheel in release.wheels]
-    builds = [
-        Way(
-            want.name,
-            release.version,
-            want.environment,
-            "build",
-            recipe=recipe,
-            needs=recipe_needs(recipe, release, want.environment.lockset, source.catalogue, source.machine),
-            after=_after(recipe.after, want.environment, source.catalogue),
-        )
-        for release in releases
-        for recipe in release.recipes
-    ]
-    allowed = {None: [*wheels, *builds], "prebuilt": wheels, "build": builds, "skip": []}[source.mode]
-    skip = Way(want.name, _version(want, releases), want.environment, "skip")
-    return (*allowed, *([skip] if want.optional else []))
+    def _by_wheel(self, want: Want, release: Release, wheel: Wheel) -> Way:
+        """Wheels are of many locksets, and need the same in all that are for one accelerator."""
+        accelerator = want.environment.lockset.accelerator
+        key = (id(wheel), accelerator)
+        if key not in self._needs:
+            self._needs[key] = wheel_needs(wheel, accelerator)
+        return Way(want.name, release.version, want.environment, "prebuilt", wheel=wheel, needs=self._needs[key])
+
+    def _by_recipe(self, want: Want, release: Release, recipe: Recipe) -> Way:
+        lockset, catalogue = want.environment.lockset, self._source.catalogue
+        needs = recipe_needs(recipe, release, lockset, catalogue, self._source.machine)
+        after = _after(recipe.after, want.environment, catalogue)
+        return Way(want.name, release.version, want.environment, "build", recipe=recipe, needs=needs, after=after)
 
 
 def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
@@ -93,11 +98,6 @@ def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
     urls = {wheel.url for wheel in release.wheels}
     more = tuple(_stated(wheel) for wheel in stated if wheel.url not in urls)
     return (Release(release.version, release.wheels + more, release.recipes, release.minimum_gpu),)
-
-
-def _by_wheel(want: Want, release: Release, wheel: Wheel) -> Way:
-    needs = wheel_needs(wheel, want.environment.lockset)
-    return Way(want.name, release.version, want.environment, "prebuilt", wheel=wheel, needs=needs)
 
 
 def _after(names: Sequence[str], environment: Environment, catalogue: Catalogue) -> tuple[Want, ...]:
