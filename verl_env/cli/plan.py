@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env plan``."""
     add_choice_arguments(parser)
     add_machine_arguments(parser)
-    parser.add_argument("--native", choices=("prebuilt", "build", "skip"), help="how native components get in")
+    parser.add_argument("--native", choices=("prebuilt", "build", "skip"), help="only wheels, only builds, or none")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--explain", action="store_true", help="every lockset that was refused, and each reason")
 
