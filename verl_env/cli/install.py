@@ -52,8 +52,8 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.install.target import open_target
     from verl_env.locksets.catalogue import load_catalogue, packages_of
 
-    request = request_from(args)
     target = open_target(Path(args.into))
+    request = _with_recorded(request_from(args), target)
     verl_source = _verl_source(args)
     machine = machine_from(args)
     choice = choose(load_catalogue(), machine, request)
@@ -73,6 +73,17 @@ def main(args: argparse.Namespace) -> int:
     if args.dry_run:
         return _dry_run(plan, target, options, seen, args)
     return _install(plan, target, options, seen, (choice, request), args)
+
+
+def _with_recorded(request: Request, target: Target) -> Request:
+    """The request with the native components that were added to the environment with ``verl-env pip``."""
+    from verl_env.install.additions.recorded import component_wishes
+    from verl_env.install.state import read_state
+    from verl_env.records import replace
+
+    current = target.current()
+    more = component_wishes(None if current is None else read_state(current))
+    return replace(request, wishes=tuple(dict.fromkeys([*request.wishes, *more]))) if more else request
 
 
 def _install(

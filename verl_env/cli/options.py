@@ -76,7 +76,7 @@ def machine_from(args: argparse.Namespace) -> Machine:
     """
     flags = [name for name in ("gpu", "driver", "rocm", "glibc", "arch") if getattr(args, name) is not None]
     if args.machine is None:
-        return _described(args) if flags else _default_machine(with_gpus=True)
+        return _described(args) if flags else default_machine(with_gpus=True)
     if flags:
         raise UsageError(
             f"--machine already says what --{flags[0]} says; give one of the two", command="verl-env plan --help"
@@ -104,11 +104,16 @@ def _described(args: argparse.Namespace) -> Machine:
     gpus = [] if args.gpu is None else [name.strip() for name in args.gpu.split(",")]
     if not all(gpus):
         raise UsageError(f"--gpu {args.gpu!r} names no GPU", command="verl-env plan --help")
-    base = _default_machine(with_gpus=args.gpu is None)
+    base = default_machine(with_gpus=args.gpu is None)
     return describe(base, gpus=gpus, driver=args.driver, rocm=args.rocm, glibc=args.glibc, arch=args.arch)
 
 
-def _default_machine(*, with_gpus: bool) -> Machine:
+def default_machine(*, with_gpus: bool) -> Machine:
+    """The machine that ``VERL_ENV_MACHINE`` or the probe describes; without its GPUs where they do not matter.
+
+    Raises:
+        MachineFileError: a recorded machine cannot be used.
+    """
     recorded = os.environ.get(MACHINE_VARIABLE)
     if recorded and recorded != "none":
         return _read(recorded)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from verl_env.install.additions.model import Altered
-    from verl_env.install.model import Change
+    from verl_env.install.model import Change, Options
+    from verl_env.machine.model import Machine
 
 _EPILOG = """\
 install and uninstall take what pip takes (requirements, paths, addresses, -r, -c, -e, -U, --pre, --no-deps,
@@ -68,7 +69,7 @@ def _install(args: argparse.Namespace, words: Sequence[str]) -> int:
     from verl_env.install.additions.change import add
 
     wishes = parse_install(words, Path.cwd())
-    altered = add(args.into, wishes, Progress(stderr_console(), 0))
+    altered = add(args.into, wishes, Progress(stderr_console(), 0), _options(), _machine)
     _show(args, altered, done=not wishes.dry_run)
     return EXIT_OK
 
@@ -82,6 +83,20 @@ def _uninstall(args: argparse.Namespace, words: Sequence[str]) -> int:
     altered = remove(args.into, names, Progress(stderr_console(), 0), allow_drift=allow_drift)
     _show(args, altered, done=True)
     return EXIT_OK
+
+
+def _options() -> Options:
+    from verl_env.install.model import Options
+    from verl_env.settings.config import build_cache_directory, cache_directory
+
+    cache, built = cache_directory().absolute(), build_cache_directory().absolute()
+    return Options(cache=cache, build_cache=built, native_required=True)
+
+
+def _machine() -> Machine:
+    from verl_env.cli.options import default_machine
+
+    return default_machine(with_gpus=True)
 
 
 def _pass_on(args: argparse.Namespace, command: str, words: Sequence[str]) -> int:

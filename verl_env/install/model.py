@@ -32,7 +32,8 @@ class Step:
 class Plan:
     """All that ``install`` does, decided beforehand. Sizes in bytes.
 
-    ``extras`` are requirements beside the lock, which are installed under its constraints.
+    ``extras`` are requirements beside the lock, which are installed under its constraints; ``wishes`` is all that was
+    asked for beside the stack.
     """
 
     stack: str
@@ -50,6 +51,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     verl_source: str | None = None
     extras: tuple[str, ...] = ()
+    wishes: tuple[str, ...] = ()
 
 
 @record

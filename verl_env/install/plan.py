@@ -65,6 +65,7 @@ def make_plan(
         warnings=(*choice.warnings, *(warning for build in choice.builds for warning in build.warnings)),
         verl_source=verl_source,
         extras=choice.extras,
+        wishes=request.wishes,
     )
 
 

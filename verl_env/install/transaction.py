@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.install import journal
-from verl_env.install.additions.keep import Additions, needless, plan_additions
+from verl_env.install.additions.keep import Additions, component_extras, needless, plan_additions
 from verl_env.install.additions.pins import pins_of, write_pins
 from verl_env.install.additions.wanted import undone, wanted_extras
 from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import gpu_here, pick_checks, run_checks
-from verl_env.install.compare import compare, wanted
+from verl_env.install.compare import brings_wheel, compare, wanted
 from verl_env.install.failures import EnvironmentMismatch
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.parts import Parts
@@ -181,10 +181,11 @@ class Transaction:
             left_out=self._left_out(),
             checks=self._made.checks,
             env=dict(plan.env),
+            built={each.name: each.version for each in plan.natives if each.how == "build" and brings_wheel(each)},
             installer=self._tools.installer.name,
             tool=__version__,
             made=made,
-            extras=self._extras,
+            extras=(*self._extras, *component_extras(plan, installed(self._site))),
         )
 
     def _left_out(self) -> dict[str, str]:

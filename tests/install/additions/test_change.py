@@ -10,6 +10,7 @@ from verl_env.errors import UsageError
 from verl_env.install.additions import alter
 from verl_env.install.additions.errors import NotInstalled, NotMadeHere, PipWouldDrift, Unresolved
 from verl_env.install.additions.pins import read_pins
+from verl_env.install.errors import EnvironmentLocked
 from verl_env.install.failures import InstallerFailed
 from verl_env.install.model import Change
 
@@ -193,7 +194,7 @@ def test_a_failure_leaves_what_was_there(world, monkeypatch):
     def fail(*_):
         raise InstallerFailed("uv", ("uv",), 1, ["no"])
 
-    monkeypatch.setattr(alter, "_run", fail)
+    monkeypatch.setattr(alter, "run_installer", fail)
     with pytest.raises(InstallerFailed):
         world.add("thing")
     assert (link(world), world.have, world.extras) == (before, LOCK, {})
@@ -248,10 +249,8 @@ def test_who_waits_is_told(world):
 
     recorder = Recorder()
     lock = FileLock(world.path.with_name(".venv.d") / "lock")
-    with lock, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("verl_env.install.additions.change.LOCK_SECONDS", 0.1)
-        with pytest.raises(Exception, match="is being changed by"):
-            world.add("thing", recorder=recorder)
+    with lock, pytest.raises(EnvironmentLocked, match="is being changed by"):
+        world.add("thing", recorder=recorder, lock_seconds=0.1)
     assert "waiting for it" in recorder.notes[0]
 
 

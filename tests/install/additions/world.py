@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.install.plans import PYTHON, Recorder, lockset, options, plan
 from verl_env.install.additions.arguments import parse_install
 from verl_env.install.additions.change import add, remove
@@ -46,9 +48,11 @@ class World:
         made = self.plan(packages, extras=extras, lock=lock or lockset())
         return install(made, open_target(self.path), options(self.tmp_path, **settings), recorder or Recorder())
 
-    def add(self, *words, recorder=None):
+    def add(self, *words, recorder=None, **changes):
         source = ["--no-index", "--find-links", str(self.house.path)]
-        return add(self.path, parse_install([*source, *words], Path(self.tmp_path)), recorder or Recorder())
+        wishes = parse_install([*source, *words], Path(self.tmp_path))
+        settings = options(self.tmp_path, **changes)
+        return add(self.path, wishes, recorder or Recorder(), settings, lambda: pytest.fail("probed"))
 
     def remove(self, *names, allow_drift=False):
         return remove(self.path, names, Recorder(), allow_drift=allow_drift)

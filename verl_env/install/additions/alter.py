@@ -27,12 +27,12 @@ from verl_env.install.relocate import relocate
 from verl_env.install.state import write_state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from verl_env.install.additions.environment import Opened
     from verl_env.install.additions.model import Found
-    from verl_env.install.backends.base import Batch, Command, Installer
+    from verl_env.install.backends.base import Command, Installer
     from verl_env.install.installed import Distribution
     from verl_env.install.reporter import Reporter
     from verl_env.install.state import State
@@ -73,11 +73,12 @@ def make_generation(
     opened: Opened,
     work: Work,
     installer: Installer,
-    batches: Sequence[Batch],
-    gone: Collection[str],
     reporter: Reporter,
+    *,
+    fill: Callable[[], None] = lambda: None,
+    gone: Collection[str] = (),
 ) -> dict[str, Distribution]:
-    """Makes the generation: the batches, and of the old one all but the packages that they replace and ``gone``.
+    """Makes the generation: what ``fill`` installs, and of the old one all but what that replaces and ``gone``.
 
     Returns:
         What is installed in it.
@@ -86,9 +87,8 @@ def make_generation(
         VerlEnvError: the installer failed.
     """
     python = str(opened.generation / "bin" / "python")
-    _run(installer, installer.make_environment(work.new, python, opened.target.path.name), reporter)
-    for batch in batches:
-        _run(installer, installer.install(work.new, batch), reporter)
+    run_installer(installer, installer.make_environment(work.new, python, opened.target.path.name), reporter)
+    fill()
     site = site_packages(work.new, opened.state.python)
     replaced = {*installed(site), *gone}
     _link(opened.generation, work.new, _left(opened, replaced))
@@ -134,7 +134,12 @@ def put_in_force(opened: Opened, work: Work, state: State, pins: Mapping[str, st
     target.point_to(work.new)
 
 
-def _run(installer: Installer, command: Command, reporter: Reporter) -> None:
+def run_installer(installer: Installer, command: Command, reporter: Reporter) -> None:
+    """Runs an installer, its output shown on a terminal.
+
+    Raises:
+        VerlEnvError: it failed; the subclass says why.
+    """
     done = run(command, reporter.terminal)
     if done.code != 0:
         raise classify(installer.name, command.argv, done.code, done.output)

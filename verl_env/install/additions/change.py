@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env import __version__
-from verl_env.install.additions.alter import at_work, check_versions, make_generation, put_in_force, requirements
+from verl_env.install.additions.alter import (
+    at_work,
+    check_versions,
+    make_generation,
+    put_in_force,
+    requirements,
+    run_installer,
+)
+from verl_env.install.additions.components import are_components, choose_components, install_components
 from verl_env.install.additions.environment import open_environment
 from verl_env.install.additions.errors import NotInstalled, PipWouldDrift
-from verl_env.install.additions.metadata import broken, needed_by, reachable, read_metadata
-from verl_env.install.additions.model import Altered
+from verl_env.install.additions.metadata import Metadata, broken, needed_by, reachable, read_metadata
+from verl_env.install.additions.model import Altered, Resolution
 from verl_env.install.additions.resolve import Base, resolve
 from verl_env.install.backends.base import Batch, Source
 from verl_env.install.installed import installed, site_packages
@@ -20,23 +29,34 @@ from verl_env.install.worded import worded
 from verl_env.records import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from verl_env.choose.model import Build
     from verl_env.install.additions.alter import Work
+    from verl_env.install.additions.components import Components
     from verl_env.install.additions.environment import Opened
-    from verl_env.install.additions.model import Resolution, Wishes
+    from verl_env.install.additions.model import Wishes
     from verl_env.install.backends.base import Installer
     from verl_env.install.installed import Distribution
+    from verl_env.install.model import Options
     from verl_env.install.reporter import Reporter
     from verl_env.install.state import State
+    from verl_env.machine.model import Machine
 
 #: Seconds to wait for another run on the same environment.
 LOCK_SECONDS = 900.0
 
 
-def add(path: Path, wishes: Wishes, reporter: Reporter) -> Altered:
+def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machine: Callable[[], Machine]) -> Altered:
     """Adds to an environment what goes with its pins, and remembers that it was asked for.
+
+    Args:
+        path: The environment.
+        wishes: What is asked for.
+        reporter: Who is told.
+        options: Where downloads and builds are kept.
+        machine: Gives the machine; asked only where a native component is wished for.
 
     Raises:
         NotMadeHere: verl-env did not make the environment.
@@ -44,22 +64,18 @@ def add(path: Path, wishes: Wishes, reporter: Reporter) -> Altered:
         VerlEnvError: it cannot be had, or not installed; the environment is as it was.
     """
     target = open_environment(path).target
-    with worded(target), at_work(target, reporter, seconds=LOCK_SECONDS) as work:
+    with worded(target), at_work(target, reporter, seconds=options.lock_seconds) as work:
         opened = open_environment(path)
-        installer = choose_installer(wishes.installer)
-        have = installed(site_packages(opened.generation, opened.state.python))
-        base = Base(opened.generation, opened.state.python, opened.state.lockset, read_metadata(have), opened.pins)
-        resolution = resolve(wishes, base, installer, work.stage)
-        altered = Altered(target.path, resolution.changes, resolution.moved, resolution.broken)
-        if wishes.dry_run:
-            return altered
-        if not resolution.found:
-            state = _remembered(opened, wishes, resolution, have)
-            if state != opened.state:
-                write_state(opened.generation, state)
-            return altered
-        _install(opened, work, installer, wishes, resolution, reporter)
-        return altered
+        session = _Session(opened, work, choose_installer(wishes.installer), reporter)
+        wanted = tuple(wish for wish in are_components(wishes.wishes) if wish.name not in opened.pins)
+        chosen = choose_components(opened, wanted, machine(), options) if wanted else None
+        others = replace(wishes, wishes=tuple(wish for wish in wishes.wishes if wish not in wanted))
+        resolution = _resolved(session, others, chosen)
+        added = () if chosen is None else tuple(_change(build, session.have) for build in chosen.builds)
+        changes = tuple(sorted((*added, *resolution.changes), key=lambda change: change.name))
+        if not wishes.dry_run:
+            _carry_out(session, wishes, resolution, chosen)
+        return Altered(target.path, changes, resolution.moved, resolution.broken)
 
 
 def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift: bool) -> Altered:
@@ -84,7 +100,7 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
             causes = needed_by(packages, {change.name: change.old or "" for change in moved}, opened.state.python)
             raise PipWouldDrift("uninstall", names, opened.state.lockset, causes, moved)
         after = {name: package.version for name, package in packages.items() if name not in names}
-        make_generation(opened, work, choose_installer(None), (), names, reporter)
+        make_generation(opened, work, choose_installer(None), reporter, gone=names)
         state = replace(
             opened.state,
             extras=tuple(extra for extra in opened.state.extras if extra.name not in names),
@@ -95,16 +111,65 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
         return Altered(target.path, changes, moved, tuple(broken(packages, after, opened.state.python)))
 
 
-def _install(
-    opened: Opened, work: Work, installer: Installer, wishes: Wishes, resolution: Resolution, reporter: Reporter
-) -> None:
-    file = requirements(work, "additions", resolution.found, wishes.options)
-    batch = Batch(file, Source(), hashes=False, isolated=wishes.isolated)
-    have = make_generation(opened, work, installer, (batch,), (), reporter)
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A change of one environment: what it is now, where the new generation is made, and with what."""
+
+    opened: Opened
+    work: Work
+    installer: Installer
+    reporter: Reporter
+
+    @property
+    def have(self) -> dict[str, Distribution]:
+        """What is installed now."""
+        return installed(site_packages(self.opened.generation, self.opened.state.python))
+
+
+def _resolved(session: _Session, wishes: Wishes, chosen: Components | None) -> Resolution:
+    """What an index gives; the components that are added count as there."""
+    if not wishes.wishes:
+        return Resolution(())
+    opened = session.opened
+    builds = () if chosen is None else chosen.builds
+    packages = read_metadata(session.have) | {each.name: Metadata(each.name, each.version, (), ()) for each in builds}
+    pins = {**opened.pins, **{each.name: each.version for each in builds}}
+    base = Base(opened.generation, opened.state.python, opened.state.lockset, packages, pins)
+    return resolve(wishes, base, session.installer, session.work.stage)
+
+
+def _carry_out(session: _Session, wishes: Wishes, resolution: Resolution, chosen: Components | None) -> None:
+    opened, work = session.opened, session.work
+    if not resolution.found and chosen is None:
+        state = _remembered(opened, wishes, resolution, session.have)
+        if state != opened.state:
+            write_state(opened.generation, state)
+        return
+
+    def fill() -> None:
+        if chosen is not None:
+            install_components(chosen, opened, work, session.reporter)
+        if resolution.found:
+            file = requirements(work, "additions", resolution.found, wishes.options)
+            batch = Batch(file, Source(), hashes=False, isolated=wishes.isolated)
+            run_installer(session.installer, session.installer.install(work.new, batch), session.reporter)
+
+    have = make_generation(opened, work, session.installer, session.reporter, fill=fill)
     check_versions(resolution.found, have)
     state = _remembered(opened, wishes, resolution, have)
-    moved = {change.name: have[change.name].version for change in resolution.moved}
-    put_in_force(opened, work, state, {**opened.pins, **moved})
+    pins = {**opened.pins, **{change.name: have[change.name].version for change in resolution.moved}}
+    if chosen is not None:
+        names = {build.name: build.version for build in chosen.builds}
+        left_out = {name: reason for name, reason in state.left_out.items() if name not in names}
+        state = replace(state, left_out=left_out, digest=chosen.digest)
+        pins |= names
+    put_in_force(opened, work, state, dict(sorted(pins.items())))
+
+
+def _change(build: Build, have: Mapping[str, Distribution]) -> Change:
+    old = have.get(build.name)
+    text = f"{build.version} ({build.reason})"
+    return Change("+" if old is None else "~", build.name, None if old is None else old.version, text)
 
 
 def _remembered(opened: Opened, wishes: Wishes, resolution: Resolution, have: Mapping[str, Distribution]) -> State:

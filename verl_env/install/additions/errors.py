@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from verl_env.choose.model import Refusal
     from verl_env.install.additions.model import Cause
     from verl_env.install.model import Change
 
@@ -93,6 +94,31 @@ class Unresolved(VerlEnvError):
     @property
     def hint(self) -> str:
         return "look for a misspelt name; an index of its own goes behind it: --extra-index-url URL"
+
+
+class ComponentUnfit(VerlEnvError):
+    """A native component does not go with an environment: its lockset has another version, or this machine differs.
+
+    Which version of flash-attn a lockset has is part of it: what is compiled against one fails on another.
+    """
+
+    id = "component-unfit"
+
+    def __init__(self, wishes: Sequence[str], lockset: str, refusal: Refusal) -> None:
+        super().__init__(wishes, lockset, refusal)
+        self.wishes = tuple(wishes)
+        self.lockset = lockset
+        self.refusal = refusal
+
+    @property
+    def message(self) -> str:
+        own = [each for each in self.refusal.evaluations if each.lockset.id == self.lockset]
+        reasons = [verdict.message for each in own for verdict in each.failed] or ["it is not a lockset any more"]
+        return f"{', '.join(self.wishes)} does not go with {self.lockset}: {'; '.join(reasons)}"
+
+    @property
+    def hint(self) -> str:
+        return f"see what goes together: verl-env plan --stack ... --with {shlex.quote(self.wishes[0])} --explain"
 
 
 class NotInstalled(VerlEnvError):

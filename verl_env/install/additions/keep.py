@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from verl_env.install.additions.model import Found, Wishes
 from verl_env.install.additions.pins import pins_of
 from verl_env.install.additions.resolve import Base, resolve
 from verl_env.install.additions.wanted import missing_wishes, recorded
-from verl_env.install.installed import installed, site_packages
+from verl_env.install.installed import installed, normalise, site_packages
 from verl_env.install.state import Extra
 
 if TYPE_CHECKING:
@@ -104,6 +105,13 @@ def needless(additions: Additions, plan: Plan, seen: Inspection, generation: Pat
     packages = _all_metadata(plan, seen, generation, kept) | _metadata(generation, plan.python)
     names = {extra.name for extra in recorded(seen.state, plan)}
     return (names - reachable(packages, additions.wishes, plan.python)) | {each.name for each in additions.found}
+
+
+def component_extras(plan: Plan, have: Mapping[str, Distribution]) -> tuple[Extra, ...]:
+    """The record of native components that were asked for beside the stack, so that a later run asks for them again."""
+    wishes = {normalise(re.split(r"[^\w.-]", text.strip())[0]): text for text in plan.wishes}
+    names = sorted({build.name for build in plan.natives} & wishes.keys() & have.keys())
+    return tuple(Extra(name, have[name].version, wish=wishes[name]) for name in names)
 
 
 def source_options(options: Options) -> tuple[str, ...]:
