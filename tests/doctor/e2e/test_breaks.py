@@ -95,13 +95,15 @@ def test_broken_for_real(case: dict[str, Any], broken: Broken) -> None:
 
     found = diagnose(broken.prefix, variables)
 
-    seen = [name for name in found["roots"] if name in grave(found) - before]
+    seen = [name for name in found["roots"] if name in grave(found) - before - set(case.get("brings", ()))]
     named = [name for name in seen if name in case["root"]]
     after = None if not named or case["healed"] == "no" else _heal(case, broken, found, variables)
     _write_row(case, seen, found, named, None if after is None else sorted(grave(after) - before))
     assert seen == named[:1], "one break has one root"
-    root = next(finding for finding in found["findings"] if finding["id"] == named[0])
-    assert {f"failures:{row}" for row in case.get("rows", ())} <= set(root["references"])
+    by_id = {finding["id"]: finding for finding in found["findings"]}
+    below = [by_id[name] for name in (named[0], *by_id[named[0]]["explains"])]
+    references = {reference for finding in below for reference in finding["references"]}
+    assert {f"failures:{row}" for row in case.get("rows", ())} <= references
     if after is not None:
         assert grave(after) <= before | set(case.get("brings", ()))
 

@@ -173,7 +173,7 @@ CHECKS = (
         covers=("K8",),
         sources=("verl#302", "verl#1545", "vllm PR#12981"),
         log=(
-            r"CUDA Error: (?:out of memory|invalid argument) at \S*cumem_allocator\.cpp",
+            r"(?i)CUDA error: (?:out of memory|invalid argument) at \S*cumem_allocator\.cpp",
             r"Sleep mode freed (?P<freed>-?[\d.]+) GiB memory, (?P<left>[\d.]+) GiB memory is still in use",
         ),
         from_log=_sleep_log,

@@ -150,7 +150,7 @@ CHECKS = (
         covers=("G2",),
         sources=("verl#1120", "ray#7945"),
         find=_socket_path,
-        log=(r"AF_UNIX path (?:length cannot exceed|too long)",),
+        log=(r"AF_UNIX path (?:length cannot exceed|too long)", r"system_error\S*: File name too long"),
     ),
     Check(
         id="ray-tmp-foreign",

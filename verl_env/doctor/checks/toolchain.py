@@ -328,6 +328,7 @@ CHECKS = (
         log=(
             rf"(?s){_ISOLATED}.{{0,3000}}No module named '?(?:torch|packaging|wheel)'?\b",
             r"This package may require .?torch.? at build time",
+            r"No module named '?torch'?\b[^\n]{0,300}\bsetup\.py\b",
             r"depends on `torch`, but doesn't declare it as a build dependency",
         ),
     ),
