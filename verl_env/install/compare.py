@@ -25,7 +25,7 @@ class Wanted:
 
     ``version`` None accepts any (a checkout states its own); ``origin`` is the address or directory it may come from,
     None where only an index or a wheelhouse may give it; ``local`` accepts any local version, as native wheels carry
-    them.
+    them; ``fresh`` accepts nothing that is there.
     """
 
     name: str
@@ -33,18 +33,34 @@ class Wanted:
     origin: str | None = None
     editable: bool = False
     local: bool = False
+    fresh: bool = False
 
 
-def wanted(plan: Plan, *, without: Container[str] = ()) -> dict[str, Wanted]:
-    """Everything that the plan puts into the environment, by name; ``without`` are natives that are left out."""
+def wanted(plan: Plan, *, without: Container[str] = (), built: Mapping[str, str] | None = None) -> dict[str, Wanted]:
+    """Everything that the plan puts into the environment, by name.
+
+    Args:
+        plan: The plan.
+        without: Natives that are left out.
+        built: Components that were built in the environment that is there, with the versions that they were planned
+            as: only these count as built. None where the environment is one that was just made.
+    """
     found = {package.name: Wanted(package.name, package.version, package.url) for package in plan.packages}
     for choice in plan.natives:
         if choice.how != "skip" and brings_wheel(choice) and choice.name not in without:
-            found[choice.name] = Wanted(choice.name, choice.version, local=True)
+            found[choice.name] = _native(choice, built)
     if plan.verl_source is not None:
         found[VERL] = Wanted(VERL, None, Path(plan.verl_source).as_uri(), editable=True)
     found[RUNTIME] = Wanted(RUNTIME, runtime_version())
     return found
+
+
+def _native(choice: Build, built: Mapping[str, str] | None) -> Wanted:
+    """A commit or a branch states a version of its own when it is built, which may be any."""
+    if choice.how != "build":
+        return Wanted(choice.name, choice.version, local=True, fresh=choice.name in (built or {}))
+    fresh = built is not None and built.get(choice.name) != choice.version
+    return Wanted(choice.name, choice.version if fresh else None, fresh=fresh)
 
 
 def brings_wheel(choice: Build) -> bool:
@@ -54,7 +70,7 @@ def brings_wheel(choice: Build) -> bool:
 
 def satisfies(have: Distribution, want: Wanted) -> bool:
     """Whether an installed distribution is the one that is wanted, by its metadata."""
-    if not have.whole or have.editable != want.editable:
+    if want.fresh or not have.whole or have.editable != want.editable:
         return False
     if have.origin is not None and not same_address(have.origin, want.origin):
         return False
@@ -104,5 +120,5 @@ def _installed_text(distribution: Distribution) -> str:
 
 
 def _wanted_text(want: Wanted) -> str:
-    version = want.version or "checkout"
+    version = want.version or ("checkout" if want.editable else "built")
     return f"{version} (from {want.origin})" if want.origin else version

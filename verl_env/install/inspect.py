@@ -56,7 +56,8 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     digest = plan_digest(plan, fingerprint(plan.lockset.id))
     settled = state is not None and state.digest == digest and not options.native_required
     extras = recorded(state, plan)
-    want = wanted_extras(extras) | wanted(plan, without=state.left_out if state is not None and settled else ())
+    left_out = state.left_out if state is not None and settled else ()
+    want = wanted_extras(extras) | wanted(plan, without=left_out, built={} if state is None else state.built)
     have = {} if environment is None else installed(site_packages(environment, plan.python))
     if environment is not None and not have and state is not None and state.python != plan.python:
         have = installed(site_packages(environment, state.python))

@@ -121,10 +121,13 @@ def test_an_environment_in_force_outlives_a_build_that_fails(yard):
 
 def test_what_was_built_is_read_before_it_lands(yard):
     """An extension that needs a library which nothing brings."""
-    more = "subprocess.run(['gcc', '-fPIC', '-shared', '-x', 'c', '/dev/null', '-o', 'libgone.so', '-Wl,-soname,libgone.so.1'], check=True)"
+    words = "gcc -fPIC -shared -x c /dev/null -o libgone.so -Wl,-soname,libgone.so.1"
+    more = f"subprocess.run({words!r}.split(), check=True)"
     build = yard.sdist("demo-ext", more=more)
     content = extension("demo-ext", more=more)
-    content["backend.py"] = content["backend.py"].replace('"part.cpp", "-o"', '"part.cpp", "-Wl,--no-as-needed", "./libgone.so", "-o"')
+    content["backend.py"] = content["backend.py"].replace(
+        '"part.cpp", "-o"', '"part.cpp", "-Wl,--no-as-needed", "./libgone.so", "-o"'
+    )
     (yard.house.path / "demo_ext-1.0.tar.gz").write_bytes(tar_bytes("demo-ext-1.0", content))
     with pytest.raises(NativeMismatch) as caught:
         yard.install(yard.build(build.name))
@@ -233,7 +236,10 @@ class TestChain:
         content = tar_bytes("base-1.0", {"CMakeLists.txt": self.CMAKE, "base.h": "#define BASE 1\n"})
         (yard.house.path / "base_src.tar.gz").write_bytes(content)
         files = extension(
-            "demo-ep", headers='#include "base.h"\n#include "gdr.h"', answer="BASE + GDR", include="[os.environ['BASE']]"
+            "demo-ep",
+            headers='#include "base.h"\n#include "gdr.h"',
+            answer="BASE + GDR",
+            include="[os.environ['BASE']]",
         )
         source = tar_bytes("demo-ep-1.0", {**files, "third-party/base.patch": self.PATCH})
         (yard.house.path / "demo_ep-1.0.tar.gz").write_bytes(source)
@@ -306,3 +312,25 @@ class TestChain:
         recipe = yard.components["base"].recipe
         names = ("source", "product", "torch", "after", "patches", "commands")
         return {name: getattr(recipe, name) for name in names}
+
+
+def test_a_commit_may_state_any_version(yard):
+    yard.sdist("demo-ext", "1.0")
+    (yard.house.path / "demo_ext-1.0.tar.gz").rename(yard.house.path / "src.tar.gz")
+    build = yard.build("demo-ext", "a84a248", source="https://code.example.org/src.tar.gz")
+    yard.install(build)
+    assert next(yard.site.glob("demo_ext-*.dist-info")).name == "demo_ext-1.0.dist-info"
+    assert not yard.install(build).done
+    other = yard.build("demo-ext", "b84a248", source="https://code.example.org/src.tar.gz")
+    assert [change.name for change in yard.install(other).changes] == ["demo-ext"]
+
+
+def test_a_published_wheel_is_replaced_by_a_build_that_is_asked_for(yard):
+    published = yard.house.add("demo-ext", "1.0", {"demo_ext.py": ""})
+    yard.packages.append(published)
+    yard.install()
+    yard.packages.remove(published)
+    (yard.house.path / "demo_ext-1.0-py3-none-any.whl").unlink()
+    yard.install(yard.sdist("demo-ext"))
+    assert answer(yard.site, "demo_ext") == 42
+    assert not (yard.site / "demo_ext.py").exists()

@@ -100,7 +100,7 @@ class Yard:
             toolchain=Toolchain(nvcc="12.4.131", gcc="11.4.0", gxx="11.4.0", cuda_home=None, ninja="1.11"),
         )
         self.components = {}
-        monkeypatch.setattr("verl_env.components.load.load_catalogue", lambda: self.catalogue())
+        monkeypatch.setattr("verl_env.components.load.load_catalogue", self.catalogue)
 
     def tools(self, **changes):
         """Other tools on the machine."""
@@ -126,7 +126,7 @@ class Yard:
 
     def plan(self, *builds):
         made = plan(self.packages, lock=lockset(torch="2.6.0"))
-        native = [step for step in made.steps if step.kind == "packages"][0]
+        native = next(step for step in made.steps if step.kind == "packages")
         steps = []
         for step in made.steps:
             steps.append(step)

@@ -10,7 +10,7 @@ from verl_env.install.builds import environment
 from verl_env.install.builds.cache import BuildCache
 from verl_env.install.builds.key import missing_tools
 from verl_env.install.builds.sources import commit_of, fetch
-from verl_env.install.builds.steps import build_prefix, build_wheel, source_tree
+from verl_env.install.builds.steps import build_prefix, build_wheel, linked, source_tree
 from verl_env.install.builds.workshop import Workshop, opened, trim_logs
 from verl_env.install.classify import classify
 from verl_env.install.process import run
@@ -97,12 +97,13 @@ class Builder:
             self._furnish(job, shop)
             tree = source_tree(job, shop, lambda owner: fetch(self._works.job(owner), shop))
             commit = commit_of(tree)
-            if job.recipe.product == "wheel":
-                wheel = build_wheel(job, shop, tree)
-                self._check(job, wheel)
-                entry = self._cache.put_wheel(wheel, job.build.name, facts, **_more(started, commit))
-            else:
-                entry = self._make_tree(job, shop, tree, facts, place)
+            with linked(job, shop):
+                if job.recipe.product != "wheel":
+                    entry = self._make_tree(job, shop, tree, facts, place)
+                else:
+                    wheel = build_wheel(job, shop, tree)
+                    self._check(job, wheel)
+                    entry = self._cache.put_wheel(wheel, job.build.name, facts, **_more(started, commit))
         trim_logs(self._works.places)
         return entry
 

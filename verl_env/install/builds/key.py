@@ -52,6 +52,7 @@ def facts_of(
         "flags": {name: host.environ[name] for name in FLAGS if host.environ.get(name)},
         "env": {**recipe.env, **job.build.env},
         "settings": list(recipe.settings),
+        "links": dict(recipe.links),
         "commands": [list(command) for command in recipe.commands],
         "requires": requirements([job], lock),
         "constraints": list(lock.constraints),

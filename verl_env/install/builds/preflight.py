@@ -120,12 +120,20 @@ def _of_tool(tool: Tool, job: Job, host: Host, lock: Lock) -> Iterator[Problem]:
     if tool.below is not None and at_least(have, tool.below):
         message = f"{job.name} needs {tool.name} before {tool.below}, and here it is {have}{because}"
         yield Problem(f"{tool.name}-too-new", job.build.name, message, hint)
-    if tool.same_major_as == "cuda" and lock.cuda and have.split(".")[0] != lock.cuda.split(".")[0]:
-        message = (
-            f"torch {lock.torch} is for CUDA {lock.cuda}, and {tool.name} is {have}: "
-            f"torch refuses to build {job.name} with another major release"
-        )
-        yield Problem(f"{tool.name}-major-mismatch", job.build.name, message, hint)
+    if (fault := _of_release(tool, have, job, lock)) is not None:
+        yield Problem(f"{tool.name}-major-mismatch", job.build.name, fault, hint)
+
+
+def _of_release(tool: Tool, have: str, job: Job, lock: Lock) -> str | None:
+    """What is wrong with a tool that must be of the release of torch's CUDA or ROCm; None where nothing is."""
+    release = {"cuda": lock.cuda, "rocm": lock.rocm}.get(tool.same_major_as or "")
+    places = 2 if tool.exact else 1
+    if not release or have.split(".")[:places] == release.split(".")[:places]:
+        return None
+    kind = "CUDA" if tool.same_major_as == "cuda" else "ROCm"
+    what = "release" if tool.exact else "major release"
+    because = tool.reason or f"{job.name} is built with the {what} of torch"
+    return f"torch {lock.torch} is for {kind} {release}, and {tool.name} here is {have}: {because}"
 
 
 def _of_compiler_pair(host: Host, catalogue: Catalogue) -> Iterator[Problem]:
@@ -143,15 +151,15 @@ def _of_files(job: Job, host: Host, lock: Lock) -> Iterator[Problem]:
     for file in job.recipe.files:
         if find_file(file, host, lock) is not None:
             continue
-        where = f", or set {file.variable} to where it is" if file.variable else ""
+        where = f"; or set {file.variable} to where it is" if file.variable else ""
         alone = versioned_only(file, host, lock)
         if alone is not None:
             message = f"{job.name} links with {file.name}, and there is only {alone}"
-            hint = f"install the development package of {file.package}{where}"
+            hint = f"the name for the linker comes with the development package of {file.package}{where}"
             yield Problem("library-link-missing", job.build.name, message, hint)
             continue
-        message = f"{job.name} needs {file.name} of {file.package}, which is not found"
-        hint = f"load its module (module avail {file.package}){where}"
+        message = f"{job.name} needs {file.name}, which is not found"
+        hint = f"{file.name} comes with {file.package}: load its module, or install it{where}"
         yield Problem(f"{file.kind}-missing", job.build.name, message, hint)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install.builds import sources
@@ -10,8 +12,7 @@ from verl_env.install.builds.errors import SourceUnavailable
 from verl_env.install.builds.variables import filled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from verl_env.install.builds.model import Job
     from verl_env.install.builds.workshop import Workshop
@@ -40,6 +41,24 @@ def build_prefix(job: Job, shop: Workshop, source: Path, prefix: Path) -> None:
     values = {**shop.values, "jobs": str(job.jobs)}
     for command in job.recipe.commands:
         shop.run(job, tuple(filled(word, values) for word in command), cwd=source)
+
+
+@contextmanager
+def linked(job: Job, shop: Workshop) -> Iterator[None]:
+    """Holds the symbolic links of a recipe while it is built; one that is there stays as it is."""
+    made: list[Path] = []
+    try:
+        for name, target in job.recipe.links.items():
+            path = Path(filled(name, shop.values))
+            if not path.exists():
+                path.unlink(missing_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.symlink_to(filled(target, shop.values))
+                made.append(path)
+        yield
+    finally:
+        for path in made:
+            path.unlink(missing_ok=True)
 
 
 def apply_patches(job: Job, shop: Workshop, source: Path, source_of: Callable[[str], Path]) -> None:

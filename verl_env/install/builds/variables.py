@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from verl_env.install.builds.model import Host, Job
 
-#: ``{prefix:nvshmem}``, ``{source:gdrcopy}``, ``{site}``, ``{jobs}``.
-_PLACEHOLDER = re.compile(r"\{(?:(?:prefix|source):[\w.-]+|site|jobs)\}")
+#: ``{prefix:nvshmem}``, ``{source:gdrcopy}``, ``{site}``, ``{jobs}``, ``{cuda}``.
+_PLACEHOLDER = re.compile(r"\{(?:(?:prefix|source):[\w.-]+|site|jobs|cuda)\}")
 #: pip's names for what a user may have told uv alone.
 _INDEX = {
     "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),

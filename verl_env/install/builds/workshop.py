@@ -52,8 +52,9 @@ class Workshop:
         self._source = source
         #: The interpreter of the build environment, once there is one.
         self.python = root / "env" / "bin" / "python"
-        #: What placeholders stand for: ``site``, and the directories of components that were built before.
-        self.values: dict[str, str] = {}
+        home = host.toolchain.cuda_home
+        #: What placeholders stand for: ``cuda``, ``site``, and the directories of components that were built before.
+        self.values: dict[str, str] = {"cuda": home if isinstance(home, str) else ""}
         #: Lists of directories that are put after the user's own (``CPATH``).
         self.paths: dict[str, str] = {}
 
