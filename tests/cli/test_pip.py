@@ -1,0 +1,251 @@
+"""``verl-env pip`` and ``verl-env run``, on environments made of a small lock."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.test_install import Bench
+from tests.cli.test_install import bench as bench  # noqa: PLC0414 (a fixture)
+from tests.install.plans import PYTHON
+from tests.install.wheels import sha256
+from verl_env.cli.main import main
+from verl_env.components.decode import SCHEMA
+from verl_env.install.state import read_state
+from verl_env.locksets.write import toml_text
+
+PUBLISHED = "https://wheels.invalid/fast/"
+NATIVE = {"name": "fast-thing", "version": "2.0", "reason": "r", "needed_for": ["other"]}
+
+
+class World(Bench):
+    """The bench of ``install``, with what can be added."""
+
+    def __init__(self, bench, monkeypatch):
+        self.__dict__.update(bench.__dict__)
+        self.monkeypatch = monkeypatch
+        monkeypatch.setenv("VERL_ENV_MACHINE", str(self.machine))
+        self.house.add("demo", "2.0")
+        self.house.add("thing", "1.0", requires=["helper"])
+        self.house.add("thing", "2.0", requires=["demo>=2"])
+        self.house.add("helper", "0.2")
+        self.run()
+
+    def pip(self, *words):
+        words = (
+            [*words[:1], "--no-index", "--find-links", str(self.house.path), *words[1:]]
+            if words[0] == "install"
+            else words
+        )
+        code = main(["pip", "--into", str(self.into), *words])
+        return code, self.capsys.readouterr()
+
+    def process(self, *words, **env):
+        code = "from verl_env.cli.main import run; run()"
+        command = [sys.executable, "-c", code, *words[:1], "--into", str(self.into), *words[1:]]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
+
+    def component(self, *wheels):
+        """A native component with wheels that are published where nobody can fetch them but by the mirror."""
+        table = {"schema": SCHEMA, "name": "fast-thing", "releases": [{"version": "2.0", "wheels": list(wheels)}]}
+        folder = self.root / "components"
+        folder.mkdir(exist_ok=True)
+        (folder / "fast-thing.toml").write_text(toml_text(table))
+        config = self.root / "config.toml"
+        config.write_text(f'[mirrors]\n"{PUBLISHED}" = "{self.house.path.as_uri()}"\n')
+        self.monkeypatch.setenv("VERL_ENV_CONFIG", str(config))
+
+    def build(self, torch, **changes):
+        local = f"2.0+torch{torch}"
+        package = self.house.add("fast-thing", local)
+        name = f"fast_thing-{local}-py3-none-any.whl".replace("+", "%2B")
+        entry = {"url": f"{PUBLISHED}{name}", "pythons": [PYTHON], "torch": torch, "cuda": "12", "source": "a test"}
+        return {**entry, "sha256": package.hashes[0].removeprefix("sha256:"), **changes}
+
+    @property
+    def versions(self):
+        shown = self.process("pip", "list", "--format=json")
+        return {each["name"].replace("_", "-"): each["version"] for each in json.loads(shown.stdout)}
+
+
+@pytest.fixture
+def world(bench, monkeypatch):
+    return World(bench, monkeypatch)
+
+
+def test_what_fits_is_added(world):
+    code, captured = world.pip("install", "thing")
+    assert (code, captured.out) == (0, "+ helper 0.2\n+ thing 1.0\n")
+    assert world.versions.items() >= {"demo": "1.0", "thing": "1.0", "helper": "0.2"}.items()
+    code, captured = world.pip("install", "thing")
+    assert (code, captured.out) == (0, f"nothing to do: {world.into} has it\n")
+    assert world.run()[1].out.startswith("nothing to do")
+    code, captured = world.pip("uninstall", "-y", "thing")
+    assert (code, captured.out) == (0, "- thing 1.0\n")
+
+
+def test_what_would_move_a_pin_is_refused(world):
+    code, captured = world.pip("install", "thing>=2")
+    assert code == 1
+    assert captured.err.startswith("error[pip-would-drift]: thing>=2 does not go with verl9.9-cu124/app.demo\n")
+    assert "thing>=2.0 needs demo>=2, and demo is locked at 1.0" in captured.err
+    assert "verl-env pip install --allow-drift 'thing>=2'" in captured.err
+    code, captured = world.pip("uninstall", "demo")
+    assert code == 1
+    assert "verl-env pip uninstall --allow-drift demo" in captured.err
+
+
+def test_what_may_move_is_said_and_a_later_install_takes_it_back(world):
+    code, captured = world.pip("install", "--allow-drift", "thing>=2")
+    assert code == 0
+    assert captured.out == "~ demo 1.0 -> 2.0\n+ thing 2.0\n"
+    assert "warning: demo: no longer as locked; back to the lock: verl-env install" in captured.err
+    code, captured = world.run()
+    assert code == 0
+    assert "warning: demo 2.0 was put there on purpose" in captured.err
+    assert "- thing 2.0\n~ demo 2.0 -> 1.0\n" in captured.out
+
+
+def test_as_json(world):
+    source = ["--no-index", "--find-links", str(world.house.path)]
+    command = ["pip", "--into", str(world.into), "--json", "install", *source, "--allow-drift", "thing>=2"]
+    assert main([*command, "--dry-run"]) == 0
+    data = json.loads(world.capsys.readouterr().out)
+    assert (data["schema"], data["done"], data["path"]) == (1, False, str(world.into))
+    assert data["moved"] == [{"kind": "~", "name": "demo", "old": "1.0", "new": "2.0"}]
+    assert world.versions["demo"] == "1.0"
+    assert main(command) == 0
+    assert json.loads(world.capsys.readouterr().out)["done"]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ([], "usage"),
+        (["--nonsense"], "usage"),
+        (["sync", "x.txt"], "usage"),
+        (["install"], "usage"),
+        (["install", "--target", "/tmp", "x"], "usage"),
+        (["uninstall"], "usage"),
+        (["uninstall", "--root", "x"], "usage"),
+    ],
+)
+def test_wrong_use(world, words, error):
+    code = main(["pip", "--into", str(world.into), *words])
+    assert code == 2
+    assert f"error[{error}]" in world.capsys.readouterr().err
+
+
+def test_an_environment_of_somebody_else(world, tmp_path):
+    for words in (["pip", "--into", str(tmp_path), "list"], ["run", "--into", str(tmp_path), "true"]):
+        assert main(words) == 2
+        assert "error[environment-not-made]" in world.capsys.readouterr().err
+
+
+def test_other_commands_go_to_pip_with_their_exit_code(world):
+    assert "demo==1.0" in world.process("pip", "freeze").stdout
+    shown = world.process("pip", "show", "nosuch")
+    assert (shown.returncode, "not found" in shown.stderr) == (1, True)
+
+
+def test_a_native_component_comes_as_the_build_that_fits(world):
+    """An index would give the newest; nothing but a name says what it is for."""
+    world.component(world.build("2.6"), world.build("2.7"))
+    code, captured = world.pip("install", "fast-thing", "thing")
+    assert code == 0
+    assert "+ fast-thing 2.0 (published wheel fast_thing-2.0+torch2.6-py3-none-any.whl)\n" in captured.out
+    assert world.versions.items() >= {"fast-thing": "2.0+torch2.6", "thing": "1.0"}.items()
+    assert "fast-thing==2.0\n" in (world.into / "verl-env-constraints.txt").read_text()
+    extras = {extra.name: extra.wish for extra in read_state(world.into).extras}
+    assert extras == {"fast-thing": "fast-thing", "thing": "thing", "helper": None}
+
+
+def test_a_native_component_survives_repairs(world):
+    world.component(world.build("2.6"))
+    world.pip("install", "fast-thing")
+    code, captured = world.run()
+    assert (code, captured.out.partition(":")[0]) == (0, "nothing to do")
+    uninstalled = world.pip("uninstall", "--allow-drift", "demo")
+    assert uninstalled[0] == 0
+    assert world.run()[0] == 0
+    assert world.versions.items() >= {"fast-thing": "2.0+torch2.6", "demo": "1.0"}.items()
+    assert [extra.wish for extra in read_state(world.into).extras] == ["fast-thing"]
+
+
+def test_a_native_component_that_nobody_has_for_this_torch(world):
+    world.component(world.build("2.7"))
+    code, captured = world.pip("install", "fast-thing")
+    assert code == 1
+    assert "torch 2.7" in captured.err
+    assert "fast-thing" not in world.versions
+
+
+def test_another_file_under_the_address_of_a_component_is_refused(world):
+    world.component(world.build("2.6", sha256=sha256(b"other")))
+    code, captured = world.pip("install", "fast-thing")
+    assert code == 1
+    assert f"(mirror of {PUBLISHED}" in captured.err
+    assert "fast-thing" not in world.versions
+
+
+def test_a_component_in_another_version_than_the_locksets(world):
+    world.lockset("verl9.9-cu124/app.demo", [world.demo, world.verl], natives=[NATIVE])
+    world.component(world.build("2.6"))
+    code, captured = world.pip("install", "fast-thing==1.0")
+    assert code == 1
+    assert "error[component-unfit]" in captured.err
+    assert "it has fast-thing 2.0, not ==1.0" in captured.err
+
+
+def test_an_environment_can_be_made_with_more(world):
+    world.component(world.build("2.6"))
+    assert world.run("--with", "fast-thing", "--with", "thing<2")[0] == 0
+    assert world.versions.items() >= {"fast-thing": "2.0+torch2.6", "thing": "1.0", "helper": "0.2"}.items()
+    assert world.run()[1].out.startswith("nothing to do")
+    assert world.run("--with", "thing")[1].out.startswith("nothing to do")
+
+
+SHOW = "import os, sys; print(os.environ['DEMO'], sys.prefix, os.environ['UV_CONSTRAINT'], os.environ['VIRTUAL_ENV'])"
+
+
+def test_a_command_has_the_variables_of_the_lockset(world):
+    shown = world.process("run", "--", "python", "-c", SHOW)
+    constraints = world.into / "verl-env-constraints.txt"
+    assert shown.stdout.split() == ["1", str(world.into), str(constraints), str(world.into)]
+    assert shown.returncode == 0
+
+
+def test_a_value_of_the_user_wins_and_verbose_says_so(world):
+    shown = world.process("run", "-v", "python", "-c", SHOW, DEMO="mine", UV_CONSTRAINT="/own.txt")
+    assert shown.stdout.split()[:1] == ["mine"]
+    assert shown.stdout.split()[2:4] == [str(world.into / "verl-env-constraints.txt"), "/own.txt"]
+    assert shown.stderr == "DEMO=mine is yours; the lockset has 1\n"
+
+
+def test_exit_codes_and_signals_are_those_of_the_command(world):
+    assert world.process("run", "--", "python", "-c", "raise SystemExit(7)").returncode == 7
+    killed = world.process("run", "--", "python", "-c", "import os; os.kill(os.getpid(), 15)")
+    assert killed.returncode == -15
+
+
+def test_a_command_that_is_not_there(world, tmp_path):
+    shown = world.process("run", "nosuch")
+    assert (shown.returncode, "error[command-missing]" in shown.stderr) == (127, True)
+    (tmp_path / "text").write_text("")
+    shown = world.process("run", str(tmp_path / "text"))
+    assert (shown.returncode, "error[command-not-executable]" in shown.stderr) == (126, True)
+    assert main(["run", "--into", str(world.into)]) == 2
+
+
+def test_a_pip_from_outside_installs_into_the_environment_under_its_pins(world):
+    """The environment has no pip; the first on PATH would install where it comes from."""
+    pip = [sys.executable, "-m", "pip", "install", "--no-index", "--find-links", str(world.house.path)]
+    env = {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    world.monkeypatch.delenv("PIP_CONFIG_FILE")
+    refused = world.process("run", "--", *pip, "thing==2.0", **env)
+    assert refused.returncode == 1
+    assert "(constraint) demo==1.0" in refused.stdout
+    assert world.process("run", "--", *pip, "helper", **env).returncode == 0
+    assert world.versions["helper"] == "0.2"
