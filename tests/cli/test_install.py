@@ -205,8 +205,8 @@ def test_what_is_left_out_is_said_each_time(bench):
     bench.lockset(ID, [bench.demo], natives=natives)
     code, captured = bench.run()
     assert code == 0
-    assert "warning: flash-attn 2.7.4 is left out: no wheel of it is published" in captured.err
-    why = "no wheel of it is published; no build of it is known"
+    assert "warning: flash-attn 2.7.4 is left out: no wheel of it is known" in captured.err
+    why = "no wheel of it is known; no build of it is known"
     assert f"left out: flash-attn ({why})" in captured.out
     assert "left out: flash-attn" in bench.run()[1].out
     assert json.loads(bench.run("--json")[1].out)["left_out"] == {"flash-attn": why}

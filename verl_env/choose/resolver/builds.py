@@ -95,9 +95,8 @@ def _warnings(
 
 
 def _to_get_it(native: Native | None, elsewhere: Sequence[str]) -> str:
-    """The ways on: another Python of the lockset, what the lockset's author says of a build, a wheel's address."""
+    """The ways on: another Python of the lockset, and what the lockset's author says of a build."""
     ways = [f"--python {python}" for python in elsewhere]
     if native is not None and native.build:
         ways.append(f"a build from {native.build} (needs {', '.join(native.needs) or 'a compiler'})")
-    ways += [f"pip install {wheel.url}" for wheel in native.prebuilt[:1]] if native is not None else []
     return f"; to get it: {'; or: '.join(ways)}" if ways else ""

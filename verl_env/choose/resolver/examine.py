@@ -63,7 +63,7 @@ class Examiner:
         if self._mode == "skip":
             yield Rejected("--native skip leaves it out", "")
         if self._mode in (None, "prebuilt") and "prebuilt" not in known:
-            yield Rejected("no wheel of it is published", "")
+            yield Rejected("no wheel of it is known", "")
         if self._mode in (None, "build") and "build" not in known:
             yield Rejected("no build of it is known", "")
 

@@ -10,8 +10,8 @@ from verl_env.choose.resolver.builds import build_of, in_order
 from verl_env.choose.resolver.environments import settings_of
 from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts
-from verl_env.choose.resolver.model import ENVIRONMENT, Asked, Environment, Fact, Want, Way, Wish
-from verl_env.choose.resolver.ways import Source, Ways, native_of, wants_of
+from verl_env.choose.resolver.model import Asked, Environment, Fact, Want, Way, Wish
+from verl_env.choose.resolver.ways import Source, Ways, native_of, releases_of, wants_of
 from verl_env.choose.wishes import pinned_otherwise
 from verl_env.records import record
 
@@ -104,9 +104,7 @@ class _Resolution:
             pins = Resolver(provider, tried).resolve([Asked()], max_rounds=ROUNDS).mapping
         except ResolutionImpossible:
             return None
-        environment = pins[ENVIRONMENT]
-        if not isinstance(environment, Environment):
-            raise TypeError(environment)
+        environment = next(pin for pin in pins.values() if isinstance(pin, Environment))
         ways = tuple(pin for pin in pins.values() if isinstance(pin, Way))
         passed = tuple(map(self._passed, tried.given_up(environment)))
         return self._resolution(environment, ways, self._wants(environment, optional=optional), passed)
@@ -147,9 +145,18 @@ class _Resolution:
                 yield wish.text
 
     def _is_component(self, name: str, environment: Environment) -> bool:
-        """Whether a name is that of a component, rather than of a package in the lock or on an index."""
-        known = native_of(environment.lockset, name) is not None or name in self._problem.catalogue.components
-        return known and self._locked(environment, name) is None
+        """Whether a name is that of a component, rather than of a package in the lock or on an index.
+
+        What the catalogue knows for ROCm alone (vLLM, SGLang), an index serves for CUDA. The other way round it does
+        not: what it has of flash-attn is for CUDA, and its apex is another project.
+        """
+        if self._locked(environment, name) is not None:
+            return False
+        catalogue, lockset = self._problem.catalogue, environment.lockset
+        if native_of(lockset, name) is not None:
+            return True
+        served = lockset.accelerator == "cuda" and not releases_of(Want(name, environment), catalogue)
+        return name in catalogue.components and not served
 
     def _locked(self, environment: Environment, name: str) -> str | None:
         return self._problem.locks(environment.lockset, environment.python).get(name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from verl_env.choose.model import NativeMode
     from verl_env.choose.resolver.model import Environment, Fact, Need
     from verl_env.components.model import Catalogue, Recipe
-    from verl_env.locksets.model import Lockset, Native, Prebuilt
+    from verl_env.locksets.model import Accelerator, Lockset, Native, Prebuilt
 
 
 @record
@@ -86,11 +86,15 @@ class Ways:
 
 
 def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
-    """The releases of a component that a want allows, newest first; wheels that only the lockset names come last."""
+    """The releases of a component that a want allows, newest first; wheels that only the lockset names come last.
+
+    Where the lockset states no version, those that are for its accelerator.
+    """
     component = catalogue.components.get(want.name)
-    known = component.releases if component else ()
     if want.version is None:
-        return tuple(release for release in known if allows(want.specifier, release.version))
+        every = component.releases if component else ()
+        allowed = [release for release in every if allows(want.specifier, release.version)]
+        return tuple(_for_accelerator(allowed, want.environment.lockset.accelerator))
     native = native_of(want.environment.lockset, want.name)
     stated = native.prebuilt if native is not None and native.version == want.version else ()
     release = component.release(want.version) if component else None
@@ -98,6 +102,16 @@ def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
     urls = {wheel.url for wheel in release.wheels}
     more = tuple(_stated(wheel) for wheel in stated if wheel.url not in urls)
     return (Release(release.version, release.wheels + more, release.recipes, release.minimum_gpu),)
+
+
+def _for_accelerator(releases: Sequence[Release], accelerator: Accelerator) -> Iterator[Release]:
+    """Releases without what is for the other accelerator, where something is left of them."""
+    other, compiler = ("rocm", "hipcc") if accelerator == "cuda" else ("cuda", "nvcc")
+    for release in releases:
+        wheels = tuple(wheel for wheel in release.wheels if getattr(wheel, other) is None)
+        recipes = tuple(recipe for recipe in release.recipes if all(tool.name != compiler for tool in recipe.tools))
+        if wheels or recipes:
+            yield Release(release.version, wheels, recipes, release.minimum_gpu)
 
 
 def _after(names: Sequence[str], environment: Environment, catalogue: Catalogue) -> tuple[Want, ...]:
