@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--into", metavar="DIR", default=".venv", help="the environment (default: .venv)")
     group.add_argument("--installer", choices=("uv", "pip"), help="default: uv where it is there, else pip")
     group.add_argument(
-        "--native", choices=("prebuilt", "build", "skip"), help="native components (default: wheels where they fit)"
+        "--native",
+        choices=("prebuilt", "build", "skip"),
+        help="only wheels, only builds, or none (default: wheels that fit, else builds)",
     )
     verl = group.add_mutually_exclusive_group()
     verl.add_argument("--verl-source", metavar="DIR", help="install this checkout of verl, editable")
