@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install import journal
@@ -25,10 +26,10 @@ from verl_env.install.process import run
 from verl_env.install.record import read_record, relative_to_environment
 from verl_env.install.relocate import relocate
 from verl_env.install.state import write_state
+from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from verl_env.install.additions.environment import Opened
     from verl_env.install.additions.model import Found
@@ -127,8 +128,9 @@ def put_in_force(opened: Opened, work: Work, state: State, pins: Mapping[str, st
     """Writes the record of a generation and its pins, and puts it in force by one rename."""
     target = opened.target
     site = site_packages(work.new, state.python)
-    relocate(work.new, site, names=[work.new], to=target.path)
-    write_state(work.new, state)
+    moved = [] if state.path == str(target.path) else [Path(state.path)]
+    relocate(work.new, site, names=[work.new, *moved], to=target.path)
+    write_state(work.new, with_values(state, path=str(target.path)))
     write_pins(work.new, target.path, state.lockset, pins, opened.generation)
     journal.write(target.journal, replace(work.entry, phase="switch"))
     target.point_to(work.new)
