@@ -127,10 +127,11 @@ class _Resolution:
         return (*(want for want in needed if want.name not in wishes), *wishes.values())
 
     def _wished(self, environment: Environment) -> Iterator[Want]:
-        for wish in self._problem.wishes:
-            if self._is_component(wish.name, environment):
-                native = native_of(environment.lockset, wish.name)
-                yield Want(wish.name, environment, native.version if native else None, wish.specifier)
+        names = dict.fromkeys(wish.name for wish in self._problem.wishes)
+        for name in (name for name in names if self._is_component(name, environment)):
+            native = native_of(environment.lockset, name)
+            specifiers = [wish.specifier for wish in self._problem.wishes if wish.name == name and wish.specifier]
+            yield Want(name, environment, native.version if native else None, ",".join(specifiers))
 
     def _ordinary(self, environment: Environment) -> Iterator[Wish]:
         for wish in self._problem.wishes:
