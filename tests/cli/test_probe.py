@@ -132,6 +132,74 @@ def test_the_bare_form_loads_no_parser_and_starts_no_program():
     assert not unneeded & set(done.stderr.split())
 
 
+#: What ``probe --json`` may load on a host whose GPU is well, besides what an interpreter loads at its start.
+LOADED = {
+    "__future__",
+    "_json",
+    "_stat",
+    "gc",
+    "select",
+    "stat",
+    "time",
+    "types",
+    "verl_env",
+    "verl_env.cli",
+    "verl_env.cli.commands",
+    "verl_env.cli.main",
+    "verl_env.cli.probe",
+    "verl_env.errors",
+    "verl_env.records",
+    "verl_env.versions",
+}
+HEALTHY = [
+    ("init", {"code": 0}),
+    ("driver", "580.65.06"),
+    ("cuda", 13000),
+    (
+        "device",
+        {
+            "index": 0,
+            "name": "NVIDIA H200",
+            "uuid": "GPU-0",
+            "cc": "9.0",
+            "memory": 1 << 37,
+            "address": "0:10:00.0",
+            "device_id": "233510de",
+            "compute_mode": "Default",
+            "mig": False,
+            "fabric": None,
+        },
+    ),
+    ("libcuda", {"cuda": 13000, "path": "/x/libcuda.so.580.65.06"}),
+    ("end", None),
+]
+
+
+def test_a_probe_of_a_healthy_host_loads_what_it_needs_and_no_more(tmp_path):
+    (tmp_path / "bin").mkdir()
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r});"
+        "from verl_env.machine import python_places, toolchain; toolchain._DEFAULT_CUDA = '/nowhere';"
+        "python_places._SYSTEM = python_places._CONDA_SYSTEM = ();"
+        "from verl_env.machine.nvidia import nvml, nvml_child;"
+        f"nvml._ask = lambda: [nvml_child.say(*said) for said in {HEALTHY!r}];"
+        "from verl_env.cli.main import main; main(['probe', '--json']); print(*sys.modules, file=sys.stderr)"
+    )
+    bare = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], env=bare, capture_output=True, text=True, check=True
+    )
+    assert [device["name"] for device in json.loads(done.stdout)["nvidia"]["devices"]] == ["NVIDIA H200"]
+    began = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", "import sys, os, _ctypes; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stderr.split()) - set(began.stdout.split())
+    assert {name for name in loaded if not name.startswith("verl_env.machine")} <= LOADED
+
+
 def test_both_forms_say_the_same(capsys):
     assert main(["probe", "--json"]) == 0
     first = json.loads(capsys.readouterr().out)

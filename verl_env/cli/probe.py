@@ -55,10 +55,18 @@ def _probe() -> Machine:
 
 
 def _print(machine: Machine) -> None:
-    from verl_env.cli.console import print_json
+    import sys
+
     from verl_env.machine.record import machine_to_json
 
-    print_json(machine_to_json(machine))
+    if sys.stdout.isatty():
+        from verl_env.cli.console import print_json
+
+        print_json(machine_to_json(machine))
+    else:
+        from verl_env.machine.plain import dumps
+
+        print(dumps(machine_to_json(machine)))
 
 
 def _record(machine: Machine, path: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -117,4 +115,8 @@ def _number(text: str) -> int | None:
 
 def _plain(text: str) -> str:
     """A path of mountinfo without its octal escapes."""
+    if "\\" not in text:
+        return text
+    import re  # noqa: PLC0415  (hardly any path has a space)
+
     return re.sub(_OCTAL, lambda match: chr(int(match[1], 8)), text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +24,15 @@ _FILES = (
     ("/run/.containerenv", "podman"),
     ("/.dockerenv", "docker"),
 )
-_CGROUPS = r"/(kubepods|docker|libpod|lxc|machine\.slice/libpod)"
-_CGROUP_NAMES = {"kubepods": "kubernetes", "docker": "docker", "lxc": "lxc"}
-_NAME = r"[a-z][a-z0-9-]{0,31}"
+_CGROUPS = {
+    "/kubepods": "kubernetes",
+    "/docker": "docker",
+    "/lxc": "lxc",
+    "/libpod": "podman",
+    "/machine.slice/libpod": "podman",
+}
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_LONGEST = 32
 _TEGRA = r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+(?:\.\d+)*)"
 
 
@@ -54,10 +58,11 @@ def _declared(roots: Roots, environ: Mapping[str, str]) -> tuple[str | None, str
         (environ.get("container"), "$container"),
     ):
         name = (text or "").strip()
-        if re.fullmatch(_NAME, name) and name != "wsl":
+        if name[:1].isalpha() and _NAME.issuperset(name) and len(name) <= _LONGEST and name != "wsl":
             return name, source
-    if match := re.search(_CGROUPS, roots.read("/proc/self/cgroup") or ""):
-        return _CGROUP_NAMES.get(match[1], "podman"), "/proc/self/cgroup"
+    groups = roots.read("/proc/self/cgroup") or ""
+    if found := [mark for mark in _CGROUPS if mark in groups]:
+        return _CGROUPS[min(found, key=groups.index)], "/proc/self/cgroup"
     return None, None
 
 
@@ -72,5 +77,7 @@ def find_wsl(roots: Roots) -> tuple[bool, str]:
 
 def parse_tegra_release(text: str) -> str | None:
     """The Jetson Linux release of ``/etc/nv_tegra_release``, ``"36.4.3"``; None for any other text."""
+    import re  # noqa: PLC0415  (only Jetson boards have the file)
+
     match = re.match(_TEGRA, text)
     return f"{match[1]}.{match[2]}" if match else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 
 from verl_env.machine.model import UNKNOWN
+from verl_env.machine.plain import digits, leading
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Fact
     from verl_env.machine.roots import Roots
 
-_GLIBC = r"glibc (\d+\.\d+)"
+_GLIBC = "glibc "
 _MUSL = rb"(?m)^Version (\d+\.\d+(?:\.\d+)?)"
 _LOADER = "ld-musl-"
 _SECONDS = 0.5
@@ -36,16 +36,25 @@ def read_libc(roots: Roots) -> Libc:
     with musl installed beside it counts as glibc.
     """
     text = _confstr()
-    if match := re.match(_GLIBC, text or ""):
-        return Libc(match[1], None, "confstr")
+    if version := parse_glibc(text or ""):
+        return Libc(version, None, "confstr")
     loaders = [name for name in roots.names("/lib") if name.startswith(_LOADER)] if text is None else []
     if loaders:
         return Libc(None, _musl_version(roots.path(f"/lib/{loaders[0]}")), f"/lib/{loaders[0]}")
     return Libc(UNKNOWN, UNKNOWN, None)
 
 
+def parse_glibc(text: str) -> str | None:
+    """The version ``"2.39"`` of ``"glibc 2.39"``."""
+    major, _, rest = text.removeprefix(_GLIBC).partition(".")
+    minor = leading(rest)
+    return f"{major}.{minor}" if text.startswith(_GLIBC) and digits(major) and minor else None
+
+
 def parse_musl(output: bytes) -> str | None:
     """The version in what musl's loader prints when it is run without a program."""
+    import re  # noqa: PLC0415  (needed on musl alone)
+
     match = re.search(_MUSL, output)
     return match[1].decode("ascii") if match else None
 

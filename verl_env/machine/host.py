@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 
 from verl_env.machine.cgroup import cpu_limit, memory_limit, parse_mountinfo
 from verl_env.machine.container import find_container, find_wsl, parse_tegra_release
 from verl_env.machine.glibc import read_libc
 from verl_env.machine.model import UNKNOWN, Host, Machine
 from verl_env.machine.osrelease import read_os
+from verl_env.machine.plain import digits
 from verl_env.machine.scheduler import slurm_cpus, slurm_memory
 
 TYPE_CHECKING = False
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Fact, Known
     from verl_env.machine.roots import Roots
 
-_MEMTOTAL = r"(?m)^MemTotal:\s+(\d{1,15}) kB$"
 _ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 _TEGRA_RELEASE = "/etc/nv_tegra_release"
 _DEVICE_TREE = "/proc/device-tree/compatible"
@@ -90,8 +89,9 @@ def _cpus(roots: Roots, environ: Mapping[str, str], mounts: tuple[Mount, ...]) -
 
 def _memory(roots: Roots, environ: Mapping[str, str], mounts: tuple[Mount, ...]) -> tuple[Known[int], str | None]:
     """The least memory that the machine, control groups and Slurm allow, and which of them says so."""
-    match = re.search(_MEMTOTAL, roots.read("/proc/meminfo") or "")
-    total = (int(match[1]) << 10, "/proc/meminfo") if match else None
+    lines = map(str.split, (roots.read("/proc/meminfo") or "").splitlines())
+    kilobytes = next((line[1] for line in lines if line[:1] == ["MemTotal:"] and line[2:] == ["kB"]), "")
+    total = (int(kilobytes) << 10, "/proc/meminfo") if digits(kilobytes, 15) else None
     limit = memory_limit(roots, mounts)
     return _least([total, (limit.value, limit.source) if limit else None, slurm_memory(environ)])
 

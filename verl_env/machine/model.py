@@ -6,13 +6,12 @@ known of it, and no decision may rest on it. JSON keeps them apart: ``null`` is 
 
 from __future__ import annotations
 
-from enum import Enum
-
 from verl_env.records import NOTHING, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from enum import Enum
     from typing import Final, Literal, TypeAlias, TypeVar
 
     T = TypeVar("T")
@@ -20,16 +19,39 @@ if TYPE_CHECKING:
     Fact: TypeAlias = "T | Unknown | None"
 
 
-class Unknown(Enum):
-    """The type of ``UNKNOWN``, a fact that nobody has looked for or could establish."""
+if TYPE_CHECKING:
 
-    UNKNOWN = "unknown"
+    class Unknown(Enum):
+        """As below."""
 
-    def __bool__(self) -> Literal[False]:
-        return False
+        UNKNOWN = "unknown"
 
-    def __repr__(self) -> str:
-        return "UNKNOWN"
+        def __bool__(self) -> Literal[False]: ...
+
+else:
+
+    class Unknown:
+        """The type of ``UNKNOWN``, a fact that nobody has looked for or could establish.
+
+        Type checkers see an Enum of one member, whose import would take a probe 4 ms.
+        """
+
+        __slots__ = ()
+
+        def __new__(cls) -> Unknown:  # noqa: PYI034  (typing.Self came with 3.11)
+            """The one there is."""
+            return cls.UNKNOWN
+
+        def __bool__(self) -> Literal[False]:
+            return False
+
+        def __repr__(self) -> str:
+            return "UNKNOWN"
+
+        def __reduce__(self) -> tuple[type[Unknown], tuple[()]]:
+            return Unknown, ()
+
+    Unknown.UNKNOWN = object.__new__(Unknown)
 
 
 UNKNOWN: Final = Unknown.UNKNOWN

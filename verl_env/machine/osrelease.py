@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.machine.roots import Roots
@@ -11,8 +9,6 @@ if TYPE_CHECKING:
 #: Where the file is, in the order of os-release(5).
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
-_ASSIGNMENT = r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)"
-_SINGLE = r"'([^']*)'\s*"
 _DOUBLE = r'"((?:[^"\\]|\\.)*)"\s*'
 _PLAIN = r"((?:[^\s\"'\\]|\\.)*)\s*"
 _ESCAPE = r'\\(["$`\\])'
@@ -23,10 +19,11 @@ def parse_os_release(text: str) -> dict[str, str]:
     """The assignments of an os-release file; a line that a shell would not take is left out."""
     values = {}
     for line in text.splitlines():
-        if match := re.fullmatch(_ASSIGNMENT, line):
-            value = _unquote(match[2])
+        name, assigned, raw = line.lstrip().partition("=")
+        if assigned and name.isascii() and name.isidentifier():
+            value = _unquote(raw.rstrip()) if "\\" not in raw else _unescape(raw)
             if value is not None:
-                values[match[1]] = value
+                values[name] = value
     return values
 
 
@@ -45,9 +42,19 @@ def read_os(roots: Roots) -> tuple[str | None, str | None, str | None]:
 
 
 def _unquote(raw: str) -> str | None:
-    """The value as a shell reads it; None when a quote is left open."""
-    if match := re.fullmatch(_SINGLE, raw):
-        return match[1]
+    """A value without a backslash as a shell reads it; None when a quote is left open."""
+    for quote in ("'", '"'):
+        if raw.startswith(quote):
+            return raw[1:-1] if len(raw) > 1 and raw.find(quote, 1) == len(raw) - 1 else None
+    return raw if "'" not in raw and '"' not in raw and raw.split() in ([], [raw]) else None
+
+
+def _unescape(raw: str) -> str | None:
+    """A value with backslashes as a shell reads it, which keeps them in single quotes; None as above."""
+    import re  # noqa: PLC0415  (hardly any distribution has one)
+
+    if raw.startswith("'"):
+        return _unquote(raw.rstrip())
     if match := re.fullmatch(_DOUBLE, raw):
         return re.sub(_ESCAPE, r"\1", match[1])
     if match := re.fullmatch(_PLAIN, raw):

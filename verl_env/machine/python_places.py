@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from verl_env.machine.executables import is_executable, search_path
+from verl_env.machine.plain import cpython
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -19,11 +18,20 @@ MINORS = range(9, 15)
 _SYSTEM = ("/usr/bin", "/usr/local/bin")
 _CONDA_HOMES = ("miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba", ".conda")
 _CONDA_SYSTEM = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
-_RELEASE = r"3\.\d{1,2}\.\d{1,3}"
 #: Names of pyenv for what is no release of CPython: Python 2, pre-releases, free-threaded builds, other Pythons.
-_OTHER_PYTHON = r"\d|(pypy|graalpy|graalpython|jython|ironpython|micropython|stackless|pyston|cinder|nogil)"
-_UV = rf"cpython-({_RELEASE})-linux-\w+-gnu"
-_CONDA_META = rf"python-({_RELEASE})-(\w+)\.json"
+_OTHER_PYTHON = (
+    *"0123456789",
+    "pypy",
+    "graalpy",
+    "graalpython",
+    "jython",
+    "ironpython",
+    "micropython",
+    "stackless",
+    "pyston",
+    "cinder",
+    "nogil",
+)
 
 
 @record
@@ -49,9 +57,9 @@ def _pyenv(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[Cand
     """The versions of pyenv; its shims fail for every version that is not selected."""
     directory = f"{environ.get('PYENV_ROOT') or f'{home}/.pyenv'}/versions"
     for name in roots.names(directory):
-        if re.fullmatch(_RELEASE, name):
+        if cpython(name):
             yield Candidate(f"{directory}/{name}/bin/python", "pyenv", name)
-        elif not re.match(_OTHER_PYTHON, name):
+        elif not name.startswith(_OTHER_PYTHON):
             yield Candidate(f"{directory}/{name}/bin/python", "pyenv", _conda_version(roots, f"{directory}/{name}"))
 
 
@@ -60,8 +68,9 @@ def _uv(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[Candida
     data = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
     directory = environ.get("UV_PYTHON_INSTALL_DIR") or f"{data}/uv/python"
     for name in roots.names(directory):
-        if match := re.fullmatch(_UV, name):
-            yield Candidate(f"{directory}/{name}/bin/python3", "uv", match[1])
+        match name.split("-"):
+            case ["cpython", version, "linux", _, "gnu"] if cpython(version):
+                yield Candidate(f"{directory}/{name}/bin/python3", "uv", version)
 
 
 def _versioned(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[Candidate]:
@@ -70,7 +79,7 @@ def _versioned(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[
     asdf = environ.get("ASDF_DATA_DIR") or f"{home}/.asdf"
     for manager, directory in (("mise", f"{mise}/installs/python"), ("asdf", f"{asdf}/installs/python")):
         for name in roots.names(directory):
-            if re.fullmatch(_RELEASE, name):
+            if cpython(name):
                 yield Candidate(f"{directory}/{name}/bin/python3", manager, name)
 
 
@@ -91,9 +100,9 @@ def _conda(roots: Roots, environ: Mapping[str, str], home: str) -> Iterator[Cand
 def _conda_version(roots: Roots, prefix: str) -> str | None:
     """The CPython of a conda environment; None for one without, and for builds that are PyPy or free-threaded."""
     for name in roots.names(f"{prefix}/conda-meta"):
-        match = re.fullmatch(_CONDA_META, name)
-        if match and not match[2].endswith(("pypy", "t")):
-            return match[1]
+        match name.removesuffix(".json").split("-"):
+            case ["python", version, build] if cpython(version) and not build.endswith(("pypy", "t")):
+                return version
     return None
 
 

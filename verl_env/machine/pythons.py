@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 
 from verl_env.machine import child
 from verl_env.machine.executables import is_executable, real_path
 from verl_env.machine.model import UNKNOWN, Machine, Problem, PythonInterpreter
+from verl_env.machine.plain import cpython, digits
 from verl_env.machine.python_places import MINORS, Candidate, candidates
 from verl_env.machine.remembered import Remembered
 from verl_env.versions import dotted
@@ -35,9 +35,6 @@ _OTHER = r"(?m)^python \w+ [\d.]+ \w+ \d+ \S+ "
 _BITS_32 = 1 << 32
 #: Bytes below which an interpreter is only the door to a libpython.
 _SMALL = 1 << 20
-_NAME = r"python3\.(\d{1,2})"
-_PATCHLEVEL = r'(?m)^#define\s+PY_VERSION\s+"(3\.\d{1,2}\.\d{1,3})"'
-_HOME = r"(?m)^home\s*=\s*(/.*?)\s*$"
 
 
 def probe_pythons(roots: Roots, environ: Mapping[str, str], *, deadline: float | None = None) -> Machine:
@@ -69,7 +66,7 @@ def probe_pythons(roots: Roots, environ: Mapping[str, str], *, deadline: float |
         if version:
             known.setdefault(path, _said(one, version, path))
             if path == one.path and _is_whole(roots, path):
-                kept.keep(path, _NAME, version)
+                kept.keep(path, _is_named, version)
         elif problem := _failure(one.path, outcome):
             problems.append(problem)
     kept.save()
@@ -80,14 +77,20 @@ def probe_pythons(roots: Roots, environ: Mapping[str, str], *, deadline: float |
 
 def parse_answer(text: str) -> tuple[str | None, str]:
     """The version and the base executable that an interpreter printed; None for one that is of no use here."""
+    import re  # noqa: PLC0415  (most versions are known without running anything)
+
     match = re.search(_ANSWER, text)
     return (match[1], match[2].strip()) if match else (None, "")
 
 
 def parse_patchlevel(text: str) -> str | None:
     """The release of CPython's header ``patchlevel.h``; None for a pre-release."""
-    match = re.search(_PATCHLEVEL, text)
-    return match[1] if match else None
+    for line in text.splitlines():
+        match line.split():
+            case ["#define", "PY_VERSION", quoted, *_]:
+                version = quoted[1:-1]
+                return version if quoted == f'"{version}"' and cpython(version) else None
+    return None
 
 
 def _bases(roots: Roots, places: Iterable[Candidate]) -> tuple[Candidate, ...]:
@@ -112,15 +115,16 @@ def _base(roots: Roots, path: str) -> str | None:
         text = roots.read(f"{prefix}/pyvenv.cfg") if prefix else None
         if text is None:
             return real
-        match = re.search(_HOME, text)
-        real = real_path(roots, f"{match[1]}/{name}") if match else None
+        assigned = (line.partition("=") for line in text.splitlines() if line.startswith("home"))
+        home = next((value.strip() for key, _, value in assigned if key.strip() == "home"), "")
+        real = real_path(roots, f"{home}/{name}") if home.startswith("/") else None
     return None
 
 
 def _header_version(roots: Roots, path: str) -> tuple[str, str] | None:
     """The version in the header installed with an interpreter called ``python3.N``, and that header."""
     prefix, _, name = path.rpartition("/bin/")
-    if not re.fullmatch(_NAME, name):
+    if not _is_named(name):
         return None
     header = f"{prefix}/include/{name}/patchlevel.h"
     version = parse_patchlevel(roots.read(header) or "")
@@ -132,7 +136,7 @@ def _recall(roots: Roots, kept: Remembered, path: str) -> str | None:
     if roots.root == "/" and path == os.path.realpath(sys.executable):
         final = sys.version_info.releaselevel == "final" and sys.implementation.name == "cpython"
         return "{}.{}.{}".format(*sys.version_info) if final and not sys.abiflags and sys.maxsize > _BITS_32 else None
-    return kept.version(path, _NAME) if _is_whole(roots, path) else None
+    return kept.version(path, _is_named) if _is_whole(roots, path) else None
 
 
 def _is_whole(roots: Roots, path: str) -> bool:
@@ -143,6 +147,11 @@ def _is_whole(roots: Roots, path: str) -> bool:
     except OSError:
         return False
     return size > _SMALL and any(roots.exists(f"{prefix}/{lib}/{name}/os.py") for lib in ("lib", "lib64"))
+
+
+def _is_named(name: str) -> bool:
+    """Whether a program is called ``python3.N``."""
+    return name.startswith("python3.") and digits(name.removeprefix("python3."), 2)
 
 
 def _said(one: Candidate, version: str, path: str = "") -> Candidate:
@@ -173,11 +182,17 @@ def _text(outcome: Outcome) -> str:
     return outcome.stdout.decode("utf-8", "replace") if isinstance(outcome, child.Completed) else ""
 
 
+def _is_other(text: str) -> bool:
+    import re  # noqa: PLC0415  (as above)
+
+    return re.search(_OTHER, text) is not None
+
+
 def _failure(path: str, outcome: Outcome) -> Problem | None:
     """A Python that does not run; one that answers and is of no use is no problem."""
     if isinstance(outcome, child.TimedOut | child.Abandoned):
         return Problem("python-broken", f"{path} gave no answer within {outcome.seconds:.1f} s")
-    if isinstance(outcome, child.Completed) and not re.search(_OTHER, _text(outcome)):
+    if isinstance(outcome, child.Completed) and not _is_other(_text(outcome)):
         lines = outcome.stderr.decode("utf-8", "replace").strip().splitlines()
         reason = lines[-1][:200] if lines else f"exit code {outcome.returncode}"
         return Problem("python-broken", f"{path} does not run: {reason}")

@@ -6,8 +6,6 @@ know are ignored, so that files of later versions can be read.
 
 from __future__ import annotations
 
-import json
-
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 from verl_env.machine.model import (
     UNKNOWN,
@@ -122,6 +120,8 @@ def read_machine(path: str | Path) -> Machine:
     Raises:
         MachineFileError: the file cannot be read, is no JSON, is of another schema, or holds an impossible value.
     """
+    import json  # noqa: PLC0415  (a probe only writes)
+
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123  pathlib would cost more than the reading
             data = json.load(file)
@@ -198,6 +198,8 @@ def _facts(data: object, key: str, kinds: Mapping[str, _Kind]) -> dict[str, Any]
 def _checked(value: object, key: str, kind: _Kind) -> object:
     if (value is None and kind.nullable) or (value is not None and kind.accepts(value)):
         return value
+    import json  # noqa: PLC0415  (as above)
+
     raise MachineFileError(f"must be {kind.name}, not {json.dumps(value)}", key=key)
 
 

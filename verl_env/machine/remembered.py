@@ -9,14 +9,14 @@ loader's variables are what they were.
 from __future__ import annotations
 
 import os
-import re
 
 from verl_env import __version__
 from verl_env.machine.executables import real_path
+from verl_env.machine.plain import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from verl_env.machine.roots import Roots
@@ -44,12 +44,12 @@ class Remembered:
         self._kept: dict[str, Any] | None = None
         self._new: dict[str, Any] = {}
 
-    def version(self, path: str, name: str) -> str | None:
+    def version(self, path: str, name: Callable[[str], bool]) -> str | None:
         """What the program at a path said when it was last asked, or None.
 
         Args:
             path: The program, an absolute path of the host.
-            name: A pattern that the name of its real file must match in full.
+            name: Whether a file of that name is the program itself; asked of the real file.
         """
         identity = self._identity(path, name)
         entry = self._entries().get(path) if identity else None
@@ -58,7 +58,7 @@ class Remembered:
                 return version
         return None
 
-    def keep(self, path: str, name: str, version: str) -> None:
+    def keep(self, path: str, name: Callable[[str], bool], version: str) -> None:
         """Note what a program has just said; arguments as in ``version``."""
         identity = self._identity(path, name)
         if identity:
@@ -86,13 +86,13 @@ class Remembered:
             self._kept = _read(self._roots, self._path) if self._path else {}
         return self._kept
 
-    def _identity(self, path: str, name: str) -> str | None:
+    def _identity(self, path: str, name: Callable[[str], bool]) -> str | None:
         """What the answer of a program depends on; None for one whose answer may depend on more."""
         wrapper = real_path(self._roots, path)
         if wrapper is None:
             return None
         real = _followed(self._roots, wrapper)
-        if real is None or not re.fullmatch(name, real.rpartition("/")[2]):
+        if real is None or not name(real.rpartition("/")[2]):
             return None
         if self._roots.read(real, max_bytes=4) != _ELF:
             return None
@@ -111,10 +111,8 @@ def _place(environ: Mapping[str, str]) -> str | None:
 
 
 def _read(roots: Roots, path: str) -> dict[str, Any]:
-    import json  # noqa: PLC0415  (only where there is something to read)
-
     try:
-        data = json.loads(roots.read(path) or "")
+        data = loads(roots.read(path) or "")
     except (ValueError, RecursionError):
         return {}
     ours = isinstance(data, dict) and data.get("verl-env") == __version__
@@ -124,7 +122,12 @@ def _read(roots: Roots, path: str) -> dict[str, Any]:
 
 def _followed(roots: Roots, path: str) -> str | None:
     """The program that a script starts and does nothing else; any other file is itself."""
-    match = re.fullmatch(_WRAPPER, roots.read(path, max_bytes=512) or "")
+    text = roots.read(path, max_bytes=512) or ""
+    if not text.startswith("#!"):
+        return path
+    import re  # noqa: PLC0415  (few programs are scripts)
+
+    match = re.fullmatch(_WRAPPER, text)
     return real_path(roots, match[1]) if match else path
 
 

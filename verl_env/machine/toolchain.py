@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from verl_env.machine import child
 from verl_env.machine.executables import find, is_directory, search_path
 from verl_env.machine.model import UNKNOWN, Machine, Problem, Toolchain
+from verl_env.machine.plain import digits, leading, loads, release
 from verl_env.machine.remembered import Remembered
 from verl_env.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from verl_env.machine.model import Fact
     from verl_env.machine.process import Outcome
@@ -30,6 +30,7 @@ _HIP_FILES = ("share/hip/version", "bin/.hipVersion")
 
 #: Tools that are on the package index too.
 _WHEELS = {"cmake", "ninja"}
+_DIST_INFO = ".dist-info"
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9}){0,3})"
 _HIP_LINE = r"(?m)^HIP_VERSION_(MAJOR|MINOR|PATCH)=(\d{1,9})"
@@ -39,49 +40,68 @@ _HIP_LINE = r"(?m)^HIP_VERSION_(MAJOR|MINOR|PATCH)=(\d{1,9})"
 class _Tool:
     """How to ask one tool for its version: arguments, and the pattern of the answer.
 
-    ``file`` is the pattern of the names under which the tool itself is installed, so that its answer can be
-    remembered; None for a tool whose answer is not its own.
+    ``file`` knows the names under which the tool itself is installed, so that its answer can be remembered; None for a
+    tool whose answer is not its own.
     """
 
     program: str
     arguments: tuple[str, ...]
     answer: str
-    file: str | None = None
+    file: Callable[[str], bool] | None = None
+
+
+def _named(*names: str) -> Callable[[str], bool]:
+    """Tests a file name: one of these."""
+    return lambda name: name in names
+
+
+def _compiler(program: str) -> Callable[[str], bool]:
+    """Tests a file name: ``gcc``, ``gcc-12`` or ``x86_64-linux-gnu-gcc-12``."""
+
+    def test(name: str) -> bool:
+        *prefix, last = name.split("-")
+        if prefix and leading(last, "0123456789.") == last != "":
+            *prefix, last = prefix
+        return last == program and all(prefix)
+
+    return test
 
 
 _GCC = ("-dumpfullversion", "-dumpversion")
 _GCC_ANSWER = rf"(?m)^{_NUMBER}$"
 _TOOLS = {
-    "nvcc": _Tool("nvcc", ("--version",), rf"(?m)^Cuda compilation tools, release .*\bV{_NUMBER}", r"nvcc"),
-    "gcc": _Tool("gcc", _GCC, _GCC_ANSWER, r"(\w+-)*gcc(-[\d.]+)?"),
-    "gxx": _Tool("g++", _GCC, _GCC_ANSWER, r"(\w+-)*g\+\+(-[\d.]+)?"),
+    "nvcc": _Tool("nvcc", ("--version",), rf"(?m)^Cuda compilation tools, release .*\bV{_NUMBER}", _named("nvcc")),
+    "gcc": _Tool("gcc", _GCC, _GCC_ANSWER, _compiler("gcc")),
+    "gxx": _Tool("g++", _GCC, _GCC_ANSWER, _compiler("g++")),
     "hipcc": _Tool("hipcc", ("--version",), rf"(?m)^HIP version: {_NUMBER}"),
-    "cmake": _Tool("cmake", ("--version",), rf"(?m)^cmake version {_NUMBER}", r"cmake\d?"),
-    "ninja": _Tool("ninja", ("--version",), rf"(?m)^{_NUMBER}", r"ninja(-build)?"),
+    "cmake": _Tool("cmake", ("--version",), rf"(?m)^cmake version {_NUMBER}", _named("cmake", "cmake3")),
+    "ninja": _Tool("ninja", ("--version",), rf"(?m)^{_NUMBER}", _named("ninja", "ninja-build")),
 }
 
 
 def parse_version(fact: str, output: str) -> str | None:
     """The version in the answer of a tool (a fact of ``Toolchain``), or None."""
+    import re  # noqa: PLC0415  (most versions are known without asking)
+
     match = re.search(_TOOLS[fact].answer, output)
     return match[1] if match else None
 
 
 def parse_cuda_json(text: str) -> str | None:
     """The version of nvcc in a toolkit's ``version.json``, ``"12.4.131"``; None in any other text."""
-    import json  # noqa: PLC0415  (most installations keep no such file)
-
     try:
-        data = json.loads(text)
+        data = loads(text)
     except (ValueError, RecursionError):
         return None
     entry = data.get("cuda_nvcc") if isinstance(data, dict) else None
     version = entry.get("version") if isinstance(entry, dict) else None
-    return version if isinstance(version, str) and re.fullmatch(_NUMBER, version) else None
+    return version if isinstance(version, str) and release(version, 1, 4) else None
 
 
 def parse_hip_file(text: str) -> str | None:
     """The version in HIP's own version file, ``"6.2.41134"``."""
+    import re  # noqa: PLC0415  (most hosts have no such file)
+
     parts = {match[1]: match[2] for match in re.finditer(_HIP_LINE, text)}
     return f"{parts['MAJOR']}.{parts['MINOR']}.{parts['PATCH']}" if len(parts) == 3 else None  # noqa: PLR2004
 
@@ -155,7 +175,7 @@ def _written_versions(roots: Roots, paths: Mapping[str, str]) -> dict[str, tuple
     for fact, names, parse in (("nvcc", ("version.json",), parse_cuda_json), ("hipcc", _HIP_FILES, parse_hip_file)):
         prefix = paths.get(fact, "").rpartition("/bin/")[0]
         for file in [f"{prefix}/{name}" for name in names if prefix]:
-            if version := parse(roots.read(file) or ""):
+            if (text := roots.read(file)) and (version := parse(text)):
                 written.setdefault(fact, (version, file))
     for fact in _WHEELS & paths.keys():
         if found := _wheel_version(roots, fact, paths[fact]):
@@ -179,9 +199,10 @@ def _wheel_version(roots: Roots, fact: str, path: str) -> tuple[str, str] | None
     for python in roots.names(library):
         site = f"{library}/{python}/site-packages"
         for name in roots.names(site) if python.startswith("python3.") else ():
-            match = re.fullmatch(rf"{fact}-{_NUMBER}(?:\.post\d+)?\.dist-info", name)
-            if match:
-                return match[1], f"{site}/{name}"
+            if name.startswith(f"{fact}-") and name.endswith(_DIST_INFO):
+                version, _, post = name[len(fact) + 1 : -len(_DIST_INFO)].partition(".post")
+                if release(version, 1, 4) and digits(post or "0"):
+                    return version, f"{site}/{name}"
     return None
 
 

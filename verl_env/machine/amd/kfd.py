@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from verl_env.machine.plain import digits, hexadecimal
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -14,9 +13,7 @@ NODES = "/sys/class/kfd/kfd/topology/nodes"
 
 #: Frame buffer memory, visible to the CPU and not (kfd_crat.h: HSA_MEM_HEAP_TYPE_FB_PUBLIC, _FB_PRIVATE).
 _FRAME_BUFFER = {1, 2}
-_LINE = r"(\w+) +(\d{1,20})"
-_GFX = r"gfx([0-9a-f]{3,5})"
-_RAW = r"gfx(\d{4,6})"
+_PREFIX = "gfx"
 
 
 @record
@@ -63,19 +60,21 @@ def normal_gfx(text: str) -> str | None:
     rocm-smi 6.x writes the raw version without its zeros: ``gfx9010`` is major 9, minor 0, step 10.
     """
     text = text.strip().partition(":")[0]
-    if match := re.fullmatch(_RAW, text):
-        digits = match[1]
-        split = 2 if int(digits[:2]) in range(10, 20) else 1
-        major, rest = digits[:split], digits[split:]
+    number = text.removeprefix(_PREFIX)
+    if not text.startswith(_PREFIX):
+        return None
+    if digits(number, 6) and len(number) > 3:  # noqa: PLR2004
+        split = 2 if int(number[:2]) in range(10, 20) else 1
+        major, rest = number[:split], number[split:]
         if len(rest) > 2:  # noqa: PLR2004
             return gfx_of_version(int(major) * 10000 + int(rest[:-2]) * 100 + int(rest[-2:]))
-    return text if re.fullmatch(_GFX, text) else None
+    return text if 3 <= len(number) <= 5 and hexadecimal(number, len(number)) else None  # noqa: PLR2004
 
 
 def parse_properties(text: str) -> dict[str, int]:
     """The ``name value`` lines of a properties file; lines of another form are left out."""
-    matches = (re.fullmatch(_LINE, line.strip()) for line in text.splitlines())
-    return {match[1]: int(match[2]) for match in matches if match}
+    lines = (line.split() for line in text.splitlines())
+    return {line[0]: int(line[1]) for line in lines if len(line) == 2 and digits(line[1])}  # noqa: PLR2004
 
 
 def read_topology(roots: Roots) -> Topology | None:

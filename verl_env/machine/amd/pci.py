@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from verl_env.machine.plain import hexadecimal
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -17,8 +16,6 @@ WSL = "/dev/dxg"
 _VENDOR = "0x1002"
 _DISPLAY = 0x03
 _ACCELERATOR = 0x12
-_ID = r"0x([0-9a-f]{4})"
-_CLASS = r"0x([0-9a-f]{2})[0-9a-f]{4}"
 
 
 @record
@@ -43,9 +40,9 @@ def _gpu(roots: Roots, bdf: str) -> PciGpu | None:
     directory = f"{DEVICES}/{bdf}"
     if (roots.read(f"{directory}/vendor") or "").strip().lower() != _VENDOR:
         return None
-    device = re.fullmatch(_ID, (roots.read(f"{directory}/device") or "").strip().lower())
-    kind = re.fullmatch(_CLASS, (roots.read(f"{directory}/class") or "").strip().lower())
-    base = int(kind[1], 16) if kind else None
-    if device is None or base not in {_DISPLAY, _ACCELERATOR}:
+    device = (roots.read(f"{directory}/device") or "").strip().lower().removeprefix("0x")
+    kind = (roots.read(f"{directory}/class") or "").strip().lower().removeprefix("0x")
+    base = int(kind[:2], 16) if hexadecimal(kind, 6) else None
+    if not hexadecimal(device, 4) or base not in {_DISPLAY, _ACCELERATOR}:
         return None
-    return PciGpu(bdf, device[1], base == _ACCELERATOR)
+    return PciGpu(bdf, device, base == _ACCELERATOR)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from verl_env.machine.plain import release
 from verl_env.records import record
 from verl_env.versions import dotted
 
@@ -18,9 +17,7 @@ IN_TREE = "in-tree"
 
 MODULE = "/sys/module/amdgpu"
 
-_VERSION = r"(\d+\.\d+(?:\.\d+)?)(?:[-+].*)?"
 _DEFINE = r"(?m)^#define\s+ROCM_VERSION_(MAJOR|MINOR|PATCH)\s+(\d+)"
-_INSTALLED = r"(?:rocm|core)-(\d+\.\d+(?:\.\d+)?)"
 _HEADERS = ("include/rocm-core/rocm_version.h", "include/rocm_version.h")
 #: Where a release puts itself below its prefix; ``core`` is ROCm Core SDK (7.9 and later).
 _PREFIXES = ("", "/core")
@@ -45,12 +42,16 @@ class RocmFound:
 
 def parse_rocm_version(text: str) -> str | None:
     """The version of ``.info/version``: ``6.2.0-66`` and ``7.13.0-123-gfx942;gfx950`` without what follows it."""
-    match = re.fullmatch(_VERSION, text.strip())
-    return match[1] if match else None
+    version = text.strip().partition("-")[0].partition("+")[0]
+    return version if release(version, 2, 3) else None
 
 
 def parse_rocm_header(text: str) -> str | None:
     """The version that ``rocm_version.h`` defines."""
+    if "ROCM_VERSION_" not in text:
+        return None
+    import re  # noqa: PLC0415  (no such file on most hosts)
+
     parts = {match[1]: match[2] for match in re.finditer(_DEFINE, text)}
     return f"{parts['MAJOR']}.{parts['MINOR']}.{parts['PATCH']}" if len(parts) == 3 else None  # noqa: PLR2004
 
@@ -58,8 +59,8 @@ def parse_rocm_header(text: str) -> str | None:
 def find_rocm(roots: Roots, environ: Mapping[str, str]) -> RocmFound:
     """ROCm as ``$ROCM_PATH`` names it, else ``/opt/rocm``, else the newest ``/opt/rocm-*``; the others beside it."""
     named = [path.rstrip("/") for path in (environ.get("ROCM_PATH", ""), "/opt/rocm") if path.startswith("/")]
-    beside = [f"/opt/{name}" for name in roots.names("/opt") if re.fullmatch(_INSTALLED, name)]
-    beside += [f"/opt/rocm/{name}" for name in roots.names("/opt/rocm") if re.fullmatch(_INSTALLED, name)]
+    beside = [f"/opt/{name}" for name in roots.names("/opt") if _is_installed(name)]
+    beside += [f"/opt/rocm/{name}" for name in roots.names("/opt/rocm") if _is_installed(name)]
     first = [rocm for path in named if (rocm := _installation(roots, path))]
     rest = [rocm for path in beside if (rocm := _installation(roots, path))]
     found = first + sorted(rest, key=lambda rocm: dotted(rocm.version), reverse=True)
@@ -79,6 +80,12 @@ def find_driver(roots: Roots) -> tuple[str | None, str]:
     if version:
         return version, path
     return (IN_TREE, MODULE) if roots.exists(MODULE) else (None, MODULE)
+
+
+def _is_installed(name: str) -> bool:
+    """Whether a directory is called ``rocm-6.2.0`` or ``core-7.13``."""
+    kind, _, version = name.partition("-")
+    return kind in {"rocm", "core"} and release(version, 2, 3)
 
 
 def _installation(roots: Roots, prefix: str) -> Rocm | None:

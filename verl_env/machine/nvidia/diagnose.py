@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from verl_env.machine.nvidia import problems
 from verl_env.machine.nvidia.nvml import VISIBLE
+from verl_env.machine.plain import digits, release
 from verl_env.records import record
 from verl_env.versions import at_least
 
@@ -26,6 +25,9 @@ CUDA_SYSTEM_NOT_READY = 802
 
 #: The first compute capability whose GPUs work with the open kernel modules only (Blackwell).
 OPEN_MODULE_ONLY = "10.0"
+
+#: Digits of the number of a driver branch; a libcuda of another numbering is no driver's.
+_BRANCH = 3
 
 
 @record
@@ -167,15 +169,15 @@ def _modes(gpus: Sequence[GpuReading], devices: Sequence[NvidiaDevice]) -> Itera
 
 def _is_foreign(library: str, driver: str) -> bool:
     """Whether a libcuda, by the version in its name, belongs to another driver than the kernel's."""
-    match = re.search(r"libcuda\.so\.(\d{3,}(?:\.\d+)+)$", library, re.ASCII)
-    return match is not None and match[1] != driver
+    _, found, version = library.rpartition("libcuda.so.")
+    return bool(found) and release(version, 2, 9) and version.index(".") >= _BRANCH and version != driver
 
 
 def _hides(value: str, devices: Sequence[NvidiaDevice]) -> bool:
     """Whether fewer devices are visible than there are; CUDA stops reading at the first name it does not know."""
     visible = set()
     for name in (part.strip() for part in value.split(",")):
-        number = int(name) if re.fullmatch(r"\d{1,5}", name, re.ASCII) else None
+        number = int(name) if digits(name, 5) else None
         known = number is not None and number < len(devices)
         uuids = [
             device.uuid for device in devices if isinstance(device.uuid, str) and name and device.uuid.startswith(name)

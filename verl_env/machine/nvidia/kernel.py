@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.reading import Reading, text_of, version_of
+from verl_env.machine.plain import digits
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 MODULE = "/sys/module/nvidia/version"
 PROC = "/proc/driver/nvidia/version"
 
-_NVRM = r"(?m)^NVRM version:.*?(Open )?Kernel Module(?: for \S+)?\s+(\d\S*)"
+_NODE = "nvidia"
 
 
 @record
@@ -43,7 +42,7 @@ def read_kernel(roots: Roots) -> KernelSide:
     module, proc = roots.read(MODULE), roots.read(PROC)
     driver, open_module = parse_proc_version(proc or "")
     stated = (Reading(MODULE, driver=version_of(module)), Reading(PROC, driver=driver))
-    nodes = [name for name in roots.names("/dev") if re.fullmatch(r"nvidia\d+", name, re.ASCII)]
+    nodes = [name for name in roots.names("/dev") if name.startswith(_NODE) and digits(name[len(_NODE) :])]
     return KernelSide(
         readings=tuple(reading for reading in stated if reading.driver is not UNKNOWN),
         loaded=module is not None or proc is not None or roots.exists("/sys/module/nvidia"),
@@ -59,7 +58,10 @@ def parse_proc_version(data: bytes | str) -> tuple[Known[str], Known[bool]]:
     Both forms of the line are read: ``NVIDIA UNIX Open Kernel Module for x86_64  580.95.05 ...`` and ``NVIDIA UNIX
     x86_64 Kernel Module  535.183.01 ...``. The line about GCC, which may lack its version, does not matter.
     """
-    match = re.search(_NVRM, text_of(data))
-    if match is None:
-        return UNKNOWN, UNKNOWN
-    return version_of(match[2]), match[1] is not None
+    for line in text_of(data).splitlines():
+        before, _, after = line.partition("Kernel Module")
+        words = after.split()
+        words = words[2:] if words[:1] == ["for"] else words
+        if before.startswith("NVRM version:") and words and digits(words[0][0]):
+            return version_of(words[0]), before.endswith("Open ")
+    return UNKNOWN, UNKNOWN

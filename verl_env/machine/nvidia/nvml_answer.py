@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from verl_env.machine.child import Abandoned, Completed, TimedOut
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.reading import (
@@ -17,6 +15,7 @@ from verl_env.machine.nvidia.reading import (
     value_of,
     version_of,
 )
+from verl_env.machine.plain import loads
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -110,7 +109,7 @@ def parse_nvml(
 
 def _line(line: str) -> tuple[str, Any]:
     try:
-        kind, value = json.loads(line)
+        kind, value = loads(line)
     except (ValueError, TypeError, RecursionError):
         return "", None
     return (kind, value) if isinstance(kind, str) else ("", None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.nvidia.reading import GpuReading, Reading, address_of
+from verl_env.machine.plain import hexadecimal
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -53,9 +53,9 @@ def read_pci(roots: Roots) -> PciSide:
             continue
         kind = _line(roots, f"{directory}/class")[:6]
         switches += kind == _SWITCH_CLASS
-        device = re.fullmatch(r"0x([0-9a-f]{4})", _line(roots, f"{directory}/device"))
-        if kind in _GPU_CLASSES and device:
-            gpus.append(PciGpu(address_of(name) or name, device[1], _bound_to(roots, f"{directory}/driver")))
+        device = _line(roots, f"{directory}/device").removeprefix("0x")
+        if kind in _GPU_CLASSES and hexadecimal(device, 4):
+            gpus.append(PciGpu(address_of(name) or name, device, _bound_to(roots, f"{directory}/driver")))
     return PciSide(tuple(gpus), switches)
 
 

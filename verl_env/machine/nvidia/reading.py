@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from verl_env.machine.model import UNKNOWN
+from verl_env.machine.plain import digits, hexadecimal, leading, release
 from verl_env.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.machine.model import Fact, Known
 
-_VERSION = r"\s*(\d{1,4}(?:\.\d{1,4}){1,3})(?![\d.])"
-_ADDRESS = r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])"
 _NO_VALUE = {"", "n/a", "not supported", "unknown error", "unknown", "none"}
 
 #: The smallest and the greatest CUDA version that a driver may report, as 1000 * major + 10 * minor.
@@ -66,8 +63,10 @@ def text_of(data: bytes | str) -> str:
 
 def version_of(text: str | None) -> Known[str]:
     """The dotted number that a text begins with, ``"610.57.04"`` of ``"610.57.04 [Deprecated; ...]"``."""
-    match = re.match(_VERSION, text or "")
-    return match[1] if match and match[1].isascii() else UNKNOWN
+    bare = (text or "").lstrip()
+    version = leading(bare, "0123456789.")
+    follows = bare[len(version) : len(version) + 1]
+    return version if release(version, 2, 4, 4) and not follows.isdecimal() else UNKNOWN
 
 
 def value_of(text: str | None) -> Fact[str]:
@@ -83,8 +82,8 @@ def bytes_of(text: str | None) -> Fact[int]:
     value = value_of(text)
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"(\d{1,12}) ?MiB", value, re.ASCII)
-    return int(match[1]) << 20 if match else UNKNOWN
+    number = value.removesuffix("MiB").removesuffix(" ")
+    return int(number) << 20 if value.endswith("MiB") and digits(number, 12) else UNKNOWN
 
 
 def capability_of(text: str | None) -> Fact[str]:
@@ -92,7 +91,8 @@ def capability_of(text: str | None) -> Fact[str]:
     value = value_of(text)
     if not isinstance(value, str):
         return value
-    return value if re.fullmatch(r"[1-9]\d?\.\d", value, re.ASCII) else UNKNOWN
+    major, _, minor = value.partition(".")
+    return value if digits(major, 2) and major[0] != "0" and digits(minor, 1) else UNKNOWN
 
 
 def cuda_of(number: object) -> Known[str]:
@@ -104,11 +104,18 @@ def cuda_of(number: object) -> Known[str]:
 
 def address_of(text: str | None) -> str | None:
     """A PCI address in one form, ``00000000:83:00.0`` for ``0000:83:00.0``; None for what is none."""
-    match = re.fullmatch(_ADDRESS, (text or "").strip().lower())
-    return f"{match[1] or '0':0>8}:{match[2]}:{match[3]}.{match[4]}" if match else None
+    place, _, function = (text or "").strip().lower().rpartition(".")
+    *domain, bus, device = ("", *place.split(":"))
+    plain = len(function) == 1 and function in "01234567" and hexadecimal(bus, 2) and hexadecimal(device, 2)
+    match domain:
+        case [""] if plain:
+            return f"00000000:{bus}:{device}.{function}"
+        case ["", str(number)] if plain and 4 <= len(number) <= 8 and hexadecimal(number, len(number)):  # noqa: PLR2004
+            return f"{number:0>8}:{bus}:{device}.{function}"
+    return None
 
 
 def device_id_of(text: str | None) -> str | None:
     """The PCI device id ``"2335"`` of ``"0x233510DE"`` or ``"233510DE"``; None for what is none."""
-    match = re.fullmatch(r"(?:0x)?([0-9a-f]{4})10de", (text or "").strip().lower())
-    return match[1] if match else None
+    number = (text or "").strip().lower().removeprefix("0x")
+    return number[:4] if hexadecimal(number, 8) and number.endswith("10de") else None
