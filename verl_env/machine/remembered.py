@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _FILE = "verl-env/programs.json"
 _LOADER_CACHE = "/etc/ld.so.cache"
 _ELF = "\x7fELF"
-#: A script that is nothing but another name of a program.
-_WRAPPER = r'#! ?/bin/(?:ba)?sh\n+exec "?(/[\w./+-]+)"? "\$@"\n*'
+_PUNCTUATION = dict.fromkeys(map(ord, "_./+-"))
+_SHELLS = ("#!/bin/sh", "#!/bin/bash", "#! /bin/sh", "#! /bin/bash")
 
 
 class Remembered:
@@ -122,13 +122,18 @@ def _read(roots: Roots, path: str) -> dict[str, Any]:
 
 def _followed(roots: Roots, path: str) -> str | None:
     """The program that a script starts and does nothing else; any other file is itself."""
-    text = roots.read(path, max_bytes=512) or ""
-    if not text.startswith("#!"):
-        return path
-    import re  # noqa: PLC0415  (few programs are scripts)
+    program = _started((roots.read(path, max_bytes=512) or "").splitlines())
+    return real_path(roots, program) if program else path
 
-    match = re.fullmatch(_WRAPPER, text)
-    return real_path(roots, match[1]) if match else path
+
+def _started(lines: list[str]) -> str | None:
+    """The program of a script that is nothing but another name of it: ``exec "/opt/x/nvcc" "$@"``."""
+    match list(filter(None, lines)):
+        case [shell, command] if shell in _SHELLS and command.startswith("exec ") and command.endswith(' "$@"'):
+            program = command.removeprefix("exec ").removesuffix(' "$@"').removeprefix('"').removesuffix('"')
+            plain = program.translate(_PUNCTUATION).isalnum() and program.isascii()
+            return program if plain and program.startswith("/") else None
+    return None
 
 
 def _stat(roots: Roots, path: str) -> tuple[int, ...]:
