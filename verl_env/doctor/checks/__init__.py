@@ -12,6 +12,7 @@ from __future__ import annotations
 from verl_env.doctor.checks.abi import CHECKS as ABI
 from verl_env.doctor.checks.abi_pairs import CHECKS as ABI_PAIRS
 from verl_env.doctor.checks.abi_parts import CHECKS as ABI_PARTS
+from verl_env.doctor.checks.builds import CHECKS as BUILDS
 from verl_env.doctor.checks.conflicts import CHECKS as CONFLICTS
 from verl_env.doctor.checks.coupling import CHECKS as COUPLING
 from verl_env.doctor.checks.coupling_env import CHECKS as COUPLING_ENV
@@ -28,6 +29,7 @@ from verl_env.doctor.checks.patches import CHECKS as PATCHES
 from verl_env.doctor.checks.ray_slurm import CHECKS as RAY_SLURM
 from verl_env.doctor.checks.replaced import CHECKS as REPLACED
 from verl_env.doctor.checks.rocm import CHECKS as ROCM
+from verl_env.doctor.checks.rocm_visibility import CHECKS as ROCM_VISIBILITY
 from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
 from verl_env.doctor.checks.system import CHECKS as SYSTEM
 from verl_env.doctor.checks.toolchain import CHECKS as TOOLCHAIN
@@ -50,10 +52,12 @@ CHECKS = (
     *COUPLING_ENV,
     *LEAKS,
     *TOOLCHAIN,
+    *BUILDS,
     *FILESYSTEMS,
     *RAY_SLURM,
     *GPU,
     *ROCM,
+    *ROCM_VISIBILITY,
     *OTHER,
     *PATCHES,
     *SYMPTOMS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.checks.abi import pin_hit, wanted_torch
+from verl_env.doctor.checks.abi_pins import pin_hit, wanted_torch
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.facts import parse_version
 from verl_env.doctor.model import Check, Fix, Hit, Remedy

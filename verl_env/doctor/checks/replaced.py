@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.checks.abi import wanted_torch
 from verl_env.doctor.checks.abi_pairs import TORCHVISION_OFFSET
+from verl_env.doctor.checks.abi_pins import wanted_torch
 from verl_env.doctor.checks.coupling_env import relock
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.facts import parse_version
