@@ -84,7 +84,8 @@ def test_toml_that_is_broken_is_told(folder: Path) -> None:
 def test_reading_the_tables_loads_no_parser_of_toml() -> None:
     code = (
         "import sys; from verl_env.machine import tables, wheel_tables; tables.nvidia_pci_ids(); tables.toolkits();"
-        "wheel_tables.torch_wheels(); print(*sys.modules)"
+        "wheel_tables.torch_wheels(); from verl_env.machine import describe, model;"
+        "describe.describe(model.Machine(), gpus=['h100:8'], driver='550.54.15'); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.machine.errors import MachineFlagConflictError, MachineFlagError, MachineFlagWithoutGpuError
 from verl_env.machine.gpu_names import parse_gpu
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine, Nvidia, NvidiaDevice
@@ -11,6 +9,7 @@ from verl_env.machine.tables import cuda_of_driver
 from verl_env.records import replace
 from verl_env.versions import is_dotted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
 
 from verl_env.machine.errors import GpuCountError, GpuUnknownError
 from verl_env.machine.tables import GpuName, amd_gfx, gpu_names, nvidia_pci_ids
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.machine.amd import problems
 from verl_env.machine.amd.devices import find_devices
 from verl_env.machine.amd.environment import override_variables, visible_variables
@@ -11,6 +9,7 @@ from verl_env.machine.amd.merge import may_compute, split_integrated
 from verl_env.machine.amd.rocm import find_driver
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
