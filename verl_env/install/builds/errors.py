@@ -39,7 +39,7 @@ class BuildImpossible(VerlEnvError):
 
 
 class NativeBuildFailed(VerlEnvError):
-    """A native component did not build. The whole output is kept in a file; its end is shown.
+    """A native component did not build. The whole output is kept in a file; its first errors are shown.
 
     ``cause`` is filled in by who knows the texts of compilers: ``verl-env doctor`` does.
     """

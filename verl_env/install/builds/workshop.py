@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from verl_env.install.backends.base import Command
 from verl_env.install.builds.errors import NativeBuildFailed
 from verl_env.install.builds.progress import Steps
+from verl_env.install.builds.telling import telling_lines
 from verl_env.install.builds.variables import build_variables
-from verl_env.install.classify import tail
 from verl_env.install.process import run
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Workshop:
             command = Command(argv, self.variables(job) if env is None else env)
             done = run(command, watch=self._watch(job, log, steps, started), cwd=cwd or self.root)
         if done.code != 0:
-            raise NativeBuildFailed(job.name, _what(argv), done.code, self.log(job), tail(done.output))
+            raise NativeBuildFailed(job.name, _what(argv), done.code, self.log(job), telling_lines(done.output))
 
     def log(self, job: Job) -> Path:
         """The file with the output of a job."""
