@@ -67,12 +67,13 @@ def diagnose_deep(facts: Facts, checks: Sequence[Check], *, with_gpu: bool = Tru
     """
     if facts.target is None:
         raise ValueError("a report has nothing to import")
+    foretold = foretold_check(_libraries(facts))
     trials = [try_import(facts, module) for module, package in MODULES if facts.installed(package)]
     if with_gpu and facts.installed("torch") and (facts.has_nvidia_gpu or facts.has_amd_gpu):
         trials += [_matmul(facts), _allreduce(facts)]
     log = "\n".join(trial.output for trial in trials if not trial.ok)
     shallow = [check for check in checks if check.id != EDITED]
-    added = [*map(_trial_check, trials), foretold_check(_libraries(facts)), _hash_check(facts.target)]
+    added = [*map(_trial_check, trials), foretold, _hash_check(facts.target)]
     found = diagnose(replace(facts, log=log), [*shallow, *added])
     failed = tuple(trial.name for trial in trials if not trial.ok)
     return replace(found, findings=tuple(_with_trials(finding, failed) for finding in found.findings))
