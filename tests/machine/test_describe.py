@@ -50,6 +50,7 @@ HERE = Machine(
     problems=(Problem("nvidia-device-lost", "GPU 3"), Problem("python-shadowed", "x")),
 )
 NO_GPU = replace(HERE, nvidia=None)
+ASKED = replace(HERE, sources={"toolchain.gcc": "gcc --version"}, problems=(Problem("tool-failed", "/bin/nvcc"),))
 
 
 def devices(machine: Machine) -> tuple[NvidiaDevice, ...]:
@@ -274,3 +275,19 @@ def test_any_flags_give_a_machine_or_a_worded_error(
     except VerlEnvError as error:
         outcome = error
     assert isinstance(outcome, Machine) or (outcome.exit_code == EXIT_MISUSE and outcome.message and outcome.hint)
+
+
+@pytest.mark.parametrize("flags", [{"glibc": "2.28"}, {"gpus": ["h100"]}, {"gpus": ["mi300x"], "arch": "x86_64"}])
+def test_another_machine_of_this_architecture_is_built_for_here(flags: dict[str, Any]) -> None:
+    machine = describe(ASKED, **flags)
+    assert machine.toolchain == HERE.toolchain
+    assert machine.sources["toolchain.gcc"] == "gcc --version"
+    assert [problem.id for problem in machine.problems] == ["tool-failed"]
+
+
+@pytest.mark.parametrize("flags", [{"arch": "aarch64"}, {"gpus": ["gh200"]}])
+def test_of_the_tools_of_another_architecture_nothing_is_known(flags: dict[str, Any]) -> None:
+    machine = describe(ASKED, **flags)
+    assert machine.toolchain is UNKNOWN
+    assert "toolchain.gcc" not in machine.sources
+    assert machine.problems == ()

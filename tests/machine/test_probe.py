@@ -70,6 +70,15 @@ def test_without_gpus_no_vendor_tool_runs(tmp_path, monkeypatch):
     assert not ran.exists()
 
 
+def test_without_gpus_the_tools_are_those_of_the_host(tmp_path):
+    tool = tmp_path / "g++"
+    tool.write_text("#!/bin/sh\necho 11.4.0\n")
+    tool.chmod(0o755)
+    machine = probe_without_gpus(environ={"PATH": f"{tmp_path}:/bin", "XDG_CACHE_HOME": str(tmp_path)})
+    assert machine.toolchain.gxx == "11.4.0"
+    assert machine.toolchain.paths["gxx"] == str(tool)
+
+
 def test_it_ends_in_time_though_every_tool_hangs(tmp_path, monkeypatch):
     root, tools = tmp_path / "root", tmp_path / "tools"
     (root / "sys/module/nvidia").mkdir(parents=True)

@@ -22,6 +22,7 @@ NO_GPU = "none"
 _ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 _GPU_FACTS = ("nvidia", "amd")
 _GPU_PROBLEMS = ("nvidia-", "amd-", "rocm-", "driver-")
+_TOOL_PROBLEMS = {"cuda-home-missing", "tool-failed", "tool-timeout"}
 _MIB = 1 << 20
 _LONGEST = 32
 
@@ -39,7 +40,8 @@ def describe(
 
     Naming GPUs replaces the whole GPU side: a driver of this host says nothing about another. Without ``gpus`` the
     GPUs of ``base`` stay, and only the versions given are replaced. A GPU that comes with one CPU architecture only
-    (GH200, GB200, GB300, GB10, Jetson) sets it.
+    (GH200, GB200, GB300, GB10, Jetson) sets it. Compilers are those of ``base``, as its host is the one that builds;
+    nothing is known of those of another architecture.
 
     Args:
         base: The facts to start from, those of this host.
@@ -67,7 +69,8 @@ def describe(
         machine = _with_rocm(machine, rocm)
     if glibc is not None:
         machine = _sourced(machine, {"host.glibc": FLAG}, host=replace(machine.host, glibc=glibc, musl=None))
-    return _with_arch(machine, arch, [gpu for gpu, _ in wanted])
+    machine = _with_arch(machine, arch, [gpu for gpu, _ in wanted])
+    return machine if machine.host.arch == base.host.arch else _without_toolchain(machine)
 
 
 def _check_dotted(flag: str, value: str | None, example: str) -> None:
@@ -93,6 +96,12 @@ def _with_gpus(machine: Machine, wanted: Sequence[tuple[GpuName, int]]) -> Machi
         problems=tuple(problem for problem in machine.problems if not problem.id.startswith(_GPU_PROBLEMS)),
     )
     return _sourced(bare, {"nvidia.devices" if nvidia else "nvidia": FLAG, "amd.devices" if amd else "amd": FLAG})
+
+
+def _without_toolchain(machine: Machine) -> Machine:
+    sources = {fact: source for fact, source in machine.sources.items() if not fact.startswith("toolchain.")}
+    problems = tuple(problem for problem in machine.problems if problem.id not in _TOOL_PROBLEMS)
+    return replace(machine, toolchain=UNKNOWN, sources=sources, problems=problems)
 
 
 def _nvidia_device(index: int, gpu: GpuName) -> NvidiaDevice:

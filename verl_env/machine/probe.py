@@ -44,12 +44,17 @@ def probe(
 
 
 def probe_without_gpus(roots: Roots | None = None, environ: Mapping[str, str] | None = None) -> Machine:
-    """The host, its Pythons and the statement that it has no GPU; no vendor code runs. Arguments as in ``probe``."""
+    """The host, its tools and Pythons, and the statement that it has no GPU; no driver is asked.
+
+    Arguments as in ``probe``.
+    """
     from verl_env.machine.host import probe_host  # noqa: PLC0415
     from verl_env.machine.pythons import probe_pythons  # noqa: PLC0415
+    from verl_env.machine.toolchain import probe_toolchain  # noqa: PLC0415
 
     roots, environ = roots or Roots(), os.environ if environ is None else environ
-    return join((probe_host(roots, environ), probe_pythons(roots, environ), Machine(nvidia=None, amd=None)))
+    parts = (probe_host(roots, environ), probe_toolchain(roots, environ), probe_pythons(roots, environ))
+    return join((*parts, Machine(nvidia=None, amd=None)))
 
 
 def join(parts: Iterable[Machine]) -> Machine:
