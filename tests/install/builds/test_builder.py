@@ -95,6 +95,18 @@ def test_a_host_without_compilers_takes_what_another_built(yard):
         yard.install(other)
 
 
+def test_a_wheelhouse_may_bring_what_was_built_elsewhere(yard):
+    build = yard.sdist("demo-ext")
+    yard.install(build)
+    yard.built.rename(yard.house.path / "built")
+    (yard.house.path / "demo_ext-1.0.tar.gz").unlink()
+    yard.path = yard.path.with_name("second")
+    yard.tools(gcc="13.2.0", nvcc="12.6.20")
+    yard.install(build)
+    assert answer(yard.site, "demo_ext") == 42
+    assert not yard.built.exists()
+
+
 def test_a_build_that_fails_says_why_and_leaves_nothing(yard):
     build = yard.sdist("demo-ext", headers="#error this is how it fails")
     with pytest.raises(NativeBuildFailed) as caught:

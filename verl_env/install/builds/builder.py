@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.install.builds import environment
 from verl_env.install.builds.cache import BuildCache
-from verl_env.install.builds.key import missing_tools
 from verl_env.install.builds.sources import commit_of, fetch
 from verl_env.install.builds.steps import build_prefix, build_wheel, linked, source_tree
 from verl_env.install.builds.workshop import Workshop, opened, trim_logs
@@ -69,17 +68,17 @@ class Builder:
     def _result(self, job: Job) -> Entry:
         """The result of a job, whichever way; what it is built upon comes before it."""
         facts = self._works.facts(job)
-        entry = self._take(job, facts)
+        entry = self._take(job)
         if entry is not None:
             self._reporter.note(f"{job.name}: built before, from {entry.path.parent}")
             return entry
         place = self._cache.place(job.build.name, facts)
         waiting = f"{job.name} is being built by another run; waiting for it"
         with self._cache.locked(place, lambda: self._reporter.note(waiting)):
-            return self._take(job, facts) or self._make(job, facts, place)
+            return self._take(job) or self._make(job, facts, place)
 
-    def _take(self, job: Job, facts: dict[str, Any]) -> Entry | None:
-        entry = self._cache.take(job.build.name, facts, without=missing_tools(self._works.host))
+    def _take(self, job: Job) -> Entry | None:
+        entry = self._works.ready(job)
         if entry is not None and job.recipe.product == "wheel":
             self._check(job, entry.path)
         return entry

@@ -10,7 +10,7 @@ from verl_env.components.toolchain import nvcc_targets
 from verl_env.install.builds.cache import BuildCache, key_of
 from verl_env.install.builds.facts import host_of, lock_of
 from verl_env.install.builds.jobs import job_count
-from verl_env.install.builds.key import facts_of, missing_tools
+from verl_env.install.builds.key import TOOLS, facts_of, missing_tools
 from verl_env.install.builds.model import Job, Places
 from verl_env.install.builds.preflight import preflight
 from verl_env.install.builds.targets import written
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.components.model import Catalogue, Recipe
+    from verl_env.install.builds.cache import Entry
     from verl_env.install.builds.model import Host, Lock, Problem
     from verl_env.install.model import Options, Plan
+
+#: The directory of a wheelhouse with results of builds, laid out as the cache is.
+BUNDLED = "built"
 
 
 @dataclass(frozen=True, slots=True)
 class Works:
     """What is to be built of a plan.
 
-    ``builds`` are its components that are built, by name; ``caches`` the directories of results, best first.
+    ``builds`` are its components that are built, by name; ``caches`` the directories of results, best first;
+    ``bundled`` one that came with a wheelhouse: what is in it was made for this host, by whatever compiler.
     """
 
     builds: dict[str, Build]
@@ -38,6 +43,7 @@ class Works:
     places: Places
     caches: tuple[Path, ...]
     offline: bool = False
+    bundled: Path | None = None
     _jobs: dict[str, Job] = field(default_factory=dict)
 
     def job(self, name: str) -> Job:
@@ -71,15 +77,21 @@ class Works:
         after = {name: key_of(self.facts(self.job(name))) for name in self.before(job)}
         return facts_of(job, self.lock, self.host, catalogue=self.catalogue, after=after)
 
+    def ready(self, job: Job) -> Entry | None:
+        """The result of a job that is there already."""
+        name, facts = job.build.name, self.facts(job)
+        entry = BuildCache(self.caches).take(name, facts, without=missing_tools(self.host))
+        if entry is None and self.bundled is not None:
+            entry = BuildCache((self.bundled,)).take(name, facts, without=(*TOOLS, "glibc", "flags", "after"))
+        return entry
+
     def missing(self, without: Container[str] = ()) -> tuple[Job, ...]:
         """The jobs whose results are not in the cache, in their order; ``without`` are in the environment already."""
-        cache = BuildCache(self.caches)
-        lacking = missing_tools(self.host)
         found: dict[str, Job] = {}
 
         def add(name: str) -> None:
             job = self.job(name)
-            if name in found or cache.take(name, self.facts(job), without=lacking) is not None:
+            if name in found or self.ready(job) is not None:
                 return
             for other in self.before(job):
                 if self.job(other).recipe.product != "wheel":
@@ -138,4 +150,5 @@ def works_of(plan: Plan, options: Options, interpreter: str | None = None) -> Wo
         Places(options.cache, options.wheelhouse),
         tuple(dict.fromkeys((options.build_cache or own, own))),
         options.offline,
+        None if options.wheelhouse is None else options.wheelhouse / BUNDLED,
     )
