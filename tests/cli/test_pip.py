@@ -199,6 +199,17 @@ def test_a_component_in_another_version_than_the_locksets(world):
     assert "it has fast-thing 2.0, not ==1.0" in captured.err
 
 
+def test_what_is_a_component_elsewhere_comes_from_the_index_here(world):
+    """SGLang is built for ROCm; for CUDA an index has it."""
+    for_rocm = {**world.build("2.6"), "rocm": "6.3"}
+    del for_rocm["cuda"]
+    world.component(for_rocm)
+    world.house.add("fast-thing", "3.0")
+    code, captured = world.pip("install", "fast-thing==3.0")
+    assert (code, captured.out) == (0, "+ fast-thing 3.0\n")
+    assert world.versions["fast-thing"] == "3.0"
+
+
 def test_an_environment_can_be_made_with_more(world):
     world.component(world.build("2.6"))
     assert world.run("--with", "fast-thing", "--with", "thing<2")[0] == 0

@@ -257,3 +257,14 @@ def test_who_waits_is_told(world):
 def test_an_option_that_would_go_elsewhere_is_refused(world):
     with pytest.raises(UsageError, match="--target"):
         world.add("--target", "/tmp", "thing")
+
+
+def test_one_change_after_the_other(world, installer):
+    """No generation is made from the one before it, which goes."""
+    interpreter = (world.path / "bin" / "python").resolve()
+    for word in ("helper", "thing", "needs-engine"):
+        world.add("--installer", installer, word)
+        assert (world.path / "bin" / "python").resolve() == interpreter
+        assert ".venv.d" not in (world.path / "pyvenv.cfg").read_text()
+    world.remove("helper", "thing")
+    assert world.have == LOCK | {"needs-engine": "1.0"}

@@ -74,6 +74,14 @@ def test_metadata_that_cannot_be_read_is_left_out(tmp_path):
     assert list(read_metadata(installed(environment.site))) == ["whole"]
 
 
+def test_a_licence_of_many_lines_hides_nothing(tmp_path):
+    environment = Environment(tmp_path / "e")
+    file = environment.add("long") / "METADATA"
+    licence = "License: Apache\n        Version 2.0: text\n        \n        Requires-Dist: none\n"
+    file.write_text(f"Name: long\nVersion: 1.0\n{licence}Requires-Dist: other\n\nRequires-Dist: description\n")
+    assert read_metadata(installed(environment.site)) == {"long": package("long", "1.0", "other")}
+
+
 def test_what_a_change_breaks_is_said_of_what_was_whole():
     after = {"engine": "0.8", "torch": "2.7.0", "numpy": "1.26.4", "thing": "1.0"}
     assert list(broken(PACKAGES, after, PYTHON)) == ["engine 0.8 requires torch==2.6.0"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install import journal
+from verl_env.install.additions.environment import base_interpreter
 from verl_env.install.additions.pins import write_pins
 from verl_env.install.classify import classify
 from verl_env.install.compare import same_version
@@ -87,7 +88,7 @@ def make_generation(
     Raises:
         VerlEnvError: the installer failed.
     """
-    python = str(opened.generation / "bin" / "python")
+    python = base_interpreter(opened.generation)
     run_installer(installer, installer.make_environment(work.new, python, opened.target.path.name), reporter)
     fill()
     site = site_packages(work.new, opened.state.python)

@@ -69,7 +69,8 @@ def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machin
         session = _Session(opened, work, choose_installer(wishes.installer), reporter)
         wanted = tuple(wish for wish in are_components(wishes.wishes) if wish.name not in opened.pins)
         chosen = choose_components(opened, wanted, machine(), options) if wanted else None
-        others = replace(wishes, wishes=tuple(wish for wish in wishes.wishes if wish not in wanted))
+        special = set() if chosen is None else {build.name for build in chosen.builds}
+        others = replace(wishes, wishes=tuple(wish for wish in wishes.wishes if wish.name not in special))
         resolution = _resolved(session, others, chosen)
         added = () if chosen is None else tuple(_change(build, session.have) for build in chosen.builds)
         changes = tuple(sorted((*added, *resolution.changes), key=lambda change: change.name))
@@ -140,7 +141,7 @@ def _resolved(session: _Session, wishes: Wishes, chosen: Components | None) -> R
 
 def _carry_out(session: _Session, wishes: Wishes, resolution: Resolution, chosen: Components | None) -> None:
     opened, work = session.opened, session.work
-    if not resolution.found and chosen is None:
+    if not resolution.found and (chosen is None or not chosen.builds):
         state = _remembered(opened, wishes, resolution, session.have)
         if state != opened.state:
             write_state(opened.generation, state)
@@ -158,7 +159,7 @@ def _carry_out(session: _Session, wishes: Wishes, resolution: Resolution, chosen
     check_versions(resolution.found, have)
     state = _remembered(opened, wishes, resolution, have)
     pins = {**opened.pins, **{change.name: have[change.name].version for change in resolution.moved}}
-    if chosen is not None:
+    if chosen is not None and chosen.builds:
         names = {build.name: build.version for build in chosen.builds}
         left_out = {name: reason for name, reason in state.left_out.items() if name not in names}
         state = replace(state, left_out=left_out, digest=chosen.digest)

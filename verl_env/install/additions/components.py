@@ -20,6 +20,7 @@ from verl_env.install.parts import Parts
 from verl_env.install.plan import VERL, make_plan
 from verl_env.install.prepare import prepare
 from verl_env.locksets.catalogue import load_catalogue, packages_of
+from verl_env.machine.model import UNKNOWN, Amd, Nvidia
 from verl_env.records import record, replace
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def are_components(wishes: Sequence[Wish]) -> tuple[Wish, ...]:
 def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, options: Options) -> Components:
     """Decides how components get into an environment, and makes sure that what this needs is there.
 
+    A component that an index serves as well for this environment (SGLang for CUDA) has no build here.
+
     Raises:
         ComponentUnfit: the environment's lockset has another version, or does not fit the machine.
         NativeUnavailableError: there is no wheel and no build that fits.
@@ -67,6 +70,7 @@ def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, 
     request = Request(
         tuple(state.stack.split("+")), lockset=state.lockset, python=state.python, preview=True, wishes=tuple(texts)
     )
+    machine = _or_unknown(machine)
     choice = choose(load_catalogue(), machine, request)
     if not isinstance(choice, Choice):
         raise ComponentUnfit([wish.text for wish in wishes], state.lockset, choice)
@@ -82,6 +86,13 @@ def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, 
     tools = prepare(alone, opened.target, options, seen)
     builds = tuple(build for build in needed if build.name in names)
     return Components(builds, alone, options, seen, tools, digest)
+
+
+def _or_unknown(machine: Machine) -> Machine:
+    """The machine; where it has no GPU, as a login node, nobody knows which ones the environment is for."""
+    if isinstance(machine.nvidia, Nvidia) or isinstance(machine.amd, Amd):
+        return machine
+    return replace(machine, nvidia=UNKNOWN, amd=UNKNOWN)
 
 
 def install_components(chosen: Components, opened: Opened, work: Work, reporter: Reporter) -> None:

@@ -43,6 +43,11 @@ def open_environment(path: Path) -> Opened:
     return Opened(target, generation, state, _pins(generation, state))
 
 
+def base_interpreter(generation: Path) -> str:
+    """The Python that a generation was made from: an environment that is made from one outlives it."""
+    return os.path.realpath(generation / "bin" / "python")
+
+
 def run_variables(opened: Opened, user: Mapping[str, str]) -> dict[str, str]:
     """The variables of a command in an environment: as in an activated shell, with those of the lockset.
 

@@ -136,11 +136,12 @@ def _needs(package: Metadata, python: str) -> Iterator[_Need]:
 
 
 def _headers(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The headers; a licence may take many lines, which begin with a space and may hold nothing else."""
     for line in lines:
-        key, colon, value = line.partition(":")
-        if not line.strip():
+        if not line.rstrip("\r\n"):
             return
-        if colon:
+        key, colon, value = line.partition(":")
+        if colon and not line[0].isspace():
             yield key.lower(), value.strip()
 
 

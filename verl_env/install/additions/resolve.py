@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.install.additions.environment import base_interpreter
 from verl_env.install.additions.errors import PipWouldDrift, Unresolved
 from verl_env.install.additions.metadata import broken, write_metadata
 from verl_env.install.additions.model import Cause, Resolution
@@ -101,7 +102,7 @@ def _asked_away(wishes: Wishes, base: Base) -> tuple[Cause, ...]:
 def _shadow(base: Base, installer: Installer, stage: Path) -> Path:
     """An environment with the metadata of the packages alone."""
     shadow = stage / "shadow"
-    command = installer.make_environment(shadow, str(base.environment / "bin" / "python"), "shadow")
+    command = installer.make_environment(shadow, base_interpreter(base.environment), "shadow")
     done = run(command)
     if done.code != 0:
         raise classify(installer.name, command.argv, done.code, done.output)
