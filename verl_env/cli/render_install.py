@@ -65,7 +65,7 @@ class Progress:
         self._console = console
         self._steps = steps
         self._step = 0
-        self._drawn = time.monotonic()
+        self._drawn = float("-inf")
         self._open = False
 
     @property
@@ -75,7 +75,7 @@ class Progress:
 
     def begin(self, step: Step) -> None:
         self._step += 1
-        self._drawn = time.monotonic()
+        self._told = time.monotonic()
         detail = f" ({step.detail})" if step.detail else ""
         self._line(f"[{self._step}/{self._steps}] {step.title}{detail}", style="bold")
 
@@ -94,9 +94,9 @@ class Progress:
 
     def building(self, name: str, done: int | None, total: int | None, seconds: float) -> None:
         now = time.monotonic()
-        if now - self._drawn < (_REDRAW if self._console.is_terminal else _TOLD):
+        if now - self._told < (_REDRAW if self._console.is_terminal else _TOLD):
             return
-        self._drawn = now
+        self._told = now
         steps = f"{done} of {total} steps, " if done is not None and total else ""
         text = f"{name}: {steps}{_clock(seconds)}"
         if self._console.is_terminal:
@@ -219,6 +219,7 @@ def outcome_json(plan: Plan, result: Outcome, seen: Inspection) -> dict[str, Any
         "path": str(result.path),
         "reason": seen.reason,
         "left_out": dict(result.left_out),
+        "ways": dict(result.ways),
         "checks": list(result.checks),
         "skipped_checks": dict(result.skipped),
         "seconds": round(result.seconds, 3),
