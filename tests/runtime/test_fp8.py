@@ -275,6 +275,16 @@ def test_layers_that_are_not_block_quantized_have_no_record():
     assert record_of(fresh) is None
 
 
+def test_a_later_processing_belongs_to_whoever_staged_the_layer():
+    model = Model(transposing)
+    layer, record = model.qkv_proj, record_of(model.qkv_proj)
+    staged = {name: torch.nn.Parameter(value, requires_grad=False) for name, value in weights(2).items()}
+    layer._parameters.update(staged)
+    layer.quant_method.process_weights_after_loading(layer)
+    assert all(layer._parameters[name] is not value for name, value in staged.items())
+    assert record_of(layer) is record
+
+
 def test_a_process_that_fails_in_a_refit_raises_and_restores():
     model = Model(transposing)
     before = live(model)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from verl_env_runtime import journal
-from verl_env_runtime.moe import restore_expert_loaders, wrap
+from verl_env_runtime.moe import restore_expert_loaders, wrap, wrap_dummy
 from verl_env_runtime.parameters import keep_parameters
 
 
@@ -112,3 +114,34 @@ def test_modules_without_a_loader_are_left_alone():
     made = Layer(w13_weight=Parameter("a"))
     del made.weight_loader
     assert restore_expert_loaders(made) == 0
+
+
+class Buffer(list):
+    """What the patch uses of a tensor."""
+
+    def __init__(self, values, device="cpu"):
+        super().__init__(values)
+        self.device = SimpleNamespace(type=device)
+
+    def clone(self):
+        return Buffer(self)
+
+    def copy_(self, other):
+        self[:] = other
+
+
+def zeroed(_loader, model, _config):
+    for module in model.modules():
+        for buffer in module._buffers.values():
+            buffer[:] = [0] * len(buffer)
+    return "result"
+
+
+def test_dummy_weights_leave_the_maps_of_experts_in_place():
+    experts = SimpleNamespace(_buffers={"_expert_map": Buffer([-1, 0]), "counts": Buffer([3])})
+    routed = SimpleNamespace(_buffers={"expert_local_to_global": Buffer([5]), "expert_mask": Buffer([9], "meta")})
+    live = experts._buffers["_expert_map"]
+    assert wrap_dummy(zeroed)(None, SimpleNamespace(modules=lambda: [experts, routed]), None) == "result"
+    assert experts._buffers == {"_expert_map": [-1, 0], "counts": [0]}
+    assert experts._buffers["_expert_map"] is live
+    assert routed._buffers == {"expert_local_to_global": [5], "expert_mask": [0]}

@@ -159,29 +159,69 @@ def test_moe_loader_with_the_trtllm_backend(version):
 
 
 ORDERS = [["--patched"], ["--late"], ["--patched", "--late"]]
+#: verl's releases with a vLLM that they are for, and what verl's own patching cannot do there, with or without ours.
+VERL_FP8 = [
+    ("0.7.0", "0.10.0", "linear,moe/plain,deepgemm", {}),
+    ("0.7.0", "0.11.0", "linear,moe/plain", {"linear": "maybe_post_process_fp8_weight_block() missing 1 required"}),
+    ("0.7.0", "0.12.0", "linear,moe/plain", {"moe": "cannot import name 'is_rocm_aiter_moe_enabled'"}),
+    ("0.8.0", "0.18.0", "linear/plain,deepgemm", {"deepgemm": "no attribute 'load_merged_column_weight'"}),
+    ("0.9.1", "0.24.0", "linear,moe/plain,deepgemm", {}),
+]
+SAME = ("kind", "layout", "error", "digest", "errors", "same_storage", "same_objects")
+
+
+@pytest.mark.parametrize(("verl", "version", "what", "broken"), VERL_FP8)
+def test_verls_fp8_patches_do_beside_ours_what_they_do_alone(verl, version, what, broken):
+    alone = drive(version, "verl_orders.py", "fp8", what, verl=verl)
+    for answer in alone:
+        expected = broken.get(answer["kind"]) or broken.get(answer["layout"])
+        assert (expected or "") in answer.get("error", "")
+        assert expected or max(answer["errors"]) < TOLERANCE, answer
+    for order in ORDERS:
+        beside = drive(version, "verl_orders.py", "fp8", what, *order, verl=verl)
+        for one, other in zip(alone, beside, strict=True):
+            assert {key: one.get(key) for key in SAME} == {key: other.get(key) for key in SAME}, order
+            assert other["states"]["fp8-block-quant"] == "not-needed"
+
+
+VERL_LORA = [
+    ("0.4.1", "0.8.5.post1"),
+    ("0.6.1", "0.10.2"),
+    ("0.7.0", "0.11.0"),
+    ("0.7.0", "0.12.0"),
+    ("0.9.1", "0.24.0"),
+]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids="".join)
-@pytest.mark.parametrize("version", ["0.10.0", "0.11.2"])
-def test_verls_fp8_patches_work_beside_ours(version, order):
-    (answer,) = drive(version, "verl_orders.py", "fp8", "", *order, verl="0.7.0")
-    assert answer.get("different") == [], answer
-    assert answer["states"]["fp8-block-quant"] == "not-needed"
-
-
-@pytest.mark.parametrize("order", ORDERS, ids="".join)
-@pytest.mark.parametrize("version", ["0.10.0", "0.12.0"])
-def test_verls_lora_works_beside_ours(version, order):
-    (answer,) = drive(version, "verl_orders.py", "lora", "", *order, verl="0.7.0")
+@pytest.mark.parametrize(("verl", "version"), VERL_LORA)
+def test_verls_requests_and_ours_load_beside_each_other(verl, version, order):
+    (answer,) = drive(version, "verl_orders.py", "lora", "-", *order, verl=verl)
     assert answer["wrong"] is None
+    assert answer["wrong_ours"] is None
 
 
 def test_verls_lora_requests_are_ours_too():
-    (answer,) = drive("0.12.0", "verl_orders.py", "lora", "", "--patched", "--unhijacked", verl="0.7.0")
+    (answer,) = drive("0.12.0", "verl_orders.py", "lora", "-", "--patched", "--unhijacked", verl="0.7.0")
     assert answer["wrong"] is None
 
 
 @pytest.mark.parametrize("order", ORDERS, ids="".join)
 def test_verls_moe_function_works_beside_ours(order):
-    (answer,) = drive("0.8.2", "verl_orders.py", "moe", *order, verl="0.4.1")
+    (answer,) = drive("0.8.2", "verl_orders.py", "moe", "Qwen2Moe", *order, verl="0.4.1")
     assert answer["different"] == []
+
+
+@pytest.mark.parametrize("version", ["0.20.2", "0.24.0", "0.26.0"])
+def test_expert_maps_survive_dummy_weights_on_rocm(version):
+    (without,) = drive(version, "moe_expert_maps.py")
+    assert set(without["after"]["_expert_map"]) == {0}
+    (patched,) = drive(version, "moe_expert_maps.py", "--patched")
+    assert patched["after"] == patched["before"]
+    assert patched["states"]["rocm-moe-expert-map"] == "applied"
+
+
+def test_expert_maps_are_left_to_vllm_where_it_keeps_them():
+    (answer,) = drive("0.27.0", "moe_expert_maps.py", "--patched")
+    assert answer["after"] == answer["before"]
+    assert answer["states"]["rocm-moe-expert-map"] == "not-needed"

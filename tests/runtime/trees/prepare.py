@@ -4,7 +4,7 @@
 
 Makes ``FOLDER/<version>`` for each version (wheels of 300 to 500 MB, one after another; only source and metadata are
 kept), ``FOLDER/python`` with CPU torch, ``FOLDER/transformers-4.57`` and ``FOLDER/transformers-5`` for later versions,
-and two releases of verl; 3 GB in all. Needs uv and pip. Then: ``VERL_ENV_TREES=FOLDER pytest tests/runtime -m e2e``.
+and releases of verl; 3 GB in all. Needs uv and pip. Then: ``VERL_ENV_TREES=FOLDER pytest tests/runtime -m e2e``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 VERSIONS = [
     "0.8.2", "0.8.3", "0.8.4", "0.8.5.post1", "0.10.0", "0.10.2", "0.11.0", "0.11.2", "0.12.0", "0.13.0",
-    "0.16.0", "0.18.0", "0.20.2", "0.24.0", "0.28.0", "0.33.0",
+    "0.16.0", "0.18.0", "0.20.2", "0.24.0", "0.26.0", "0.27.0", "0.28.0", "0.33.0",
 ]  # fmt: skip
 PLATFORMS = ["manylinux1_x86_64", "manylinux_2_28_x86_64", "manylinux_2_31_x86_64", "manylinux_2_35_x86_64"]
 KEPT = (".py", ".json")
@@ -31,7 +31,7 @@ PACKAGES = [
     "lm-format-enforcer", "pandas<2.3", "pyarrow", "datasets",
     "peft", "accelerate",
 ]  # fmt: skip
-VERL = ("0.4.1", "0.7.0")
+VERL = ("0.4.1", "0.6.1", "0.7.0", "0.8.0", "0.9.1")
 LATER = {
     "transformers-4.57": ["transformers==4.57.3", "tokenizers==0.22.1"],
     "transformers-5": ["transformers>=5.16.1,<5.21", "tokenizers", "huggingface_hub"],

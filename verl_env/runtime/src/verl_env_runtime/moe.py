@@ -1,4 +1,7 @@
-"""``moe-weight-loader``: expert weights keep their loader through vLLM's processing, so that they load again."""
+"""``moe-weight-loader``: expert weights keep their loader through vLLM's processing, so that they load again.
+
+``rocm-moe-expert-map``: the maps from global to local experts keep their values while dummy weights are made.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from . import journal
 from .parameters import keep_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 _EXPERT_WEIGHTS = ("w13_weight", "w2_weight")
+_ROUTING = ("expert_global_to_physical", "expert_physical_to_global", "expert_local_to_global")
+_EXPERT_MAPS = ("_expert_map", "expert_mask", *_ROUTING)
 
 
 def wrap(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -29,6 +34,28 @@ def wrap(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         return result
 
     return process_weights_after_loading
+
+
+def wrap_dummy(original: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    """``DummyModelLoader.load_weights`` that leaves the maps of expert parallelism as they are, in place."""
+
+    @functools.wraps(original)
+    def load_weights(self: Any, model: Any, model_config: Any) -> Any:
+        kept = [(module, name, value.clone()) for module, name, value in _expert_maps(model)]
+        result = original(self, model, model_config)
+        for module, name, value in kept:
+            module._buffers[name].copy_(value)  # noqa: SLF001
+        return result
+
+    return load_weights
+
+
+def _expert_maps(model: Any) -> Iterator[tuple[Any, str, Any]]:
+    for module in model.modules():
+        for name in _EXPERT_MAPS:
+            value = module._buffers.get(name)  # noqa: SLF001
+            if value is not None and value.device.type != "meta":
+                yield module, name, value
 
 
 def restore_expert_loaders(model: Any) -> int:

@@ -133,6 +133,24 @@ PATCHES = (
         "lora:wrap",
         "probes.lora:probe",
     ),
+    Patch(
+        "rocm-moe-expert-map",
+        "dummy weights zero the maps of expert parallelism, so that every token goes to the first local expert",
+        (
+            Target(
+                "vllm.model_executor.model_loader.dummy_loader",
+                "DummyModelLoader.load_weights",
+                ("self", "model", "model_config"),
+                "0.20.0",
+                "0.27.0",
+                r"initialize_dummy_weights\(",
+                "vLLM keeps the maps out of what dummy weights fill",
+            ),
+        ),
+        "moe:wrap_dummy",
+        "probes.moe:probe_maps",
+        "rocm",
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from verl_env_runtime import journal
 
-from .layout import remember, snapshot
+from .layout import record_of, remember, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 
 def wrap(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """``process_weights_after_loading`` that keeps the record of a block-quantized layer."""
+    """``process_weights_after_loading`` that keeps the record of a block-quantized layer.
+
+    Only the first processing is ours to follow: a later one belongs to a refit of vLLM's or verl's, which has put
+    parameters of its own into the layer and takes them out again.
+    """
 
     @functools.wraps(original)
     def process_weights_after_loading(self: Any, layer: Any) -> Any:
-        if not is_block_quantized(self):
+        if not is_block_quantized(self) or record_of(layer) is not None:
             return original(self, layer)
         before = snapshot(layer)
         result = original(self, layer)

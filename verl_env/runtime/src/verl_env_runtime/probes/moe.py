@@ -33,6 +33,26 @@ def probe(target: Target) -> str | None:
     return f"{', '.join(lost)} lost the loader" if lost else None
 
 
+def probe_maps(target: Target) -> str | None:
+    """None where a map of experts survives dummy weights, through vLLM's own loader."""
+    import torch  # noqa: PLC0415
+
+    cls, wrapped = hook.owner_and_method(target, import_module(target.module))
+    if not hook.marked(wrapped):
+        return f"{target.name} is not wrapped"
+    layer = torch.nn.Module()
+    layer.register_buffer("_expert_map", torch.tensor([-1, 0], dtype=torch.int32))
+    wrapped(cls.__new__(cls), layer, None)
+    hook.resolve("moe:wrap_dummy")(_zero)(None, layer, None)  # what vLLM does on ROCm
+    found = layer._buffers["_expert_map"].tolist()  # noqa: SLF001
+    return None if found == [-1, 0] else f"the map of experts became {found}"
+
+
+def _zero(_loader: Any, layer: Any, _config: Any) -> None:
+    for buffer in layer.buffers():
+        buffer.zero_()
+
+
 def _bare(cls: Any) -> Any:
     """A quantization method without its constructor, which would ask for a GPU and a configuration."""
     import torch  # noqa: PLC0415
