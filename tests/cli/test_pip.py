@@ -174,6 +174,15 @@ def test_a_native_component_survives_repairs(world):
     assert [extra.wish for extra in read_state(world.into).extras] == ["fast-thing"]
 
 
+def test_a_native_component_that_was_added_is_taken_out_again(world):
+    world.component(world.build("2.6"))
+    world.pip("install", "fast-thing")
+    assert world.pip("uninstall", "fast-thing")[0] == 0
+    assert "fast-thing" not in (world.into / "verl-env-constraints.txt").read_text()
+    assert world.run()[0] == 0
+    assert "fast-thing" not in world.versions
+
+
 def test_a_native_component_that_nobody_has_for_this_torch(world):
     world.component(world.build("2.7"))
     code, captured = world.pip("install", "fast-thing")

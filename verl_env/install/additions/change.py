@@ -96,7 +96,8 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
             if name not in have:
                 raise NotInstalled(name, target.path)
         changes = tuple(Change("-", name, have[name].version, None) for name in names)
-        moved = tuple(change for change in changes if change.name in opened.pins)
+        own = {extra.name for extra in opened.state.extras}
+        moved = tuple(change for change in changes if change.name in opened.pins and change.name not in own)
         if moved and not allow_drift:
             causes = needed_by(packages, {change.name: change.old or "" for change in moved}, opened.state.python)
             raise PipWouldDrift("uninstall", names, opened.state.lockset, causes, moved)
