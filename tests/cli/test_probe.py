@@ -118,15 +118,15 @@ def test_the_probe_of_this_host_is_a_machine_that_can_be_read_back(capsys):
     assert machine.host.arch is not UNKNOWN
 
 
-def test_the_bare_form_loads_no_parser_and_starts_no_program():
+def test_the_bare_form_loads_no_parser_and_starts_no_program(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); from verl_env.cli.main import main;"
         "main(['probe', '--json']); print(*sys.modules, file=sys.stderr)"
     )
-    bare = {"PATH": "/nowhere", "HOME": "/nowhere"}
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code], env=bare, capture_output=True, text=True, check=True
-    )
+    bare = {"PATH": "/nowhere", "HOME": str(tmp_path)}
+    command = [sys.executable, "-I", "-S", "-c", code]
+    subprocess.run(command, env=bare, capture_output=True, check=True)  # asks the nvcc of the default place, if any
+    done = subprocess.run(command, env=bare, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["schema"] == 1
     unneeded = {"argparse", "dataclasses", "pathlib", "threading", "rich", "ctypes", "verl_env.cli.parser"}
     assert not unneeded & set(done.stderr.split())

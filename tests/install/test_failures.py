@@ -30,8 +30,8 @@ class World:
         self.path = path
         self.new = house.add("demo", "2.0", {"demo.py": "x = 1\n" * 2000})
 
-    def install(self, packages, *, installer="uv", lock=None, **changes):
-        made = plan(packages, lock=lock)
+    def install(self, packages, *, installer="uv", lock=None, native=None, **changes):
+        made = plan(packages, lock=lock, native=native)
         settings = options(self.tmp_path, installer=installer, **changes)
         return install(made, open_target(self.path), settings, Recorder())
 
@@ -238,16 +238,16 @@ class TestNatives:
 
     def test_asked_for_it_must_be_had(self, world, content):
         world.index.faults[self.WHEEL] = "gone"
-        error = world.fail(lock=self.lock(world), native_required=True)
+        error = world.fail(lock=self.lock(world), native="prebuilt")
         assert isinstance(error, NativeUnavailable)
         world.index.faults.clear()
-        assert world.install([world.new], lock=self.lock(world), native_required=True).left_out == {}
+        assert world.install([world.new], lock=self.lock(world), native="prebuilt").left_out == {}
 
     def test_once_left_out_it_can_be_asked_for(self, world, content):
         world.index.faults[self.WHEEL] = "gone"
         world.install([world.new], lock=self.lock(world))
         world.index.faults.clear()
-        outcome = world.install([world.new], lock=self.lock(world), native_required=True)
+        outcome = world.install([world.new], lock=self.lock(world), native="prebuilt")
         assert [(change.kind, change.name) for change in outcome.changes] == [("+", "flash-attn")]
 
     def test_something_that_is_no_wheel_is_left_out(self, world):

@@ -145,7 +145,8 @@ class Build:
 
     ``rejected`` are the ways that do not fit; ``warnings`` what is not known of the way that was taken (no hash
     recorded, the machine does not state its nvcc); ``needs`` is what a build of it asks of the machine, in words,
-    whichever way was taken.
+    whichever way was taken. ``others`` are the further ways that fit, the preferred first, should this one fail;
+    ``required`` says that the component must not be left out then.
     """
 
     name: str
@@ -158,3 +159,12 @@ class Build:
     needs: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     warnings: tuple[str, ...] = ()
+    others: tuple[Build, ...] = ()
+    required: bool = False
+
+    @property
+    def way(self) -> str:
+        """What tells this way from the others: the version, and the wheel's address or the source it is built from."""
+        if self.wheel is not None:
+            return f"{self.version} from {self.wheel.url}"
+        return f"{self.version} built from {self.recipe.source}" if self.recipe is not None else "left out"

@@ -182,7 +182,6 @@ def _options(args: argparse.Namespace, machine: Machine) -> Options:
         installer=args.installer,
         offline=args.offline,
         wheelhouse=None if args.wheelhouse is None else Path(args.wheelhouse),
-        native_required=args.native == "prebuilt",
         checks=not args.no_check,
     )
 

@@ -90,7 +90,7 @@ def _options() -> Options:
     from verl_env.settings.config import build_cache_directory, cache_directory
 
     cache, built = cache_directory().absolute(), build_cache_directory().absolute()
-    return Options(cache=cache, build_cache=built, native_required=True)
+    return Options(cache=cache, build_cache=built)
 
 
 def _machine() -> Machine:

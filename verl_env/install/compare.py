@@ -55,6 +55,11 @@ def wanted(plan: Plan, *, without: Container[str] = (), built: Mapping[str, str]
     return found
 
 
+def as_taken(choice: Build, ways: Mapping[str, str]) -> Build:
+    """A component by the way that is recorded of it, where the plan allows that one; else as the plan has it."""
+    return next((way for way in choice.others if way.way == ways.get(choice.name)), choice)
+
+
 def _native(choice: Build, built: Mapping[str, str] | None) -> Wanted:
     """A commit or a branch states a version of its own when it is built, which may be any."""
     if choice.how != "build":

@@ -133,9 +133,9 @@ class EnvironmentLocked(VerlEnvError):
 
 
 class NativeUnavailable(NativeMissingError):
-    """A native component was asked for as a published wheel (``--native prebuilt``), and there is none to be had.
+    """A native component that was asked for (``--with``, ``--native prebuilt``) cannot be had by any way that fits.
 
-    Either no published wheel fits the Python, the glibc or the architecture, or the one that fits cannot be fetched.
+    Its wheels cannot be fetched or are not what they say, and it cannot be built.
     """
 
     def __init__(self, build: Build, reason: str) -> None:
@@ -145,7 +145,7 @@ class NativeUnavailable(NativeMissingError):
 
     @property
     def message(self) -> str:
-        return f"{self.build.name} {self.build.version} cannot be had as a wheel: {self.reason}"
+        return f"{self.build.name} {self.build.version} cannot be had: {self.reason}"
 
     @property
     def hint(self) -> str:

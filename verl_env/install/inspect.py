@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.install.additions.wanted import missing_wishes, recorded, wanted_extras
-from verl_env.install.compare import compare, wanted
+from verl_env.install.compare import as_taken, compare, wanted
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.runtime_wheel import fingerprint
 from verl_env.install.state import plan_digest, read_state
-from verl_env.records import record
+from verl_env.records import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,10 +54,8 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     environment = current if current is not None and current.is_dir() else None
     state = read_state(environment) if environment is not None else None
     digest = plan_digest(plan, fingerprint(plan.lockset.id))
-    settled = state is not None and state.digest == digest and not options.native_required
     extras = recorded(state, plan)
-    left_out = state.left_out if state is not None and settled else ()
-    want = wanted_extras(extras) | wanted(plan, without=left_out, built={} if state is None else state.built)
+    want = wanted_extras(extras) | _wanted(plan, state, digest)
     have = {} if environment is None else installed(site_packages(environment, plan.python))
     if environment is not None and not have and state is not None and state.python != plan.python:
         have = installed(site_packages(environment, state.python))
@@ -66,6 +64,15 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     if reason is None and (missing := missing_wishes(plan, extras)):
         reason = f"it lacks what is asked for with it ({', '.join(missing)})"
     return Inspection(environment, state, want, digest, changes, reason)
+
+
+def _wanted(plan: Plan, state: State | None, digest: str) -> dict[str, Wanted]:
+    """What the plan puts into the environment; where it did so before, what came of it: left out, or by another way."""
+    if state is None or state.digest != digest:
+        return wanted(plan, built={} if state is None else state.built)
+    required = {choice.name for choice in plan.natives if choice.required}
+    natives = tuple(as_taken(choice, state.ways) for choice in plan.natives)
+    return wanted(replace(plan, natives=natives), without=state.left_out.keys() - required, built=state.built)
 
 
 def _reason(plan: Plan, target: Target, options: Options, state: State | None, digest: str) -> str | None:

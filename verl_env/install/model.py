@@ -59,15 +59,14 @@ class Options:
     """How to install.
 
     ``cache`` is the directory of downloads that no installer makes; ``build_cache`` that of built components, None for
-    one in ``cache``; ``installer`` None takes uv where it is there; ``native_required`` makes a native component that
-    cannot be fetched an error; ``machine`` is what is installed for, None where nobody looked.
+    one in ``cache``; ``installer`` None takes uv where it is there; ``machine`` is what is installed for, None where
+    nobody looked.
     """
 
     cache: Path
     installer: InstallerName | None = None
     offline: bool = False
     wheelhouse: Path | None = None
-    native_required: bool = False
     checks: bool = True
     lock_seconds: float = 900.0
     build_cache: Path | None = None
@@ -101,7 +100,8 @@ class Outcome:
     """What an installation came to.
 
     ``left_out`` maps native components that are not in the environment to the reason; ``skipped`` does the same for
-    checks that did not run. ``changes`` is empty and ``done`` False when there was nothing to do.
+    checks that did not run. ``changes`` is empty and ``done`` False when there was nothing to do. ``ways`` says of the
+    native components that are there where each came from.
     """
 
     path: Path
@@ -111,3 +111,4 @@ class Outcome:
     checks: tuple[str, ...] = ()
     skipped: Mapping[str, str] = NOTHING
     seconds: float = 0.0
+    ways: Mapping[str, str] = NOTHING

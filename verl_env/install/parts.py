@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +12,19 @@ from verl_env.install.backends.base import Batch, Command, Source
 from verl_env.install.builds.environment import assemble
 from verl_env.install.builds.targets import gpu_targets
 from verl_env.install.classify import classify
-from verl_env.install.compare import brings_wheel
+from verl_env.install.compare import as_taken, brings_wheel
 from verl_env.install.errors import NativeUnavailable
-from verl_env.install.failures import NativeMismatch
 from verl_env.install.fetch import fetch_native
 from verl_env.install.installed import site_packages
 from verl_env.install.landing import Site, check_landing
+from verl_env.install.prepare import checked_works
 from verl_env.install.process import run
 from verl_env.install.runtime_wheel import build, bytecode_command
 from verl_env.install.sizes import human
 from verl_env.install.verl_source import needs_isolation
+from verl_env.install.ways import take
 from verl_env.install.wheel_stage import stage_wheel
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -71,6 +74,8 @@ class Parts:
         self._new, self._stage = places
         #: Native components that could not be had, with the reason.
         self.left_out: dict[str, str] = {}
+        #: The way of each native component that is in the generation.
+        self.taken: dict[str, Build] = {}
         self._builder: Builder | None = None
         self._lock_site: Path | None = None
 
@@ -94,24 +99,25 @@ class Parts:
         return f"{len(packages)} installed" + (f", {carried} kept" if carried else "")
 
     def native(self, choice: Build) -> str:
-        """Installs a native component from its published wheel, or from one that is built now.
+        """Installs a native component from its published wheel, or from one that is built now; else by another way.
 
         Raises:
-            NativeUnavailable: its wheel is not to be had, and was asked for.
-            NativeMismatch: its wheel cannot work in this environment, and was asked for or built here.
+            NativeUnavailable: no way works, and it was asked for.
+            NativeMismatch: its only wheel cannot work in this environment, and was asked for or built here.
             NativeBuildFailed: it did not build.
         """
         name, seen = choice.name, self._seen
         if choice.how == "skip":
             return choice.reason
         if any(name == each.name for each in self._kept):
+            self.taken[name] = as_taken(choice, {} if seen.state is None else seen.state.ways)
             return "kept"
         if not brings_wheel(choice):
             return "made when what is built upon it is"
         if name not in seen.want:
             self.left_out[name] = "" if seen.state is None else seen.state.left_out.get(name, "")
             return f"left out as before: {self.left_out[name]}"
-        return self._build_and_install(choice) if choice.how == "build" else self._fetch_or_leave_out(choice)
+        return self._install_by_some_way(choice)
 
     def runtime(self) -> str:
         """Installs the runtime distribution, with its bytecode."""
@@ -137,15 +143,17 @@ class Parts:
         self._install(Batch(file, self._source(), hashes=False, isolated=isolated))
         return source
 
-    def _fetch_or_leave_out(self, choice: Build) -> str:
-        try:
-            return self._fetch_and_install(choice)
-        except (NativeUnavailable, NativeMismatch) as error:
-            if self._options.native_required:
-                raise
-            self.left_out[choice.name] = error.reason
-            self._reporter.warn(f"{choice.name} {choice.version} is left out: {error.reason} ({_TO_HAVE_IT})")
+    def _install_by_some_way(self, choice: Build) -> str:
+        taken = take(choice, self._install_by, self._reporter.warn)
+        if taken.way is None:
+            self.left_out[choice.name] = taken.detail
+            self._reporter.warn(f"{choice.name} {choice.version} is left out: {taken.detail} ({_TO_HAVE_IT})")
             return "left out"
+        self.taken[choice.name] = taken.way
+        return taken.detail
+
+    def _install_by(self, way: Build) -> str:
+        return self._build_and_install(way) if way.how == "build" else self._fetch_and_install(way)
 
     def _fetch_and_install(self, choice: Build) -> str:
         name = choice.name
@@ -158,17 +166,30 @@ class Parts:
         return human(wheel.stat().st_size)
 
     def _build_and_install(self, choice: Build) -> str:
-        if self._builder is None:
-            self._builder = self._make_builder()
-        wheel = self._builder.wheel(choice.name)
+        wheel = self._builder_of(choice).wheel(choice.name)
         self._install_wheel(wheel)
         return f"{wheel.name}, {human(wheel.stat().st_size)}"
 
-    def _make_builder(self) -> Builder:
+    def _builder_of(self, choice: Build) -> Builder:
+        """The builder of what was to be built from the start; one of its own for what came to be built."""
+        if choice not in self._plan.natives:
+            return self._make_builder(self._tools_for(choice))
+        if self._builder is None:
+            self._builder = self._make_builder(self._tools)
+        return self._builder
+
+    def _tools_for(self, choice: Build) -> Tools:
+        """The tools, with what a build needs that was not planned, once it is certain that all of it is there."""
+        natives = tuple(choice if each.name == choice.name else each for each in self._plan.natives)
+        plan = replace(self._plan, natives=natives)
+        works = checked_works(plan, self._options, self._seen, self._tools.interpreter)
+        return dataclasses.replace(self._tools, works=works)
+
+    def _make_builder(self, tools: Tools) -> Builder:
         from verl_env.install.builds.builder import Builder  # noqa: PLC0415 (few environments need one)
 
         return Builder(
-            self._tools,
+            tools,
             self._source(),
             self._reporter,
             sites=lambda: (self._site(), site_packages(self._new, self._plan.python)),

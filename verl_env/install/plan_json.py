@@ -59,6 +59,8 @@ def native_to_json(choice: Build) -> dict[str, Any]:
         "needs": list(choice.needs),
         "rejected": rejected_json(choice.rejected),
         "warnings": list(choice.warnings),
+        "required": choice.required,
+        "others": [way.way for way in choice.others],
     }
     if choice.wheel is not None:
         entry |= {"source": choice.wheel.url, "url": choice.wheel.url}

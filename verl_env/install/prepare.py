@@ -55,7 +55,7 @@ def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> T
         raise WheelhouseInvalid(None)
     interpreter = find_interpreter(plan.python, plan.interpreter)
     _check_room(plan, target, seen, installer)
-    return Tools(installer, interpreter, _checked_works(plan, options, seen, interpreter))
+    return Tools(installer, interpreter, checked_works(plan, options, seen, interpreter))
 
 
 def choose_installer(name: InstallerName | None) -> Installer:
@@ -73,8 +73,12 @@ def choose_installer(name: InstallerName | None) -> Installer:
     return uv or find_pip()
 
 
-def _checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: str) -> Works | None:
-    """What is to be built, once it is certain that nothing known keeps it from that."""
+def checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: str) -> Works | None:
+    """What is to be built, once it is certain that nothing known keeps it from that; None where nothing is.
+
+    Raises:
+        BuildImpossible: something does.
+    """
     if all(choice.how != "build" for choice in plan.natives):
         return None
     from verl_env.install.builds.errors import BuildImpossible  # noqa: PLC0415 (few environments need a build)

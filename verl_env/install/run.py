@@ -61,7 +61,9 @@ def install(
             _tidy(target)
     changes = tuple(change for change in seen.changes if change.name not in made.left_out)
     missing = left_out(plan, made.left_out)
-    return Outcome(target.path, True, changes, missing, made.checks, made.skipped, time.monotonic() - started)
+    ways = {name: way.way for name, way in made.taken.items()}
+    seconds = time.monotonic() - started
+    return Outcome(target.path, True, changes, missing, made.checks, made.skipped, seconds, ways)
 
 
 def left_out(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, str]:
@@ -73,7 +75,8 @@ def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float)
     state = seen.state
     missing = left_out(plan, {} if state is None else state.left_out)
     checks = () if state is None else state.checks
-    return Outcome(target.path, False, (), missing, checks, seconds=time.monotonic() - started)
+    ways = {} if state is None else state.ways
+    return Outcome(target.path, False, (), missing, checks, seconds=time.monotonic() - started, ways=ways)
 
 
 def _tidy(target: Target) -> None:

@@ -42,7 +42,8 @@ class State:
     ``path`` is where it was made for; ``digest`` that of its plan; ``left_out`` maps native components that are not
     in it to the reason; ``checks`` are the ids of the checks that passed; ``env`` the lockset's run-time variables;
     ``extras`` what users added; ``drift`` the pins that they moved on purpose, each with the version that is there
-    now, None where it was removed; ``built`` the native components that were built, as the plan names their versions.
+    now, None where it was removed; ``built`` the native components that were built, as the plan names their versions;
+    ``ways`` where each native component that is there came from (``Build.way``).
     """
 
     path: str
@@ -60,6 +61,7 @@ class State:
     extras: tuple[Extra, ...] = ()
     drift: Mapping[str, str | None] = NOTHING
     built: Mapping[str, str] = NOTHING
+    ways: Mapping[str, str] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -76,7 +78,7 @@ def read_state(environment: Path) -> State | None:
 
 def write_state(environment: Path, state: State) -> None:
     """Writes the record into an environment, replacing one that is there in one step."""
-    mappings = {name: dict(getattr(state, name)) for name in ("left_out", "env", "drift", "built")}
+    mappings = {name: dict(getattr(state, name)) for name in ("left_out", "env", "drift", "built", "ways")}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())

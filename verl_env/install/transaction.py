@@ -22,10 +22,12 @@ from verl_env.install.parts import Parts
 from verl_env.install.relocate import relocate
 from verl_env.install.state import State, write_state
 from verl_env.install.worded import worded
+from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from verl_env.choose.model import Build
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan, Step, StepKind
     from verl_env.install.prepare import Tools
@@ -36,9 +38,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Made:
-    """What a transaction came to: natives that could not be had, checks that passed, checks that could not run."""
+    """What a transaction came to.
+
+    Natives that could not be had, the ways of the others, checks that passed, checks that could not run.
+    """
 
     left_out: dict[str, str]
+    taken: dict[str, Build]
     checks: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -72,7 +78,7 @@ class Transaction:
         self._names = {distribution.name for distribution in self._kept}
         places = (self._new, self._stage)
         self._parts = Parts(plan, options, reporter, tools, places, kept=self._kept, seen=seen)
-        self._made = Made(self._parts.left_out)
+        self._made = Made(self._parts.left_out, self._parts.taken)
         self._additions = Additions((), {})
         self._extras: tuple[Extra, ...] = ()
 
@@ -141,7 +147,7 @@ class Transaction:
 
     def _check(self) -> str:
         have = installed(self._site)
-        lock = wanted(self._plan, without=self._made.left_out)
+        lock = wanted(self._as_made, without=self._made.left_out)
         self._extras = self._additions.extras(have, lock, self._plan.python)
         wrong = compare(have, wanted_extras(self._extras) | lock)
         if wrong:
@@ -163,14 +169,20 @@ class Transaction:
             names.append(Path(self._seen.state.path))
         relocate(self._new, self._site, names=names, to=self._target.path)
         write_state(self._new, self._state(entry.started))
-        pins = pins_of(self._plan, without=self._made.left_out)
+        pins = pins_of(self._as_made, without=self._made.left_out)
         write_pins(self._new, self._target.path, self._plan.lockset.id, pins, self._old)
         journal.write(self._target.journal, replace(entry, phase="switch"))
         self._target.point_to(self._new)
         return str(self._target.path)
 
+    @property
+    def _as_made(self) -> Plan:
+        """The plan with the ways that were taken."""
+        natives = tuple(self._made.taken.get(choice.name, choice) for choice in self._plan.natives)
+        return with_values(self._plan, natives=natives)
+
     def _state(self, made: str) -> State:
-        plan = self._plan
+        plan = self._as_made
         return State(
             path=str(self._target.path),
             lockset=plan.lockset.id,
@@ -182,6 +194,7 @@ class Transaction:
             checks=self._made.checks,
             env=dict(plan.env),
             built={each.name: each.version for each in plan.natives if each.how == "build" and brings_wheel(each)},
+            ways={name: way.way for name, way in self._made.taken.items()},
             installer=self._tools.installer.name,
             tool=__version__,
             made=made,

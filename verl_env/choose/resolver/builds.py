@@ -30,7 +30,16 @@ def in_order(ways: Iterable[Way], wants: Sequence[Want]) -> tuple[Way, ...]:
     return tuple(done.values())
 
 
-def build_of(way: Way, want: Want, examiner: Examiner, mode: NativeMode | None, elsewhere: Sequence[str] = ()) -> Build:
+def build_of(
+    way: Way,
+    want: Want,
+    examiner: Examiner,
+    mode: NativeMode | None,
+    elsewhere: Sequence[str] = (),
+    others: Sequence[Way] = (),
+    *,
+    required: bool = False,
+) -> Build:
     """How a component gets in.
 
     Args:
@@ -39,20 +48,39 @@ def build_of(way: Way, want: Want, examiner: Examiner, mode: NativeMode | None, 
         examiner: Of the chosen environment.
         mode: ``--native``.
         elsewhere: Other Pythons of the lockset on which the component can be had.
+        others: Further ways, the preferred first.
+        required: Whether it must not be left out.
     """
     native = native_of(way.environment.lockset, way.name)
     rejected = () if mode == "skip" else examiner.rejected(want)
     missing = examiner.missing(want) if way.how == "skip" and mode is None else None
+    wheels = any(each.how == "prebuilt" for each in examiner.ways(want))
     return Build(
         way.name,
         way.version,
         way.how,
-        _reason(way, missing, mode, wheels=any(each.how == "prebuilt" for each in examiner.ways(want))),
+        _reason(way, missing, mode, wheels=wheels),
         wheel=way.wheel,
         recipe=way.recipe,
         needs=_needs(way, native),
         rejected=rejected,
         warnings=tuple(_warnings(way, missing, native, examiner, elsewhere)),
+        others=tuple(_other(each, examiner) for each in others),
+        required=required,
+    )
+
+
+def _other(way: Way, examiner: Examiner) -> Build:
+    """A further way, for when the one that was decided on fails."""
+    return Build(
+        way.name,
+        way.version,
+        way.how,
+        _source_words(way),
+        wheel=way.wheel,
+        recipe=way.recipe,
+        needs=_needs(way, native_of(way.environment.lockset, way.name)),
+        warnings=tuple(_warnings(way, None, None, examiner, ())),
     )
 
 
@@ -67,14 +95,21 @@ def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[
 
 
 def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, *, wheels: bool) -> str:
-    if way.wheel is not None:
-        return f"published wheel {way.wheel.file}"
     if way.recipe is not None:
-        time = f" (about {way.recipe.minutes} minutes on 16 cores)" if way.recipe.minutes else ""
         product = "" if way.recipe.product == "wheel" else "; only for the builds that need it"
         why = "--native build" if mode == "build" else f"no published wheel {'fits' if wheels else 'is known'}"
-        return f"built from {way.recipe.source}{time}: {why}{product}"
+        return f"{_source_words(way)}: {why}{product}"
+    if way.wheel is not None:
+        return _source_words(way)
     return missing_words(missing) if missing is not None else "on request (--native skip)"
+
+
+def _source_words(way: Way) -> str:
+    """What a component comes from."""
+    if way.recipe is None:
+        return f"published wheel {way.wheel.file}" if way.wheel is not None else ""
+    time = f" (about {way.recipe.minutes} minutes on 16 cores)" if way.recipe.minutes else ""
+    return f"built from {way.recipe.source}{time}"
 
 
 def _needs(way: Way, native: Native | None) -> tuple[str, ...]:

@@ -43,6 +43,11 @@ class Examiner:
         """The conditions of which nobody knows."""
         return [need for need in way.needs if met(need, self._value(need)) is None]
 
+    def others(self, way: Way, want: Want, present: Container[str]) -> tuple[Way, ...]:
+        """The further ways that fit, the preferred first, once the components ``present`` are there."""
+        fitting = (each for each in self.ways(want) if each.how != "skip" and each is not way and self.fits(each))
+        return tuple(each for each in fitting if all(after.name in present for after in each.after))
+
     def rejected(self, want: Want, above: tuple[str, ...] = ()) -> tuple[Rejected, ...]:
         """Every way that does not fit; wheels that one fact keeps out are told together."""
         ways = [way for way in self.ways(want) if way.how != "skip"]

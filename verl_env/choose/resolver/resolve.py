@@ -16,7 +16,7 @@ from verl_env.choose.wishes import pinned_otherwise
 from verl_env.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from verl_env.choose.facts import Facts
     from verl_env.choose.model import Build, Request
@@ -114,11 +114,16 @@ class _Resolution:
     ) -> Resolution:
         examiner = self._examiner(environment)
         wanted = {want.name: want for way in ways for want in way.after} | {want.name: want for want in wants}
-        builds = tuple(
-            build_of(way, wanted[way.name], examiner, self._mode, self._elsewhere(way))
-            for way in in_order(ways, tuple(wants))
-        )
+        names = {way.name for way in ways if way.how != "skip"}
+        builds = tuple(self._build(way, wanted[way.name], examiner, names) for way in in_order(ways, tuple(wants)))
         return Resolution(environment, builds, tuple(self._extras(environment)), passed)
+
+    def _build(self, way: Way, want: Want, examiner: Examiner, present: Container[str]) -> Build:
+        """A way with the further ones, should it fail; what is left out has none."""
+        wished = any(wish.name == way.name for wish in self._problem.wishes)
+        others = () if way.how == "skip" else examiner.others(way, want, present)
+        required = way.how != "skip" and (wished or self._mode in ("prebuilt", "build"))
+        return build_of(way, want, examiner, self._mode, self._elsewhere(way), others, required=required)
 
     def _wants(self, environment: Environment, *, optional: bool) -> tuple[Want, ...]:
         """The components that the stack needs, and those that the user wishes for."""
