@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from verl_env_runtime import journal  # noqa: E402
+from verl_env_runtime.fp8 import layout  # noqa: E402
 from verl_env_runtime.fp8.layout import fingerprint, record_of  # noqa: E402
 from verl_env_runtime.fp8.names import Selection, quantize_weights  # noqa: E402
 from verl_env_runtime.fp8.quantize import dequantized, scaled_fp8_blockwise  # noqa: E402
@@ -138,6 +139,16 @@ def packing(_method, layer):
     layer.weight_scale_inv = torch.nn.Parameter(layer.weight_scale_inv.data, requires_grad=False)
 
 
+def square(method, layer):
+    """The same with a square scale that is its own transpose in the first weights."""
+    transposing(method, layer)
+
+
+def square_weights(seed):
+    codes, scales = scaled_fp8_blockwise(torch.randn(256, 256, generator=torch.Generator().manual_seed(seed)))
+    return {"weight": codes, "weight_scale_inv": torch.ones(2, 2) if seed == 1 else scales}
+
+
 PROCESSES = [bare, transposing, renaming, requantizing, packing]
 
 
@@ -146,12 +157,13 @@ class Model(torch.nn.Module):
         super().__init__()
         layer = torch.nn.Module()
         layer.quant_method = Method(process)
-        layer.register_parameter("weight", loading(256, 384, torch.float8_e4m3fn))
-        layer.register_parameter("weight_scale_inv", loading(2, 3, torch.float32))
+        width = 256 if process is square else 384
+        layer.register_parameter("weight", loading(256, width, torch.float8_e4m3fn))
+        layer.register_parameter("weight_scale_inv", loading(2, width // 128, torch.float32))
         layer.register_parameter("input_scale", None)
         self.qkv_proj = layer
         self.norm = torch.nn.Parameter(torch.ones(4))
-        self.load_weights(weights(seed).items())
+        self.load_weights((square_weights if process is square else weights)(seed).items())
         layer.quant_method.process_weights_after_loading(layer)
 
     def load_weights(self, new):
@@ -305,6 +317,30 @@ def test_rows_that_change_places_change_the_fingerprint():
     assert not torch.equal(fingerprint(x), fingerprint(x[[1, 0, 2, 3]]))
     assert not torch.equal(fingerprint(x), fingerprint(x[:, [4, 5, 6, 7, 0, 1, 2, 3]]))
     assert torch.equal(fingerprint(x), fingerprint(x.clone()))
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_square_scale_that_is_transposed_is_noticed(seed):
+    scale = torch.rand(2, 2, generator=torch.Generator().manual_seed(seed)) / 1000
+    assert not torch.equal(fingerprint(scale), fingerprint(scale.T.contiguous()))
+
+
+def test_columns_that_change_places_change_the_fingerprint(monkeypatch):
+    data = torch.randn(64, 32, generator=torch.Generator().manual_seed(5)).to(torch.float8_e4m3fn)
+    other = data.clone()
+    other.view(torch.uint8)[:, [1, 2]] = data.view(torch.uint8)[:, [2, 1]]
+    whole = fingerprint(data)
+    assert not torch.equal(whole, fingerprint(other))
+    monkeypatch.setattr(layout, "_AT_ONCE", 100)
+    assert torch.equal(whole, fingerprint(data))
+
+
+def test_a_layout_that_the_first_weights_do_not_show_is_kept():
+    model = Model(square)
+    fresh = Model(square, seed=2)
+    with refit(model):
+        model.load_weights(square_weights(2).items())
+    assert same(live(model), live(fresh))
 
 
 def test_high_precision_weights_are_quantized_on_the_way():

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 #: vLLM 0.11 and 0.12 rename the scale of a linear layer while they process it.
 _RENAMED = {"weight_scale_inv": "weight_scale"}
 
+#: Multiples of the first modulo the second, both primes, are numbers that no two places of a row share.
+_SPREAD, _MODULUS = 2_654_435_761, 2**31 - 1
+#: Bytes of which a fingerprint is made in one step.
+_AT_ONCE = 2**22
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -55,6 +60,7 @@ class Snapshot:
     parameters: dict[str, Any]
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...], Any]]
     prints: dict[str, Any]
+    places: dict[str, int]
 
 
 _records: weakref.WeakKeyDictionary[Any, Record] = weakref.WeakKeyDictionary()
@@ -73,6 +79,7 @@ def snapshot(layer: Any) -> Snapshot:
         parameters,
         {name: (tuple(value.shape), value.stride(), value.dtype) for name, value in present.items()},
         {name: fingerprint(value.data) for name, value in present.items()},
+        {name: value.data_ptr() for name, value in present.items()},
     )
 
 
@@ -92,6 +99,7 @@ def remember(layer: Any, method: Any, process: Callable[[Any, Any], Any], before
         kept = _keep(layer, name, old)
         shape, strides, dtype = before.shapes[name]
         same = kept and (tuple(old.shape), old.stride(), old.dtype) == before.shapes[name]
+        same = same and old.data_ptr() == before.places[name]  # a transposed copy may have the same values by chance
         unchanged = same and _equal(fingerprint(old.data), before.prints[name])
         slots.append(Slot(name, old, cls, shape, strides, dtype, in_place=unchanged))
         if kept and cls is not Parameter:
@@ -102,21 +110,19 @@ def remember(layer: Any, method: Any, process: Callable[[Any, Any], Any], before
 
 
 def fingerprint(data: Any) -> Any:
-    """One number per row of a tensor, from its bytes: rows that change or change places change it."""
+    """One number per row of a tensor, from its bytes and their places: what changes or moves changes it.
+
+    A few rows at a time are spread out to 64-bit numbers, so that a large weight needs little memory beside it.
+    """
     import torch  # noqa: PLC0415
 
     if data.numel() == 0 or data.device.type == "meta":
         return None
     rows = data.reshape(-1, data.shape[-1]) if data.dim() else data.reshape(1, 1)
-    return rows.contiguous().view(torch.uint8).sum(-1, dtype=torch.int64) + 131 * _halves(rows)
-
-
-def _halves(rows: Any) -> Any:
-    """Distinguishes rows of equal sum whose halves differ."""
-    import torch  # noqa: PLC0415
-
-    half = rows[:, : max(1, rows.shape[1] // 2)].contiguous()
-    return half.view(torch.uint8).sum(-1, dtype=torch.int64)
+    width = rows.shape[1] * rows.element_size()
+    places = (torch.arange(1, width + 1, dtype=torch.int64, device=data.device) * _SPREAD) % _MODULUS
+    parts = rows.split(max(1, _AT_ONCE // width))
+    return torch.cat([(part.contiguous().view(torch.uint8) * places).sum(-1) for part in parts])
 
 
 def _equal(left: Any, right: Any) -> bool:
