@@ -177,7 +177,9 @@ def test_a_native_component_survives_repairs(world):
 def test_a_native_component_that_was_added_is_taken_out_again(world):
     world.component(world.build("2.6"))
     world.pip("install", "fast-thing")
+    assert read_state(world.into).ways["fast-thing"].startswith("2.0 from ")
     assert world.pip("uninstall", "fast-thing")[0] == 0
+    assert "fast-thing" not in read_state(world.into).ways
     assert "fast-thing" not in (world.into / "verl-env-constraints.txt").read_text()
     assert world.run()[0] == 0
     assert "fast-thing" not in world.versions

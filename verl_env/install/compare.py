@@ -9,7 +9,7 @@ from verl_env.install.model import Change
 from verl_env.install.plan import VERL
 from verl_env.install.runtime_wheel import NAME as RUNTIME
 from verl_env.install.runtime_wheel import runtime_version
-from verl_env.records import record
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -25,7 +25,7 @@ class Wanted:
 
     ``version`` None accepts any (a checkout states its own); ``origin`` is the address or directory it may come from,
     None where only an index or a wheelhouse may give it; ``local`` accepts any local version, as native wheels carry
-    them; ``fresh`` accepts nothing that is there.
+    them; ``fresh`` accepts nothing that is there; ``remark`` says why, where versions do not.
     """
 
     name: str
@@ -34,9 +34,16 @@ class Wanted:
     editable: bool = False
     local: bool = False
     fresh: bool = False
+    remark: str = ""
 
 
-def wanted(plan: Plan, *, without: Container[str] = (), built: Mapping[str, str] | None = None) -> dict[str, Wanted]:
+def wanted(
+    plan: Plan,
+    *,
+    without: Container[str] = (),
+    built: Mapping[str, str] | None = None,
+    anew: Mapping[str, str] = NOTHING,
+) -> dict[str, Wanted]:
     """Everything that the plan puts into the environment, by name.
 
     Args:
@@ -44,11 +51,12 @@ def wanted(plan: Plan, *, without: Container[str] = (), built: Mapping[str, str]
         without: Natives that are left out.
         built: Components that were built in the environment that is there, with the versions that they were planned
             as: only these count as built. None where the environment is one that was just made.
+        anew: Native components that must be made anew whatever their versions, with the reason.
     """
     found = {package.name: Wanted(package.name, package.version, package.url) for package in plan.packages}
     for choice in plan.natives:
         if choice.how != "skip" and brings_wheel(choice) and choice.name not in without:
-            found[choice.name] = _native(choice, built)
+            found[choice.name] = _native(choice, built, anew.get(choice.name))
     if plan.verl_source is not None:
         found[VERL] = Wanted(VERL, None, Path(plan.verl_source).as_uri(), editable=True)
     found[RUNTIME] = Wanted(RUNTIME, runtime_version())
@@ -60,8 +68,10 @@ def as_taken(choice: Build, ways: Mapping[str, str]) -> Build:
     return next((way for way in choice.others if way.way == ways.get(choice.name)), choice)
 
 
-def _native(choice: Build, built: Mapping[str, str] | None) -> Wanted:
+def _native(choice: Build, built: Mapping[str, str] | None, anew: str | None) -> Wanted:
     """A commit or a branch states a version of its own when it is built, which may be any."""
+    if anew is not None:
+        return Wanted(choice.name, choice.version, local=choice.how != "build", fresh=True, remark=anew)
     if choice.how != "build":
         return Wanted(choice.name, choice.version, local=True, fresh=choice.name in (built or {}))
     fresh = built is not None and built.get(choice.name) != choice.version
@@ -126,4 +136,6 @@ def _installed_text(distribution: Distribution) -> str:
 
 def _wanted_text(want: Wanted) -> str:
     version = want.version or ("checkout" if want.editable else "built")
-    return f"{version} (from {want.origin})" if want.origin else version
+    remarks = [f"from {want.origin}"] if want.origin else []
+    remarks += [want.remark] if want.remark else []
+    return f"{version} ({', '.join(remarks)})" if remarks else version

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.install.additions.wanted import missing_wishes, recorded, wanted_extras
+from verl_env.install.builds.made import made_otherwise
 from verl_env.install.compare import as_taken, compare, wanted
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.runtime_wheel import fingerprint
@@ -55,7 +56,7 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     state = read_state(environment) if environment is not None else None
     digest = plan_digest(plan, fingerprint(plan.lockset.id))
     extras = recorded(state, plan)
-    want = wanted_extras(extras) | _wanted(plan, state, digest)
+    want = wanted_extras(extras) | _wanted(plan, state, digest, made_otherwise(plan, state, options.machine))
     have = {} if environment is None else installed(site_packages(environment, plan.python))
     if environment is not None and not have and state is not None and state.python != plan.python:
         have = installed(site_packages(environment, state.python))
@@ -66,13 +67,14 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     return Inspection(environment, state, want, digest, changes, reason)
 
 
-def _wanted(plan: Plan, state: State | None, digest: str) -> dict[str, Wanted]:
+def _wanted(plan: Plan, state: State | None, digest: str, anew: Mapping[str, str]) -> dict[str, Wanted]:
     """What the plan puts into the environment; where it did so before, what came of it: left out, or by another way."""
     if state is None or state.digest != digest:
-        return wanted(plan, built={} if state is None else state.built)
+        return wanted(plan, built={} if state is None else state.built, anew=anew)
     required = {choice.name for choice in plan.natives if choice.required}
     natives = tuple(as_taken(choice, state.ways) for choice in plan.natives)
-    return wanted(replace(plan, natives=natives), without=state.left_out.keys() - required, built=state.built)
+    without = state.left_out.keys() - required
+    return wanted(replace(plan, natives=natives), without=without, built=state.built, anew=anew)
 
 
 def _reason(plan: Plan, target: Target, options: Options, state: State | None, digest: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verl_env.install import requirements
 from verl_env.install.backends.base import Batch, Command, Source
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
 
-_TO_HAVE_IT = "to have it: --native prebuilt, or put its wheel into a directory and add --wheelhouse DIR"
+_TO_HAVE_IT = "to have it: put a wheel that fits into a directory and add --wheelhouse DIR"
 
 
 class Parts:
@@ -76,6 +76,8 @@ class Parts:
         self.left_out: dict[str, str] = {}
         #: The way of each native component that is in the generation.
         self.taken: dict[str, Build] = {}
+        #: What each that was built was built from.
+        self.facts: dict[str, dict[str, Any]] = {}
         self._builder: Builder | None = None
         self._lock_site: Path | None = None
 
@@ -110,7 +112,7 @@ class Parts:
         if choice.how == "skip":
             return choice.reason
         if any(name == each.name for each in self._kept):
-            self.taken[name] = as_taken(choice, {} if seen.state is None else seen.state.ways)
+            self._keep(choice)
             return "kept"
         if not brings_wheel(choice):
             return "made when what is built upon it is"
@@ -143,6 +145,13 @@ class Parts:
         self._install(Batch(file, self._source(), hashes=False, isolated=isolated))
         return source
 
+    def _keep(self, choice: Build) -> None:
+        """Notes of a component that is carried over what is recorded of it."""
+        state = self._seen.state
+        self.taken[choice.name] = as_taken(choice, {} if state is None else state.ways)
+        if state is not None and choice.name in state.facts:
+            self.facts[choice.name] = dict(state.facts[choice.name])
+
     def _install_by_some_way(self, choice: Build) -> str:
         taken = take(choice, self._install_by, self._reporter.warn)
         if taken.way is None:
@@ -166,8 +175,10 @@ class Parts:
         return human(wheel.stat().st_size)
 
     def _build_and_install(self, choice: Build) -> str:
-        wheel = self._builder_of(choice).wheel(choice.name)
+        builder = self._builder_of(choice)
+        wheel = builder.wheel(choice.name)
         self._install_wheel(wheel)
+        self.facts[choice.name] = builder.facts(choice.name)
         return f"{wheel.name}, {human(wheel.stat().st_size)}"
 
     def _builder_of(self, choice: Build) -> Builder:

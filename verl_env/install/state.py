@@ -43,7 +43,8 @@ class State:
     in it to the reason; ``checks`` are the ids of the checks that passed; ``env`` the lockset's run-time variables;
     ``extras`` what users added; ``drift`` the pins that they moved on purpose, each with the version that is there
     now, None where it was removed; ``built`` the native components that were built, as the plan names their versions;
-    ``ways`` where each native component that is there came from (``Build.way``).
+    ``ways`` where each native component that is there came from (``Build.way``); ``facts`` what each that was built was
+    built from (``builds.made``).
     """
 
     path: str
@@ -62,6 +63,7 @@ class State:
     drift: Mapping[str, str | None] = NOTHING
     built: Mapping[str, str] = NOTHING
     ways: Mapping[str, str] = NOTHING
+    facts: Mapping[str, Mapping[str, Any]] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -78,7 +80,7 @@ def read_state(environment: Path) -> State | None:
 
 def write_state(environment: Path, state: State) -> None:
     """Writes the record into an environment, replacing one that is there in one step."""
-    mappings = {name: dict(getattr(state, name)) for name in ("left_out", "env", "drift", "built", "ways")}
+    mappings = {name: dict(getattr(state, name)) for name in ("left_out", "env", "drift", "built", "ways", "facts")}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())

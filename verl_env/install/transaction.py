@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verl_env import __version__
 from verl_env.install import journal
@@ -40,11 +40,13 @@ if TYPE_CHECKING:
 class Made:
     """What a transaction came to.
 
-    Natives that could not be had, the ways of the others, checks that passed, checks that could not run.
+    Natives that could not be had, the ways of the others, what was built of them from what, checks that passed, checks
+    that could not run.
     """
 
     left_out: dict[str, str]
     taken: dict[str, Build]
+    facts: dict[str, dict[str, Any]]
     checks: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -78,7 +80,7 @@ class Transaction:
         self._names = {distribution.name for distribution in self._kept}
         places = (self._new, self._stage)
         self._parts = Parts(plan, options, reporter, tools, places, kept=self._kept, seen=seen)
-        self._made = Made(self._parts.left_out, self._parts.taken)
+        self._made = Made(self._parts.left_out, self._parts.taken, self._parts.facts)
         self._additions = Additions((), {})
         self._extras: tuple[Extra, ...] = ()
 
@@ -195,6 +197,7 @@ class Transaction:
             env=dict(plan.env),
             built={each.name: each.version for each in plan.natives if each.how == "build" and brings_wheel(each)},
             ways={name: way.way for name, way in self._made.taken.items()},
+            facts=self._made.facts,
             installer=self._tools.installer.name,
             tool=__version__,
             made=made,

@@ -14,7 +14,13 @@ from verl_env.install.additions.alter import (
     requirements,
     run_installer,
 )
-from verl_env.install.additions.components import are_components, choose_components, install_components
+from verl_env.install.additions.components import (
+    are_components,
+    choose_components,
+    install_components,
+    with_components,
+    without_components,
+)
 from verl_env.install.additions.environment import open_environment
 from verl_env.install.additions.errors import NotInstalled, PipWouldDrift
 from verl_env.install.additions.metadata import Metadata, broken, needed_by, reachable, read_metadata
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
     from verl_env.install.backends.base import Installer
     from verl_env.install.installed import Distribution
     from verl_env.install.model import Options
+    from verl_env.install.parts import Parts
     from verl_env.install.reporter import Reporter
     from verl_env.install.state import State
     from verl_env.machine.model import Machine
@@ -104,7 +111,7 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
         after = {name: package.version for name, package in packages.items() if name not in names}
         make_generation(opened, work, choose_installer(None), reporter, gone=names)
         state = replace(
-            opened.state,
+            without_components(opened.state, names),
             extras=tuple(extra for extra in opened.state.extras if extra.name not in names),
             drift={**opened.state.drift, **{change.name: None for change in moved}},
         )
@@ -148,9 +155,11 @@ def _carry_out(session: _Session, wishes: Wishes, resolution: Resolution, chosen
             write_state(opened.generation, state)
         return
 
+    parts: list[Parts] = []
+
     def fill() -> None:
         if chosen is not None:
-            install_components(chosen, opened, work, session.reporter)
+            parts.append(install_components(chosen, opened, work, session.reporter))
         if resolution.found:
             file = requirements(work, "additions", resolution.found, wishes.options)
             batch = Batch(file, Source(), hashes=False, isolated=wishes.isolated)
@@ -161,10 +170,8 @@ def _carry_out(session: _Session, wishes: Wishes, resolution: Resolution, chosen
     state = _remembered(opened, wishes, resolution, have)
     pins = {**opened.pins, **{change.name: have[change.name].version for change in resolution.moved}}
     if chosen is not None and chosen.builds:
-        names = {build.name: build.version for build in chosen.builds}
-        left_out = {name: reason for name, reason in state.left_out.items() if name not in names}
-        state = replace(state, left_out=left_out, digest=chosen.digest)
-        pins |= names
+        state = with_components(state, chosen, parts[0])
+        pins |= {build.name: build.version for build in chosen.builds}
     put_in_force(opened, work, state, dict(sorted(pins.items())))
 
 

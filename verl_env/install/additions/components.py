@@ -24,7 +24,7 @@ from verl_env.machine.model import UNKNOWN, Amd, Nvidia
 from verl_env.records import record, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from verl_env.choose.model import Build
     from verl_env.install.additions.alter import Work
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from verl_env.install.model import Options, Plan
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
+    from verl_env.install.state import State
     from verl_env.machine.model import Machine
 
 
@@ -95,8 +96,11 @@ def _or_unknown(machine: Machine) -> Machine:
     return replace(machine, nvidia=UNKNOWN, amd=UNKNOWN)
 
 
-def install_components(chosen: Components, opened: Opened, work: Work, reporter: Reporter) -> None:
+def install_components(chosen: Components, opened: Opened, work: Work, reporter: Reporter) -> Parts:
     """Fetches or builds the components, checks them, and installs them into a new generation.
+
+    Returns:
+        What says which ways were taken.
 
     Raises:
         NativeUnavailable: a wheel is not to be had.
@@ -109,3 +113,27 @@ def install_components(chosen: Components, opened: Opened, work: Work, reporter:
     for build in chosen.builds:
         reporter.note(f"{build.name} {build.version}: {build.reason}")
         parts.native(build)
+    return parts
+
+
+def with_components(state: State, chosen: Components, parts: Parts) -> State:
+    """The record of an environment with the components that were added to it, as an installation would record them."""
+    names = {build.name for build in chosen.builds}
+    built = {name: way.version for name, way in parts.taken.items() if way.how == "build" and brings_wheel(way)}
+    return replace(
+        state,
+        digest=chosen.digest,
+        left_out={name: reason for name, reason in state.left_out.items() if name not in names},
+        built={**state.built, **built},
+        ways={**state.ways, **{name: way.way for name, way in parts.taken.items()}},
+        facts={**state.facts, **parts.facts},
+    )
+
+
+def without_components(state: State, names: Collection[str]) -> State:
+    """The record of an environment from which packages were taken out, components among them."""
+    kept = {
+        kind: {name: value for name, value in getattr(state, kind).items() if name not in names}
+        for kind in ("built", "ways", "facts")
+    }
+    return replace(state, **kept)

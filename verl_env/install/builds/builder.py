@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.install.builds import environment
 from verl_env.install.builds.cache import BuildCache
+from verl_env.install.builds.made import facts_to_record
 from verl_env.install.builds.sources import commit_of, fetch
 from verl_env.install.builds.steps import build_prefix, build_wheel, linked, source_tree
 from verl_env.install.builds.workshop import Workshop, opened, trim_logs
@@ -64,6 +65,10 @@ class Builder:
             VerlEnvError: it may not be put in force, or an installer failed.
         """
         return self._result(self._works.job(name)).path
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """What the wheel of a component is made from, as an environment remembers it."""
+        return facts_to_record(self._works.facts(self._works.job(name)), self._works.host)
 
     def _result(self, job: Job) -> Entry:
         """The result of a job, whichever way; what it is built upon comes before it."""
