@@ -44,7 +44,7 @@ class Bench:
         self.verl = self.house.add("verl", "9.9.1", {"verl/__init__.py": "__version__ = '9.9.1'\n"})
         self.lockset(ID, [self.demo, self.verl], checks=[{"id": "demo", "code": "import demo"}])
 
-    def lockset(self, id_, packages, **changes):
+    def lockset(self, id_, packages, *, pythons=(PYTHON,), **changes):
         folder = self.root / id_
         folder.mkdir(parents=True, exist_ok=True)
         lock = "".join(map(self._entry, sorted(packages, key=lambda package: package.name)))
@@ -74,7 +74,7 @@ class Bench:
             "requires": {"arch": [platform.machine()], "gpu": []},
             "env": {"DEMO": "1"},
             "checks": [],
-            "pythons": [python],
+            "pythons": [{**python, "python": each} for each in pythons],
             **changes,
         }
         (folder / "lockset.toml").write_text(toml_text(table))

@@ -14,10 +14,10 @@ def sha256(content):
 
 
 def wheel_bytes(name, version, files, *, scripts=None, entry_points=None, inner_version=None, requires=()):
-    """A wheel: ``files`` maps paths to text, ``scripts`` names of scripts to text, ``entry_points`` to functions."""
+    """A wheel: ``files`` maps paths to text or bytes, ``scripts`` names to text, ``entry_points`` to functions."""
     project = name.replace("-", "_")
     info = f"{project}-{inner_version or version}.dist-info"
-    contents = {path: text.encode() for path, text in files.items()}
+    contents = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
     for script, text in (scripts or {}).items():
         contents[f"{project}-{version}.data/scripts/{script}"] = text.encode()
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {inner_version or version}\n"
