@@ -40,7 +40,7 @@ CASES = [
     ("strict", {"VERL_ENV_PATCHES_STRICT": "1"}, DECLINED, "STRICT"),
     ("strict off", {"VERL_ENV_PATCHES_STRICT": "0"}, UNVERIFIED, ""),
     ("back-ported fix", {"text": fakes.MENDED_MOE}, NOT_NEEDED, "without the fault"),
-    ("before the fault", {"version": "0.8.1"}, NOT_NEEDED, "came with vLLM 0.8.2"),
+    ("before the fault", {"version": "0.8.1"}, NOT_NEEDED, "has the fault from vLLM 0.8.2 on"),
     ("after the fault", {"version": "0.8.5.post1"}, NOT_NEEDED, "16854"),
     ("release candidate of the fix", {"version": "0.8.5rc1"}, UNVERIFIED, ""),
     ("older than known", {"version": "0.7.3"}, DECLINED, "unknown to this patch"),

@@ -81,7 +81,7 @@ def combined(verdicts: list[Verdict]) -> Verdict:
 
 def _why_not(target: Target, version: str) -> str:
     if in_range(version, "0", target.low):
-        return f"the fault came with vLLM {target.low}"
+        return f"{target.module.rpartition('.')[2]} has the fault from vLLM {target.low} on"
     return f"from {target.high} on {target.mended}"
 
 
