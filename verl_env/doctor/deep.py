@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.doctor.engines.record import damages, is_cut
 from verl_env.doctor.foretold import foretold_check
+from verl_env.doctor.last_words import exit_words, last_words
 from verl_env.doctor.model import Check, Hit, Remedy
 from verl_env.doctor.run import diagnose
 from verl_env.machine.child import run
@@ -43,15 +44,14 @@ IMPORT_DEADLINE, MATMUL_DEADLINE, ALLREDUCE_DEADLINE = 300.0, 120.0, 120.0
 
 #: The check that hashes every file here and looks at sizes elsewhere.
 EDITED = "files-edited"
-_TAIL = 12
 _PROBES = Path(__file__).parent / "probes"
-_LOOK = Remedy("The end of its output is the evidence; the findings above it, if any, name the cause.")
+_LOOK = Remedy("Its error is the evidence; the findings above it, if any, name the cause.")
 _IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1])"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one child: its name, whether it succeeded, the end of what it said."""
+    """What came of one child: its name, whether it succeeded, and of a failure its error and where it was raised."""
 
     name: str
     ok: bool
@@ -130,14 +130,17 @@ def _trial(name: str, outcome: Outcome, accept: Callable[[str], bool]) -> Trial:
     if isinstance(outcome, (NotFound, NotStarted)):
         return Trial(name, ok=False, said=("the interpreter of the environment does not start",))
     output = "\n".join(part.decode("utf-8", "replace") for part in (outcome.stdout, outcome.stderr))
-    said = tuple(line for line in output.splitlines() if line.strip())[-_TAIL:]
+    answer = outcome.stdout.decode("utf-8", "replace").strip().rpartition("\n")[2]
     if not isinstance(outcome, Completed):
         late = "was killed at its deadline" if isinstance(outcome, TimedOut) else "hangs in the kernel and was left"
-        return Trial(name, ok=False, said=(f"{late} after {outcome.seconds:.0f} s", *said), output=output)
-    if outcome.returncode:
-        return Trial(name, ok=False, said=(f"exit code {outcome.returncode}", *said), output=output)
-    answer = outcome.stdout.decode("utf-8", "replace").strip().rpartition("\n")[2]
-    return Trial(name, ok=_accepted(accept, answer), said=said, output=output)
+        ended = f"{late} after {outcome.seconds:.0f} s"
+    elif outcome.returncode:
+        ended = exit_words(outcome.returncode)
+    elif _accepted(accept, answer):
+        return Trial(name, ok=True, said=(), output=output)
+    else:
+        ended = f"it answered {answer}" if answer else "it gave no answer"
+    return Trial(name, ok=False, said=last_words(output, ended), output=output)
 
 
 def _accepted(accept: Callable[[str], bool], answer: str) -> bool:
