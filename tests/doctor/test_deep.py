@@ -14,7 +14,7 @@ from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.gather import gather
-from verl_env.machine.model import Machine
+from verl_env.machine.model import Machine, Nvidia, NvidiaDevice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,11 @@ def test_an_import_that_fails(facts: Facts, environment: Environment) -> None:
 
     assert not trial.ok
     assert trial.name == "import-bad-module"
-    assert trial.said[0] == "exit code 1"
+    assert trial.said == (
+        "ImportError: libGL.so.1: cannot open shared object file",
+        "at bad_module.py:1",
+        "exit code 1",
+    )
 
 
 def test_an_import_that_hangs(facts: Facts, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +62,12 @@ def test_an_import_that_hangs(facts: Facts, environment: Environment, monkeypatc
 
     assert not trial.ok
     assert "deadline" in trial.said[0]
+
+
+def test_a_child_that_a_signal_ends(facts: Facts, environment: Environment) -> None:
+    module(environment, "dies", "import os; print('loading', flush=True); os.kill(os.getpid(), 11)")
+
+    assert deep.try_import(facts, "dies").said == ("killed by SIGSEGV", "loading")
 
 
 def test_what_is_printed_leads_to_the_cause(facts: Facts, environment: Environment) -> None:
@@ -114,6 +124,39 @@ def test_probes_without_a_gpu(tmp_path: Path, facts: Facts, environment: Environ
         "class cuda:\n    is_available = staticmethod(lambda: False)\n    device_count = staticmethod(lambda: 0)\n",
     )
 
-    assert not deep._matmul(facts).ok
-    assert not deep._allreduce(facts).ok
+    assert deep._matmul(facts).said[0] == 'it answered {"gpu": false}'
+    assert deep._allreduce(facts).said[0] == 'it answered {"gpus": 0}'
     assert tmp_path.exists()
+
+
+UNKNOWN_INTERFACE = """
+class cuda:
+    is_available = staticmethod(lambda: True)
+    device_count = staticmethod(lambda: 1)
+
+
+raise RuntimeError(
+    "NCCL error in: NCCLUtils.cpp:94, invalid usage, NCCL version 2.28.9\\n"
+    "ncclInvalidUsage: This usually reflects invalid usage of NCCL library.\\nLast error:\\n"
+    "Bootstrap : no socket interface found"
+)
+"""
+
+
+def test_an_interface_that_is_not_here_is_the_root_of_the_failed_sum(facts: Facts, environment: Environment) -> None:
+    module(environment, "torch", UNKNOWN_INTERFACE)
+    made = replace(
+        facts,
+        packages={"torch": "2.6.0"},
+        machine=Machine(nvidia=Nvidia(devices=(NvidiaDevice(0, compute_capability="9.0"),))),
+        host=HostFacts(all_interfaces=("eth0", "lo")),
+        environment={**facts.environment, "NCCL_SOCKET_IFNAME": "nothere0"},
+    )
+
+    diagnosis = deep.diagnose_deep(made, [check for check in CHECKS if check.id == "network-interface-absent"])
+
+    root = next(finding for finding in diagnosis.roots if finding.severity == "error")
+    failed = next(finding for finding in diagnosis.findings if finding.id == "gpu-all-reduce")
+    assert (root.id, root.basis) == ("network-interface-absent", "both")
+    assert "gpu-all-reduce" in root.explains
+    assert failed.evidence[2] == "Last error: Bootstrap: no socket interface found"

@@ -38,6 +38,7 @@ def root(tmp_path: Path) -> Path:
         "sys/class/net/lo/operstate": "up\n",
         "sys/class/net/ib0/operstate": "up\n",
         "sys/class/net/eth0/operstate": "down\n",
+        "sys/class/net/bonding_masters": "",
         "dev/nvidia0": "",
         "dev/nvidia-caps-imex-channels/channel0": "",
         "dev/dri/renderD128": "",
@@ -59,6 +60,7 @@ def test_everything(root: Path) -> None:
     assert (facts.cgroup_memory, facts.cgroup_pids) == (4096, 100)
     assert facts.nvswitch is True
     assert facts.interfaces == ("ib0",)
+    assert facts.all_interfaces == ("eth0", "ib0", "lo")
     assert facts.default_route is False
     assert facts.nodes
     assert {"/dev/nvidia0", "/dev/nvidia-caps-imex-channels/channel0", "/dev/dri/renderD128"} <= facts.nodes
@@ -75,6 +77,7 @@ def test_an_empty_root_is_unknown(tmp_path: Path) -> None:
 
     unknown = ("memory_available", "cgroup_memory", "nodes", "modules", "nvswitch", "interfaces", "default_route")
     assert [getattr(facts, name) for name in unknown] == [None] * len(unknown)
+    assert facts.all_interfaces is None
     assert facts.ray_dir_owner is None
 
 
@@ -82,6 +85,7 @@ def test_this_host() -> None:
     facts = read_host(os.environ)
 
     assert facts.cpus_online
+    assert facts.nofile_hard == -1 or (facts.nofile or 0) <= (facts.nofile_hard or 0)
     assert facts.directories["home"].exists
     assert facts.directories["tmp"].free_bytes >= 0
 

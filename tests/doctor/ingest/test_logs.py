@@ -19,6 +19,8 @@ BUILDS = [
         "nvcc-other-cuda",
     ),
     ("csrc/x.cu:4:10: fatal error: cudnn.h: No such file or directory", "transformer-engine-cudnn"),
+    ("csrc/x.cu:4:10: fatal error: cusparse.h: No such file or directory", "header-missing"),
+    ("csrc/x.cu:4:10: fatal error: infiniband/mlx5dv.h: No such file or directory", "header-missing"),
     ("nvcc fatal   : Unsupported gpu architecture 'compute_120'", "toolkit-before-sm120"),
     ("error: [Errno 28] No space left on device", "no-space"),
 ]

@@ -21,8 +21,10 @@ from verl_env.doctor.checks.dependencies import CHECKS as DEPENDENCIES
 from verl_env.doctor.checks.driver import CHECKS as DRIVER
 from verl_env.doctor.checks.filesystems import CHECKS as FILESYSTEMS
 from verl_env.doctor.checks.gpu import CHECKS as GPU
+from verl_env.doctor.checks.headers import CHECKS as HEADERS
 from verl_env.doctor.checks.leaks import CHECKS as LEAKS
 from verl_env.doctor.checks.loader import CHECKS as LOADER
+from verl_env.doctor.checks.network import CHECKS as NETWORK
 from verl_env.doctor.checks.other import CHECKS as OTHER
 from verl_env.doctor.checks.ownership import CHECKS as OWNERSHIP
 from verl_env.doctor.checks.patches import CHECKS as PATCHES
@@ -53,8 +55,10 @@ CHECKS = (
     *LEAKS,
     *TOOLCHAIN,
     *BUILDS,
+    *HEADERS,
     *FILESYSTEMS,
     *RAY_SLURM,
+    *NETWORK,
     *GPU,
     *ROCM,
     *ROCM_VISIBILITY,

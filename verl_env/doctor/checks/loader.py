@@ -312,7 +312,7 @@ CHECKS = (
         find=_te_cudnn,
         log=(
             r"libcudnn(?:_adv|_ops|_cnn|_graph|_heuristic|_engines\w*)?\.so(?:\.9)?: cannot open shared object",
-            r"fatal error: cudnn(?:_\w+)?\.h",
+            r"fatal error: '?cudnn(?:_\w+)?\.h",
         ),
     ),
     Check(

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 #: A socket's path may have 107 bytes; Ray appends 68 below TMPDIR (``ray/session_.../sockets/plasma_store``).
 _SOCKET_BASE = 107 - 68
-_THREADS, _FILES = 16384, 65536
+_THREADS = 16384
+#: Open files: below 4096 Ray warns and recommends this many (ray PR#11515).
+_FILES = 8192
 _GIB = 1 << 30
 _DEVICE_UUID = re.compile(r"\b(?:GPU|MIG)-[0-9a-fA-F]")
 #: vLLM reads UUIDs from PR#45026 on (2026-06).
@@ -56,8 +58,11 @@ def _threads(facts: Facts) -> Hit | None:
 
 
 def _open_files(facts: Facts) -> Hit | None:
-    value = facts.host.nofile
-    return Hit((f"ulimit -n is {value}",), severity="info") if value is not None and 0 <= value < _FILES else None
+    """What Ray can have: it raises its soft limit itself, to the hard one or 65536 (``ray.init``)."""
+    soft, hard = facts.host.nofile, facts.host.nofile_hard
+    if soft is None or hard is None or soft < 0 or hard < 0 or max(soft, hard) >= _FILES:
+        return None
+    return Hit((f"ulimit -n is {soft}, and may be raised to {hard}",), severity="info")
 
 
 def _ray_skew(facts: Facts) -> Hit | None:
@@ -90,14 +95,6 @@ def _offline(facts: Facts) -> Hit | None:
     if facts.host.default_route is False and facts.unset("HF_HUB_OFFLINE") and facts.unset("https_proxy"):
         return Hit(("this node has no default route", "HF_HUB_OFFLINE is not set"), severity="warning")
     return None
-
-
-def _interfaces(facts: Facts) -> Hit | None:
-    nodes = facts.variable("SLURM_JOB_NUM_NODES") or "1"
-    several = facts.host.interfaces is not None and len(facts.host.interfaces) > 1
-    if not several or nodes == "1" or facts.variable("NCCL_SOCKET_IFNAME") or facts.variable("GLOO_SOCKET_IFNAME"):
-        return None
-    return Hit((f"interfaces: {', '.join(facts.host.interfaces or ())}", f"{nodes} nodes"), severity="warning")
 
 
 def _memory(facts: Facts) -> Hit | None:
@@ -186,10 +183,10 @@ CHECKS = (
         theme="ray-slurm",
         severity="error",
         title="The limit of open files is low",
-        cause="Ray opens many sockets and files.",
+        cause="Ray opens many sockets and files, and recommends that at least 8192 may be open.",
         remedy=_export("ulimit -n 65536"),
         covers=("G5",),
-        sources=("ray documentation",),
+        sources=("ray PR#11515", "ray#11239", "ray#12059"),
         find=_open_files,
         log=(r"Too many open files",),
     ),
@@ -244,18 +241,6 @@ CHECKS = (
             r"(?s)huggingface\.co.{0,300}(?:Max retries exceeded|Network is unreachable|Name or service not known)",
             r"HF_HUB_ENABLE_HF_TRANSFER=1\) but 'hf_transfer' package is not available",
         ),
-    ),
-    Check(
-        id="network-interface",
-        theme="ray-slurm",
-        severity="error",
-        title="NCCL or gloo may choose the wrong network interface",
-        cause="The node has several interfaces and none is named.",
-        remedy=_export("export NCCL_SOCKET_IFNAME=ib0 GLOO_SOCKET_IFNAME=ib0"),
-        covers=("G11",),
-        sources=("verl multinode.rst",),
-        find=_interfaces,
-        log=(r"NCCL WARN Bootstrap\s*: no socket interface found", r"(?i)gloo[^\n]{0,200}connectFullMesh failed"),
     ),
     Check(
         id="out-of-host-memory",

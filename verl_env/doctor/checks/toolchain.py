@@ -176,7 +176,7 @@ CHECKS = (
         covers=("F1",),
         sources=("sglang#1117", "sglang PR#18644", "verl FAQ"),
         find=_python_h,
-        log=(r"fatal error: Python\.h: No such file",),
+        log=(r"fatal error: (?:Python\.h: No such file|'Python\.h' file not found)",),
     ),
     Check(
         id="c-compiler-missing",

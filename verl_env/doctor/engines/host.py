@@ -71,12 +71,14 @@ class Mount:
 class HostFacts:
     """Facts of this node and process; None is not known. Limits are soft ones, -1 is unlimited; sizes in bytes.
 
-    ``tools`` maps a program to its place on PATH, None where PATH has none. ``nodes`` are device nodes that exist,
-    ``denied`` those of them that this user may not open. ``processes`` maps a program name to executables that run.
+    ``interfaces`` are network interfaces that are up and real, ``all_interfaces`` those that there are. ``tools`` maps
+    a program to its place on PATH, None where PATH has none. ``nodes`` are device nodes that exist, ``denied`` those of
+    them that this user may not open. ``processes`` maps a program name to executables that run.
     """
 
     directories: Mapping[str, Directory] = field(default_factory=dict)
     nofile: int | None = None
+    nofile_hard: int | None = None
     nproc: int | None = None
     memlock: int | None = None
     shm_bytes: int | None = None
@@ -90,6 +92,7 @@ class HostFacts:
     modules: frozenset[str] | None = None
     nvswitch: bool | None = None
     interfaces: tuple[str, ...] | None = None
+    all_interfaces: tuple[str, ...] | None = None
     default_route: bool | None = None
     tools: Mapping[str, str | None] | None = None
     processes: Mapping[str, tuple[str, ...]] | None = None
@@ -111,6 +114,7 @@ def read_host(environment: Mapping[str, str], *, root: str = "/") -> HostFacts:
     return HostFacts(
         directories={role: directory(path, name, mounts) for role, name, path in places(environment)},
         nofile=_limit(resource.RLIMIT_NOFILE),
+        nofile_hard=_limit(resource.RLIMIT_NOFILE, hard=True),
         nproc=_limit(resource.RLIMIT_NPROC),
         memlock=_limit(resource.RLIMIT_MEMLOCK),
         shm_bytes=_size(at / "dev/shm"),
@@ -124,6 +128,7 @@ def read_host(environment: Mapping[str, str], *, root: str = "/") -> HostFacts:
         modules=_modules(at),
         nvswitch=_nvswitch(at),
         interfaces=_interfaces(at),
+        all_interfaces=_all_interfaces(at),
         default_route=_default_route(at),
         tools={tool: shutil.which(tool, path=environment.get("PATH")) for tool in _TOOLS},
         processes=_processes(at),
@@ -192,9 +197,9 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _limit(which: int) -> int:
-    soft = resource.getrlimit(which)[0]
-    return -1 if soft == resource.RLIM_INFINITY else soft
+def _limit(which: int, *, hard: bool = False) -> int:
+    value = resource.getrlimit(which)[hard]
+    return -1 if value == resource.RLIM_INFINITY else value
 
 
 def _size(path: Path) -> int | None:
@@ -254,14 +259,20 @@ def _nvswitch(root: Path) -> bool | None:
     )
 
 
+def _all_interfaces(root: Path) -> tuple[str, ...] | None:
+    """Every network interface, up or not; files beside them (``bonding_masters``) are none."""
+    base = root / "sys/class/net"
+    return tuple(sorted(path.name for path in base.iterdir() if path.is_dir())) if base.is_dir() else None
+
+
 def _interfaces(root: Path) -> tuple[str, ...] | None:
     """Network interfaces that are up, without loopback and virtual bridges."""
-    base = root / "sys/class/net"
-    if not base.is_dir():
+    names = _all_interfaces(root)
+    if names is None:
         return None
     virtual = ("lo", "docker", "veth", "br-", "virbr", "cni", "flannel", "tun", "dummy")
-    up = [p.name for p in base.iterdir() if _text(p / "operstate").strip() == "up" and not p.name.startswith(virtual)]
-    return tuple(sorted(up))
+    base = root / "sys/class/net"
+    return tuple(n for n in names if not n.startswith(virtual) and _text(base / n / "operstate").strip() == "up")
 
 
 def _default_route(root: Path) -> bool | None:
