@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from verl_env.constraints import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +20,7 @@ if TYPE_CHECKING:
 @functools.cache
 def table(name: str) -> Mapping[str, Any]:
     """The contents of ``<name>.toml``."""
-    return tomllib.loads((Path(__file__).parent / f"{name}.toml").read_text(encoding="utf-8"))
+    return parse_toml(Path(__file__).parent / f"{name}.toml")
 
 
 def pinned(engine: str, release: Version, package: str) -> str | None:
