@@ -20,6 +20,7 @@ from verl_env.choose.requirements import verdicts
 from verl_env.choose.resolver.environments import environments_of
 from verl_env.choose.resolver.passed import passed_over
 from verl_env.choose.resolver.resolve import Problem, resolve
+from verl_env.choose.wishes import misspelt
 from verl_env.records import replace
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def choose(
 
         return refusal(evaluations, facts, asked)
     environments = environments_of(_comparable(fitting), facts, asked)
-    found = resolve(Problem(environments, facts, asked, wishes, locks or _no_locks, components or _shipped()))
-    return _choice(found, evaluations, facts)
+    catalogue = components or _shipped()
+    found = resolve(Problem(environments, facts, asked, wishes, locks or _no_locks, catalogue))
+    doubts = misspelt(found.extras, list(catalogue.components))
+    return _choice(found, evaluations, facts, doubts)
 
 
 def ranked(evaluations: Iterable[Evaluation], request: Request) -> tuple[Evaluation, ...]:
@@ -175,7 +178,7 @@ def _shipped() -> Catalogue:
     return load_catalogue()
 
 
-def _choice(found: Resolution, evaluations: Sequence[Evaluation], facts: Facts) -> Choice:
+def _choice(found: Resolution, evaluations: Sequence[Evaluation], facts: Facts, about_wishes: Iterable[str]) -> Choice:
     environment = found.environment
     best = next(evaluation for evaluation in evaluations if evaluation.lockset is environment.lockset)
     verdict = interpreter_verdict(best.lockset, facts, environment.python, environment.interpreter)
@@ -186,7 +189,7 @@ def _choice(found: Resolution, evaluations: Sequence[Evaluation], facts: Facts) 
         lockset=best.lockset,
         python=environment.python,
         interpreter=environment.interpreter,
-        warnings=tuple(dict.fromkeys([*doubts, *problems, *passed_over(found)])),
+        warnings=tuple(dict.fromkeys([*doubts, *problems, *passed_over(found), *about_wishes])),
         evaluation=Evaluation(best.lockset, verdicts),
         others=tuple(evaluation for evaluation in evaluations if evaluation is not best),
         builds=found.builds,

@@ -194,10 +194,10 @@ class NativeUnavailableError(NativeMissingError):
     def message(self) -> str:
         """What is missing from the lockset that comes first, every way to get it and why not, and how many others."""
         first = self.passed[0]
-        missing = "; ".join(map(_missing, first.missing))
         others = len({each.lockset.id for each in self.passed}) - 1
-        more = f"; nor can {counted(others, 'other lockset')} that fit be completed" if others else ""
-        return f"{first.lockset.id} on Python {first.python} cannot be completed: {missing}{more}"
+        more = [f"nor can {counted(others, 'other lockset')} that fit be completed"] if others else []
+        head = f"{first.lockset.id} on Python {first.python} cannot be completed:"
+        return "\n  ".join([head, *map(_missing, first.missing), *more])
 
     @property
     def hint(self) -> str:
@@ -215,7 +215,7 @@ class NativeUnavailableError(NativeMissingError):
 
 def _missing(missing: Missing) -> str:
     ways = "; ".join(f"{way.what}: {way.reason}" if way.reason else way.what for way in missing.rejected)
-    return f"{missing.name} {missing.version} ({ways})" if missing.version else f"{missing.name} ({ways})"
+    return f"{missing.name} {missing.version}: {ways}" if missing.version else f"{missing.name}: {ways}"
 
 
 def _command(request: Request) -> str:

@@ -100,6 +100,17 @@ def locked_version(lockset: Lockset, python: str, name: str, locks: Locks) -> st
     return locks(lockset, python).get(name, native)
 
 
+def misspelt(extras: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+    """A warning for each wish whose name is nearly that of a component; an index may hold anything under it."""
+    if not extras:
+        return
+    from difflib import get_close_matches  # noqa: PLC0415  2 ms, for wishes alone
+
+    for wish in parse_wishes(extras):
+        for name in get_close_matches(wish.name, known, n=1, cutoff=0.75):
+            yield f"{wish.name} is no native component and is taken from the index; did you mean --with {name}?"
+
+
 def _parse(text: str) -> Asked:
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  5 ms that a plan does not need
     from packaging.utils import canonicalize_name  # noqa: PLC0415

@@ -123,4 +123,7 @@ def _steps(
 
 def _native_step(choice: Build) -> Step:
     name = f"{choice.name} {choice.version}"
-    return Step("native", f"{_VERBS[choice.how]} {name}", choice.reason)
+    detail = choice.reason.removeprefix("built ")
+    if choice.how == "skip" and choice.warnings:
+        detail = "it cannot be had: see the warning"
+    return Step("native", f"{_VERBS[choice.how]} {name}", detail)

@@ -122,16 +122,18 @@ def _warnings(
     way: Way, missing: Missing | None, native: Native | None, examiner: Examiner, elsewhere: Sequence[str]
 ) -> Iterator[str]:
     if missing is not None:
-        yield f"{way.name} {way.version} is left out: {missing_words(missing)}{_to_get_it(native, elsewhere)}"
+        more = _to_get_it(missing, native, elsewhere)
+        yield f"{way.name} {way.version} is left out: {missing_words(missing)}{more}"
     if way.wheel is not None and way.wheel.sha256 is None:
         yield f"{way.name}: no hash of its wheel is recorded (hash-unrecorded); it is taken as it is served"
     doubts = [need for need in examiner.doubts(way) if need.name not in _SILENT]
     yield from (f"{way.name} {way.version}: {words}" for words in doubt_words(doubts))
 
 
-def _to_get_it(native: Native | None, elsewhere: Sequence[str]) -> str:
-    """The ways on: another Python of the lockset, and what the lockset's author says of a build."""
+def _to_get_it(missing: Missing, native: Native | None, elsewhere: Sequence[str]) -> str:
+    """The ways on: another Python of the lockset, and what its author says of a build that nobody else knows."""
     ways = [f"--python {python}" for python in elsewhere]
-    if native is not None and native.build:
+    told = {each.what for each in missing.rejected}
+    if native is not None and native.build and f"a build from {native.build}" not in told:
         ways.append(f"a build from {native.build} (needs {', '.join(native.needs) or 'a compiler'})")
     return f"; to get it: {'; or: '.join(ways)}" if ways else ""

@@ -60,8 +60,8 @@ def doubt_words(needs: Sequence[Need]) -> Iterator[str]:
     if len(stated) < len(needs):
         yield "nobody recorded of which C++ ABI torch of the lock is"
     if stated:
-        names = listed(dict.fromkeys(need.name.strip("<>") for need in stated))
-        yield f"the machine does not state its {names}; it needs {listed(map(need_words, stated))}"
+        words = listed(f"{need.name.strip('<>')}{_range(need.least, need.below)}" for need in stated)
+        yield f"needs {words}, of which the machine says nothing"
 
 
 def missing_words(missing: Missing) -> str:

@@ -1,0 +1,67 @@
+"""The further ways of a component, for when the first one fails, and which components must not be left out."""
+
+import pytest
+
+from tests.choose.resolver.world import LOCKSETS, catalogue, machine, wheel
+from verl_env.choose.choose import choose
+from verl_env.choose.model import Request
+from verl_env.components.model import Component, Release
+
+
+def builds(stack="vllm", lockset="new", components=None, wishes=(), native=None, **tools):
+    request = Request(tuple(stack.split("+")), native=native, wishes=tuple(wishes))
+    found = choose(
+        [LOCKSETS[lockset]],
+        machine(**{"nvcc": "13.0.88", "gcc": "12.2.0", **tools}),
+        request,
+        components=components or catalogue(),
+        locks=lambda *_: {},
+    )
+    return {build.name: build for build in found.builds}
+
+
+def test_after_the_wheel_comes_the_build():
+    found = builds()["flash-attn"]
+    assert found.how == "prebuilt"
+    assert [way.how for way in found.others] == ["build"]
+    assert found.others[0].way == "2.8.3 built from sdist"
+    assert found.others[0].reason == "built from sdist (about 60 minutes on 16 cores)"
+
+
+def test_a_second_wheel_comes_before_the_build():
+    known = catalogue()
+    release = known.components["flash-attn"].release("2.8.3")
+    again = wheel("flash-attn", "2.8.3", "again", ("3.12",), "2.11", cuda="13", sha256=None)
+    more = Release(release.version, (*release.wheels, again), release.recipes, release.minimum_gpu)
+    known.components["flash-attn"] = Component("flash-attn", "flash_attn", (more,))
+    others = builds(components=known)["flash-attn"].others
+    assert [way.how for way in others] == ["prebuilt", "build"]
+    assert others[0].way == f"2.8.3 from {again.url}"
+    assert "hash-unrecorded" in others[0].warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "others"),
+    [({"nvcc": None}, 0), ({"native": "prebuilt"}, 0), ({"native": "build"}, 0), ({"gcc": "16.1.0"}, 0), ({}, 1)],
+)
+def test_only_what_fits_and_is_allowed(asked, others):
+    assert len(builds(**asked)["flash-attn"].others) == others
+
+
+def test_what_needs_another_component_first_is_no_way_without_it():
+    found = builds("vllm+deepep", "old", nvcc="12.4.131", cmake="3.25.1")
+    assert found["deep-ep"].how == "build"
+    assert all(not build.others for name, build in found.items() if name != "flash-attn")
+
+
+@pytest.mark.parametrize(
+    ("asked", "required"),
+    [({}, False), ({"native": "prebuilt"}, True), ({"native": "build"}, True), ({"wishes": ["flash-attn"]}, True)],
+)
+def test_what_was_asked_for_is_required(asked, required):
+    assert builds(**asked)["flash-attn"].required is required
+
+
+def test_what_is_left_out_has_no_other_way():
+    found = builds(native="skip")["flash-attn"]
+    assert (found.how, found.others, found.required, found.way) == ("skip", (), False, "left out")
