@@ -43,7 +43,7 @@ def test_what_was_built_is_recorded(yard, build):
     assert facts["targets"] == "9.0"
     assert facts["gpus"] == ["9.0"]
     assert facts["torch"] == "2.6.0"
-    assert set(facts) == {*DECIDING, "targets", "gpus"}
+    assert set(facts) == {*DECIDING, "targets", "gpus", "source_sha256"}
 
 
 @pytest.mark.parametrize("others", [["9.0"], ["9.0", "9.0"], []])

@@ -16,7 +16,7 @@ from verl_env.install.classify import classify
 from verl_env.install.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from verl_env.install.backends.base import Command, Source
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from verl_env.install.builds.model import Job
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
+
+#: What a record says of a source that its name leaves open: the commit of a branch, the hash of an unhashed archive.
+SOURCE = ("commit", "source_sha256")
 
 
 class Builder:
@@ -55,6 +58,7 @@ class Builder:
         self._reporter = reporter
         self._sites = sites
         self._check = check
+        self._records: dict[str, Mapping[str, Any]] = {}
 
     def wheel(self, name: str) -> Path:
         """The wheel of a component, from the cache or built now.
@@ -64,23 +68,25 @@ class Builder:
             SourceUnavailable: its source cannot be had.
             VerlEnvError: it may not be put in force, or an installer failed.
         """
-        return self._result(self._works.job(name)).path
+        entry = self._result(self._works.job(name))
+        self._records[name] = entry.record
+        return entry.path
 
     def facts(self, name: str) -> dict[str, Any]:
-        """What the wheel of a component is made from, as an environment remembers it."""
-        return facts_to_record(self._works.facts(self._works.job(name)), self._works.host)
+        """What the wheel of a component is made from, as an environment remembers it; ``wheel`` gave it before."""
+        facts, record = self._works.facts(self._works.job(name)), self._records[name]
+        return facts_to_record(facts, self._works.host) | {each: record[each] for each in SOURCE if each in record}
 
     def _result(self, job: Job) -> Entry:
         """The result of a job, whichever way; what it is built upon comes before it."""
-        facts = self._works.facts(job)
         entry = self._take(job)
         if entry is not None:
-            self._reporter.note(f"{job.name}: built before, from {entry.path.parent}")
+            self._reporter.note(f"{job.name}: built before, from {entry.path.parent}{self._unasked(job)}")
             return entry
-        place = self._cache.place(job.build.name, facts)
+        place = self._cache.place(job.build.name, self._works.facts(job))
         waiting = f"{job.name} is being built by another run; waiting for it"
         with self._cache.locked(place, lambda: self._reporter.note(waiting)):
-            return self._take(job) or self._make(job, facts, place)
+            return self._take(job) or self._make(job)
 
     def _take(self, job: Job) -> Entry | None:
         entry = self._works.ready(job)
@@ -88,7 +94,15 @@ class Builder:
             self._check(job, entry.path)
         return entry
 
-    def _make(self, job: Job, facts: dict[str, Any], place: Path) -> Entry:
+    def _unasked(self, job: Job) -> str:
+        """What is not known of a result whose source may have moved since."""
+        entry = self._works.unasked.get(job.build.name)
+        if entry is None:
+            return ""
+        commit, made = str(entry.record.get("commit", ""))[:12], entry.record.get("made")
+        return f" (commit {commit}, built {made}; whether {job.recipe.source} has moved since could not be asked)"
+
+    def _make(self, job: Job) -> Entry:
         started = time.monotonic()
         with opened(self._works.host) as root:
             shop = Workshop(root, self._works.host, self._works.places, self._reporter, self._source)
@@ -100,27 +114,30 @@ class Builder:
                     shop.values[f"{other.recipe.product}:{name}"] = str(self._result(other).path)
             self._furnish(job, shop)
             tree = source_tree(job, shop, lambda owner: fetch(self._works.job(owner), shop))
-            commit = commit_of(tree)
+            facts = self._works.fetched(job, commit_of(tree))
+            place = self._cache.place(job.build.name, facts)
             with linked(job, shop):
                 if job.recipe.product != "wheel":
-                    entry = self._make_tree(job, shop, tree, facts, place)
+                    entry = self._make_tree(job, shop, (tree, place), facts, started)
                 else:
                     wheel = build_wheel(job, shop, tree)
                     self._check(job, wheel)
-                    entry = self._cache.put_wheel(wheel, job.build.name, facts, **_more(started, commit))
+                    entry = self._cache.put_wheel(wheel, job.build.name, facts, **_more(job, shop, tree, started))
         trim_logs(self._works.places)
         return entry
 
-    def _make_tree(self, job: Job, shop: Workshop, tree: Path, facts: dict[str, Any], place: Path) -> Entry:
+    def _make_tree(
+        self, job: Job, shop: Workshop, places: tuple[Path, Path], facts: dict[str, Any], started: float
+    ) -> Entry:
         """Makes a directory in its final place, as what is built writes that down; whole once it is declared."""
-        started = time.monotonic()
+        tree, place = places
         shutil.rmtree(place, ignore_errors=True)
         try:
             if job.recipe.product == "prefix":
                 build_prefix(job, shop, tree, place / "prefix")
             else:
                 shutil.copytree(tree, place / "source", symlinks=True)
-            return self._cache.put_tree(place, job.recipe.product, facts, **_more(started, commit_of(tree)))
+            return self._cache.put_tree(place, job.recipe.product, facts, **_more(job, shop, tree, started))
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -146,12 +163,13 @@ def _for(job: Job) -> str:
     return f", for {job.targets}" if job.targets else ""
 
 
-def _more(started: float, commit: str | None) -> dict[str, Any]:
-    """What a record says beside the facts."""
+def _more(job: Job, shop: Workshop, tree: Path, started: float) -> dict[str, Any]:
+    """What a record says beside the facts: when, for how long, and from which commit or file."""
     from datetime import datetime, timezone  # noqa: PLC0415
 
     more: dict[str, Any] = {
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - started, 1),
     }
-    return more | ({"commit": commit} if commit else {})
+    source = {"commit": commit_of(tree), "source_sha256": shop.hashes.get(job.build.name)}
+    return more | {name: value for name, value in source.items() if value is not None}

@@ -63,7 +63,8 @@ class BuildCache:
         Args:
             name: The component.
             facts: What it is made from.
-            without: Facts that this host lacks (its compilers): a result that differs in these alone is taken too.
+            without: Facts that this host lacks (its compilers): a result that differs in these alone is taken too,
+                the newest of several.
         """
         key = key_of(facts)
         for directory in self.directories:
@@ -72,7 +73,8 @@ class BuildCache:
         if not without:
             return None
         others = (each for directory in self.directories for each in _entries(directory / name))
-        return next((entry for each in others if (entry := _read(each, facts, without)) is not None), None)
+        found = [entry for each in others if (entry := _read(each, facts, without)) is not None]
+        return max(found, key=lambda entry: str(entry.record.get("made", "")), default=None)
 
     def place(self, name: str, facts: Mapping[str, Any]) -> Path:
         """Where a new result belongs.

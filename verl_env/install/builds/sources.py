@@ -81,6 +81,7 @@ def fetch(job: Job, shop: Workshop) -> Path:
         if cached.is_relative_to(shop.places.sources):
             cached.unlink()
         raise
+    shop.hashes[job.build.name] = file_sha256(cached)
     return unpack(cached, tree)
 
 
@@ -169,7 +170,7 @@ def _clone(job: Job, origin: Origin, shop: Workshop, room: Path) -> Path:
     """A checkout with its submodules; one that cannot change is kept."""
     _need_network(job, shop)
     tree = room / "tree"
-    env = {**shop.variables(job), **_git_variables(load_config().mirrors)}
+    env = {**shop.variables(job), **git_variables(load_config().mirrors)}
     git = ("git", "-C", str(tree))
     try:
         shop.run(job, ("git", "init", "--quiet", str(tree)), env=env)
@@ -203,7 +204,7 @@ def _fetch_one(job: Job, origin: Origin, shop: Workshop, tree: Path, env: Mappin
     return True
 
 
-def _git_variables(mirrors: Mapping[str, str]) -> dict[str, str]:
+def git_variables(mirrors: Mapping[str, str]) -> dict[str, str]:
     """Mirrors as git knows them, for submodules too; and no question at a terminal that nobody sees."""
     rules = [(f"url.{place}/.insteadOf", f"{prefix}/") for prefix, place in mirrors.items()]
     if any(place.startswith("file:") for place in mirrors.values()):

@@ -13,6 +13,7 @@ from verl_env.install.builds.jobs import job_count
 from verl_env.install.builds.key import TOOLS, facts_of, missing_tools
 from verl_env.install.builds.model import Job, Places
 from verl_env.install.builds.preflight import preflight
+from verl_env.install.builds.revisions import moves, newest_commit
 from verl_env.install.builds.targets import written
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ class Works:
     caches: tuple[Path, ...]
     offline: bool = False
     bundled: Path | None = None
+    #: The results that were taken for sources which nobody could be asked about.
+    unasked: dict[str, Entry] = field(default_factory=dict)
     _jobs: dict[str, Job] = field(default_factory=dict)
+    _commits: dict[str, str | None] = field(default_factory=dict)
 
     def job(self, name: str) -> Job:
         """How a component is built; one that only others need is taken from the catalogue.
@@ -73,17 +77,24 @@ class Works:
         return tuple(name for name in job.recipe.after if name in self.builds or self._is_known(name))
 
     def facts(self, job: Job) -> dict[str, Any]:
-        """What the result of a job is kept by."""
+        """What the result of a job is kept by; of a source that moves, the commit that it is at among it."""
         after = {name: key_of(self.facts(self.job(name))) for name in self.before(job)}
-        return facts_of(job, self.lock, self.host, catalogue=self.catalogue, after=after)
+        facts = facts_of(job, self.lock, self.host, catalogue=self.catalogue, after=after)
+        if not moves(job.recipe.source):
+            return facts
+        if job.build.name not in self._commits:
+            self._commits[job.build.name] = self._commit(job, facts)
+        return facts | {"commit": self._commits[job.build.name]}
+
+    def fetched(self, job: Job, commit: str | None) -> dict[str, Any]:
+        """The facts of a job whose source was just fetched, which may have moved since anybody asked."""
+        if moves(job.recipe.source):
+            self._commits[job.build.name] = commit
+        return self.facts(job)
 
     def ready(self, job: Job) -> Entry | None:
         """The result of a job that is there already."""
-        name, facts = job.build.name, self.facts(job)
-        entry = BuildCache(self.caches).take(name, facts, without=missing_tools(self.host))
-        if entry is None and self.bundled is not None:
-            entry = BuildCache((self.bundled,)).take(name, facts, without=(*TOOLS, "glibc", "flags", "after"))
-        return entry
+        return self._take(job.build.name, self.facts(job))
 
     def missing(self, without: Container[str] = ()) -> tuple[Job, ...]:
         """The jobs whose results are not in the cache, in their order; ``without`` are in the environment already."""
@@ -106,6 +117,25 @@ class Works:
     def problems(self, jobs: Sequence[Job]) -> tuple[Problem, ...]:
         """Everything that would make some jobs fail."""
         return preflight(jobs, self.host, self.lock, self.places, catalogue=self.catalogue, offline=self.offline)
+
+    def _take(self, name: str, facts: dict[str, Any], *, without: tuple[str, ...] = ()) -> Entry | None:
+        entry = BuildCache(self.caches).take(name, facts, without=(*missing_tools(self.host), *without))
+        if entry is None and self.bundled is not None:
+            more = (*TOOLS, "glibc", "flags", "after", *without)
+            entry = BuildCache((self.bundled,)).take(name, facts, without=more)
+        return entry
+
+    def _commit(self, job: Job, facts: dict[str, Any]) -> str | None:
+        """The commit that a source is at; where nobody says, that of the last result of it."""
+        commit = None if self.offline else newest_commit(job.recipe.source, self.host.environ)
+        if commit is not None:
+            return commit
+        entry = self._take(job.build.name, facts, without=("commit",))
+        if entry is None:
+            return None
+        self.unasked[job.build.name] = entry
+        kept: str | None = entry.record["facts"].get("commit")
+        return kept
 
     def _targets(self, recipe: Recipe) -> tuple[str, ...]:
         """The GPU targets that are compiled for: those that nvcc and the sources know."""

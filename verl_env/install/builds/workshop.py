@@ -57,6 +57,8 @@ class Workshop:
         self.values: dict[str, str] = {"cuda": home if isinstance(home, str) else ""}
         #: Lists of directories that are put after the user's own (``CPATH``).
         self.paths: dict[str, str] = {}
+        #: The sha256 of each source that is a file, by component.
+        self.hashes: dict[str, str] = {}
 
     @property
     def offline(self) -> bool:
