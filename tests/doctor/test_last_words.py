@@ -63,6 +63,10 @@ CASES = {
         f"{HEAD}\n{OUTER}\nRuntimeError: real\nException ignored in: <function f>\n{HEAD}\n{INNER}\nTypeError: late\n",
         ("RuntimeError: real", "at /p/allreduce.py:22 in worker"),
     ),
+    "frames of C++ do not tell": (
+        f"{HEAD}\n{OUTER}\nRuntimeError: x\nException raised from f (most recent call first):\nframe #0: f()\n",
+        ("RuntimeError: x", "at /p/allreduce.py:22 in worker"),
+    ),
     "ranks and colours": (
         f"[rank0]: {HEAD}\n[rank0]: \x1b[31mValueError: bad\x1b[0m\n[rank0]:[W1120 22:1 x.cpp:9] Warning: destroy\n",
         ("ValueError: bad",),

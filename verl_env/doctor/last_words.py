@@ -17,9 +17,10 @@ _FRAME = re.compile(r'^\s+File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<
 _OF_IMPORT = re.compile(r"^<|/importlib/__init__\.py$")
 #: Tracebacks that are no reason to end.
 _IGNORED = re.compile(r"^(?:Exception ignored in|--- Logging error ---)")
-#: What joins the tracebacks of a chain and the processes of a spawn, and what libraries say while they end.
+#: What joins the tracebacks of a chain and the processes of a spawn, frames of C++, and what libraries say as they end.
 _BESIDE = re.compile(
     r"^(?:During handling of the above|The above exception was|-- Process \d+ terminated|[WI]\d{4} )"
+    r"|^Exception raised from .* \(most recent call first\):|^frame #\d+: "
     r"|^\[[WI]\d{4} |^\S+:\d+: \w*Warning: |^\s+warnings\.warn\("
 )
 #: Lines of a message, frames, and lines of an output without a traceback that are told.
