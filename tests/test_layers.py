@@ -24,7 +24,7 @@ ALLOWED = {
     "cluster": {"machine", "locksets", "choose", "install", "doctor"},
     "cli": {"settings", "machine", "locksets", "components", "choose", "install", "patches", "doctor", "cluster"},
 }
-SHARED = {"constraints", "errors", "records", "shapes", "versions"}
+SHARED = {"constraints", "errors", "records", "shapes", "uv_program", "versions"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "runtime" not in path.parts)
 
 

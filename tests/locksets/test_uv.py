@@ -7,7 +7,7 @@ from verl_env.locksets import uv as module
 from verl_env.locksets.errors import ReplayError, UvMissingError
 from verl_env.locksets.recipe import load_recipe
 from verl_env.locksets.target import Target
-from verl_env.locksets.uv import Change, Uv, find_uv, parse_changes
+from verl_env.locksets.uv import Change, Uv, parse_changes
 
 OUTPUT = """\
 Using Python 3.11.7 environment at: venv
@@ -41,20 +41,6 @@ def test_a_package_without_a_version_is_not_passed_over():
         parse_changes(" + engine @ file:///somewhere\n")
 
 
-def test_uv_is_taken_from_beside_python_else_from_path(tmp_path, monkeypatch):
-    monkeypatch.setattr(module.sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    with pytest.raises(UvMissingError) as caught:
-        find_uv()
-    assert "verl-env[uv]" in str(caught.value.hint)
-    for folder in ("path", "."):
-        program = tmp_path / folder / "uv"
-        program.parent.mkdir(exist_ok=True)
-        program.write_text("#!/bin/sh\n")
-        program.chmod(0o755)
-        assert find_uv() == str(program)
-
-
 @pytest.fixture
 def uv(tmp_path, folder):
     samples.fill(folder)
@@ -85,3 +71,11 @@ def test_what_cannot_be_resolved_is_told_in_the_words_of_uv(uv):
         program.resolve(recipe.steps[1], ["helper==7"])
     assert caught.value.step == f"{samples.ID}, Python 3.10, 2: engine"
     assert "helper==7" in caught.value.message
+
+
+def test_without_uv_nothing_is_locked(tmp_path, monkeypatch, folder):
+    recipe = load_recipe(samples.write_recipe(tmp_path / "constraints"))
+    monkeypatch.setattr(module, "uv_program", lambda: None)
+    with pytest.raises(UvMissingError) as caught:
+        Uv(tmp_path, recipe, Target("3.10", "x86_64", "2.35"), folder.url)
+    assert "verl-env[uv]" in str(caught.value.hint)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from verl_env.locksets.errors import ReplayError, UvMissingError
+from verl_env.uv_program import uv_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from verl_env.locksets.recipe import Recipe, Step
     from verl_env.locksets.target import Target
@@ -37,19 +37,6 @@ class Change:
     version: str
 
 
-def find_uv() -> str:
-    """The path of uv.
-
-    Raises:
-        UvMissingError: it is neither beside this Python nor on PATH.
-    """
-    beside = Path(sys.executable).parent / "uv"
-    found = str(beside) if beside.is_file() else shutil.which("uv")
-    if not found:
-        raise UvMissingError
-    return found
-
-
 class Uv:
     """uv with the settings of one recipe, in a throw-away directory.
 
@@ -58,10 +45,16 @@ class Uv:
         recipe: gives date, overrides and the requirements of source distributions.
         target: what to resolve for.
         index: the address of the index.
+
+    Raises:
+        UvMissingError: there is no uv.
     """
 
     def __init__(self, directory: Path, recipe: Recipe, target: Target, index: str) -> None:
-        self._program = find_uv()
+        program = uv_program()
+        if program is None:
+            raise UvMissingError
+        self._program = program
         self._directory = directory
         self._recipe = recipe
         self._target = target

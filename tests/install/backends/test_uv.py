@@ -82,22 +82,22 @@ def test_a_cache_that_is_not_told_is_none(tmp_path):
 
 
 @pytest.fixture
-def only_on_path(tmp_path, monkeypatch):
-    """No package of uv; a program of that name on PATH that prints what a test says."""
-    monkeypatch.setattr(module, "_of_package", lambda: None)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    return lambda text: program(tmp_path / "uv", text)
+def uv_says(tmp_path, monkeypatch):
+    """No uv but a program that prints what a test says, once a test has said it."""
+    path = tmp_path / "uv"
+    monkeypatch.setattr(module, "uv_program", lambda: str(path) if path.exists() else None)
+    return lambda text: program(path, text)
 
 
 @pytest.mark.parametrize("text", ["uv 0.9.0", "uv 0.13.8 (x86_64-unknown-linux-gnu)", "uv 1.0.0 (abc 2027-01-01)"])
-def test_uv_is_found_on_path(only_on_path, text):
-    path = only_on_path(f"echo '{text}'")
+def test_uv_is_asked_its_version(uv_says, text):
+    path = uv_says(f"echo '{text}'")
     found = find_uv()
     assert (found.executable, found.version) == (path, text.split()[1])
 
 
-def test_an_old_uv_is_refused_with_the_way_on(only_on_path):
-    only_on_path("echo uv 0.4.30")
+def test_an_old_uv_is_refused_with_the_way_on(uv_says):
+    uv_says("echo uv 0.4.30")
     with pytest.raises(InstallerMissing) as caught:
         find_uv()
     assert "0.4.30 is too old" in caught.value.message
@@ -105,15 +105,10 @@ def test_an_old_uv_is_refused_with_the_way_on(only_on_path):
 
 
 @pytest.mark.parametrize("text", ["echo something else", "exit 1"])
-def test_what_is_no_uv_is_not_taken(only_on_path, text):
-    only_on_path(text)
+def test_what_is_no_uv_is_not_taken(uv_says, text):
+    uv_says(text)
     assert find_uv() is None
 
 
-def test_there_may_be_none(only_on_path):
+def test_there_may_be_none(uv_says):
     assert find_uv() is None
-
-
-def test_the_package_beside_verl_env_is_taken_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_of_package", lambda: program(tmp_path / "packaged", "echo uv 0.12.0"))
-    assert find_uv().version == "0.12.0"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from verl_env.install.backends.base import Cache, Command
 from verl_env.install.backends.isolation import WORKING_DIRECTORY, installer_environment
 from verl_env.install.errors import InstallerMissing
 from verl_env.install.files import hard_links_work
+from verl_env.uv_program import uv_program
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
@@ -75,12 +75,12 @@ class Uv:
 
 
 def find_uv() -> Uv | None:
-    """The uv of the package of that name beside verl-env, or the one on PATH; None where there is none.
+    """uv, where it is (``uv_program``) and says its version; else None.
 
     Raises:
         InstallerMissing: it is too old.
     """
-    executable = _of_package() or shutil.which("uv")
+    executable = uv_program()
     if executable is None:
         return None
     answer = subprocess.run([executable, "--version"], capture_output=True, text=True, check=False)
@@ -90,12 +90,3 @@ def find_uv() -> Uv | None:
     if not at_least(match[1], OLDEST):
         raise InstallerMissing("uv", found=match[1], needed=OLDEST)
     return Uv(executable, match[1])
-
-
-def _of_package() -> str | None:
-    try:
-        from uv import find_uv_bin  # noqa: PLC0415 (an extra)
-
-        return find_uv_bin()
-    except (ImportError, FileNotFoundError):
-        return None
