@@ -123,11 +123,23 @@ def test_a_wrapper_that_does_nothing_else_is_the_program_itself(quote: str, root
 
 
 def test_the_place_follows_the_variables(root: Path) -> None:
+    plant(root, {"/scratch/": ""})
     keep(root, environ={**HOME, "XDG_CACHE_HOME": "/scratch/cache/"})
     assert (root / "scratch/cache/verl-env/programs.json").exists()
     assert not (root / FILE).exists()
     keep(root, environ={**HOME, "XDG_CACHE_HOME": "relative"})
     assert (root / FILE).exists()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"HOME": "/nowhere"}, {**HOME, "XDG_CACHE_HOME": "/scratch/u/cache"}, {"HOME": "/home/u/gone/"}],
+)
+def test_no_place_is_made_below_a_home_that_is_not_there(root: Path, environ: dict[str, str]) -> None:
+    before = sorted(root.rglob("*"))
+    keep(root, environ=environ)
+    assert sorted(root.rglob("*")) == before
+    assert recall(root, environ=environ) is None
 
 
 def test_without_a_place_nothing_is_kept(root: Path) -> None:

@@ -73,6 +73,8 @@ class Remembered:
         text = json.dumps({"verl-env": __version__, "programs": {**self._entries(), **self._new}})
         path = self._roots.path(self._path)
         beside = f"{path}.{os.getpid()}"
+        if not self._roots.exists(_home(self._environ)):
+            return
         try:
             os.makedirs(path.rpartition("/")[0], mode=0o700, exist_ok=True)  # noqa: PTH103
             with open(beside, "x", encoding="utf-8") as file:  # noqa: PTH123
@@ -108,6 +110,12 @@ def _place(environ: Mapping[str, str]) -> str | None:
         return f"{cache.rstrip('/')}/{_FILE}"
     home = environ.get("HOME", "").rstrip("/")
     return f"{home}/.cache/{_FILE}" if home.startswith("/") else None
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    """What must be there before a cache is made in it: services and containers name homes that nobody has."""
+    cache = environ.get("XDG_CACHE_HOME", "").rstrip("/")
+    return (cache.rpartition("/")[0] or "/") if cache.startswith("/") else environ.get("HOME", "")
 
 
 def _read(roots: Roots, path: str) -> dict[str, Any]:
