@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.cli.console import print_json, stderr_console, stdout_console, unicode_ok
+from verl_env.cli.console import print_json, stderr_console, stdout_console
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
 from verl_env.errors import EXIT_NO, EXIT_OK
 
 if TYPE_CHECKING:
     import argparse
 
-    from verl_env.choose.model import Choice, Refusal, Request
+    from verl_env.choose.model import Choice, Request
     from verl_env.install.builds.errors import NativeBuildFailed
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan
@@ -60,7 +60,9 @@ def main(args: argparse.Namespace) -> int:
     machine = machine_from(args)
     choice = choose(load_catalogue(), machine, request)
     if not isinstance(choice, Choice):
-        return _refuse(choice, request, machine, args)
+        from verl_env.cli.refusal import refuse
+
+        return refuse(choice, request, machine, stderr_console, as_json=args.json)
     packages = packages_of(choice.lockset, choice.python)
     plan = make_plan(
         choice,
@@ -149,18 +151,6 @@ def _dry_run(plan: Plan, target: Target, options: Options, seen: Inspection, arg
         render_install.dry_run(stdout_console(), plan, target, seen, free=free, verbose=args.verbose)
         render_builds.builds(stdout_console(), *built)
     return EXIT_OK
-
-
-def _refuse(refusal: Refusal, request: Request, machine: Machine, args: argparse.Namespace) -> int:
-    if args.json:
-        from verl_env.choose.to_json import refusal_json
-
-        print_json(refusal_json(refusal, request))
-    else:
-        from verl_env.cli.render_plan import render_refusal
-
-        render_refusal(stderr_console(), refusal, request, machine, unicode=unicode_ok(sys.stderr))
-    return EXIT_NO
 
 
 def _verl_source(args: argparse.Namespace) -> str | None:

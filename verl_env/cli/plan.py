@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json, stdout_console, unicode_ok
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
-from verl_env.errors import EXIT_NO, EXIT_OK
+from verl_env.errors import EXIT_OK
 
 if TYPE_CHECKING:
     import argparse
 
     from verl_env.choose.errors import NativeUnavailableError
-    from verl_env.choose.model import Choice, Refusal, Request
+    from verl_env.choose.model import Choice, Request
     from verl_env.install.model import Plan
     from verl_env.machine.model import Machine
 
@@ -48,9 +48,9 @@ def main(args: argparse.Namespace) -> int:
         show = _plan_as_json if args.json else _plan_as_text
         show(plan, answer, request, machine, args)
         return EXIT_OK
-    refuse = _refusal_as_json if args.json else _refusal_as_text
-    refuse(answer, request, machine, args)
-    return EXIT_NO
+    from verl_env.cli.refusal import refuse
+
+    return refuse(answer, request, machine, stdout_console, as_json=args.json, explain=args.explain)
 
 
 def _explain_missing(error: NativeUnavailableError) -> None:
@@ -75,15 +75,3 @@ def _plan_as_text(plan: Plan, choice: Choice, request: Request, machine: Machine
     steps(console, plan)
     for warning in plan.warnings[len(choice.warnings) :]:
         hang(console, "warning: ", warning, style="bold yellow")
-
-
-def _refusal_as_json(refusal: Refusal, request: Request, *_: object) -> None:
-    from verl_env.choose.to_json import refusal_json
-
-    print_json(refusal_json(refusal, request))
-
-
-def _refusal_as_text(refusal: Refusal, request: Request, machine: Machine, args: argparse.Namespace) -> None:
-    from verl_env.cli.render_plan import render_refusal
-
-    render_refusal(stdout_console(), refusal, request, machine, explain=args.explain, unicode=unicode_ok())
