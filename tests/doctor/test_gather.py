@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.gather import gather
+from verl_env.doctor.run import evaluate
 from verl_env.install.state import State, write_state
 from verl_env.machine.model import Machine
 
@@ -45,6 +48,24 @@ def test_its_pins_and_what_it_leaves_unmet_are_known(prefix: Path) -> None:
 
 def test_a_checkout_of_verl_is_no_drift(prefix: Path) -> None:
     assert "verl" not in facts(prefix, source="/src/verl").locked
+
+
+def test_what_was_moved_knowingly_is_no_warning(prefix: Path) -> None:
+    state = State(str(prefix), LOCKSET, "vllm", "3.10", "0", None, {}, (), drift={"torch": "2.7.0", "ray": None})
+    packages = {"torch": "2.7.0", "click": "8.3.0"}
+    write_state(prefix, state)
+    found = replace(gather(prefix, {}, Machine(), host=HostFacts()), packages=packages, packages_complete=True)
+    found = replace(found, locked={"torch": "2.6.0", "ray": "2.47.1", "click": "8.2.1"})
+    check = next(check for check in CHECKS if check.id == "lockset-drift")
+    finding = evaluate(check, found)
+    assert finding is not None
+    assert (finding.severity, finding.evidence) == ("warning", ("click 8.3.0, locked: 8.2.1",))
+    assert "click==8.2.1" in finding.remedy.commands[0]
+    assert "torch" not in finding.remedy.commands[0]
+    as_wished = evaluate(check, replace(found, packages={"torch": "2.7.0", "click": "8.2.1"}))
+    assert as_wished is not None
+    assert (as_wished.severity, as_wished.remedy.commands) == ("info", ())
+    assert as_wished.title == f"2 packages differ from lockset {LOCKSET} on purpose"
 
 
 def test_an_unknown_lockset_is_only_named(prefix: Path) -> None:

@@ -43,6 +43,7 @@ class Facts:
         unmet: Requirements that its lockset leaves unmet on purpose, as (package, requirement name).
         lockset: Id of the lockset it was installed from.
         locked: Canonical name to version of every package of that lockset.
+        moved: Those of its pins that the user moved knowingly, with the version put there; None where it was removed.
     """
 
     machine: Machine = field(default_factory=Machine)
@@ -61,6 +62,7 @@ class Facts:
     unmet: frozenset[tuple[str, str]] = frozenset()
     lockset: str | None = None
     locked: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, str | None] = field(default_factory=dict)
 
     def installed(self, *names: str) -> bool:
         """Whether every one of these packages is known to be there."""

@@ -67,7 +67,7 @@ def _made_from(prefix: Path, packages: Mapping[str, str | None]) -> dict[str, An
     state = read_state(prefix)
     if state is None:
         return {}
-    made: dict[str, Any] = {"lockset": state.lockset}
+    made: dict[str, Any] = {"lockset": state.lockset, "moved": state.drift}
     try:
         lockset = next(each for each in load_catalogue() if each.id == state.lockset)
         pins = {package.name: package.version for package in packages_of(lockset, state.python)}

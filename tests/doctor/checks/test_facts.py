@@ -43,6 +43,7 @@ def facts_from(case: dict[str, Any]) -> Facts:
         environment_complete=complete,
         lockset=case.get("lockset"),
         locked=case.get("locked", {}),
+        moved=case.get("moved", {}),
         torch_flavour=case.get("flavour") or flavour_of_version(packages.get("torch")),
     )
 

@@ -80,10 +80,34 @@ def _add_saver(facts: Facts) -> Remedy:
 
 
 def _drift(facts: Facts) -> Hit | None:
-    """Packages of a lockset that were changed after it was installed."""
-    found = [f"{name} {there}, locked: {locked}" for name, there, locked in _drifted(facts)]
-    what = "1 package differs" if len(found) == 1 else f"{len(found)} packages differ"
-    return Hit(tuple(found[:_SHOWN]), f"{what} from lockset {facts.lockset}") if found else None
+    """Packages of a lockset that were changed after it was installed; those that the user moved knowingly apart."""
+    found, moved = _unasked(facts), _drifted(facts)
+    shown = found or moved
+    lines = tuple(f"{name} {there}, locked: {locked}" for name, there, locked in shown[:_SHOWN])
+    what = "1 package differs" if len(shown) == 1 else f"{len(shown)} packages differ"
+    if found:
+        return Hit(lines, f"{what} from lockset {facts.lockset}")
+    if moved:
+        cause = "They were moved knowingly, with verl-env pip --allow-drift."
+        return Hit(lines, f"{what} from lockset {facts.lockset} on purpose", cause, severity="info")
+    return None
+
+
+def _unasked(facts: Facts) -> list[tuple[str, str, str]]:
+    """What differs and was not moved knowingly (``verl-env pip --allow-drift``) to what is there now."""
+    return [each for each in _drifted(facts) if not _on_purpose(facts, each[0])]
+
+
+def _on_purpose(facts: Facts, name: str) -> bool:
+    return name in facts.moved and facts.moved[name] == facts.packages.get(name)
+
+
+def _back_to_the_lock(facts: Facts) -> Remedy:
+    """The remedy that brings back what nobody moved knowingly; what somebody did stays until an installation."""
+    wanted = tuple(f"{name}=={locked}" for name, _, locked in _unasked(facts))
+    if wanted:
+        return remedy(facts.shell, "Bring back what the lockset names.", Fix(install=wanted))
+    return Remedy("Nothing, where it is what you want; verl-env install goes back to the lock.")
 
 
 def _drifted(facts: Facts) -> list[tuple[str, str, str]]:
@@ -208,7 +232,7 @@ CHECKS = (
         severity="warning",
         title="Packages differ from the lockset",
         cause="A later install resolved dependencies inside a curated environment and changed pins.",
-        remedy=relock,
+        remedy=_back_to_the_lock,
         covers=("E15",),
         sources=("verl#2205",),
         find=_drift,
