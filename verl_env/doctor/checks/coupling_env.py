@@ -89,7 +89,8 @@ def _drift(facts: Facts) -> Hit | None:
         return Hit(lines, f"{what} from lockset {facts.lockset}")
     if moved:
         cause = "They were moved knowingly, with verl-env pip --allow-drift."
-        return Hit(lines, f"{what} from lockset {facts.lockset} on purpose", cause, severity="info")
+        leave = Remedy("Nothing, where it is what you want; verl-env install goes back to the lock.")
+        return Hit(lines, f"{what} from lockset {facts.lockset} on purpose", cause, leave, severity="info")
     return None
 
 
@@ -102,20 +103,10 @@ def _on_purpose(facts: Facts, name: str) -> bool:
     return name in facts.moved and facts.moved[name] == facts.packages.get(name)
 
 
-def _back_to_the_lock(facts: Facts) -> Remedy:
+def _bring_back(facts: Facts) -> Remedy:
     """The remedy that brings back what nobody moved knowingly; what somebody did stays until an installation."""
     wanted = tuple(f"{name}=={locked}" for name, _, locked in _unasked(facts))
-    if wanted:
-        return remedy(facts.shell, "Bring back what the lockset names.", Fix(install=wanted))
-    return Remedy("Nothing, where it is what you want; verl-env install goes back to the lock.")
-
-
-def _drifted(facts: Facts) -> list[tuple[str, str, str]]:
-    return [
-        (name, facts.packages.get(name) or "is missing", locked)
-        for name, locked in facts.locked.items()
-        if not facts.matches(name, f"=={locked}") and (name in facts.packages or facts.packages_complete)
-    ]
+    return remedy(facts.shell, "Bring back what the lockset names.", Fix(install=wanted))
 
 
 def relock(facts: Facts) -> Remedy:
@@ -232,7 +223,7 @@ CHECKS = (
         severity="warning",
         title="Packages differ from the lockset",
         cause="A later install resolved dependencies inside a curated environment and changed pins.",
-        remedy=_back_to_the_lock,
+        remedy=_bring_back,
         covers=("E15",),
         sources=("verl#2205",),
         find=_drift,
