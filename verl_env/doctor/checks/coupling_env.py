@@ -109,6 +109,14 @@ def _bring_back(facts: Facts) -> Remedy:
     return remedy(facts.shell, "Bring back what the lockset names.", Fix(install=wanted))
 
 
+def _drifted(facts: Facts) -> list[tuple[str, str, str]]:
+    return [
+        (name, facts.packages.get(name) or "is missing", locked)
+        for name, locked in facts.locked.items()
+        if not facts.matches(name, f"=={locked}") and (name in facts.packages or facts.packages_complete)
+    ]
+
+
 def relock(facts: Facts) -> Remedy:
     """The remedy that brings back every package that differs from the lockset, and no other."""
     wanted = tuple(f"{name}=={locked}" for name, _, locked in _drifted(facts))
