@@ -212,6 +212,19 @@ def test_what_is_left_out_is_said_each_time(bench):
     assert json.loads(bench.run("--json")[1].out)["left_out"] == {"flash-attn": why}
 
 
+def test_what_is_asked_for_later_is_more_than_nothing_to_do(bench):
+    bench.house.add("thing", "1.0")
+    bench.run()
+    assert bench.run("--with", "demo==1.0")[1].out.startswith("nothing to do")
+    code, captured = bench.run("--with", "thing", "--dry-run")
+    assert (code, "it lacks what is asked for with it (thing)" in captured.out) == (0, True)
+    code, captured = bench.run("--with", "thing")
+    assert (code, "beside the lock: thing 1.0" in captured.err) == (0, True)
+    for flags in (["--with", "thing"], [], ["--with", "thing<2"]):
+        assert bench.run(*flags)[1].out.startswith("nothing to do")
+    assert "thing>=2" in bench.run("--with", "thing>=2", "--dry-run")[1].out
+
+
 @pytest.mark.parametrize("flags", [["--native", "build"], ["--native", "prebuilt"], ["--with", "apex"]])
 def test_natives_that_cannot_be_had_as_asked(bench, flags):
     bench.lockset(ID, [bench.demo], natives=[{"name": "apex", "version": "0.1", "reason": "r"}])

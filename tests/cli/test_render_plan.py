@@ -8,9 +8,10 @@ from rich.console import Console
 from tests.choose.build import ALL, FIRST, PREVIEW, choose
 from tests.choose.test_explain import ASK, machine
 from tests.machine.strategies import machines
-from verl_env.choose.model import Choice, Request
+from verl_env.choose.model import Build, Choice, Rejected, Request
 from verl_env.cli.render_plan import hang, render_choice, render_refusal
 from verl_env.machine.model import Machine, Nvidia, NvidiaDevice
+from verl_env.records import replace
 
 A100 = machine("535.54.03", *["8.0"] * 8)
 V100 = machine("580.65.06", "7.0", "7.0")
@@ -61,6 +62,18 @@ def test_an_explained_choice_shows_what_is_met_and_every_refusal():
     assert len(refused) == 7
     assert all(f"   {id_}\n" in text for id_ in refused)
     assert "accelerator: needs an AMD GPU; this machine has 8 x GPU-8.0" in text
+
+
+def test_an_explained_choice_shows_the_further_ways_of_a_component():
+    other = Build("fast", "1", "build", "built from sdist")
+    build = Build(
+        "fast", "1", "prebuilt", "published wheel fast.whl", rejected=(Rejected("old.whl", "r"),), others=(other,)
+    )
+    found = replace(choose(FIRST, A100, ASK), builds=(build,))
+    stream = io.StringIO()
+    render_choice(Console(file=stream, width=160), found, ASK, A100, explain=True, unicode=False)
+    lines = "    + fast 1: published wheel fast.whl\n        else 1: built from sdist\n        x old.whl: r\n"
+    assert lines in stream.getvalue()
 
 
 def test_an_explained_choice_that_refused_nothing():

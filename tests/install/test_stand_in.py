@@ -7,7 +7,7 @@ import pytest
 from tests.cli.test_install import ID
 from tests.install.native_wheels import error, functions
 from tests.install.plans import PYTHON
-from tests.install.stand_in import ARCH, REBUILT, RELEASE, SOURCE, VERSION, World, wheel_name
+from tests.install.stand_in import ARCH, GITHUB, REBUILT, RELEASE, SOURCE, VERSION, World, wheel_name
 from verl_env.install import fetch
 from verl_env.install.state import read_state
 from verl_env.machine.probe import probe_without_gpus
@@ -191,13 +191,26 @@ def test_a_refused_wheel_gives_way_to_a_build(world):
 
 
 def test_what_cannot_be_built_either_is_left_out(world):
+    right(world, REBUILT)
     recipe = {**world.recipe(), "tools": [{"name": "mpicc", "reason": "its sources"}]}
-    world.component(wrong_abi(world), recipes=[recipe])
+    unrecorded = wrong_abi(world)
+    del unrecorded["sha256"]
+    world.component(unrecorded, recipes=[recipe])
     code, said = world.install()
     assert code == 0, said
     assert world.way is None
+    assert "hash-unrecorded" in said
     assert error(True) in said
     assert "mpicc" in said
+    assert "(to try again: --with flash-attn; where its wheel lies in a directory, with --wheelhouse DIR)" in said
+    world.house.path.joinpath(wheel_name()).write_bytes((world.github.directory / _path(OTHER)).read_bytes())
+    code, said = world.install("--with", "flash-attn", "--wheelhouse", str(world.house.path))
+    assert code == 0, said
+    assert world.way == f"{VERSION} from {PUBLISHED.replace('+', '%2B')}"
+
+
+def _path(url):
+    return url.removeprefix(GITHUB)
 
 
 def test_a_python_without_a_wheel_gives_way_to_one_that_has_one(world):

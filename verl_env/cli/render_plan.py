@@ -71,13 +71,15 @@ def render_choice(
 
 
 def render_ways(console: Console, choice: Choice, marks: Marks) -> None:
-    """How each native component gets in, every way that does not fit, and the environments that were given up."""
+    """How each native component gets in, what is tried else, every way that does not fit, and the environments that were given up."""
     for build in choice.builds:
         hang(
             console,
             f"    {marks.met if build.how != 'skip' else marks.doubt} ",
             f"{build.name} {build.version}: {build.reason}",
         )
+        for other in build.others:
+            hang(console, "        else ", f"{other.version}: {other.reason}", style="dim")
         for way in build.rejected:
             hang(console, f"        {marks.cross} ", f"{way.what}: {way.reason}", style="dim")
     render_passed(console, choice.passed, marks)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
 
-_TO_HAVE_IT = "to have it: put a wheel that fits into a directory and add --wheelhouse DIR"
+_TO_HAVE_IT = "to try again: --with {}; where its wheel lies in a directory, with --wheelhouse DIR"
 
 
 class Parts:
@@ -156,7 +156,8 @@ class Parts:
         taken = take(choice, self._install_by, self._reporter.warn)
         if taken.way is None:
             self.left_out[choice.name] = taken.detail
-            self._reporter.warn(f"{choice.name} {choice.version} is left out: {taken.detail} ({_TO_HAVE_IT})")
+            more = _TO_HAVE_IT.format(choice.name)
+            self._reporter.warn(f"{choice.name} {choice.version} is left out: {taken.detail} ({more})")
             return "left out"
         self.taken[choice.name] = taken.way
         return taken.detail

@@ -1,7 +1,7 @@
 """The words after ``pip install`` and ``pip uninstall``."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from verl_env.errors import UsageError
@@ -39,6 +39,7 @@ def test_what_is_no_requirement(tmp_path, text):
 
 
 @given(st.text(max_size=20))
+@example("~nobody-of-that-name/x")
 def test_any_text_is_a_wish_or_wrong_use(text):
     from pathlib import Path
 

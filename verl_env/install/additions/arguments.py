@@ -192,7 +192,7 @@ def _path(text: str, directory: Path) -> Path | None:
     looks = plain.startswith((".", "/", "~")) or (plain.endswith(_ARCHIVE) and "://" not in plain)
     if not looks:
         return None
-    path = (directory / Path(plain).expanduser()).absolute()
+    path = (directory / os.path.expanduser(plain)).absolute()  # noqa: PTH111 (pathlib refuses a user there is not)
     if not path.exists():
         raise UsageError(f"there is no {path}", command=HELP)
     return path.with_name(f"{path.name}{bracket}{extras}") if bracket else path
