@@ -71,7 +71,7 @@ def render_choice(
 
 
 def render_ways(console: Console, choice: Choice, marks: Marks) -> None:
-    """How each native component gets in, what is tried else, every way that does not fit, and the environments that were given up."""
+    """How each native component gets in, what is tried else, what does not fit, and the environments given up."""
     for build in choice.builds:
         hang(
             console,
