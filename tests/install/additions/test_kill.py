@@ -1,0 +1,128 @@
+"""SIGKILL at any moment of ``verl-env pip`` leaves the environment before or after, and the next one completes."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.install.test_kill import kill_after, snapshot
+from verl_env.install.additions import alter
+from verl_env.install.state import read_state
+from verl_env.install.target import Target
+
+KILLS = 10
+
+
+class Seesaw:
+    """An environment with and without an addition, as each looks when it is complete."""
+
+    def __init__(self, world):
+        self.world = world
+        self.seen = {"without": self.look()}
+        started = time.monotonic()
+        world.add("thing")
+        self.seconds = time.monotonic() - started
+        self.seen["with"] = self.look()
+        self.now = "with"
+        assert self.seen["with"] != self.seen["without"]
+
+    def look(self):
+        """The files, and what the record and the pins say of additions."""
+        return snapshot(self.world.path), sorted(extra.name for extra in read_state(self.world.path).extras)
+
+    def other(self):
+        return "without" if self.now == "with" else "with"
+
+    def turn(self):
+        """Adds what is not there, or takes out what is."""
+        if self.now == "without":
+            self.world.add("thing")
+        else:
+            self.world.remove("thing", "helper")
+
+    def fork(self, before=lambda: None):
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            os.setsid()
+            before()
+            self.turn()
+            code = 0
+        finally:
+            os._exit(code)
+
+    def after_a_kill(self):
+        """What is there is one of the two, whole; then the next run completes, and nothing is left beside it."""
+        found = self.look()
+        assert found in self.seen.values()
+        switched = found == self.seen[self.other()]
+        if not switched:
+            self.turn()
+        self.now = self.other()
+        assert self.look() == self.seen[self.now]
+        if not switched:
+            names = {path.name for path in self.world.path.with_name(".venv.d").iterdir()}
+            assert names <= {".gitignore", "README.txt", "lock", self.world.path.resolve().name}
+        return switched
+
+
+@pytest.fixture
+def seesaw(world):
+    return Seesaw(world)
+
+
+def test_killed_at_random_moments(seesaw):
+    switched = []
+    killed = 0
+    for number in range(KILLS):
+        moment = seesaw.seconds * (number + random.random()) / KILLS
+        killed += kill_after(seesaw.fork(), moment) == -signal.SIGKILL
+        switched.append(seesaw.after_a_kill())
+    assert killed >= KILLS // 2
+    assert not all(switched)
+
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def after(function):
+    def then_die(*arguments, **named):
+        function(*arguments, **named)
+        die()
+
+    return then_die
+
+
+POINTS = {
+    "before the environment is made": (alter, "run_installer", die, False),
+    "after a part is installed": (alter, "run_installer", after(alter.run_installer), False),
+    "before the old is linked": (alter, "_link", die, False),
+    "after the old is linked": (alter, "_link", after(alter._link), False),
+    "before the record is written": (alter, "write_state", die, False),
+    "after the record is written": (alter, "write_state", after(alter.write_state), False),
+    "after the pins are written": (alter, "write_pins", after(alter.write_pins), False),
+    "after the switch": (Target, "point_to", after(Target.point_to), True),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_certain_moments(seesaw, point):
+    where, name, dying, switched = POINTS[point]
+    pid = seesaw.fork(lambda: setattr(where, name, dying))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert seesaw.after_a_kill() is switched
+
+
+def test_an_installation_clears_what_a_killed_addition_left(seesaw):
+    pid = seesaw.fork(lambda: setattr(alter, "write_state", die))
+    os.waitpid(pid, 0)
+    assert len(list(seesaw.world.path.with_name(".venv.d").glob("0*"))) > 1
+    assert not seesaw.world.install().done
+    assert [path.name for path in seesaw.world.path.with_name(".venv.d").glob("0*")] == [
+        seesaw.world.path.resolve().name
+    ]
