@@ -168,7 +168,7 @@ class WishInvalidError(VerlEnvError):
     @property
     def hint(self) -> str:
         """What a requirement looks like."""
-        return "write it as pip reads it: --with flash-attn, --with 'deepspeed>=0.16'"
+        return "write it as pip reads it: --with flash-attn, --with 'deepspeed>=0.16', --with 'name @ https://...'"
 
 
 class NativeMissingError(VerlEnvError):
@@ -203,8 +203,9 @@ class NativeUnavailableError(NativeMissingError):
     def hint(self) -> str:
         """The command that shows every way, and the flags that ask for less."""
         less = {"prebuilt": "allow builds: leave --native out", "build": "allow wheels: leave --native out"}
-        way = less.get(self.request.native or "", "leave --with out")
-        return f"{way}; or leave components out: --native skip; every way: {_command(self.request)} --explain"
+        skip = "; or leave components out: --native skip"
+        way = f"{less[self.request.native]}{skip}" if self.request.native in less else "leave --with out"
+        return f"{way}; every way: {_command(self.request)} --explain"
 
     def to_json(self) -> dict[str, Any]:
         """The error with every lockset and Python that was tried, and every way in each."""
