@@ -23,8 +23,8 @@ _BESIDE = re.compile(
     r"|^Exception raised from .* \(most recent call first\):|^frame #\d+: "
     r"|^\[[WI]\d{4} |^\S+:\d+: \w*Warning: |^\s+warnings\.warn\("
 )
-#: Lines of a message, frames, and lines of an output without a traceback that are told.
-_MESSAGE, _FRAMES, _TAIL = 3, 2, 3
+#: Lines of a message, and of an output without a traceback, that are told.
+_MESSAGE, _TAIL = 3, 3
 
 
 def last_words(output: str, ended: str) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def _telling(frames: Sequence[re.Match[str]]) -> tuple[str, ...]:
     inner = real[-1]
     outer = next((frame for frame in reversed(real) if _package(frame["path"]) != _package(inner["path"])), None)
     chosen = (inner,) if outer is None else (inner, outer)
-    return tuple(f"at {_short(frame['path'])}:{frame['line']}{_in(frame['name'])}" for frame in chosen[:_FRAMES])
+    return tuple(f"at {_short(frame['path'])}:{frame['line']}{_in(frame['name'])}" for frame in chosen)
 
 
 def _short(path: str) -> str:
