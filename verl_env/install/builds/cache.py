@@ -118,6 +118,8 @@ class BuildCache:
     def locked(self, place: Path, waiting: Callable[[], None]) -> Iterator[None]:
         """Keeps two builds of one thing apart, where the file system can; the second then finds the result.
 
+        What a build that was killed left of it goes, as nobody else is at work on it.
+
         Args:
             place: Where the result belongs.
             waiting: Called once, before waiting.
@@ -133,6 +135,7 @@ class BuildCache:
                 except Timeout:
                     waiting()
                     stack.enter_context(lock.acquire(timeout=LOCK_SECONDS, poll_interval=0.5))
+                _clear_parts(place)
             yield
 
 
@@ -153,6 +156,13 @@ def keep_source(path: Path, to: Path) -> Path:
     link_or_copy(str(path), str(part))
     part.replace(to)
     return to
+
+
+def _clear_parts(place: Path) -> None:
+    """Removes what was not finished of an entry."""
+    for part in place.parent.glob(f".{place.name}.*"):
+        if part.suffix[1:].isdigit():
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _write(directory: Path, facts: Mapping[str, Any], record: Mapping[str, Any]) -> None:
