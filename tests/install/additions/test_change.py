@@ -61,8 +61,8 @@ def test_a_requirement_that_the_image_leaves_unmet_is_in_nobodys_way(world, inst
     [
         ("thing>=2", ("thing", "torch>=2.7"), {"numpy", "torch"}),
         ("deep", ("mid", "torch>=2.7"), {"torch"}),
-        ("numpy==2.1.0", ("the command line", "numpy==2.1.0"), set()),
-        ("torch @ https://example.invalid/torch-2.6.0-py3-none-any.whl", ("the command line", "torch @"), set()),
+        ("numpy==2.1.0", ("your command", "numpy==2.1.0"), set()),
+        ("torch @ https://example.invalid/torch-2.6.0-py3-none-any.whl", ("your command", "torch @"), set()),
     ],
 )
 def test_what_would_move_a_pin_is_refused_with_what_needs_it(world, installer, wish, cause, moved):
@@ -235,7 +235,7 @@ def test_what_is_not_there_cannot_be_taken_out(world):
 
 def test_an_environment_of_another_tool_is_left_alone(world, tmp_path):
     world.path = tmp_path / "theirs"
-    with pytest.raises(NotMadeHere, match="not there"):
+    with pytest.raises(NotMadeHere, match="there is no environment at"):
         world.add("thing")
     subprocess.run(["python3", "-m", "venv", "--without-pip", world.path], check=True)
     with pytest.raises(NotMadeHere, match="a virtual environment"):

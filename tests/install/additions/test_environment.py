@@ -7,8 +7,10 @@ import pytest
 
 from tests.install.plans import Recorder
 from verl_env.install.additions.environment import open_environment, own_values, run_variables
-from verl_env.install.additions.errors import NotMadeHere
+from verl_env.install.additions.errors import NOTHING_THERE, CommandMissing, NotMadeHere, PipWouldDrift
+from verl_env.install.additions.model import Cause
 from verl_env.install.additions.pins import FILE
+from verl_env.install.model import Change
 from verl_env.install.state import read_state
 
 USER = {"PATH": "/usr/bin", "HOME": "/home/u", "PYTHONHOME": "/opt/python", "VIRTUAL_ENV": "/other"}
@@ -58,7 +60,11 @@ def test_an_environment_of_before_there_were_constraints(world, monkeypatch):
 
 
 def test_what_is_no_environment_of_ours_is_named(world, tmp_path):
-    for path, found in ((tmp_path / "gone", "not there"), (tmp_path, "a directory"), (world.path / FILE, "a file")):
+    for path, found in (
+        (tmp_path / "gone", "there is no environment at"),
+        (tmp_path, "a directory"),
+        (world.path / FILE, "a file"),
+    ):
         with pytest.raises(NotMadeHere, match=found) as caught:
             open_environment(path)
         assert f"--into {path}" in caught.value.hint
@@ -75,3 +81,19 @@ def test_an_environment_that_was_moved_is_still_ours(world):
     assert read_state(world.path).path == str(world.path)
     assert (world.path / "bin" / "activate").read_text().count(str(world.path))
     assert subprocess.check_output([world.path / "bin" / "thing"], text=True) == "thing\n"
+
+
+def test_hints_name_the_environment_only_where_it_is_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here, there = tmp_path / ".venv", tmp_path / "my env"
+    assert NotMadeHere(here, NOTHING_THERE).hint.startswith("make one: verl-env install --stack vllm;")
+    assert f"--stack vllm --into '{there}';" in NotMadeHere(there, NOTHING_THERE).hint
+    assert f"--into {here}-verl" in NotMadeHere(here, "a virtual environment").hint
+    assert CommandMissing("x", here).hint.endswith("verl-env pip install NAME")
+    assert CommandMissing("x", there).hint.endswith(f"verl-env pip --into '{there}' install NAME")
+
+
+def test_what_belongs_to_the_lockset_is_said_to_when_it_is_taken_out():
+    cause = Cause("torch", "2.6.0", "engine 0.8", "torch==2.6.0")
+    error = PipWouldDrift("uninstall", ["torch"], "a/b", [cause], [Change("-", "torch", "2.6.0", None)])
+    assert error.message == "torch belongs to a/b\n  engine 0.8 needs torch==2.6.0, and torch is locked at 2.6.0"

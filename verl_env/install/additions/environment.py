@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from verl_env.install.additions.errors import NotMadeHere
+from verl_env.install.additions.errors import NOTHING_THERE, NotMadeHere
 from verl_env.install.additions.pins import constraint_address, read_pins
 from verl_env.install.runtime_wheel import NAME as RUNTIME
 from verl_env.install.state import read_state
@@ -73,7 +73,7 @@ def own_values(opened: Opened, user: Mapping[str, str]) -> dict[str, str]:
 
 def _found(path: Path) -> str:
     if not os.path.lexists(path):
-        return "not there"
+        return NOTHING_THERE
     if (path / "pyvenv.cfg").is_file():
         return "a virtual environment"
     return "a directory" if path.is_dir() else "a file"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from verl_env.choose.model import Refusal
     from verl_env.install.additions.model import Cause
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 #: Pins that a message names; more are counted.
 _NAMED = 6
+#: What is found at a path with nothing.
+NOTHING_THERE = "not there"
+
+
+def _into(path: Path) -> str:
+    """The option that names an environment; nothing for the one that is meant without it."""
+    return "" if path == Path.cwd() / ".venv" else f" --into {shlex.quote(str(path))}"
 
 
 class NotMadeHere(VerlEnvError):
@@ -32,11 +39,16 @@ class NotMadeHere(VerlEnvError):
 
     @property
     def message(self) -> str:
+        if self.found == NOTHING_THERE:
+            return f"there is no environment at {self.path}"
         return f"{self.path} is {self.found}, and not an environment that verl-env made"
 
     @property
     def hint(self) -> str:
-        return f"make one: verl-env install --stack vllm --into {self.path}; or name another: --into DIR"
+        if self.found == NOTHING_THERE:
+            return f"make one: verl-env install --stack vllm{_into(self.path)}; or name another: --into DIR"
+        beside = shlex.quote(f"{self.path}-verl")
+        return f"name one: --into DIR; or make one beside it: verl-env install --stack vllm --into {beside}"
 
 
 class PipWouldDrift(VerlEnvError):
@@ -61,9 +73,10 @@ class PipWouldDrift(VerlEnvError):
 
     @property
     def message(self) -> str:
-        lines = [f"{', '.join(self.wishes)} does not go with {self.lockset}"]
+        gone = self.command == "uninstall"
+        lines = [f"{', '.join(self.wishes)} {'belongs to' if gone else 'does not go with'} {self.lockset}"]
         lines += [f"{why.by} needs {why.needs}, and {why.package} is locked at {why.locked}" for why in self.causes]
-        if self.moved:
+        if self.moved and not gone:
             named = [f"{change.name} {change.old} -> {change.new or 'gone'}" for change in self.moved[:_NAMED]]
             more = len(self.moved) - len(named)
             lines.append(f"it would move {', '.join(named)}{f' and {more} more' if more else ''}")
@@ -73,7 +86,7 @@ class PipWouldDrift(VerlEnvError):
     def hint(self) -> str:
         anyway = f"verl-env pip {self.command} --allow-drift {shlex.join(self.wishes)}"
         if self.command == "uninstall":
-            return f"it belongs to the lockset; to take it out knowingly: {anyway}"
+            return f"to take it out knowingly: {anyway}"
         return f"ask for a version that goes with the lock; or to move these pins knowingly: {anyway}"
 
 
@@ -157,7 +170,7 @@ class CommandMissing(VerlEnvError):
 
     @property
     def hint(self) -> str:
-        return f"if a package brings it: verl-env pip install --into {self.path} NAME"
+        return f"if a package brings it: verl-env pip{_into(self.path)} install NAME"
 
 
 class CommandRefused(VerlEnvError):

@@ -95,7 +95,7 @@ def _asked_away(wishes: Wishes, base: Base) -> tuple[Cause, ...]:
         except InvalidRequirement:
             continue
         if requirement.url is not None or not requirement.specifier.contains(pin, prereleases=True):
-            found.append(Cause(wish.name, pin, "the command line", wish.text))
+            found.append(Cause(wish.name, pin, "your command", wish.text))
     return tuple(found)
 
 
