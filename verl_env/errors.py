@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
 #: Exit codes of every command (``docs/architecture.md``, "Exit codes").
@@ -41,6 +42,24 @@ class VerlEnvError(Exception):
     def to_json(self) -> dict[str, Any]:
         """The error as the ``error`` object of ``--json`` output; a class may add what it carries."""
         return {"id": self.id, "message": self.message, "hint": self.hint}
+
+
+class DataInvalidError(VerlEnvError):
+    """A data file that does not say what it must; ``key`` is the full path of the key in it, empty for the file."""
+
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, file: Path, key: str, reason: str) -> None:
+        super().__init__(file, key, reason)
+        self.file = file
+        self.key = key
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        """File, key and reason."""
+        where = f"{self.file}: {self.key}" if self.key else str(self.file)
+        return f"{where}: {self.reason}"
 
 
 class UsageError(VerlEnvError):

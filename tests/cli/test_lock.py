@@ -105,9 +105,8 @@ def test_a_recipe_that_the_replay_proves_wrong(root, capsys):
     assert not (root / samples.ID / "lockset.toml").exists()
 
 
-def test_uv_is_needed(root, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("verl_env.locksets.uv.sys.executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", "")
+def test_uv_is_needed(root, capsys, monkeypatch):
+    monkeypatch.setattr("verl_env.locksets.uv.uv_program", lambda: None)
     assert main(["lock"]) == EXIT_NO
     err = capsys.readouterr().err
     assert "uv-missing" in err

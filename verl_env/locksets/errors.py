@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.errors import EXIT_MISUSE, VerlEnvError
+from verl_env.errors import EXIT_MISUSE, DataInvalidError, VerlEnvError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 
-class LocksetInvalidError(VerlEnvError):
-    """A lockset or recipe file that does not say what it must; ``key`` is the full path of the key in it."""
+class LocksetInvalidError(DataInvalidError):
+    """A lockset or recipe file that does not say what it must."""
 
     id = "lockset-invalid"
-    exit_code = EXIT_MISUSE
-
-    def __init__(self, file: Path, key: str, reason: str) -> None:
-        super().__init__(file, key, reason)
-        self.file = file
-        self.key = key
-        self.reason = reason
-
-    @property
-    def message(self) -> str:
-        """File, key and reason."""
-        where = f"{self.file}: {self.key}" if self.key else str(self.file)
-        return f"{where}: {self.reason}"
 
     @property
     def hint(self) -> str | None:
