@@ -6,10 +6,9 @@ grows from the inside out while the decoders unwind: ``requires.gpu[1].targets``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.versions import dotted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias, TypeVar

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.compare import release_matches
 from verl_env.choose.facts import label
 from verl_env.choose.model import Verdict
 from verl_env.choose.words import listed
 from verl_env.machine.model import UNKNOWN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.choose.facts import Facts, Side
     from verl_env.locksets.model import Lockset

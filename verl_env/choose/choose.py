@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.asked import extra_components, names, was_installed
 from verl_env.choose.compare import release, release_matches
 from verl_env.choose.errors import (
@@ -23,6 +21,7 @@ from verl_env.choose.resolver.resolve import Problem, resolve
 from verl_env.choose.wishes import misspelt
 from verl_env.records import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

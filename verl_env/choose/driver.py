@@ -8,11 +8,11 @@ release, and newer driver features are missing. Source of the rule: NVIDIA's pag
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from verl_env.choose.compare import numbers, reaches
 from verl_env.choose.model import Verdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.choose.facts import Facts
     from verl_env.choose.model import Outcome

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.compare import capability, minor_release
 from verl_env.choose.words import sm
 from verl_env.machine.model import UNKNOWN, Amd, Nvidia, Unknown
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TypeAlias

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.driver import Level
 from verl_env.choose.fits import Fit, cuda_fit, gfx_fit, subjects, supported_gpus
 from verl_env.choose.model import Verdict
 from verl_env.choose.words import counted, listed, sm
 from verl_env.records import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from verl_env.records import NOTHING, record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
 
     from verl_env.components.model import Recipe, Wheel
     from verl_env.locksets.model import Lockset
 
-Outcome = Literal["met", "warned", "unknown", "failed"]
-NativeMode = Literal["prebuilt", "build", "skip"]
+    Outcome = Literal["met", "warned", "unknown", "failed"]
+    NativeMode = Literal["prebuilt", "build", "skip"]
 
 
 @record

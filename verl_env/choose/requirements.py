@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.accelerator import judge_accelerator, judge_rocm
 from verl_env.choose.asked import judge_asked
 from verl_env.choose.driver import judge_driver
@@ -11,6 +9,7 @@ from verl_env.choose.gpus import judge_gpus
 from verl_env.choose.host import judge_host
 from verl_env.choose.pythons import judge_python
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.errors import WishInvalidError
 from verl_env.choose.model import Evaluation, Verdict
 from verl_env.choose.pythons import pythons_in_order
 from verl_env.choose.specifiers import allows
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 

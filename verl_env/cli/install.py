@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json, stderr_console, stdout_console
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
 from verl_env.errors import EXIT_NO, EXIT_OK
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 

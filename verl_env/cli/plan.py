@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.cli.console import print_json, stdout_console, unicode_ok
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
 from verl_env.errors import EXIT_OK
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 

@@ -7,12 +7,11 @@ its Pythons has a wheel of its own, and ``sha256`` is a table from Python to dig
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.components import model
 from verl_env.records import NOTHING
 from verl_env.shapes import FieldError, count, flag, many, mapping, number, one_of, sha256, shape, text, texts
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

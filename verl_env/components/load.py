@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 from verl_env.components import decode
@@ -20,6 +19,7 @@ from verl_env.components.model import Catalogue
 from verl_env.constraints import constraints_directory, parse_toml
 from verl_env.shapes import FieldError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar

@@ -6,15 +6,15 @@ is fast to read. Locksets name components by name and version; everything else a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from verl_env.records import NOTHING, record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
 
-#: What a build makes: a wheel; a directory that other builds look into; a source tree, for its headers.
-Product = Literal["wheel", "prefix", "source"]
+    #: What a build makes: a wheel; a directory that other builds look into; a source tree, for its headers.
+    Product = Literal["wheel", "prefix", "source"]
 
 
 @record

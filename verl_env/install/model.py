@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from verl_env.records import NOTHING, record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import Literal
 
     from verl_env.choose.model import Build
     from verl_env.locksets.model import Check, Lockset, Package
     from verl_env.machine.model import Machine
 
-StepKind = Literal["environment", "packages", "native", "verl", "runtime", "check", "switch"]
-InstallerName = Literal["uv", "pip"]
-ChangeKind = Literal["+", "-", "~"]
+    StepKind = Literal["environment", "packages", "native", "verl", "runtime", "check", "switch"]
+    InstallerName = Literal["uv", "pip"]
+    ChangeKind = Literal["+", "-", "~"]
 
 
 @record

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.install.model import Plan, Step
 from verl_env.install.sizes import cost, human
 from verl_env.locksets.model import Check
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.to_json import passed_json, refused_json, rejected_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

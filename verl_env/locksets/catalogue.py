@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 from verl_env.constraints import constraints_directory
 from verl_env.locksets.errors import CatalogueMissingError, LocksetInvalidError
 from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, lockset_from
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from verl_env import records
 from verl_env.constraints import parse_toml
@@ -24,6 +23,7 @@ from verl_env.shapes import (
     texts,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
     from typing import Any

@@ -6,15 +6,15 @@ makes of it: ``lockset.toml`` (this model) and one hashed constraints file per P
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from verl_env.records import NOTHING, record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
 
-Tier = Literal["installed", "locked", "recorded"]
-Accelerator = Literal["cuda", "rocm"]
+    Tier = Literal["installed", "locked", "recorded"]
+    Accelerator = Literal["cuda", "rocm"]
 
 
 @record

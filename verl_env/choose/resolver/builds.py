@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.model import Build
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS
 from verl_env.choose.resolver.ways import native_of
 from verl_env.choose.resolver.words import doubt_words, missing_words, need_words
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.pythons import pythons_in_order
 from verl_env.choose.resolver.facts import ABI, CUDA, HEADERS, PYTHON, ROCM, TORCH
 from verl_env.choose.resolver.model import Environment, Setting
@@ -11,6 +9,7 @@ from verl_env.choose.resolver.needs import abi_value
 from verl_env.components.toolchain import torch_abi
 from verl_env.machine.model import UNKNOWN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

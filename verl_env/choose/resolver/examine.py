@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.model import Missing, Rejected
 from verl_env.choose.resolver.facts import met
 from verl_env.choose.resolver.words import build_rejected, missing_words, obstacle_words, wheels_rejected
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 

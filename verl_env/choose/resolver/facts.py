@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.compare import reaches, release_matches
 from verl_env.choose.fits import Fit, cuda_fit, gfx_fit
 from verl_env.choose.resolver.model import Fact
 from verl_env.locksets.model import GpuNeed
 from verl_env.machine.model import UNKNOWN, Toolchain
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -7,10 +7,9 @@ require them, so that a wheel for another torch and a missing compiler are confl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 

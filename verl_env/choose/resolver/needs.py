@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.compare import minor_release, numbers, reaches
 from verl_env.choose.resolver.facts import (
     ABI,
@@ -23,6 +21,7 @@ from verl_env.choose.resolver.model import Need
 from verl_env.choose.words import sm
 from verl_env.components.toolchain import gcc_below
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from resolvelib import AbstractProvider, BaseReporter
 
 from verl_env.choose.resolver.facts import met
@@ -21,6 +19,7 @@ from verl_env.choose.resolver.model import (
 )
 from verl_env.choose.specifiers import allows
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.errors import NativeUnavailableError
 from verl_env.choose.model import Missing, PassedOver, Rejected
 from verl_env.choose.resolver.builds import build_of, in_order
@@ -15,6 +13,7 @@ from verl_env.choose.resolver.ways import Source, Ways, native_of, releases_of, 
 from verl_env.choose.wishes import pinned_otherwise
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.resolver.model import Want, Way
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
 from verl_env.choose.specifiers import allows
 from verl_env.components.model import Release, Wheel
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.model import Rejected
 from verl_env.choose.resolver.facts import ABI, ARCH, CAPABILITY, CUDA, GFX, GLIBC, HEADERS, PYTHON, ROCM, TORCH
 from verl_env.choose.words import listed, sm
 from verl_env.machine.model import UNKNOWN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
