@@ -78,4 +78,5 @@ def test_planning_for_a_recorded_machine_starts_light(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert not loaded & {"rich", "packaging", "subprocess", "logging", "importlib.metadata", "elftools", "pip", "uv"}
+    assert not loaded & {"typing", "resolvelib"}
     assert "verl_env.choose.choose" in loaded

@@ -73,7 +73,7 @@ class _Resolution:
         first = self._problem.environments[0]
         if not self._problem.wishes and (self._mode == "skip" or not self._wants(first, optional=False)):
             return self._without_search(first)
-        found = self._search(optional=self._mode == "skip")
+        found = self._at_once(first) or self._search(optional=self._mode == "skip")
         if found is None and self._mode is None:
             found = self._search(optional=True)
         if found is None:
@@ -86,6 +86,20 @@ class _Resolution:
         wants = self._wants(environment, optional=True)
         ways = tuple(way for want in wants for way in self._ways(want))
         return self._resolution(environment, ways, wants, ())
+
+    def _at_once(self, environment: Environment) -> Resolution | None:
+        """What a search would find first where nothing is in the way: the first way that fits of every component.
+
+        None where the first environment lacks something, or where parts or wishes have to be decided together.
+        """
+        if self._problem.wishes or self._mode == "skip":
+            return None
+        examiner, wants = self._examiner(environment), self._wants(environment, optional=False)
+        ways = (
+            next((way for way in self._ways(want) if way.how != "skip" and examiner.fits(way)), None) for want in wants
+        )
+        sole = tuple(way for way in ways if way is not None and not way.after)
+        return self._resolution(environment, sole, wants, ()) if len(sole) == len(wants) else None
 
     def _search(self, *, optional: bool) -> Resolution | None:
         """What resolvelib finds; None where nothing meets every requirement."""
