@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.accelerator import gpu_names
 from verl_env.choose.asked import ASKED, extra_components, was_installed
 from verl_env.choose.compare import release
@@ -12,6 +10,7 @@ from verl_env.choose.words import counted, listed
 from verl_env.machine.model import Nvidia
 from verl_env.records import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

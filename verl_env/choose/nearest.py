@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verl_env.choose.compare import numbers
 from verl_env.choose.fits import supported_gpus
 from verl_env.choose.model import Refusal
 from verl_env.choose.words import component_name, listed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

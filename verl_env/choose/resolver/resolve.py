@@ -95,9 +95,8 @@ class _Resolution:
         if self._problem.wishes or self._mode == "skip":
             return None
         examiner, wants = self._examiner(environment), self._wants(environment, optional=False)
-        ways = (
-            next((way for way in self._ways(want) if way.how != "skip" and examiner.fits(way)), None) for want in wants
-        )
+        fitting = (filter(examiner.fits, (way for way in self._ways(want) if way.how != "skip")) for want in wants)
+        ways = (next(each, None) for each in fitting)
         sole = tuple(way for way in ways if way is not None and not way.after)
         return self._resolution(environment, sole, wants, ()) if len(sole) == len(wants) else None
 
