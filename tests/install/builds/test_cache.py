@@ -4,6 +4,7 @@ import os
 import pytest
 
 from tests.install.wheels import wheel_bytes
+from verl_env.install.builds import cache as module
 from verl_env.install.builds.cache import FILE, BuildCache, key_of, tree_digest
 
 FACTS = {"component": "demo", "torch": "2.6.0", "nvcc": "12.4.131", "gcc": "11.4.0"}
@@ -138,6 +139,47 @@ class TestShared:
         (tmp_path / "file").write_text("")
         with pytest.raises(OSError, match="file"):
             BuildCache([tmp_path / "file" / "below"]).place("demo", FACTS)
+
+
+def test_two_hosts_with_one_process_number_keep_out_of_each_others_way(cache, wheel, monkeypatch):
+    """On a directory that nodes share a process number names nobody; each puts its wheel while the other does."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    write, inner = module._write, []
+
+    def meanwhile(part, facts, record):
+        if not inner:
+            inner.append(part)
+            cache.put_wheel(wheel, "demo", FACTS, made="other host")
+        write(part, facts, record)
+
+    monkeypatch.setattr(module, "_write", meanwhile)
+    assert cache.put_wheel(wheel, "demo", FACTS, made="this host").record["made"] == "other host"
+    assert [path.name for path in (cache.directories[0] / "demo").iterdir()] == [key_of(FACTS)]
+
+
+def test_two_hosts_keep_one_source(wheel, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    link, to, inner = module.link_or_copy, tmp_path / "sources" / NAME, []
+
+    def meanwhile(source, part):
+        link(source, part)
+        if not inner:
+            inner.append(part)
+            module.keep_source(wheel, to)
+
+    monkeypatch.setattr(module, "link_or_copy", meanwhile)
+    assert module.keep_source(wheel, to).read_bytes() == wheel.read_bytes()
+    assert [path.name for path in to.parent.iterdir()] == [NAME]
+
+
+def test_what_a_killed_build_left_goes(cache):
+    place = cache.place("demo", FACTS)
+    part = place.with_name(f".{place.name}.0123.part")
+    part.mkdir()
+    other = place.with_name(".another.0123.part")
+    other.mkdir()
+    with cache.locked(place, lambda: None):
+        assert (part.exists(), other.exists()) == (False, True)
 
 
 def test_files_have_the_modes_of_the_umask(cache, wheel):

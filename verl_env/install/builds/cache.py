@@ -16,6 +16,7 @@ import shutil
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from verl_env.install.fetch import file_sha256
@@ -96,8 +97,7 @@ class BuildCache:
     def put_wheel(self, wheel: Path, name: str, facts: Mapping[str, Any], **more: Any) -> Entry:
         """Keeps a wheel; where another build was first, its result stays."""
         place = self.place(name, facts)
-        part = place.with_name(f".{place.name}.{os.getpid()}")
-        shutil.rmtree(part, ignore_errors=True)
+        part = place.with_name(f".{place.name}.{token_hex(8)}.part")
         part.mkdir()
         try:
             shutil.copyfile(wheel, part / wheel.name)
@@ -151,18 +151,19 @@ def tree_digest(directory: Path) -> str:
 def keep_source(path: Path, to: Path) -> Path:
     """Keeps a file of sources under a name, whole or not at all."""
     to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(f".{to.name}.{os.getpid()}")
-    part.unlink(missing_ok=True)
-    link_or_copy(str(path), str(part))
-    part.replace(to)
+    part = to.with_name(f".{to.name}.{token_hex(8)}.part")
+    try:
+        link_or_copy(str(path), str(part))
+        part.replace(to)
+    finally:
+        part.unlink(missing_ok=True)
     return to
 
 
 def _clear_parts(place: Path) -> None:
     """Removes what was not finished of an entry."""
-    for part in place.parent.glob(f".{place.name}.*"):
-        if part.suffix[1:].isdigit():
-            shutil.rmtree(part, ignore_errors=True)
+    for part in place.parent.glob(f".{place.name}.*.part"):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write(directory: Path, facts: Mapping[str, Any], record: Mapping[str, Any]) -> None:
