@@ -1,9 +1,15 @@
 """Wheels with real ELF files under the real names of flash-attn, against environments with a torch of either ABI."""
 
+import zipfile
+
 import pytest
 
 from tests.binaries.test_cubin import blob, entry, record
 from tests.install.native_wheels import FLASH_ATTN, MODULE, Makers, error, functions, pack
+from tests.install.plans import wheel as published
+from tests.install.wheels import wheel_bytes
+from verl_env.choose.model import Build
+from verl_env.components.load import load_catalogue
 from verl_env.install.failures import NativeMismatch
 from verl_env.install.landing import Site, check_landing
 
@@ -15,10 +21,15 @@ def make(tmp_path, compile_so):
     return Makers(tmp_path, compile_so)
 
 
-def land(wheel, site, **facts):
+PUBLISHED = Build(
+    "flash-attn", "2.7.4.post1", "prebuilt", "", published(f"https://h.invalid/{FLASH_ATTN.format(abi='FALSE')}")
+)
+
+
+def land(wheel, site, *, build=PUBLISHED, **facts):
     settings = {"glibc": "2.28", "environment": {}, **facts}
     with Site(site, "3.10", "x86_64", **settings) as place:
-        check_landing(wheel, "flash-attn", "2.7.4.post1", place)
+        check_landing(wheel, build, place)
 
 
 def refused(wheel, site, **facts):
@@ -192,8 +203,89 @@ def test_a_member_that_inflates_without_end(make):
     assert kinds(refused(wheel, make.site(abi=False))) == ["wrong-arch"]
 
 
-def test_a_wheel_that_is_not_compiled(make):
-    land(make.wheel({"antlr4/__init__.py": b""}), make.site(abi=False))
+def way(name, version, source=0):
+    """The build of a release in the catalogue."""
+    release = load_catalogue().components[name].release(version)
+    return Build(name, version, "build", "", recipe=release.recipes[source])
+
+
+def stated(make, name, version, files=None):
+    """A wheel whose metadata state a name and a version."""
+    path = make.directory / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    path.write_bytes(wheel_bytes(name, version, files or {f"{name}.py": "x = 1"}))
+    return path
+
+
+NOT_COMPILED = [PUBLISHED, way("flash-attn", "2.7.4.post1"), way("transformer-engine", "2.2"), way("vllm", "0.11.0")]
+
+
+@pytest.mark.parametrize("build", NOT_COMPILED, ids=lambda build: build.way)
+def test_a_wheel_with_nothing_compiled_of_a_component_that_is(make, build):
+    """FLASH_ATTENTION_SKIP_CUDA_BUILD makes such wheels, which fail when they are imported."""
+    found = refused(stated(make, build.name, build.version), make.site(abi=False), build=build)
+
+    assert kinds(found) == ["not-compiled"]
+    assert f"nothing in it is compiled, and {build.name} is" in found.message
+
+
+PURE = [
+    way("flashinfer-python", "0.2.2.post1"),
+    way("megatron-bridge", "0.5.2"),
+    way("mbridge", "0.15.1"),
+    way("megatron-core", "0.13.0"),
+    way("sglang", "0.4.6.post5"),
+    way("aiter", "45c428e54"),
+    Build("antlr4", "4.9", "prebuilt", "", published("https://h.invalid/antlr4-4.9-py3-none-any.whl")),
+]
+
+
+@pytest.mark.parametrize("build", PURE, ids=lambda build: build.way)
+def test_a_component_that_may_be_pure_python(make, build):
+    version = build.version if build.version[0] in "0123456789" and "e" not in build.version else "0.1.dev1"
+    land(stated(make, build.name, version), make.site(abi=False), build=build)
+
+
+def test_another_distribution_under_a_right_name(make):
+    wheel = make.wheel([make.module(error(False))])
+    wheel.write_bytes(wheel_bytes("numpy", "9.9", {"numpy/__init__.py": ""}))
+
+    found = refused(wheel, make.site(abi=False))
+
+    assert kinds(found) == ["wrong-distribution"]
+    assert "by its metadata the file is numpy 9.9, and not flash-attn" in found.message
+
+
+@pytest.mark.parametrize("version", ["2.7.4", "2.8.3", "2.7.4.post2+cu12"])
+def test_another_version_under_a_right_name(make, version):
+    found = refused(stated(make, "flash_attn", version), make.site(abi=False))
+
+    assert kinds(found) == ["wrong-version"]
+    assert found.faults[0].subject == version
+
+
+@pytest.mark.parametrize(
+    ("build", "version"),
+    [
+        (PUBLISHED, "2.7.4-1+cu12torch2.6"),
+        (way("apex", "0.1"), "0.1"),
+        (way("transformer-engine", "2.2"), "2.2.0+0123abc"),
+        (way("megatron-bridge", "0.5.2"), "0.5.0rc1"),
+        (way("deep-ep", "a84a248"), "1.0.0+a84a248"),
+        (way("apex", "default branch"), "1.9"),
+    ],
+)
+def test_a_local_version_and_that_of_a_repository_are_let_be(make, build, version):
+    module = make.module(error(False)).read_bytes()
+
+    land(stated(make, build.name, version, {MODULE: module}), make.site(abi=False), build=build)
+
+
+def test_a_wheel_that_states_no_name(make):
+    wheel = make.directory / FLASH_ATTN.format(abi="FALSE")
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("x-1.dist-info/METADATA", "Version: 1\n")
+
+    assert "states no Name" in refused(wheel, make.site(abi=False)).message
 
 
 def test_without_torch_nothing_is_said_of_symbols(make):

@@ -83,6 +83,7 @@ _recipe = shape(
         "job_bytes": (count, None),
         "disk_bytes": (count, None),
         "minutes": (count, None),
+        "compiled": (flag, True),
         "notes": (texts, ()),
     },
 )

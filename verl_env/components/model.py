@@ -116,6 +116,8 @@ class Recipe:
         job_bytes: Memory that one compiler job takes at its peak, in bytes.
         disk_bytes: Room that the build takes, in bytes; None where nobody has measured.
         minutes: How long it takes on 16 cores, roughly; None where nobody has measured.
+        compiled: False where its wheel may hold nothing compiled although its tools compile: kernels that are made
+            at their first use, or that are a distribution of their own.
         notes: What a person must know.
         sources: Where these facts come from.
     """
@@ -138,6 +140,7 @@ class Recipe:
     job_bytes: int | None = None
     disk_bytes: int | None = None
     minutes: int | None = None
+    compiled: bool = True
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 

@@ -236,12 +236,12 @@ class CheckFailed(VerlEnvError):
 
 
 class NativeMismatch(VerlEnvError):
-    """A wheel of a native component does not fit the environment, by what is in its compiled files.
+    """A wheel of a native component is not what it should be, or does not fit the environment, by what is in it.
 
-    A wheel's name says what somebody meant it to be; its symbols and versions say what it is. Each fault has a kind:
-    ``wheel-unreadable``, ``object-damaged``, ``wrong-arch``, ``wrong-python``, ``wrong-torch-abi``,
-    ``wrong-cuda-major``, ``glibc-too-old``, ``glibcxx-too-old``, ``no-gpu-code``, ``missing-library``. Nothing of the
-    wheel was installed.
+    A wheel's name says what somebody meant it to be; its metadata, symbols and versions say what it is. Each fault has
+    a kind: ``wheel-unreadable``, ``wrong-distribution``, ``wrong-version``, ``not-compiled``, ``object-damaged``,
+    ``wrong-arch``, ``wrong-python``, ``wrong-torch-abi``, ``wrong-cuda-major``, ``glibc-too-old``,
+    ``glibcxx-too-old``, ``no-gpu-code``, ``missing-library``. Nothing of the wheel was installed.
     """
 
     id = "native-mismatch"

@@ -12,6 +12,7 @@ from verl_env.binaries.loader import Loader, expand, read_cache, split_library_p
 from verl_env.binaries.symbols import Providers
 from verl_env.binaries.wheel import WheelError, read_wheel
 from verl_env.install.failures import NativeMismatch
+from verl_env.install.identity import identity_faults, is_compiled
 from verl_env.install.wheel_check import Fault, check_wheel
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from verl_env.binaries.elf import ElfInfo
     from verl_env.binaries.wheel import WheelObject
+    from verl_env.choose.model import Build
 
 #: What libc10 exports under one of two names: the constructor of ``c10::Error`` from a ``std::string``.
 _ERROR_NEW = "_ZN3c105ErrorC2ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
@@ -30,27 +32,22 @@ _VERSION = re.compile(r"^(__version__|cuda)\b[^=\n]*=\s*'([\w.+-]+)'", re.MULTIL
 _GLIBCXX = re.compile(r"GLIBCXX_(\d+(?:\.\d+)+)")
 
 
-def check_landing(wheel: Path, name: str, version: str, place: Site) -> None:
-    """Reads a wheel and judges it against the environment that it is about to be installed into.
+def check_landing(wheel: Path, build: Build, place: Site) -> None:
+    """Reads a wheel and judges it against its component and the environment that it is about to be installed into.
 
     Args:
         wheel: The file, downloaded or built.
-        name: The component.
-        version: Its version.
+        build: The component, and the way that gave the file.
         place: The environment as it is now, with torch of the lock in it.
 
     Raises:
-        NativeMismatch: it cannot work there; or it is no wheel, or is damaged.
+        NativeMismatch: it is another distribution or version; it cannot work there; nothing in it is compiled though
+            the component is; or it is no wheel, or is damaged.
         OSError: the file cannot be read.
     """
-    try:
-        compiled = read_wheel(wheel)
-    except WheelError as error:
-        fault = Fault("wheel-unreadable", wheel.name, str(error), f"the file is no whole wheel ({error})")
-        raise NativeMismatch(name, version, wheel.name, [fault]) from error
-    faults = check_wheel(compiled, place)
+    faults = identity_faults(wheel, build) or _content_faults(wheel, build, place)
     if faults:
-        raise NativeMismatch(name, version, wheel.name, faults)
+        raise NativeMismatch(build.name, build.version, wheel.name, faults)
 
 
 class Site:
@@ -123,6 +120,17 @@ class Site:
         library = self._loader.read(found[0]) if found else None
         versions = [match[1] for name in (library.defines if library else ()) if (match := _GLIBCXX.fullmatch(name))]
         return max(versions, key=lambda version: [int(part) for part in version.split(".")], default=None)
+
+
+def _content_faults(wheel: Path, build: Build, place: Site) -> tuple[Fault, ...]:
+    try:
+        content = read_wheel(wheel)
+    except WheelError as error:
+        return (Fault("wheel-unreadable", wheel.name, str(error), f"the file is no whole wheel ({error})"),)
+    if is_compiled(build) and not (content.objects or content.unreadable):
+        text = f"nothing in it is compiled, and {build.name} is: it was built without its extensions"
+        return (Fault("not-compiled", wheel.name, build.name, text),)
+    return check_wheel(content, place)
 
 
 def _torch_version(site: Path) -> dict[str, str]:

@@ -168,7 +168,7 @@ class Parts:
     def _fetch_and_install(self, choice: Build) -> str:
         name = choice.name
         wheel = fetch_native(choice, self._options, lambda done, total: self._reporter.progress(name, done, total))
-        self._check(name, choice.version, wheel)
+        self._check(choice, wheel)
         try:
             self._install_wheel(wheel)
         except ValueError as error:
@@ -205,10 +205,10 @@ class Parts:
             self._source(),
             self._reporter,
             sites=lambda: (self._site(), site_packages(self._new, self._plan.python)),
-            check=lambda job, wheel: self._check(job.build.name, job.build.version, wheel),
+            check=lambda job, wheel: self._check(job.build, wheel),
         )
 
-    def _check(self, name: str, version: str, wheel: Path) -> None:
+    def _check(self, build: Build, wheel: Path) -> None:
         """Reads a wheel against torch of the lock and this host, before anything installs it."""
         plan, machine = self._plan, self._options.machine
         glibc = None if machine is None else machine.host.glibc
@@ -221,7 +221,7 @@ class Parts:
             gpus=gpu_targets(machine, "cuda") if plan.lockset.accelerator == "cuda" else (),
             environment={**os.environ, **plan.env},
         ) as place:
-            check_landing(wheel, name, version, place)
+            check_landing(wheel, build, place)
 
     def _site(self) -> Path:
         """The directory with the lock's packages, those that are kept among them."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FaultId = Literal[
     "wheel-unreadable",
+    "wrong-distribution",
+    "wrong-version",
+    "not-compiled",
     "object-damaged",
     "wrong-arch",
     "wrong-python",
