@@ -5,7 +5,7 @@ from tests.install.wheels import sha256, wheel_bytes
 from verl_env.choose.model import Build
 from verl_env.install import fetch
 from verl_env.install.errors import NativeUnavailable
-from verl_env.install.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
+from verl_env.install.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
 from verl_env.install.fetch import download, fetch_native, file_sha256
 
 FILE = "flash_attn-2.7.4+cu12-py3-none-any.whl"
@@ -50,6 +50,48 @@ def test_another_file_is_refused_and_not_kept(served, tmp_path):
     assert caught.value.actual == f"sha256:{sha256(CONTENT)}"
     assert caught.value.package == FILE
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+WRONG = {
+    "a login page": (b"<!DOCTYPE html><html>log in</html>", "wheel-unreadable", "it is an HTML page"),
+    "an error of a store": (b"\n<?xml version='1.0'?><Error/>", "wheel-unreadable", "it is an XML document"),
+    "an error of a service": (b'{"message": "not found"}', "wheel-unreadable", "it is a JSON document"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", "wheel-unreadable", "a pointer of Git LFS"),
+    "nothing": (b"", "wheel-unreadable", "it is empty"),
+    "noise": (bytes(range(200, 255)), "wheel-unreadable", "it is a file of another kind (55 B)"),
+    "half of it": (CONTENT[:-30], "wheel-unreadable", "a damaged one"),
+    "another distribution": (wheel_bytes("numpy", "9.9", {}), "wrong-distribution", "the file is numpy 9.9"),
+    "another version": (wheel_bytes("flash-attn", "2.8", {}), "wrong-version", "the file is version 2.8"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_no_wheel_of_the_component_is_not_kept(served, tmp_path, case):
+    content, kind, words = WRONG[case]
+    (served.directory / FILE).write_bytes(content)
+    with pytest.raises(NativeMismatch) as caught:
+        get(served, tmp_path)
+    assert [fault.id for fault in caught.value.faults] == [kind]
+    assert words in caught.value.message
+    assert served.address in caught.value.message
+    assert "--wheelhouse DIR" in caught.value.hint
+    (served.directory / FILE).write_bytes(CONTENT)
+    assert get(served, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_bad_file_in_a_cache_from_before_is_fetched_anew(served, tmp_path):
+    path = get(served, tmp_path)
+    path.write_bytes(b"<html>")
+    with pytest.raises(NativeMismatch):
+        get(served, tmp_path, offline=True)
+    assert get(served, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_bad_file_in_the_wheelhouse_stays_there(served, tmp_path, house):
+    (house.path / FILE).write_bytes(b"<html>")
+    with pytest.raises(NativeMismatch, match=str(house.path)):
+        get(served, tmp_path, wheelhouse=house.path)
+    assert (house.path / FILE).exists()
 
 
 def test_two_addresses_of_one_name_are_two_files(served, tmp_path):

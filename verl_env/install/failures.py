@@ -241,13 +241,15 @@ class NativeMismatch(VerlEnvError):
     A wheel's name says what somebody meant it to be; its metadata, symbols and versions say what it is. Each fault has
     a kind: ``wheel-unreadable``, ``wrong-distribution``, ``wrong-version``, ``not-compiled``, ``object-damaged``,
     ``wrong-arch``, ``wrong-python``, ``wrong-torch-abi``, ``wrong-cuda-major``, ``glibc-too-old``,
-    ``glibcxx-too-old``, ``no-gpu-code``, ``missing-library``. Nothing of the wheel was installed.
+    ``glibcxx-too-old``, ``no-gpu-code``, ``missing-library``. Nothing of the wheel was installed; a download that is
+    no wheel of the component is not kept either.
     """
 
     id = "native-mismatch"
 
-    def __init__(self, name: str, version: str, wheel: str, faults: Sequence[Fault]) -> None:
+    def __init__(self, name: str, version: str, wheel: str, faults: Sequence[Fault], address: str = "") -> None:
         super().__init__(name, version, wheel, faults)
+        self.address = address
         self.name = name
         self.version = version
         self.wheel = wheel
@@ -261,8 +263,14 @@ class NativeMismatch(VerlEnvError):
 
     @property
     def message(self) -> str:
-        return f"{self.wheel} of {self.name} {self.version} does not fit: {self.reason}"
+        origin = f" from {self.address}" if self.address else ""
+        return f"{self.wheel}{origin} of {self.name} {self.version} does not fit: {self.reason}"
 
     @property
     def hint(self) -> str:
+        if self.address:
+            return (
+                "see what that gives (a login, a proxy?); put the right file into a directory and add: "
+                "--wheelhouse DIR; or name a mirror in the [mirrors] table of the configuration (docs/hpc.md)"
+            )
         return "build it for what is here: --native build; or leave it out: --native skip"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.install.errors import NativeUnavailable
-from verl_env.install.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
+from verl_env.install.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.install.identity import identity_faults
 from verl_env.settings.mirrors import both, mirrored
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.choose.model import Build
-    from verl_env.components.model import Wheel
     from verl_env.install.model import Options
 
 #: Seconds without a byte before a server counts as silent.
@@ -31,6 +31,8 @@ _CHUNK = 1 << 20
 def fetch_native(choice: Build, options: Options, progress: Callable[[int, int | None], None]) -> Path:
     """The published wheel of a component, as a file whose hash is the recorded one where one is recorded.
 
+    What is not that wheel is not kept in the cache: a server may have given a page for it, and another one later.
+
     Args:
         choice: A component and its wheel.
         options: Wheelhouse, cache, and whether the network may be used.
@@ -40,13 +42,14 @@ def fetch_native(choice: Build, options: Options, progress: Callable[[int, int |
         NativeUnavailable: it is in neither and cannot be fetched.
         DownloadInterrupted: the download broke off, each time.
         HashMismatch: it is another file than the recorded one.
+        NativeMismatch: it is no wheel, or one of another distribution or version.
         ConfigError: the configuration cannot be used.
     """
     if choice.wheel is None:
         raise NativeUnavailable(choice, choice.reason)
     name = choice.wheel.file
     if options.wheelhouse is not None and (options.wheelhouse / name).is_file():
-        return _checked(options.wheelhouse / name, choice.wheel, str(options.wheelhouse))
+        return _checked(options.wheelhouse / name, choice, str(options.wheelhouse))
     cached = options.cache / "wheels" / _key(choice.wheel.url) / name
     if not cached.is_file():
         if options.offline:
@@ -56,9 +59,9 @@ def fetch_native(choice: Build, options: Options, progress: Callable[[int, int |
         except AddressUnavailable as error:
             raise NativeUnavailable(choice, error.message) from error
     try:
-        return _checked(cached, choice.wheel, both(choice.wheel.url, mirrored(choice.wheel.url)))
-    except HashMismatch:
-        cached.unlink()
+        return _checked(cached, choice, both(choice.wheel.url, mirrored(choice.wheel.url)))
+    except (HashMismatch, NativeMismatch):
+        cached.unlink(missing_ok=True)
         raise
 
 
@@ -112,10 +115,13 @@ def download(url: str, to: Path, progress: Callable[[int, int | None], None]) ->
             part.unlink()
 
 
-def _checked(path: Path, wheel: Wheel, address: str) -> Path:
-    """The file, once it is the recorded one; ``address`` is where it came from."""
-    if wheel.sha256 is not None and (actual := file_sha256(path)) != wheel.sha256:
-        raise HashMismatch(path.name, f"sha256:{wheel.sha256}", f"sha256:{actual}", address)
+def _checked(path: Path, choice: Build, address: str) -> Path:
+    """The file, once it is the recorded one and by its metadata the component; ``address`` is where it came from."""
+    expected = None if choice.wheel is None else choice.wheel.sha256
+    if expected is not None and (actual := file_sha256(path)) != expected:
+        raise HashMismatch(path.name, f"sha256:{expected}", f"sha256:{actual}", address)
+    if faults := identity_faults(path, choice):
+        raise NativeMismatch(choice.name, choice.version, path.name, faults, address)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
@@ -37,7 +38,7 @@ def read_identity(wheel: Path) -> tuple[str, str]:
         with ZipFile(wheel) as archive:
             metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             text = archive.read(metadata).decode("utf-8", "replace")
-    except (BadZipFile, StopIteration, NotImplementedError, EOFError) as error:
+    except (BadZipFile, StopIteration, NotImplementedError, EOFError, zlib.error) as error:
         raise ValueError(f"{wheel.name} is no wheel: {_received(wheel)}") from error
     headers = dict(line.split(": ", 1) for line in text.partition("\n\n")[0].splitlines() if ": " in line)
     try:
