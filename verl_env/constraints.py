@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
 #: Points at another folder of locksets and components.
@@ -15,15 +15,32 @@ VARIABLE = "VERL_ENV_CONSTRAINTS"
 
 
 def constraints_directory() -> Path:
+    """``constraints_folder`` as a path."""
+    from pathlib import Path  # noqa: PLC0415 it takes 3 ms, and a plan needs none
+
+    return Path(constraints_folder())
+
+
+def constraints_folder() -> str:
     """Where the data is: the variable's folder, the installed package's, or the checkout's."""
     if chosen := os.environ.get(VARIABLE):
-        return Path(chosen)
-    package = Path(__file__).parent
-    inside = package / "constraints"
-    return inside if inside.is_dir() else package.parent / "constraints"
+        return chosen
+    package = os.path.dirname(__file__)  # noqa: PTH120 as above
+    inside = os.path.join(package, "constraints")  # noqa: PTH118
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "constraints")  # noqa: PTH112, PTH118, PTH120
 
 
-def parse_toml(file: Path) -> dict[str, Any]:
+def read_bytes(file: str | Path) -> bytes:
+    """The contents of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(file, "rb") as stream:  # noqa: PTH123 as above
+        return stream.read()
+
+
+def parse_toml(file: str | Path) -> dict[str, Any]:
     """The table of a TOML file.
 
     Raises:
@@ -34,4 +51,4 @@ def parse_toml(file: Path) -> dict[str, Any]:
         import tomllib  # noqa: PLC0415 its import alone takes 10 ms
     else:
         import tomli as tomllib  # noqa: PLC0415
-    return tomllib.loads(file.read_bytes().decode())
+    return tomllib.loads(read_bytes(file).decode())

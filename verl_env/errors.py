@@ -49,7 +49,7 @@ class DataInvalidError(VerlEnvError):
 
     exit_code = EXIT_MISUSE
 
-    def __init__(self, file: Path, key: str, reason: str) -> None:
+    def __init__(self, file: str | Path, key: str, reason: str) -> None:
         super().__init__(file, key, reason)
         self.file = file
         self.key = key

@@ -53,7 +53,7 @@ def test_a_component_is_decoded_when_it_is_asked_for(tmp_path):
     with pytest.raises(ComponentInvalidError) as caught:
         _ = catalogue.components["plain"]
     assert caught.value.key == "name"
-    assert caught.value.file == tmp_path / "components" / "plain.toml"
+    assert str(caught.value.file) == str(tmp_path / "components" / "plain.toml")
 
 
 def test_an_edited_file_is_seen(tmp_path):

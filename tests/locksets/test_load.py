@@ -146,7 +146,7 @@ def test_a_lock_that_was_edited_is_refused(tmp_path):
     file.write_text(file.read_text().replace("4.9.3", "4.9.4"))
     with pytest.raises(LockFileChangedError) as caught:
         load_packages(tmp_path / samples.ID, lockset.pythons[0])
-    assert caught.value.file == file
+    assert str(caught.value.file) == str(file)
     assert caught.value.expected == lockset.pythons[0].sha256
     assert caught.value.actual in caught.value.message
     assert caught.value.exit_code == EXIT_NO

@@ -10,18 +10,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from zlib import crc32
 
 from verl_env.components import decode
 from verl_env.components.errors import ComponentInvalidError
 from verl_env.components.model import Catalogue
-from verl_env.constraints import constraints_directory, parse_toml
+from verl_env.constraints import constraints_folder, parse_toml, read_bytes
 from verl_env.shapes import FieldError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from typing import Any, TypeVar
 
     from verl_env.components.model import Component
@@ -38,13 +38,13 @@ def load_catalogue(root: Path | None = None) -> Catalogue:
     """All native components; none where the folder of constraints has no catalogue.
 
     Args:
-        root: The folder of constraints; None for that of ``constraints_directory``. Components are read from it when
+        root: The folder of constraints; None for that of ``constraints_folder``. Components are read from it when
             they are asked for.
 
     Raises:
         ComponentInvalidError: a file cannot be read; of a component, when it is asked for.
     """
-    folder = os.path.join(constraints_directory() if root is None else root, FOLDER)  # noqa: PTH118 pathlib is slower
+    folder = os.path.join(constraints_folder() if root is None else root, FOLDER)  # noqa: PTH118 pathlib is slower
     files = component_files(folder)
     compiled = _compiled(f"{folder[: -len(FOLDER)]}{COMPILED}")
     tables: tuple[tuple[Any, ...], ...] = ((), (), ())
@@ -76,7 +76,7 @@ class _Components(Mapping[str, "Component"]):
             file = self._files[name]
             component = _object(file, self._compiled.get(name), decode.component)
             if component.name != name:
-                raise ComponentInvalidError(Path(file), "name", f"must be its file's, {name}, not {component.name}")
+                raise ComponentInvalidError(file, "name", f"must be its file's, {name}, not {component.name}")
             self._known[name] = component
         return self._known[name]
 
@@ -89,21 +89,19 @@ class _Components(Mapping[str, "Component"]):
 
 def _object(file: str, entry: dict[str, Any] | None, decoder: Callable[[object], T]) -> T:
     """What one file describes, by its compiled entry where that is of the file as it is."""
-    path = Path(file)
     try:
-        fresh = entry is not None and entry["crc32"] == crc32(path.read_bytes())
-        return decoder(entry["table"] if entry and fresh else parse_toml(path))
+        fresh = entry is not None and entry["crc32"] == crc32(read_bytes(file))
+        return decoder(entry["table"] if entry and fresh else parse_toml(file))
     except FieldError as error:
-        raise ComponentInvalidError(path, error.key, error.reason) from None
+        raise ComponentInvalidError(file, error.key, error.reason) from None
     except (OSError, ValueError) as error:
-        raise ComponentInvalidError(path, "", str(error)) from error
+        raise ComponentInvalidError(file, "", str(error)) from error
 
 
 def _compiled(file: str) -> dict[str, dict[str, Any]]:
     """The entries of components.json; none where it is missing or of another form."""
     try:
-        with open(file, "rb") as stream:  # noqa: PTH123 as above
-            table = json.loads(stream.read())
+        table = json.loads(read_bytes(file))
         entries = table["files"] if table["schema"] == decode.SCHEMA else {}
         return {name: entry for name, entry in entries.items() if entry.keys() == {"crc32", "table"}}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

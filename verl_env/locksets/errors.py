@@ -27,7 +27,7 @@ class CatalogueMissingError(VerlEnvError):
     id = "catalogue-missing"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: str | Path) -> None:
         super().__init__(directory)
         self.directory = directory
 
@@ -47,7 +47,7 @@ class LockFileChangedError(VerlEnvError):
 
     id = "lock-file-changed"
 
-    def __init__(self, file: Path, expected: str, actual: str) -> None:
+    def __init__(self, file: str | Path, expected: str, actual: str) -> None:
         super().__init__(file, expected, actual)
         self.file = file
         self.expected = expected
@@ -69,7 +69,7 @@ class LockFileInvalidError(VerlEnvError):
 
     id = "lock-file-invalid"
 
-    def __init__(self, file: Path, line: int, reason: str) -> None:
+    def __init__(self, file: str | Path, line: int, reason: str) -> None:
         super().__init__(file, line, reason)
         self.file = file
         self.line = line

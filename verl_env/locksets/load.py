@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from verl_env import records
-from verl_env.constraints import parse_toml
+from verl_env.constraints import parse_toml, read_bytes
 from verl_env.locksets import model
 from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, LocksetInvalidError
 from verl_env.shapes import (
@@ -26,6 +26,7 @@ from verl_env.shapes import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+    from pathlib import Path
     from typing import Any
 
     from verl_env.locksets.model import Lockset, Package, PythonLock
@@ -109,7 +110,7 @@ IDENTITY_OPTIONAL = {
 _lockset = shape(model.Lockset, {**IDENTITY, "pythons": many(python_lock)}, IDENTITY_OPTIONAL)
 
 
-def read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: str | Path) -> dict[str, Any]:
     """The table of a TOML file.
 
     Raises:
@@ -121,7 +122,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise LocksetInvalidError(file, "", str(error)) from error
 
 
-def lockset_from(table: dict[str, Any], file: Path) -> Lockset:
+def lockset_from(table: dict[str, Any], file: str | Path) -> Lockset:
     """The lockset that a decoded lockset.toml describes; ``file`` is where it was read, for errors.
 
     Raises:
@@ -135,13 +136,18 @@ def lockset_from(table: dict[str, Any], file: Path) -> Lockset:
         lockset = _lockset(fields)
     except FieldError as error:
         raise LocksetInvalidError(file, error.key, error.reason) from None
-    folder = "/".join(file.parts[-3:-1])
+    folder = folder_id(file)
     if lockset.id != folder:
         raise LocksetInvalidError(file, "id", f"must be its folder, {folder}, not {lockset.id}")
     return lockset
 
 
-def load_lockset(file: Path) -> Lockset:
+def folder_id(file: str | Path) -> str:
+    """The id that a lockset has by where its file is: the last two folders."""
+    return "/".join(os.fspath(file).split("/")[-3:-1])
+
+
+def load_lockset(file: str | Path) -> Lockset:
     """The lockset of one lockset.toml.
 
     Raises:
@@ -161,7 +167,7 @@ _ENTRY = (
 )
 
 
-def load_packages(lockset_dir: Path, lock: PythonLock, *, verify: bool = True) -> tuple[Package, ...]:
+def load_packages(lockset_dir: str | Path, lock: PythonLock, *, verify: bool = True) -> tuple[Package, ...]:
     """The packages of one constraints file, in the order of the file (by name).
 
     Args:
@@ -173,9 +179,9 @@ def load_packages(lockset_dir: Path, lock: PythonLock, *, verify: bool = True) -
         LockFileInvalidError: the file cannot be read, or not as ``verl-env lock`` writes it.
         LockFileChangedError: it is not the file that lockset.toml was written with.
     """
-    file = Path(lockset_dir) / lock.file
+    file = os.path.join(lockset_dir, lock.file)  # noqa: PTH118 pathlib takes 3 ms to load
     try:
-        content = file.read_bytes()
+        content = read_bytes(file)
     except OSError as error:
         raise LockFileInvalidError(file, 0, str(error.strerror)) from error
     if verify:
@@ -187,7 +193,7 @@ def load_packages(lockset_dir: Path, lock: PythonLock, *, verify: bool = True) -
     return parse_packages(content.decode(errors="replace"), file)
 
 
-def parse_packages(content: str, file: Path) -> tuple[Package, ...]:
+def parse_packages(content: str, file: str | Path) -> tuple[Package, ...]:
     """The packages of the text of a constraints file; ``file`` names it in errors.
 
     Raises:

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from packaging.utils import canonicalize_name
 
+from verl_env.constraints import read_bytes
 from verl_env.locksets import catalogue
 from verl_env.locksets.errors import RecipeMismatchError
 from verl_env.locksets.load import LOCKSET_FILE, SCHEMA, read_toml
@@ -176,7 +177,7 @@ def _unmet_key(package: str, requires: str) -> tuple[str, str]:
 def catalogue_text(root: Path) -> str:
     """catalogue.json for the lockset.toml files that are there."""
     entries = {
-        name: {"crc32": crc32(file.read_bytes()), "lockset": read_toml(file)}
+        name: {"crc32": crc32(read_bytes(file)), "lockset": read_toml(file)}
         for name, file in catalogue.lockset_files(root)
     }
     return json.dumps({"schema": catalogue.SCHEMA, "locksets": entries}, ensure_ascii=False, indent=0) + "\n"
