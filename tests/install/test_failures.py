@@ -252,7 +252,10 @@ class TestNatives:
 
     def test_something_that_is_no_wheel_is_left_out(self, world):
         (world.house.path / self.WHEEL).write_text("<html>please log in</html>")
-        assert "is no wheel: it is an HTML page" in world.install([world.new], lock=self.lock(world)).left_out["flash-attn"]
+        assert (
+            "is no wheel: it is an HTML page"
+            in world.install([world.new], lock=self.lock(world)).left_out["flash-attn"]
+        )
 
     def test_it_is_carried_over(self, world, content):
         world.install([world.new], lock=self.lock(world))
