@@ -86,6 +86,7 @@ SGLANG_VLLM = lockset(
     provides=("sglang", "vllm", "megatron"),
     engines={"vllm": "0.8.5.post1", "sglang": "0.4.6.post5"},
     gpu=(*code_of_cu124(), gpu("sgl-kernel", ("8.0", "8.9", "9.0"))),
+    natives=VLLM.natives,
 )
 NGC = lockset("ngc/vllm0.8", family="0.3", verl="0.3.0.post1", order=3, engines={"vllm": "0.8.3"}, gpu=code_of_cu124())
 SAGEMAKER = lockset(

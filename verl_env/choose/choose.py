@@ -55,8 +55,9 @@ def choose(
     """The lockset, the Python and the way of each native component for a machine and a request, or the refusal of all.
 
     The first that fits in the order of ``ranked`` and can be completed wins: every native component that the stack
-    needs can be had there. Where none can, the first that fits wins, without what cannot be had. A lockset for an
-    accelerator that the machine is known to have goes before one for which that is not stated, complete or not.
+    needs can be had there. Where none can, the one wins that lacks least; what a part of the stack stands for it never
+    lacks. A lockset for an accelerator that the machine is known to have goes before one for which that is not stated,
+    complete or not.
 
     Args:
         locksets: What there is to choose from.

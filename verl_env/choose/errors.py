@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from verl_env.choose.words import counted, listed
+from verl_env.choose.words import counted, listed, missing_named
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from verl_env.choose.model import Missing, PassedOver, Refusal, Request
+    from verl_env.choose.model import PassedOver, Refusal, Request
+
+#: The component without which a part of a stack is not there at all; what else it needs may be left out.
+#: Megatron-Core has layers of its own beside those of TransformerEngine (``get_gpt_layer_local_spec``) and falls back
+#: to torch without apex.
+STANDS_FOR = {"deepep": "deep-ep", "megatron": "megatron-core"}
 
 
 class StackUnknownError(VerlEnvError):
@@ -174,8 +179,8 @@ class NativeMissingError(VerlEnvError):
     """A native component that must be there cannot be had.
 
     No published wheel fits and no build can be made, in any lockset that fits and on any of its Pythons, while
-    ``--native prebuilt`` or ``--native build`` rules out the other way or ``--with`` asks for the component; or a wheel
-    or source that was decided on cannot be fetched.
+    ``--native prebuilt`` or ``--native build`` rules out the other way, or ``--with`` or a part of ``--stack`` asks for
+    the component; or a wheel or source that was decided on cannot be fetched.
     """
 
     id = "native-unavailable"
@@ -196,26 +201,37 @@ class NativeUnavailableError(NativeMissingError):
         others = len({each.lockset.id for each in self.passed}) - 1
         more = [f"nor can {counted(others, 'other lockset')} that fit be completed"] if others else []
         head = f"{first.lockset.id} on Python {first.python} cannot be completed:"
-        return "\n  ".join([head, *map(_missing, first.missing), *more])
+        return "\n  ".join([head, *map(missing_named, first.missing), *more])
 
     @property
     def hint(self) -> str:
         """The command that shows every way, and the flags that ask for less."""
-        less = {"prebuilt": "allow builds: leave --native out", "build": "allow wheels: leave --native out"}
-        skip = "; or leave components out: --native skip"
-        way = f"{less[self.request.native]}{skip}" if self.request.native in less else "leave --with out"
-        return f"{way}; every way: {_command(self.request)} --explain"
+        return f"{'; or '.join(self._less())}; every way: {_command(self.request)} --explain"
+
+    def _less(self) -> Iterator[str]:
+        """What to ask less for, as far as it was asked for."""
+        native = self.request.native
+        if native is not None:
+            allow = {"prebuilt": "allow builds", "build": "allow wheels", "skip": "allow components"}
+            yield f"{allow[native]}: leave --native out"
+        if self.request.wishes and native in (None, "skip"):
+            yield "leave --with out"
+        parts = [part for part in self.request.stack if native is None and part in self._stood_for()]
+        if parts:
+            yield f"leave {listed(parts)} out of --stack"
+        if native != "skip" and not self.request.wishes:
+            yield "leave components out: --native skip"
+
+    def _stood_for(self) -> set[str]:
+        """The parts of the stack of which the component is missing."""
+        missing = {each.name for passed in self.passed for each in passed.missing}
+        return {part for part, name in STANDS_FOR.items() if name in missing}
 
     def to_json(self) -> dict[str, Any]:
         """The error with every lockset and Python that was tried, and every way in each."""
         from verl_env.choose.to_json import passed_json  # noqa: PLC0415  it imports the models of locksets
 
         return {**super().to_json(), "passed": [passed_json(each) for each in self.passed]}
-
-
-def _missing(missing: Missing) -> str:
-    ways = "; ".join(f"{way.what}: {way.reason}" if way.reason else way.what for way in missing.rejected)
-    return f"{missing.name} {missing.version}: {ways}" if missing.version else f"{missing.name}: {ways}"
 
 
 def _command(request: Request) -> str:

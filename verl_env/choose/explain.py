@@ -102,7 +102,8 @@ def why(choice: Choice, request: Request) -> tuple[str, ...]:
         untried = [other for other in fitting if _only_locked(other, choice, request)]
         among = "those that were installed and checked" if untried else "them"
         if incomplete - {chosen.id}:
-            among = f"{among} of which every component can be had"
+            lacks = request.native is None and any(build.how == "skip" for build in choice.builds)
+            among = f"{among} {'that lack least' if lacks else 'of which every component can be had'}"
         sentences = [f"{number} of {every} fit; verl {chosen.family} is the newest family among {among}"]
         if untried:
             newest = listed([other.lockset.id for other in untried[:NAMED]], "or")

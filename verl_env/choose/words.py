@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from verl_env.choose.model import Missing
     from verl_env.locksets.model import Lockset
 
 
@@ -25,6 +26,16 @@ def counted(number: int, noun: str) -> str:
 def sm(capability: str) -> str:
     """A compute capability as compilers write it: ``"9.0"`` is ``"sm_90"``."""
     return f"sm_{capability.replace('.', '')}"
+
+
+def missing_words(missing: Missing) -> str:
+    """Why a component cannot be had, in one sentence without its name."""
+    return "; ".join(f"{way.what}: {way.reason}" if way.reason else way.what for way in missing.rejected)
+
+
+def missing_named(missing: Missing) -> str:
+    """Which component, in which version where one is known, and why it cannot be had."""
+    return f"{' '.join(filter(None, (missing.name, missing.version)))}: {missing_words(missing)}"
 
 
 def component_name(lockset: Lockset, component: str) -> str:

@@ -62,6 +62,21 @@ def test_what_was_asked_for_is_required(asked, required):
     assert builds(**asked)["flash-attn"].required is required
 
 
+def test_what_a_part_of_the_stack_stands_for_is_required():
+    found = builds("vllm+deepep", "old", nvcc="12.4.131", cmake="3.25.1")
+    assert [name for name, build in found.items() if build.required] == ["deep-ep"]
+
+
+def test_what_can_be_had_on_another_python_alone_says_so():
+    known = catalogue(without_recipes=["transformer-engine", "apex"])
+    for name, version, python in (("transformer-engine", "2.2.1", "3.12"), ("apex", "0.1", "3.10")):
+        only = wheel(name, version, "t", (python,), "2.6", cuda="12", cxx11abi=False)
+        known.components[name] = Component(name, name, (Release(version, (only,), ()),))
+    found = builds("vllm+megatron", "old", components=known, nvcc=None)
+    assert (found["apex"].how, found["transformer-engine"].how) == ("skip", "prebuilt")
+    assert "to get it: --python 3.10" in found["apex"].warnings[0]
+
+
 def test_what_is_left_out_has_no_other_way():
     found = builds(native="skip")["flash-attn"]
     assert (found.how, found.others, found.required, found.way) == ("skip", (), False, "left out")

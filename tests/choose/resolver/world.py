@@ -27,6 +27,7 @@ from verl_env.machine.model import (
     PythonInterpreter,
     Toolchain,
 )
+from verl_env.records import replace
 
 BOTH = ("3.12", "3.10")
 GLIBC = GlibcNeed("2.28", "a test")
@@ -116,7 +117,21 @@ ROCM = lockset(
     glibc=GLIBC,
     natives=(native("aiter", "0.1.2"),),
 )
-LOCKSETS = {each.id.rpartition("/")[2]: each for each in (NEW, NEWER_LOCKED, MIDDLE, OLD, PLAIN, ROCM)}
+
+
+def _megatron(name, *natives):
+    """The newest lockset, for Megatron too, with some components."""
+    changes = {"id": f"verl0.9-cu130/{name}", "provides": ("vllm", "megatron"), "natives": natives}
+    return replace(NEW, **changes, pythons=NEW.pythons[:1])
+
+
+INCOMPLETE = (
+    _megatron("both", native("flash-attn", "2.8.3"), *MEGATRON),
+    _megatron("less", native("flash-attn", "2.8.3"), MEGATRON[1]),
+    _megatron("flash", native("flash-attn", "2.8.3")),
+    _megatron("core", native("megatron-core", "0.13.0", ["megatron"])),
+)
+LOCKSETS = {each.id.rpartition("/")[2]: each for each in (NEW, NEWER_LOCKED, MIDDLE, OLD, PLAIN, ROCM, *INCOMPLETE)}
 USUAL = ("new", "middle", "old", "rocm")
 
 

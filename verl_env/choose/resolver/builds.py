@@ -5,7 +5,8 @@ from __future__ import annotations
 from verl_env.choose.model import Build
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS
 from verl_env.choose.resolver.ways import native_of
-from verl_env.choose.resolver.words import doubt_words, missing_words, need_words
+from verl_env.choose.resolver.words import doubt_words, need_words
+from verl_env.choose.words import missing_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

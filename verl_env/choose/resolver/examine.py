@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from verl_env.choose.model import Missing, Rejected
-from verl_env.choose.resolver.facts import met
-from verl_env.choose.resolver.words import build_rejected, missing_words, obstacle_words, wheels_rejected
+from verl_env.choose.resolver.facts import TOOLS, met, tool_fact
+from verl_env.choose.resolver.words import absent_words, build_rejected, obstacle_words, wheels_rejected
+from verl_env.choose.words import missing_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import NativeMode
     from verl_env.choose.resolver.model import Fact, Need, Value, Want, Way
+
+_TOOLS = frozenset(map(tool_fact, TOOLS))
 
 
 class Examiner:
@@ -54,6 +57,10 @@ class Examiner:
         builds = [way for way in ways if way.how == "build" and not self.fits(way, above)]
         return (*self._wheels(want.name, wheels), *(build_rejected(way, self._obstacles(way, above)) for way in builds))
 
+    def is_had(self, want: Want) -> bool:
+        """Whether some way of a component fits; without the reasons, which take longer to word than to find."""
+        return self._is_had(want, ())
+
     def missing(self, want: Want, above: tuple[str, ...] = ()) -> Missing | None:
         """Why a component cannot be had; None where it can."""
         ways = self.ways(want)
@@ -89,8 +96,13 @@ class Examiner:
             yield wheels_rejected(name, [way for way, _ in group], needs, self._value(needs[0]))
 
     def _obstacles(self, way: Way, above: tuple[str, ...]) -> Iterator[str]:
-        for need in self.unmet(way):
-            yield obstacle_words(need, self._value(need))
+        unmet = self.unmet(way)
+        for name in dict.fromkeys(need.name for need in unmet):
+            same = [need for need in unmet if need.name == name]
+            if name in _TOOLS and self._value(same[0]) is None:
+                yield absent_words(same)
+            else:
+                yield from (obstacle_words(need, self._value(need)) for need in same)
         for want in way.after:
             if not self._is_had(want, (*above, way.name)):
                 missing = self.missing(want, (*above, way.name)) if want.name not in above else None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.choose.resolver.words import missing_words
-from verl_env.choose.words import counted, listed
+from verl_env.choose.words import counted, listed, missing_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +16,10 @@ def passed_over(found: Resolution) -> Iterator[str]:
     first = next(iter(found.passed), None)
     if first is None:
         return
-    chosen, missing = found.environment.lockset, listed(dict.fromkeys(each.name for each in first.missing))
-    reasons = "; ".join(f"{each.name} {each.version}: {missing_words(each)}" for each in first.missing)
+    left_out = {build.name for build in found.builds if build.how == "skip"}
+    lacking = [each for each in first.missing if each.name not in left_out]
+    chosen, missing = found.environment.lockset, listed(dict.fromkeys(each.name for each in lacking))
+    reasons = "; ".join(map(missing_named, lacking))
     if first.lockset is chosen:
         yield f"Python {found.environment.python} is taken: {missing} cannot be had on {first.python} ({reasons})"
         return

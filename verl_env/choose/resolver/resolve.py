@@ -9,9 +9,9 @@ from verl_env.choose.resolver.environments import settings_of
 from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts
 from verl_env.choose.resolver.model import Asked, Environment, Fact, Want, Way, Wish
-from verl_env.choose.resolver.ways import Source, Ways, native_of, releases_of, wants_of
+from verl_env.choose.resolver.ways import Source, Ways, native_of, releases_of, stood_for, wants_of
 from verl_env.choose.wishes import pinned_otherwise
-from verl_env.records import record
+from verl_env.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Rounds of the resolver: one per environment, fact and component, and some that go back.
 ROUNDS = 20_000
+#: verl itself imports it when it trains; the others serve a part of the stack, or speed.
+FIRST = "flash-attn"
 
 
 @record
@@ -51,9 +53,10 @@ class Problem:
 
 
 def resolve(problem: Problem) -> Resolution:
-    """The first environment in which every component can be had; where there is none, the first without some.
+    """The first environment in which every component can be had; where there is none, the one that lacks least.
 
-    With ``--native prebuilt`` and ``build`` nothing is left out, and a component that the user wished for never is.
+    flash-attn counts first, as verl imports it, then how many are left out. With ``--native prebuilt`` and ``build``
+    nothing is left out, and a component that the user wished for or that a part of the stack stands for never is.
 
     Raises:
         NativeUnavailableError: no environment has all that must not be left out.
@@ -73,13 +76,29 @@ class _Resolution:
         first = self._problem.environments[0]
         if not self._problem.wishes and (self._mode == "skip" or not self._wants(first, optional=False)):
             return self._without_search(first)
-        found = self._at_once(first) or self._search(optional=self._mode == "skip")
+        every = self._problem.environments
+        found = self._at_once(first) or self._search(every, optional=self._mode == "skip")
         if found is None and self._mode is None:
-            found = self._search(optional=True)
+            found = self._incomplete()
         if found is None:
-            passed = tuple(map(self._passed, self._problem.environments))
+            passed = tuple(self._passed(each, needed=True) for each in every)
             raise NativeUnavailableError(passed, self._problem.request)
         return found
+
+    def _incomplete(self) -> Resolution | None:
+        """Where nothing is complete: the environment that lacks least; those before it are passed over."""
+        every = self._problem.environments
+        found = self._search(sorted(every, key=self._lack), optional=True)
+        if found is None:
+            return None
+        before = every[: every.index(found.environment)]
+        return replace(found, passed=tuple(map(self._passed, before)))
+
+    def _lack(self, environment: Environment) -> tuple[bool, int]:
+        """How much of what the stack needs cannot be had: flash-attn, then how many components."""
+        examiner = self._examiner(environment)
+        lacking = [want.name for want in self._wants(environment, optional=False) if not examiner.is_had(want)]
+        return FIRST in lacking, len(lacking)
 
     def _without_search(self, environment: Environment) -> Resolution:
         """Nothing is to be decided: no component is needed, or each is left out on request."""
@@ -100,8 +119,8 @@ class _Resolution:
         sole = tuple(way for way in ways if way is not None and not way.after)
         return self._resolution(environment, sole, wants, ()) if len(sole) == len(wants) else None
 
-    def _search(self, *, optional: bool) -> Resolution | None:
-        """What resolvelib finds; None where nothing meets every requirement."""
+    def _search(self, environments: Sequence[Environment], *, optional: bool) -> Resolution | None:
+        """What resolvelib finds, the first environments first; None where nothing meets every requirement."""
         from resolvelib import ResolutionImpossible, Resolver  # noqa: PLC0415  8 ms, for locksets with components
 
         from verl_env.choose.resolver.provider import Provider, Record  # noqa: PLC0415
@@ -111,7 +130,7 @@ class _Resolution:
             return (*settings, *self._wants(environment, optional=optional), *self._ordinary(environment))
 
         tried = Record()
-        provider = Provider(self._problem.environments, self._machine, self._ways, requirements, self._locked)
+        provider = Provider(environments, self._machine, self._ways, requirements, self._locked)
         try:
             pins = Resolver(provider, tried).resolve([Asked()], max_rounds=ROUNDS).mapping
         except ResolutionImpossible:
@@ -134,7 +153,8 @@ class _Resolution:
         """A way with the further ones, should it fail; what is left out has none."""
         wished = any(wish.name == way.name for wish in self._problem.wishes)
         others = () if way.how == "skip" else examiner.others(way, want, present)
-        required = way.how != "skip" and (wished or self._mode in ("prebuilt", "build"))
+        asked = wished or way.name in stood_for(self._problem.request.stack)
+        required = way.how != "skip" and (asked or self._mode in ("prebuilt", "build"))
         return build_of(way, want, examiner, self._mode, self._elsewhere(way), others, required=required)
 
     def _wants(self, environment: Environment, *, optional: bool) -> tuple[Want, ...]:
@@ -184,10 +204,14 @@ class _Resolution:
         facts = {setting.name: Fact(setting.name, setting.value) for setting in settings}
         return Examiner({**self._machine, **facts}, self._ways, self._mode)
 
-    def _passed(self, environment: Environment) -> PassedOver:
-        """An environment that was given up, with everything that is in the way of it."""
+    def _passed(self, environment: Environment, *, needed: bool = False) -> PassedOver:
+        """An environment that was given up, with everything that is in the way of it.
+
+        ``needed``: only what must not be left out.
+        """
         examiner = self._examiner(environment)
-        missing = [examiner.missing(want) for want in self._wants(environment, optional=False)]
+        wants = self._wants(environment, optional=needed and self._mode in (None, "skip"))
+        missing = [examiner.missing(want) for want in wants if not want.optional]
         every = (*(each for each in missing if each is not None), *self._contradicted(environment))
         return PassedOver(environment.lockset, environment.python, every)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verl_env.choose.errors import STANDS_FOR
 from verl_env.choose.resolver.model import Want, Way
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
 from verl_env.choose.specifiers import allows
@@ -33,13 +34,22 @@ def native_of(lockset: Lockset, name: str) -> Native | None:
 
 
 def wants_of(environment: Environment, stack: Sequence[str], source: Source, *, optional: bool) -> tuple[Want, ...]:
-    """The components that a stack needs in an environment; what is only built against comes with its builds."""
+    """The components that a stack needs in an environment; what is only built against comes with its builds.
+
+    ``optional``: what no part of the stack stands for may be left out; with ``--native skip`` that too.
+    """
+    kept = stood_for(stack) if source.mode != "skip" else ()
     return tuple(
-        Want(native.name, environment, native.version, optional=optional)
+        Want(native.name, environment, native.version, optional=optional and native.name not in kept)
         for native in environment.lockset.natives
         if (not native.needed_for or not set(native.needed_for).isdisjoint(stack))
         and not _only_built_against(native, source.catalogue)
     )
+
+
+def stood_for(stack: Sequence[str]) -> set[str]:
+    """The components that parts of a stack stand for."""
+    return {STANDS_FOR[part] for part in stack if part in STANDS_FOR}
 
 
 class Ways:

@@ -11,7 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from verl_env.choose.model import Missing
     from verl_env.choose.resolver.model import Need, Value, Way
 
 _NAMES = {CUDA: "CUDA", ROCM: "ROCm"}
@@ -47,6 +46,14 @@ def obstacle_words(need: Need, value: Value) -> str:
     return f"needs {need_words(need)}, and {have}"
 
 
+def absent_words(needs: Sequence[Need]) -> str:
+    """A build's conditions on a tool that is not there: one obstacle, however many they are."""
+    first, *more = needs
+    name = first.name.strip("<>")
+    also = (need_words(need).removeprefix(f"{name} ") for need in more)
+    return f"needs {listed((need_words(first), *also))}, and there is none"
+
+
 def need_words(need: Need) -> str:
     """A condition on a tool, with its reason: ``"nvcc 13.x (torch of the lock is of CUDA 13.0)"``."""
     why = f" ({need.why})" if need.why else ""
@@ -61,11 +68,6 @@ def doubt_words(needs: Sequence[Need]) -> Iterator[str]:
     if stated:
         words = listed(f"{need.name.strip('<>')}{_range(need.least, need.below)}" for need in stated)
         yield f"needs {words}, of which the machine says nothing"
-
-
-def missing_words(missing: Missing) -> str:
-    """Why a component cannot be had, in one sentence without its name."""
-    return "; ".join(f"{way.what}: {way.reason}" if way.reason else way.what for way in missing.rejected)
 
 
 def _range(least: str | None, below: str | None) -> str:
