@@ -16,6 +16,7 @@ from verl_env.cli.main import EXIT_INTERRUPTED, main
 from verl_env.install import run as run_module
 from verl_env.install import runtime_wheel
 from verl_env.locksets.write import toml_text
+from verl_env.records import replace
 
 ID = "verl9.9-cu124/app.demo"
 FULL = ".".join(map(str, sys.version_info[:3]))
@@ -145,6 +146,28 @@ def test_a_dry_run_changes_nothing(bench):
     assert data["download_bytes"] == bench.demo.download_bytes + bench.verl.download_bytes
     assert data["free_bytes"] > 0
     assert sorted(bench.into.parent.rglob("*")) == []
+
+
+def test_a_dry_run_says_what_would_stop_the_real_one(bench, monkeypatch):
+    full = os.statvfs_result((4096, 4096, 10, 2, 2, 10, 10, 10, 0, 255))
+    monkeypatch.setenv("UV_LINK_MODE", "copy")
+    monkeypatch.setattr("verl_env.install.disk.os.statvfs", lambda _: full)
+    bench.lockset(ID, [replace(bench.demo, download_bytes=5_000_000, disk_bytes=9_000_000), bench.verl])
+    code, captured = bench.run("--dry-run")
+    assert code == 0
+    assert f"problem: {bench.into.parent} has 8 kB free, and " in captured.out
+    assert " are needed [disk-full]\n         make room (look: df -h" in captured.out
+    (problem,) = json.loads(bench.run("--dry-run", "--json")[1].out)["problems"]
+    assert (problem["id"], "make room" in problem["hint"]) == ("disk-full", True)
+    code, captured = bench.run()
+    assert code == 1
+    assert problem["message"] in captured.err
+
+
+def test_a_dry_run_without_the_installer_that_was_asked_for(bench, monkeypatch):
+    monkeypatch.setattr("verl_env.install.backends.uv.find_uv", lambda: None)
+    assert "[installer-missing]" in bench.run("--installer", "uv", "--dry-run")[1].out
+    assert json.loads(bench.run("--dry-run", "--json")[1].out)["problems"] == []
 
 
 def test_a_dry_run_on_a_finished_environment(bench):

@@ -140,15 +140,18 @@ def _dry_run(plan: Plan, target: Target, options: Options, seen: Inspection, arg
     from verl_env.install.builds.outline import outline
     from verl_env.install.builds.works import works_of
     from verl_env.install.disk import free_bytes
+    from verl_env.install.prepare import foreseen
 
     free = free_bytes(target.path.parent)
+    problems = foreseen(plan, target, options, seen)
     works = None if seen.complete else works_of(plan, options)
     built = ((), ()) if works is None else outline(works, seen.in_place)
     if args.json:
-        shown = render_install.dry_run_json(plan, target, seen, free)
+        shown = render_install.dry_run_json(plan, target, seen, free=free, problems=problems)
         print_json({**shown, **(render_builds.builds_json(*built) if works is not None else {})})
     else:
         render_install.dry_run(stdout_console(), plan, target, seen, free=free, verbose=args.verbose)
+        render_install.problems(stdout_console(), problems)
         render_builds.builds(stdout_console(), *built)
     return EXIT_OK
 

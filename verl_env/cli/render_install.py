@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from verl_env.choose.model import Choice, Request
+    from verl_env.errors import VerlEnvError
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Change, Outcome, Plan, Step
     from verl_env.install.target import Target
@@ -193,7 +194,16 @@ def dry_run(console: Console, plan: Plan, target: Target, seen: Inspection, *, f
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
 
 
-def dry_run_json(plan: Plan, target: Target, seen: Inspection, free: int) -> dict[str, Any]:
+def problems(console: Console, errors: Sequence[VerlEnvError]) -> None:
+    """What would stop an installation."""
+    for error in errors:
+        console.print(f"problem: {error.message} [{error.id}]", style="red", markup=False, highlight=False)
+        console.print(f"         {error.hint}", style="dim", markup=False, highlight=False)
+
+
+def dry_run_json(
+    plan: Plan, target: Target, seen: Inspection, *, free: int, problems: Sequence[VerlEnvError]
+) -> dict[str, Any]:
     """The same for programs."""
     download, disk = _added_cost(plan, seen)
     return {
@@ -207,6 +217,7 @@ def dry_run_json(plan: Plan, target: Target, seen: Inspection, free: int) -> dic
         "download_bytes": download,
         "disk_bytes": disk,
         "free_bytes": free,
+        "problems": [error.to_json() for error in problems],
     }
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from verl_env.install.disk import check_room
 from verl_env.install.errors import ArchitectureMismatch, InstallerMissing, WheelhouseInvalid
+from verl_env.install.failures import DiskFull
 from verl_env.install.files import hard_links_work
 from verl_env.install.interpreter import find_interpreter
 from verl_env.install.sizes import cost
 from verl_env.install.verl_source import check_verl_source
 
 if TYPE_CHECKING:
+    from verl_env.errors import VerlEnvError
     from verl_env.install.backends.base import Installer
     from verl_env.install.builds.works import Works
     from verl_env.install.inspect import Inspection
@@ -56,6 +58,20 @@ def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> T
     interpreter = find_interpreter(plan.python, plan.interpreter)
     _check_room(plan, target, seen, installer)
     return Tools(installer, interpreter, checked_works(plan, options, seen, interpreter))
+
+
+def foreseen(plan: Plan, target: Target, options: Options, seen: Inspection) -> tuple[VerlEnvError, ...]:
+    """What would stop an installation on this host for want of an installer or of room: for a dry run.
+
+    Nothing is foreseen of a plan for another kind of machine, or where there is nothing to do.
+    """
+    if seen.complete or plan.arch != os.uname().machine:
+        return ()
+    try:
+        _check_room(plan, target, seen, choose_installer(options.installer))
+    except (InstallerMissing, DiskFull) as error:
+        return (error,)
+    return ()
 
 
 def choose_installer(name: InstallerName | None) -> Installer:
