@@ -190,6 +190,9 @@ def test_a_native_component_that_nobody_has_for_this_torch(world):
     code, captured = world.pip("install", "fast-thing")
     assert code == 1
     assert "torch 2.7" in captured.err
+    command = f"verl-env plan --stack demo --lockset verl9.9-cu124/app.demo --python {PYTHON} --with fast-thing"
+    assert f"hint: every way, and why not: {command} --explain" in captured.err
+    assert "leave --with out" not in captured.err
     assert "fast-thing" not in world.versions
 
 
@@ -208,6 +211,7 @@ def test_a_component_in_another_version_than_the_locksets(world):
     assert code == 1
     assert "error[component-unfit]" in captured.err
     assert "it has fast-thing 2.0, not ==1.0" in captured.err
+    assert f"--lockset verl9.9-cu124/app.demo --python {PYTHON} --with fast-thing==1.0 --explain" in captured.err
 
 
 def test_what_is_a_component_elsewhere_comes_from_the_index_here(world):

@@ -115,6 +115,23 @@ def test_a_requirements_file_cannot_allow_drift(tmp_path):
         parse_install(["-r", "r.txt"], tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        (["x", "--into", "/env"], "verl-env pip --into DIR {} ..."),
+        (["--into=/env", "x"], "verl-env pip --into DIR {} ..."),
+        (["x", "--json"], "verl-env pip --json {} ..."),
+    ],
+)
+def test_options_of_pip_itself_stand_before_its_command(tmp_path, words, right):
+    with pytest.raises(UsageError, match="stands before install") as caught:
+        parse_install(words, tmp_path)
+    assert right.format("install") in caught.value.message
+    with pytest.raises(UsageError, match="stands before uninstall") as caught:
+        parse_uninstall(words)
+    assert right.format("uninstall") in caught.value.message
+
+
 def test_what_is_to_be_removed():
     assert parse_uninstall(["-y", "My_Pkg", "my-pkg", "b"]) == (("my-pkg", "b"), False)
     assert parse_uninstall(["a", "--allow-drift"]) == (("a",), True)

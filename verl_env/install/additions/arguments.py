@@ -33,6 +33,8 @@ _FILES = {"-r": "-r", "--requirement": "-r", "-c": "-c", "--constraint": "-c", "
 _SETTINGS = {"--allow-drift": "allow_drift", "--dry-run": "dry_run"}
 #: Taken without effect: they say how much is printed, or what is done anyway.
 _IGNORED = {"-q", "--quiet", "-v", "--verbose", "-y", "--yes", "--no-input", "--disable-pip-version-check"}
+#: Options of ``verl-env pip`` itself, with what stands for their value.
+_BEFORE = {"--into": "DIR", "--json": ""}
 
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(?:$|[@<>=!~;(])")
 _ARCHIVE = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
@@ -88,7 +90,7 @@ def parse_uninstall(words: Sequence[str]) -> tuple[tuple[str, ...], bool]:
         if not word.startswith("-"):
             names.append(normalise(word))
         elif word not in _IGNORED and word not in _SETTINGS:
-            raise UsageError(f"verl-env pip uninstall does not take {word}", command=HELP)
+            raise _not_taken("uninstall", word)
     if not names:
         raise UsageError("nothing to uninstall is named", command=HELP)
     return tuple(dict.fromkeys(names)), "--allow-drift" in words
@@ -127,7 +129,16 @@ def _read(words: list[str], directory: Path, gathered: _Gathered, *, nested: boo
         elif word == "--installer" and not nested:
             gathered.installer = _installer(_value(word, given, value, words))
         elif not _flag(word, gathered, nested=nested):
-            raise UsageError(f"verl-env pip install does not take {word}", command=HELP)
+            raise _not_taken("install", word)
+
+
+def _not_taken(command: str, word: str) -> UsageError:
+    """An option that is none of these; those of ``verl-env pip`` itself stand before the command."""
+    option = word.partition("=")[0]
+    if option not in _BEFORE:
+        return UsageError(f"verl-env pip {command} does not take {word}", command=HELP)
+    before = " ".join(filter(None, [option, _BEFORE[option]]))
+    return UsageError(f"{option} stands before {command}: verl-env pip {before} {command} ...", command=HELP)
 
 
 def _flag(word: str, gathered: _Gathered, *, nested: bool) -> bool:

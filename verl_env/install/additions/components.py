@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.choose.choose import choose
+from verl_env.choose.errors import NativeUnavailableError
 from verl_env.choose.model import Choice, Request
 from verl_env.components.load import load_catalogue as load_components
-from verl_env.install.additions.errors import ComponentUnfit
+from verl_env.install.additions.errors import ComponentMissing, ComponentUnfit
 from verl_env.install.additions.recorded import component_wishes
 from verl_env.install.carry import keepable
 from verl_env.install.compare import brings_wheel
@@ -63,7 +64,7 @@ def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, 
 
     Raises:
         ComponentUnfit: the environment's lockset has another version, or does not fit the machine.
-        NativeUnavailableError: there is no wheel and no build that fits.
+        ComponentMissing: there is no wheel and no build that fits.
         BuildImpossible: one is to be built, and this host cannot build it.
     """
     state = opened.state
@@ -72,9 +73,13 @@ def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, 
         tuple(state.stack.split("+")), lockset=state.lockset, python=state.python, preview=True, wishes=tuple(texts)
     )
     machine = _or_unknown(machine)
-    choice = choose(load_catalogue(), machine, request)
+    asked = [wish.text for wish in wishes]
+    try:
+        choice = choose(load_catalogue(), machine, request)
+    except NativeUnavailableError as error:
+        raise ComponentMissing(asked, state, error) from error
     if not isinstance(choice, Choice):
-        raise ComponentUnfit([wish.text for wish in wishes], state.lockset, choice)
+        raise ComponentUnfit(asked, state, choice)
     options = replace(options, machine=machine)
     packages = packages_of(choice.lockset, choice.python)
     with_verl = state.verl_source is None and VERL in opened.pins

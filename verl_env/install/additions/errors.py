@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.choose.errors import NativeMissingError
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from verl_env.choose.model import Refusal
     from verl_env.install.additions.model import Cause
     from verl_env.install.model import Change
+    from verl_env.install.state import State
 
 #: Pins that a message names; more are counted.
 _NAMED = 6
@@ -24,6 +26,12 @@ NOTHING_THERE = "not there"
 def _into(path: Path) -> str:
     """The option that names an environment; nothing for the one that is meant without it."""
     return "" if path == Path.cwd() / ".venv" else f" --into {shlex.quote(str(path))}"
+
+
+def _plan_command(state: State, wishes: Sequence[str]) -> str:
+    """The command that explains what there is of components for the lockset and Python of an environment."""
+    words = ["verl-env", "plan", "--stack", state.stack, "--lockset", state.lockset, "--python", state.python]
+    return shlex.join([*words, *(word for wish in wishes for word in ("--with", wish)), "--explain"])
 
 
 class NotMadeHere(VerlEnvError):
@@ -109,6 +117,24 @@ class Unresolved(VerlEnvError):
         return "look for a misspelt name; an index of its own goes behind it: --extra-index-url URL"
 
 
+class ComponentMissing(NativeMissingError):
+    """A native component cannot be had for an environment: none of its wheels fits, and it cannot be built here."""
+
+    def __init__(self, wishes: Sequence[str], state: State, missing: NativeMissingError) -> None:
+        super().__init__(wishes, state, missing)
+        self.wishes = tuple(wishes)
+        self.state = state
+        self.missing = missing
+
+    @property
+    def message(self) -> str:
+        return self.missing.message
+
+    @property
+    def hint(self) -> str:
+        return f"every way, and why not: {_plan_command(self.state, self.wishes)}"
+
+
 class ComponentUnfit(VerlEnvError):
     """A native component does not go with an environment: its lockset has another version, or this machine differs.
 
@@ -117,10 +143,11 @@ class ComponentUnfit(VerlEnvError):
 
     id = "component-unfit"
 
-    def __init__(self, wishes: Sequence[str], lockset: str, refusal: Refusal) -> None:
-        super().__init__(wishes, lockset, refusal)
+    def __init__(self, wishes: Sequence[str], state: State, refusal: Refusal) -> None:
+        super().__init__(wishes, state, refusal)
         self.wishes = tuple(wishes)
-        self.lockset = lockset
+        self.state = state
+        self.lockset = state.lockset
         self.refusal = refusal
 
     @property
@@ -131,7 +158,7 @@ class ComponentUnfit(VerlEnvError):
 
     @property
     def hint(self) -> str:
-        return f"see what goes together: verl-env plan --stack ... --with {shlex.quote(self.wishes[0])} --explain"
+        return f"see what goes together: {_plan_command(self.state, self.wishes)}"
 
 
 class NotInstalled(VerlEnvError):
