@@ -10,7 +10,8 @@ import pytest
 from tests.cli.test_install import Bench
 from tests.cli.test_install import bench as bench  # noqa: PLC0414 (a fixture)
 from tests.install.plans import PYTHON
-from tests.install.wheels import sha256
+from tests.install.server import Index
+from tests.install.wheels import sha256, wheel_bytes
 from verl_env.cli.main import main
 from verl_env.components.decode import SCHEMA
 from verl_env.install.state import read_state
@@ -223,6 +224,75 @@ def test_what_is_a_component_elsewhere_comes_from_the_index_here(world):
     code, captured = world.pip("install", "fast-thing==3.0")
     assert (code, captured.out) == (0, "+ fast-thing 3.0\n")
     assert world.versions["fast-thing"] == "3.0"
+
+
+def given(world, version, files=None, *, name="fast-thing", wheel="2.6", **more):
+    """A wheel in a directory of the user's, of a component that the lockset has in 2.0."""
+    world.lockset("verl9.9-cu124/app.demo", [world.demo, world.verl], natives=[NATIVE])
+    entry = world.build(wheel, **more)
+    world.component(entry)
+    folder = world.root.parent / "mine"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"fast_thing-{version}-py3-none-any.whl"
+    file.write_bytes(wheel_bytes(name, version, {"fast_thing.py": "x = 1\n"} if files is None else files))
+    return file
+
+
+FORMS = {
+    "path": str,
+    "address": lambda file: f"fast-thing @ {file.as_uri()}",
+    "bare address": lambda file: file.as_uri(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_component_that_is_given_as_a_file(world, form):
+    code, captured = world.pip("install", FORMS[form](given(world, "2.0+mine")))
+    assert (code, captured.err) == (0, "")
+    assert world.versions["fast-thing"] == "2.0+mine"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_component_that_is_given_in_another_version(world, form):
+    wish = FORMS[form](given(world, "1.5"))
+    code, captured = world.pip("install", wish)
+    assert code == 1
+    assert "error[pip-would-drift]" in captured.err
+    assert "fast-thing is locked at 2.0" in captured.err
+    assert "fast-thing" not in world.versions
+    code, captured = world.pip("install", "--allow-drift", wish)
+    assert code == 0
+    assert "warning: fast-thing: no longer as locked" in captured.err
+    assert world.versions["fast-thing"] == "1.5"
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], ["--allow-drift"], []])
+def test_a_component_that_is_given_and_holds_nothing_compiled(world, words):
+    file = given(world, "2.0", url=f"{PUBLISHED}fast_thing-2.0-cp310-cp310-linux_x86_64.whl")
+    code, captured = world.pip("install", *words, str(file))
+    assert code == 1
+    assert "error[native-mismatch]" in captured.err
+    assert "nothing in it is compiled, and fast-thing is" in captured.err
+    assert "fast-thing" not in world.versions
+
+
+def test_a_component_that_is_given_damaged(world):
+    file = given(world, "2.0", {"fast_thing.cpython-310-x86_64-linux-gnu.so": b"\x7fELF cut"})
+    code, captured = world.pip("install", str(file))
+    assert (code, "error[native-mismatch]" in captured.err) == (1, True)
+
+
+def test_a_component_that_is_given_by_an_address_of_a_server(world):
+    file = given(world, "2.0")
+    index = Index(file.parent)
+    try:
+        assert world.pip("install", f"{index.url(file.name)}#egg=fast-thing", "--dry-run")[0] == 0
+        file.write_bytes(wheel_bytes("fast-thing", "2.0", {"fast_thing.so": b"\x7fELF cut"}))
+        code, captured = world.pip("install", f"fast-thing @ {index.url(file.name)}", "thing")
+    finally:
+        index.close()
+    assert (code, "error[native-mismatch]" in captured.err) == (1, True)
+    assert "thing" not in world.versions
 
 
 def test_an_environment_can_be_made_with_more(world):

@@ -76,17 +76,20 @@ def is_compiled(build: Build) -> bool:
     return recipe is not None and recipe.compiled and any(tool.name in _COMPILERS for tool in recipe.tools)
 
 
-def _states_version(build: Build) -> bool:
-    """Whether a component's version is one that its wheel must state."""
+def is_release(version: str) -> bool:
+    """Whether a component's version is one that a package can have, and not a commit or a branch."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 (only where a wheel is read)
 
-    if build.recipe is not None and build.recipe.source != "sdist":
-        return False
     try:
-        Version(build.version)
+        Version(version)
     except InvalidVersion:
         return False
     return True
+
+
+def _states_version(build: Build) -> bool:
+    """Whether a component's version is one that its wheel must state."""
+    return (build.recipe is None or build.recipe.source == "sdist") and is_release(build.version)
 
 
 def _received(path: Path) -> str:

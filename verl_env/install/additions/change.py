@@ -23,6 +23,7 @@ from verl_env.install.additions.components import (
 )
 from verl_env.install.additions.environment import open_environment
 from verl_env.install.additions.errors import NotInstalled, PipWouldDrift
+from verl_env.install.additions.given import check_given
 from verl_env.install.additions.metadata import Metadata, broken, needed_by, reachable, read_metadata
 from verl_env.install.additions.model import Altered, Resolution
 from verl_env.install.additions.resolve import Base, resolve
@@ -79,6 +80,7 @@ def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machin
         special = set() if chosen is None else {build.name for build in chosen.builds}
         others = replace(wishes, wishes=tuple(wish for wish in wishes.wishes if wish.name not in special))
         resolution = _resolved(session, others, chosen)
+        resolution = check_given(resolution, opened, wishes, work.stage, reporter, machine)
         added = () if chosen is None else tuple(_change(build, session.have) for build in chosen.builds)
         changes = tuple(sorted((*added, *resolution.changes), key=lambda change: change.name))
         if not wishes.dry_run:
