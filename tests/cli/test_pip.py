@@ -273,6 +273,7 @@ def test_a_component_that_is_given_and_holds_nothing_compiled(world, words):
     assert code == 1
     assert "error[native-mismatch]" in captured.err
     assert "nothing in it is compiled, and fast-thing is" in captured.err
+    assert "hint: ask for it by its name, for a build that fits: verl-env pip install fast-thing\n" in captured.err
     assert "fast-thing" not in world.versions
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.errors import NativeMissingError
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
+from verl_env.install.failures import NativeMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,6 +134,14 @@ class ComponentMissing(NativeMissingError):
     @property
     def hint(self) -> str:
         return f"every way, and why not: {_plan_command(self.state, self.wishes)}"
+
+
+class GivenUnfit(NativeMismatch):
+    """A wheel of a native component that was given to ``verl-env pip`` cannot work in the environment."""
+
+    @property
+    def hint(self) -> str:
+        return f"ask for it by its name, for a build that fits: verl-env pip install {self.name}"
 
 
 class ComponentUnfit(VerlEnvError):

@@ -13,10 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 from verl_env.choose.model import Build
 from verl_env.components.load import load_catalogue as load_components
-from verl_env.install.additions.errors import PipWouldDrift
+from verl_env.install.additions.errors import GivenUnfit, PipWouldDrift
 from verl_env.install.additions.model import Cause
 from verl_env.install.builds.targets import gpu_targets
 from verl_env.install.compare import same_version
+from verl_env.install.failures import NativeMismatch
 from verl_env.install.fetch import download
 from verl_env.install.identity import is_release, read_identity
 from verl_env.install.installed import site_packages
@@ -55,7 +56,7 @@ def check_given(
         machine: Gives the machine; asked only where there is such a wheel.
 
     Raises:
-        NativeMismatch: one cannot work here.
+        GivenUnfit: one cannot work here.
         PipWouldDrift: one is of another version than the lockset's, and that was not allowed.
         AddressUnavailable: one cannot be fetched.
         DownloadInterrupted: as above.
@@ -70,7 +71,10 @@ def check_given(
         for each in given:
             wheel = _file(each, stage, reporter)
             build = _build(each, wheel, known[each.name])
-            check_landing(wheel, build, place)
+            try:
+                check_landing(wheel, build, place)
+            except NativeMismatch as error:
+                raise GivenUnfit(error.name, error.version, error.wheel, error.faults) from error
             landed.append(replace(each, version=build.version))
     moved = tuple(change for each in landed for change in _moved(each, lockset, resolution))
     if moved and not wishes.allow_drift:
