@@ -48,6 +48,14 @@ def test_what_is_not_stated_is_not_known(fast):
     wheel = fast.releases[0].wheels[2]
     assert (wheel.torch, wheel.cxx11abi, wheel.glibc, wheel.rocm) == (None, None, None, None)
     assert (wheel.gpus, wheel.torch_also) == ((), ())
+    assert (wheel.built_on_glibc, wheel.address_confirmed) == (None, True)
+
+
+def test_the_system_that_a_wheel_was_made_on_and_an_address_that_has_changed(table):
+    changed = copy.deepcopy(table)
+    changed["releases"][0]["wheels"][0] |= {"built_on_glibc": "2.31", "address_confirmed": False}
+    found = component(changed).releases[0].wheels
+    assert [(wheel.built_on_glibc, wheel.address_confirmed) for wheel in found[:2]] == [("2.31", False)] * 2
 
 
 def test_templates_are_taken_over_one_below_the_other(fast):

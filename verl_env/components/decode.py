@@ -44,6 +44,8 @@ _wheels: Decoder[dict[str, Any]] = shape(
         "cxx11abi": (flag, None),
         "gpus": (texts, ()),
         "glibc": (number, None),
+        "built_on_glibc": (number, None),
+        "address_confirmed": (flag, True),
         "sha256": (_digests, None),
     },
 )

@@ -34,6 +34,9 @@ class Wheel:
         glibc: The least glibc by its symbol versions; None where nobody has measured.
         sha256: None where no hash is recorded (``hash-unrecorded``).
         source: Where these facts come from.
+        built_on_glibc: The glibc of the system that it was made on, where ``glibc`` is not measured: it may need one as
+            new, and no newer; None where that is not known either.
+        address_confirmed: False where it was published under its address once and has been moved since.
     """
 
     url: str
@@ -48,6 +51,8 @@ class Wheel:
     sha256: str | None
     source: str
     torch_also: tuple[str, ...] = ()
+    built_on_glibc: str | None = None
+    address_confirmed: bool = True
 
     @property
     def file(self) -> str:

@@ -54,12 +54,12 @@ def build_of(
     native = native_of(way.environment.lockset, way.name)
     rejected = () if mode == "skip" else examiner.rejected(want)
     missing = examiner.missing(want) if way.how == "skip" and mode is None else None
-    wheels = any(each.how == "prebuilt" for each in examiner.ways(want))
+    wheels = [each for each in examiner.ways(want) if each.how == "prebuilt"]
     return Build(
         way.name,
         way.version,
         way.how,
-        _reason(way, missing, mode, wheels=wheels),
+        _reason(way, missing, mode, _wheel_words(wheels, others)),
         wheel=way.wheel,
         recipe=way.recipe,
         needs=_needs(way, native),
@@ -94,10 +94,17 @@ def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[
     done[name] = way
 
 
-def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, *, wheels: bool) -> str:
+def _wheel_words(wheels: Sequence[Way], others: Sequence[Way]) -> str:
+    """Why a component is built: ``others`` are the further ways that fit."""
+    if any(way in others for way in wheels):
+        return "no published wheel fits for certain"
+    return f"no published wheel {'fits' if wheels else 'is known'}"
+
+
+def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, why_built: str) -> str:
     if way.recipe is not None:
         product = "" if way.recipe.product == "wheel" else "; only for the builds that need it"
-        why = "--native build" if mode == "build" else f"no published wheel {'fits' if wheels else 'is known'}"
+        why = "--native build" if mode == "build" else why_built
         return f"{_source_words(way)}: {why}{product}"
     if way.wheel is not None:
         return _source_words(way)
@@ -126,6 +133,11 @@ def _warnings(
         yield f"{way.name} {way.version} is left out: {missing_words(missing)}{more}"
     if way.wheel is not None and way.wheel.sha256 is None:
         yield f"{way.name}: no hash of its wheel is recorded (hash-unrecorded); it is taken as it is served"
+    if way.wheel is not None and not way.wheel.address_confirmed:
+        yield (
+            f"{way.name}: its wheel has been moved since its address was recorded; where it is not there, put "
+            f"{way.wheel.file} into a directory: --wheelhouse DIR"
+        )
     doubts = [need for need in examiner.doubts(way) if need.name not in _SILENT]
     yield from (f"{way.name} {way.version}: {words}" for words in doubt_words(doubts))
 

@@ -7,6 +7,7 @@ from verl_env.choose.fits import Fit, cuda_fit, gfx_fit
 from verl_env.choose.resolver.model import Fact
 from verl_env.locksets.model import GpuNeed
 from verl_env.machine.model import UNKNOWN, Toolchain
+from verl_env.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def met(need: Need, value: Value) -> bool | None:
     """Whether a value meets a condition; None where that is not known. What is absent meets none."""
     if value is UNKNOWN:
         return None
+    if need.perhaps:
+        return met(replace(need, perhaps=False), value) or None
     if value is None:
         return False
     if isinstance(value, tuple):

@@ -93,7 +93,7 @@ class Need:
     """A condition on a fact: at least ``least``, before ``below``, one ``among`` several; all that are given.
 
     On GPUs, ``among`` are the targets that there is code for, and every GPU must run one of them. ``why`` says where
-    the condition comes from, where its fact does not.
+    the condition comes from, where its fact does not. ``perhaps``: nobody knows whether it must hold.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Need:
     least: str | None = None
     below: str | None = None
     why: str = ""
+    perhaps: bool = False
 
 
 @record

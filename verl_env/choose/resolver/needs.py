@@ -33,7 +33,10 @@ NVCC, GCC = tool_fact("nvcc"), tool_fact("gcc")
 
 
 def wheel_needs(wheel: Wheel, accelerator: Accelerator) -> tuple[Need, ...]:
-    """What a published wheel requires, the conditions first that tell most."""
+    """What a published wheel requires, the conditions first that tell most.
+
+    A wheel that nobody has measured may require the glibc of the system that it was made on, and none newer.
+    """
     gpus = CAPABILITY if accelerator == "cuda" else GFX
     abi = None if wheel.cxx11abi is None else abi_value(cxx11abi=wheel.cxx11abi)
     stated = [
@@ -46,7 +49,11 @@ def wheel_needs(wheel: Wheel, accelerator: Accelerator) -> tuple[Need, ...]:
         (gpus, wheel.gpus),
     ]
     needs = [Need(name, among=(value,) if isinstance(value, str) else value) for name, value in stated if value]
-    return (*needs, *([Need(GLIBC, least=wheel.glibc)] if wheel.glibc else []))
+    if wheel.glibc:
+        needs.append(Need(GLIBC, least=wheel.glibc))
+    elif wheel.built_on_glibc:
+        needs.append(Need(GLIBC, least=wheel.built_on_glibc, perhaps=True))
+    return tuple(needs)
 
 
 def recipe_needs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from verl_env.choose.errors import STANDS_FOR
+from verl_env.choose.resolver.facts import met
 from verl_env.choose.resolver.model import Want, Way
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
 from verl_env.choose.specifiers import allows
@@ -72,12 +73,29 @@ class Ways:
 
     def _ways_of(self, want: Want) -> Iterator[Way]:
         releases = releases_of(want, self._source.catalogue)
+        wheels: list[Way] = []
+        builds: list[Way] = []
         if self._source.mode in (None, "prebuilt"):
-            yield from (self._by_wheel(want, release, wheel) for release in releases for wheel in release.wheels)
+            wheels += (self._by_wheel(want, release, wheel) for release in releases for wheel in release.wheels)
         if self._source.mode in (None, "build"):
-            yield from (self._by_recipe(want, release, recipe) for release in releases for recipe in release.recipes)
+            builds += (self._by_recipe(want, release, recipe) for release in releases for recipe in release.recipes)
+        yield from self._in_order(wheels, builds)
         if want.optional:
             yield Way(want.name, _version(want, releases), want.environment, "skip")
+
+    def _in_order(self, wheels: Sequence[Way], builds: Sequence[Way]) -> tuple[Way, ...]:
+        """Wheels before builds; those that may need more than this machine has after a build that it can make."""
+        doubts = [any(need.perhaps and not self._is_met(need) for need in way.needs) for way in wheels]
+        sure = [way for way, doubt in zip(wheels, doubts, strict=True) if not doubt]
+        doubted = [way for way, doubt in zip(wheels, doubts, strict=True) if doubt]
+        first = any(self._is_sure(way) for way in builds)
+        return (*sure, *builds, *doubted) if first else (*sure, *doubted, *builds)
+
+    def _is_sure(self, build: Way) -> bool:
+        return all(self._is_met(need) for need in build.needs if need.name in self._source.machine)
+
+    def _is_met(self, need: Need) -> bool:
+        return met(need, self._source.machine[need.name].value) is True
 
     def _by_wheel(self, want: Want, release: Release, wheel: Wheel) -> Way:
         """Wheels are of many locksets, and need the same in all that are for one accelerator."""

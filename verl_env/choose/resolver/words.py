@@ -61,9 +61,12 @@ def need_words(need: Need) -> str:
 
 
 def doubt_words(needs: Sequence[Need]) -> Iterator[str]:
-    """Conditions on facts that the machine does not state, or that nobody recorded of torch."""
-    stated = [need for need in needs if need.name != ABI]
-    if len(stated) < len(needs):
+    """Conditions on facts that the machine does not state, or that nobody recorded of torch or of a wheel."""
+    for need in needs:
+        if need.perhaps:
+            yield f"its wheel was made where glibc is {need.least}, and whether it needs one as new is not measured"
+    stated = [need for need in needs if need.name != ABI and not need.perhaps]
+    if any(need.name == ABI for need in needs):
         yield "nobody recorded of which C++ ABI torch of the lock is"
     if stated:
         words = listed(f"{need.name.strip('<>')}{_range(need.least, need.below)}" for need in stated)
