@@ -18,9 +18,9 @@ HEAD = """# Native components
 
 What no index gives as a wheel that fits every lockset: the wheels that are published of it, and how it is built. A
 wheel is listed by what it is, not by its name: **C++ ABI** is that of its symbols, **glibc** what its symbol versions
-need. *Not known* means that nobody has looked; `hash-unrecorded` that nobody has published a digest that could be
-recorded. Before a wheel lands in an environment it is opened and compared with the torch of the lock, whatever this
-page says.
+need, or, where nobody has measured them, that of the system it was made on. *Not known* means that nobody has looked;
+`hash-unrecorded` that nobody has published a digest that could be recorded. Before a wheel lands in an environment it
+is opened and compared with the torch of the lock, whatever this page says.
 
 The data is `constraints/components/*.toml`, one file a component, and `toolchain.toml` for what nvcc and torch's wheels
 are. `constraints/components.json` is made of them: `verl-env lock` writes it, `verl-env lock --check --offline` tells
@@ -93,15 +93,20 @@ def _wheel(wheel: Wheel) -> tuple[str, ...]:
     also = f", also {', '.join(wheel.torch_also)}" if wheel.torch_also else ""
     platform = f"CUDA {wheel.cuda}" if wheel.cuda else f"ROCm {wheel.rocm}" if wheel.rocm else "none"
     return (
-        f"[{wheel.file}]({wheel.url})",
+        f"[{wheel.file}]({wheel.url}){'' if wheel.address_confirmed else ', which has been moved since'}",
         ", ".join(wheel.pythons),
         f"{wheel.torch or 'none'}{also}",
         platform,
         _abi(wheel),
         ", ".join(wheel.gpus) or "not known",
-        wheel.glibc or "not known",
+        _glibc(wheel),
         code(f"{wheel.sha256[:12]}...") if wheel.sha256 else "hash-unrecorded",
     )
+
+
+def _glibc(wheel: Wheel) -> str:
+    made = f"not measured, made on {wheel.built_on_glibc}" if wheel.built_on_glibc else "not known"
+    return wheel.glibc or made
 
 
 def _abi(wheel: Wheel) -> str:

@@ -102,6 +102,23 @@ def test_the_abi_of_a_wheel_is_one_that_torch_has(component, release, wheel):
         assert theirs is None or theirs is wheel.cxx11abi or forced
 
 
+@EACH_WHEEL
+def test_where_a_wheel_was_made_counts_only_where_nobody_measured(component, release, wheel):
+    assert wheel.glibc is None or wheel.built_on_glibc is None
+
+
+def test_digests_that_came_from_a_collection_name_its_file_and_commit():
+    for _, _, wheel in WHEELS:
+        if "/flash-attention/releases/" in wheel.url and "flash_attn-2.8" in wheel.url and wheel.torch != "2.10":
+            named = re.search(r"\S+/\S+ \S+\.nix at commit [0-9a-f]{40}", wheel.source)
+            assert bool(named) is (wheel.sha256 is not None), wheel.file
+
+
+def test_code_of_flash_attn_is_that_of_its_setup_where_the_toolkit_decides():
+    made = [wheel for component, _, wheel in WHEELS if component.name == "flash-attn" and wheel.cuda == "13"]
+    assert {wheel.gpus for wheel in made} == {("8.0", "9.0", "10.0", "12.0")}
+
+
 def test_names_of_flash_attn_do_not_decide_the_abi():
     said_false = [wheel for _, _, wheel in WHEELS if "cxx11abiFALSE" in wheel.file]
     assert {wheel.cxx11abi for wheel in said_false if "+cu12torch2.8" in wheel.file} == {True}

@@ -43,6 +43,19 @@ def test_a_name_that_lies_is_said_to(sample):
     assert "hash-unrecorded" in next(line for line in sample.splitlines() if "cp310-cp310" in line)
 
 
+def test_the_system_that_a_wheel_was_made_on_stands_where_nobody_measured():
+    row = next(line for line in PAGE.splitlines() if "flash_attn-2.7.4.post1+cu12torch2.6cxx11abiTRUE-cp310" in line)
+    assert "| not measured, made on 2.31 |" in row
+
+
+def test_an_address_that_has_changed_is_said_to():
+    rows = [line for line in PAGE.splitlines() if "which has been moved since" in line]
+    assert [row.partition("]")[0] for row in rows] == [
+        "| [apex-0.1-cp312-cp312-linux_x86_64.whl",
+        "| [transformer_engine-2.16.1-cp312-cp312-linux_x86_64.whl",
+    ]
+
+
 def test_what_nobody_knows_is_not_left_out(sample):
     row = next(line for line in sample.splitlines() if "abi3" in line)
     assert row.count("not known") == 3
