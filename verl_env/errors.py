@@ -43,6 +43,10 @@ class VerlEnvError(Exception):
         """The error as the ``error`` object of ``--json`` output; a class may add what it carries."""
         return {"id": self.id, "message": self.message, "hint": self.hint}
 
+    def document(self) -> dict[str, Any]:
+        """The whole document of ``--json``; a class may add what its command's document has beside the error."""
+        return {"schema": 1, "error": self.to_json()}
+
 
 class DataInvalidError(VerlEnvError):
     """A data file that does not say what it must; ``key`` is the full path of the key in it, empty for the file."""

@@ -39,6 +39,8 @@ def check_refusal(found, expect):
     failed = {each.lockset.id: Counter(verdict.requirement for verdict in each.failed) for each in found.evaluations}
     for lockset, wanted in expect["failed"].items():
         assert failed[lockset] == Counter(wanted), lockset
+    if "have" in expect:
+        assert [verdict.have for verdict in found.nearest.failed] == [expect["have"]]
     said = "\n".join(verdict.message for each in found.evaluations for verdict in each.failed)
     for wanted in expect["says"]:
         assert wanted in said

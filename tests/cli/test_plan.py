@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from verl_env.cli.main import main
+from verl_env.locksets.catalogue import load_catalogue
 
 H100 = {
     "schema": 1,
@@ -156,6 +157,28 @@ def test_what_cannot_be_had_as_asked_is_an_error_with_every_way(plan):
     assert code == 1
     assert all(each["lockset"] in captured.out for each in error["passed"])
     assert "error[native-unavailable]" in captured.err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--stack", "vllm+megatron", "--native", "build"),
+        ("--stack", "vllm", "--with", "deep-ep"),
+        ("--stack", "vllm+deepep"),
+        ("--stack", "vllm", "--native", "build"),
+    ],
+)
+def test_components_that_cannot_be_had_refuse_every_lockset(plan, flags):
+    toolchain = {**H580["toolchain"], "nvcc": None}
+    code, captured = plan(*flags, "--json", **{**H580, "toolchain": toolchain})
+    data = json.loads(captured.out)
+    assert (code, data["schema"], data["stack"], data["lockset"]) == (1, 1, flags[1], None)
+    refused = [each["lockset"] for each in data["refused"]]
+    assert sorted(refused) == sorted(lockset.id for lockset in load_catalogue())
+    lacking = {each["lockset"] for each in data["refused"] if each["failed"][0]["requirement"] == "native"}
+    assert lacking == {each["lockset"] for each in data["error"]["passed"]}
+    assert data["nearest"]["lockset"] in lacking
+    assert data["nearest"]["changes"][0].startswith("a way to get ")
 
 
 def test_explain_shows_every_way_that_does_not_fit(plan):

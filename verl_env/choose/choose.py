@@ -18,7 +18,7 @@ from verl_env.choose.requirements import verdicts
 from verl_env.choose.resolver.environments import environments_of
 from verl_env.choose.resolver.passed import passed_over
 from verl_env.choose.resolver.resolve import Problem, resolve
-from verl_env.choose.wishes import misspelt
+from verl_env.choose.wishes import arch_of, misspelt, without_effect
 from verl_env.records import replace
 
 TYPE_CHECKING = False
@@ -92,8 +92,9 @@ def choose(
         return refusal(evaluations, facts, asked)
     environments = environments_of(_comparable(fitting), facts, asked)
     catalogue = components or _shipped()
-    found = resolve(Problem(environments, facts, asked, wishes, locks or _no_locks, catalogue))
-    doubts = misspelt(found.extras, list(catalogue.components))
+    found = resolve(Problem(environments, facts, asked, wishes, locks or _no_locks, catalogue, evaluations))
+    effectless = without_effect(wishes, found.environment.python, arch_of(found.environment.lockset, facts))
+    doubts = (*misspelt(found.extras, list(catalogue.components)), *effectless)
     return _choice(found, evaluations, facts, doubts)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from verl_env.choose.model import PassedOver, Refusal, Request
+    from verl_env.choose.model import Evaluation, PassedOver, Refusal, Request
 
 #: The component without which a part of a stack is not there at all; what else it needs may be left out.
 #: Megatron-Core has layers of its own beside those of TransformerEngine (``get_gpt_layer_local_spec``) and falls back
@@ -154,25 +154,29 @@ class NothingFitsError(VerlEnvError):
 
 
 class WishInvalidError(VerlEnvError):
-    """``--with`` names no requirement that pip could read."""
+    """``--with`` names no requirement that pip could read, or one that nothing can meet as it is written."""
 
     id = "with-invalid"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, text: str, reason: str) -> None:
-        super().__init__(text, reason)
+    def __init__(self, text: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(text, reason, hint)
         self.text = text
         self.reason = reason
+        self.way = hint
 
     @property
     def message(self) -> str:
-        """The text, and where it stops being a requirement."""
-        return f"--with {self.text!r} is no requirement: {self.reason}"
+        """The text, and what is wrong with it."""
+        return f"--with {self.text!r} {self.reason}"
 
     @property
     def hint(self) -> str:
-        """What a requirement looks like."""
-        return "write it as pip reads it: --with flash-attn, --with 'deepspeed>=0.16', --with 'name @ https://...'"
+        """The way on, else what a requirement looks like."""
+        return (
+            self.way
+            or "write it as pip reads it: --with flash-attn, --with 'deepspeed>=0.16', --with 'name @ https://...'"
+        )
 
 
 class NativeMissingError(VerlEnvError):
@@ -189,10 +193,11 @@ class NativeMissingError(VerlEnvError):
 class NativeUnavailableError(NativeMissingError):
     """No way to get a native component fits, in every lockset that fits and on each of its Pythons."""
 
-    def __init__(self, passed: Sequence[PassedOver], request: Request) -> None:
-        super().__init__(passed, request)
+    def __init__(self, passed: Sequence[PassedOver], request: Request, evaluations: Sequence[Evaluation] = ()) -> None:
+        super().__init__(passed, request, evaluations)
         self.passed = tuple(passed)
         self.request = request
+        self.evaluations = tuple(evaluations)
 
     @property
     def message(self) -> str:
@@ -232,6 +237,12 @@ class NativeUnavailableError(NativeMissingError):
         from verl_env.choose.to_json import passed_json  # noqa: PLC0415  it imports the models of locksets
 
         return {**super().to_json(), "passed": [passed_json(each) for each in self.passed]}
+
+    def document(self) -> dict[str, Any]:
+        """The document of ``plan`` where nothing is chosen: every lockset that is refused, and the nearest."""
+        from verl_env.choose.to_json import incomplete_json  # noqa: PLC0415  it imports the models of locksets
+
+        return {**super().document(), **incomplete_json(self.passed, self.evaluations, self.request)}
 
 
 def _command(request: Request) -> str:

@@ -11,31 +11,40 @@ from verl_env.records import replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from verl_env.choose.facts import Facts, Gpus, Side
     from verl_env.choose.fits import Subject
     from verl_env.choose.model import Outcome
     from verl_env.locksets.model import Lockset
 
+    #: How far a driver goes, and what it is, in words.
+    Driver: TypeAlias = tuple[Level, str | None]
 
-def judge_gpus(lockset: Lockset, facts: Facts, stack: Sequence[str], level: Level) -> Iterator[Verdict]:
-    """The verdicts on the GPUs of the lockset's vendor; ``level`` is that of the driver, which PTX depends on."""
+
+def judge_gpus(
+    lockset: Lockset, facts: Facts, stack: Sequence[str], level: Level, driver: str | None = None
+) -> Iterator[Verdict]:
+    """The verdicts on the GPUs of the lockset's vendor.
+
+    ``level`` is that of the driver, which PTX depends on, and ``driver`` what it is, in words.
+    """
     if not lockset.requires.gpu:
         return
     side, fit = (facts.cuda, cuda_fit) if lockset.accelerator == "cuda" else (facts.rocm, gfx_fit)
     for subject in subjects(lockset, stack) if side.gpus else ():
-        yield _judge(lockset, subject, [(gpus, fit(subject.need, gpus.target)) for gpus in side.gpus], level)
+        yield _judge(lockset, subject, [(gpus, fit(subject.need, gpus.target)) for gpus in side.gpus], (level, driver))
     yield from _unjudged(lockset, side, stack)
 
 
-def _judge(lockset: Lockset, subject: Subject, fits: Sequence[tuple[Gpus, Fit]], level: Level) -> Verdict:
+def _judge(lockset: Lockset, subject: Subject, fits: Sequence[tuple[Gpus, Fit]], driver: Driver) -> Verdict:
     every = [gpus for gpus, _ in fits]
     refused = [gpus for gpus, fit in fits if fit is Fit.NONE]
     if refused:
         return _refusal(subject, refused, every)
     compiled = [gpus for gpus, fit in fits if fit is Fit.PTX]
     if compiled:
-        return _ptx(lockset, subject, compiled, level)
+        return _ptx(lockset, subject, compiled, driver)
     runs = "has code for" if subject.need.targets else "runs on"
     codes = listed(_code(gpus.target) for gpus in every)
     return _verdict(subject, "met", every, f"{subject.name} {runs} {codes}")
@@ -50,16 +59,17 @@ def _refusal(subject: Subject, refused: Sequence[Gpus], every: Sequence[Gpus]) -
     return _against(subject, refused, message, tuple(index for gpus in refused for index in gpus.indices))
 
 
-def _ptx(lockset: Lockset, subject: Subject, gpus: Sequence[Gpus], level: Level) -> Verdict:
+def _ptx(lockset: Lockset, subject: Subject, gpus: Sequence[Gpus], of: Driver) -> Verdict:
     """PTX alone: a warning, or, where the driver cannot compile it, a refusal by driver."""
     message = f"{subject.name} has no code for {listed((sm(group.target) for group in gpus), 'or')}, only PTX"
+    level, have = of
     if level is not Level.MINOR:
         return _verdict(subject, "warned", gpus, f"{message}, which the driver compiles at first use")
     message += ", which this driver cannot compile: minor-version compatibility does not cover it"
     verdict = _against(subject, gpus, message)
     driver = lockset.requires.driver
     newer = driver.toolkit if driver and driver.toolkit else f"of CUDA {lockset.cuda}"
-    return replace(verdict, requirement="driver", need=f">= {newer}", brief=f"driver < {newer}")
+    return replace(verdict, requirement="driver", need=f">= {newer}", have=have, brief=f"driver < {newer}")
 
 
 def _against(subject: Subject, gpus: Sequence[Gpus], message: str, odd: tuple[int, ...] = ()) -> Verdict:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from verl_env.locksets.model import Lockset
 
 #: How far a change is, from a flag of the same command to another machine; a lockset is as far as the sum of its
-#: changes. The ratios only have to keep the kinds apart: flags, then software, then hardware, then another stack.
+#: changes. The ratios only have to keep the kinds apart: flags, then software, then hardware, then another stack. A
+#: lockset that was asked for is the nearest, whatever it lacks, and one for the GPUs that are there goes before one for
+#: another vendor's, whatever else it lacks of the machine.
 DISTANCE = {
     "python": 1,
     "preview": 2,
-    "lockset": 3,
     "verl": 4,
     "with": 5,
     "rocm": 20,
@@ -28,11 +29,12 @@ DISTANCE = {
     "glibc": 100,
     "gfx": 300,
     "compute-capability": 300,
-    "accelerator": 600,
     "arch": 1500,
     "platform": 1500,
     "tier": 10_000,
+    "accelerator": 20_000,
     "stack": 50_000,
+    "lockset": 200_000,
 }
 
 
@@ -55,8 +57,11 @@ def changes(evaluation: Evaluation, facts: Facts, request: Request) -> tuple[str
 
 
 def hints(evaluations: Sequence[Evaluation], facts: Facts, request: Request) -> tuple[str, ...]:
-    """The ways on, as commands: where there is no GPU, describe or record the machine that has one."""
+    """The ways on, as commands: what fits in place of the lockset asked for; for a GPU node, where there is no GPU."""
     stack = request.name or "STACK"
+    other = next((each for each in evaluations if {one.requirement for one in each.failed} == {"lockset"}), None)
+    if other is not None:
+        return (f"leave --lockset out, or take what fits: --lockset {other.lockset.id}",)
     reasons = {verdict.brief for evaluation in evaluations for verdict in evaluation.failed}
     if not (reasons & {"no GPU", "no NVIDIA GPU", "no AMD GPU"}) or facts.cuda.gpus or facts.rocm.gpus:
         return ()

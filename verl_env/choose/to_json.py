@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from verl_env.choose.fits import supported_gpus
+from verl_env.choose.words import missing_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from verl_env.choose.model import Evaluation, PassedOver, Refusal, Rejected, Request, Verdict
@@ -64,6 +65,45 @@ def nearest_json(refusal: Refusal) -> dict[str, Any] | None:
         "failed": failed_json(refusal.nearest),
         "changes": list(refusal.changes),
     }
+
+
+def incomplete_json(
+    passed: Sequence[PassedOver], evaluations: Iterable[Evaluation], request: Request
+) -> dict[str, Any]:
+    """What ``plan`` says of locksets where components that must not be left out cannot be had.
+
+    ``passed`` fit but for that, the preferred first; ``evaluations`` are all, of which the others do not fit.
+    """
+    first = next((each for each in passed if len(each.missing) == min(len(one.missing) for one in passed)), None)
+    lacking = {each.lockset.id: each for each in reversed(passed)}
+    return {
+        "stack": request.name,
+        "lockset": None,
+        "refused": [
+            *({"lockset": id_, "failed": _lacking_json(each)} for id_, each in reversed(lacking.items())),
+            *refused_json(evaluations),
+        ],
+        "nearest": first
+        and {
+            "lockset": first.lockset.id,
+            "failed": _lacking_json(first),
+            "changes": [f"a way to get {missing_named(each)}" for each in first.missing],
+        },
+    }
+
+
+def _lacking_json(passed: PassedOver) -> list[dict[str, Any]]:
+    """Components that cannot be had, as failed requirements."""
+    return [
+        {
+            "requirement": "native",
+            "need": " ".join(filter(None, (each.name, each.version))),
+            "have": None,
+            "message": f"on Python {passed.python}, {missing_named(each)}",
+            "component": each.name,
+        }
+        for each in passed.missing
+    ]
 
 
 def reasons_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from verl_env.choose.errors import WishInvalidError
 from verl_env.choose.model import Evaluation, Verdict
 from verl_env.choose.pythons import pythons_in_order
-from verl_env.choose.specifiers import allows
+from verl_env.choose.specifiers import allows, is_empty
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -24,13 +24,21 @@ if TYPE_CHECKING:
 class Asked:
     """One wish: the normalized name, the versions that it allows, and as it was written.
 
-    ``more``: the lock cannot meet it by a version alone, as it names extras or an address.
+    ``extras`` and ``url`` are those that it names, which a lock cannot meet by a version alone; ``marker`` says for
+    which environments it is.
     """
 
     name: str
     specifier: str
     text: str
-    more: bool = False
+    extras: tuple[str, ...] = ()
+    url: str | None = None
+    marker: str = ""
+
+    @property
+    def more(self) -> bool:
+        """Whether a version alone does not meet it."""
+        return bool(self.extras or self.url)
 
 
 def parse_wishes(texts: Sequence[str]) -> tuple[Asked, ...]:
@@ -69,7 +77,8 @@ def with_wishes(
     def judged(evaluation: Evaluation) -> Evaluation:
         lockset = evaluation.lockset
         pythons = [python for python, _ in pythons_in_order(lockset, facts, request)]
-        return Evaluation(lockset, (*evaluation.verdicts, *judge_wishes(lockset, pythons, wishes, locks)))
+        arch = arch_of(lockset, facts)
+        return Evaluation(lockset, (*evaluation.verdicts, *judge_wishes(lockset, pythons, wishes, locks, arch)))
 
     found = tuple(judged(each) if each.fits else each for each in evaluations)
     if any(each.fits for each in found):
@@ -77,10 +86,30 @@ def with_wishes(
     return tuple(each if before.fits else judged(each) for each, before in zip(found, evaluations, strict=True))
 
 
-def judge_wishes(lockset: Lockset, pythons: Sequence[str], wishes: Sequence[Asked], locks: Locks) -> Iterator[Verdict]:
+def arch_of(lockset: Lockset, facts: Facts) -> str:
+    """The architecture that an environment is for: the machine's, else the lockset's first."""
+    arch = facts.machine.host.arch
+    return arch if isinstance(arch, str) else next(iter(lockset.requires.arch), "")
+
+
+def applies(wish: Asked, python: str, arch: str) -> bool:
+    """Whether the marker of a wish holds for a Python on an architecture."""
+    if not wish.marker:
+        return True
+    from packaging.markers import Marker  # noqa: PLC0415  few wishes have one
+
+    from verl_env.locksets.target import Target  # noqa: PLC0415
+
+    return Marker(wish.marker).evaluate({**Target(python, arch, "").markers, "extra": ""})
+
+
+def judge_wishes(
+    lockset: Lockset, pythons: Sequence[str], wishes: Sequence[Asked], locks: Locks, arch: str
+) -> Iterator[Verdict]:
     """The wishes that a lockset contradicts on every Python that it could be for."""
     for wish in wishes:
-        pinned = [pin for pin in (pinned_otherwise(lockset, python, wish, locks) for python in pythons) if pin]
+        concerned = [python for python in pythons if applies(wish, python, arch)]
+        pinned = [pin for pin in (pinned_otherwise(lockset, python, wish, locks) for python in concerned) if pin]
         if pinned and len(pinned) == len(pythons):
             version = pinned[0]
             message = f"it has {wish.name} {version}, not {wish.specifier}"
@@ -100,14 +129,39 @@ def locked_version(lockset: Lockset, python: str, name: str, locks: Locks) -> st
 
 
 def misspelt(extras: Sequence[str], known: Sequence[str]) -> Iterator[str]:
-    """A warning for each wish whose name is nearly that of a component; an index may hold anything under it."""
+    """A warning for each wish whose name is that of a component, or nearly; an index may hold anything under it."""
     if not extras:
         return
     from difflib import get_close_matches  # noqa: PLC0415  2 ms, for wishes alone
 
     for wish in parse_wishes(extras):
+        if wish.name in known:
+            yield f"{wish.name} is known as a native component for ROCm only, and is taken from the index"
+            continue
         for name in get_close_matches(wish.name, known, n=1, cutoff=0.75):
             yield f"{wish.name} is no native component and is taken from the index; did you mean --with {name}?"
+
+
+def without_effect(wishes: Sequence[Asked], python: str, arch: str) -> Iterator[str]:
+    """A warning for each wish whose marker does not hold where it would be installed."""
+    for wish in wishes:
+        if not applies(wish, python, arch):
+            yield f"--with {wish.text!r} asks for nothing here: its marker does not hold for Python {python} on {arch}"
+
+
+def checked_for_component(wish: Asked) -> None:
+    """A component comes from the ways that are known of it.
+
+    Raises:
+        WishInvalidError: the wish names an address or extras, which would not count.
+    """
+    if wish.url is not None:
+        reason = f"gives an address, and {wish.name} is a native component, which is chosen by what its wheels are"
+        hint = f"put the wheel into a directory: --with {wish.name} --wheelhouse DIR"
+        raise WishInvalidError(wish.text, reason, hint)
+    if wish.extras:
+        reason = f"names extras, and {wish.name} is a native component, of which there are none"
+        raise WishInvalidError(wish.text, reason, f"leave them out: --with '{wish.name}{wish.specifier}'")
 
 
 def _parse(text: str) -> Asked:
@@ -117,6 +171,9 @@ def _parse(text: str) -> Asked:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        raise WishInvalidError(text, str(error).partition("\n")[0]) from None
-    more = bool(requirement.extras or requirement.url)
-    return Asked(str(canonicalize_name(requirement.name)), str(requirement.specifier), str(requirement), more)
+        raise WishInvalidError(text, f"is no requirement: {str(error).partition(chr(10))[0]}") from None
+    specifier, name = str(requirement.specifier), str(canonicalize_name(requirement.name))
+    if is_empty(specifier):
+        raise WishInvalidError(text, f"asks for no version: none is in {specifier}", f"name one range: --with {name}")
+    marker = str(requirement.marker) if requirement.marker else ""
+    return Asked(name, specifier, str(requirement), tuple(sorted(requirement.extras)), requirement.url, marker)

@@ -77,7 +77,7 @@ def _fail(error: VerlEnvError, argv: Sequence[str]) -> int:
 
     if "--json" in argv:
         with contextlib.suppress(OSError):  # of a full disk stderr tells alone
-            print_json({"schema": 1, "error": error.to_json()})
+            print_json(error.document())
     print_error(error)
     return error.exit_code
 

@@ -14,7 +14,7 @@ from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
 from verl_env.choose.resolver.provider import Provider, Record
 from verl_env.choose.resolver.ways import Source, Ways, wants_of
 from verl_env.choose.resolver.words import need_words, obstacle_words
-from verl_env.choose.specifiers import allows
+from verl_env.choose.specifiers import allows, is_empty
 from verl_env.choose.wishes import Asked, parse_wishes
 from verl_env.components.model import Release, Tool
 from verl_env.machine.model import UNKNOWN, Machine
@@ -122,6 +122,26 @@ def test_words_of_what_is_not_there():
     assert obstacle_words(Need("<cuda>", least="0"), None) == "is for CUDA only"
 
 
+@pytest.mark.parametrize(
+    ("specifier", "empty"),
+    [
+        (">=0.16,<0.15", True),
+        (">=0.16,<0.16", True),
+        (">0.16,<=0.16", True),
+        (">=0.16,<=0.16", False),
+        ("~=2.0,<2", True),
+        ("==1.0,>=2", True),
+        ("==1.*,>=2", False),
+        (">=0.15,<0.16", False),
+        (">=1,!=1.5", False),
+        (">=1", False),
+        ("", False),
+    ],
+)
+def test_bounds_that_contradict_each_other(specifier, empty):
+    assert is_empty(specifier) is empty
+
+
 def test_ways_are_the_same_objects_each_time():
     environment = Environment(NEW, "3.12")
     source = Source(catalogue(), machine_facts(facts_of(machine())))
@@ -182,8 +202,8 @@ def test_the_environment_is_decided_first_and_then_what_failed_before():
     [
         ("flash-attn", Asked("flash-attn", "", "flash-attn")),
         ("Flash_Attn >= 2.8, <3", Asked("flash-attn", "<3,>=2.8", "Flash_Attn<3,>=2.8")),
-        ("ray[default]", Asked("ray", "", "ray[default]", more=True)),
-        ("x @ https://h/x.whl", Asked("x", "", "x @ https://h/x.whl", more=True)),
+        ("ray[default]", Asked("ray", "", "ray[default]", ("default",))),
+        ("x @ https://h/x.whl", Asked("x", "", "x @ https://h/x.whl", (), "https://h/x.whl")),
     ],
 )
 def test_a_wish_is_a_requirement(text, expected):

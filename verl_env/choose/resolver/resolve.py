@@ -10,7 +10,7 @@ from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts
 from verl_env.choose.resolver.model import Asked, Environment, Fact, Want, Way, Wish
 from verl_env.choose.resolver.ways import Source, Ways, native_of, releases_of, stood_for, wants_of
-from verl_env.choose.wishes import pinned_otherwise
+from verl_env.choose.wishes import applies, arch_of, checked_for_component, pinned_otherwise
 from verl_env.records import record, replace
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
     from verl_env.choose.facts import Facts
-    from verl_env.choose.model import Build, Request
+    from verl_env.choose.model import Build, Evaluation, Request
     from verl_env.choose.resolver.model import Requirement
     from verl_env.choose.wishes import Asked as Wished
     from verl_env.choose.wishes import Locks
@@ -42,7 +42,10 @@ class Resolution:
 
 @record
 class Problem:
-    """Environments in order of preference (at least one), and what each of them must hold."""
+    """Environments in order of preference (at least one), and what each of them must hold.
+
+    ``evaluations`` are those of every lockset, for the error where there is no way.
+    """
 
     environments: tuple[Environment, ...]
     facts: Facts
@@ -50,6 +53,7 @@ class Problem:
     wishes: tuple[Wished, ...]
     locks: Locks
     catalogue: Catalogue
+    evaluations: tuple[Evaluation, ...] = ()
 
 
 def resolve(problem: Problem) -> Resolution:
@@ -60,6 +64,7 @@ def resolve(problem: Problem) -> Resolution:
 
     Raises:
         NativeUnavailableError: no environment has all that must not be left out.
+        WishInvalidError: a wish for a component names an address or extras.
     """
     return _Resolution(problem).run()
 
@@ -74,6 +79,7 @@ class _Resolution:
 
     def run(self) -> Resolution:
         first = self._problem.environments[0]
+        self._check_wishes()
         if not self._problem.wishes and (self._mode == "skip" or not self._wants(first, optional=False)):
             return self._without_search(first)
         every = self._problem.environments
@@ -82,8 +88,18 @@ class _Resolution:
             found = self._incomplete()
         if found is None:
             passed = tuple(self._passed(each, needed=True) for each in every)
-            raise NativeUnavailableError(passed, self._problem.request)
+            raise NativeUnavailableError(passed, self._problem.request, self._problem.evaluations)
         return found
+
+    def _check_wishes(self) -> None:
+        for wish in (wish for wish in self._problem.wishes if wish.more):
+            if any(self._is_component(wish.name, each) for each in self._problem.environments):
+                checked_for_component(wish)
+
+    def _wishes(self, environment: Environment) -> list[Wished]:
+        """The wishes that are for an environment, as far as their markers say."""
+        arch = arch_of(environment.lockset, self._problem.facts)
+        return [wish for wish in self._problem.wishes if applies(wish, environment.python, arch)]
 
     def _incomplete(self) -> Resolution | None:
         """Where nothing is complete: the environment that lacks least; those before it are passed over."""
@@ -164,20 +180,21 @@ class _Resolution:
         return (*(want for want in needed if want.name not in wishes), *wishes.values())
 
     def _wished(self, environment: Environment) -> Iterator[Want]:
-        names = dict.fromkeys(wish.name for wish in self._problem.wishes)
+        wishes = self._wishes(environment)
+        names = dict.fromkeys(wish.name for wish in wishes)
         for name in (name for name in names if self._is_component(name, environment)):
             native = native_of(environment.lockset, name)
-            specifiers = [wish.specifier for wish in self._problem.wishes if wish.name == name and wish.specifier]
+            specifiers = [wish.specifier for wish in wishes if wish.name == name and wish.specifier]
             yield Want(name, environment, native.version if native else None, ",".join(specifiers))
 
     def _ordinary(self, environment: Environment) -> Iterator[Wish]:
-        for wish in self._problem.wishes:
+        for wish in self._wishes(environment):
             if not self._is_component(wish.name, environment):
                 yield Wish(wish.name, environment, wish.specifier)
 
     def _extras(self, environment: Environment) -> Iterator[str]:
         """The wishes that the lock does not meet by itself."""
-        for wish in self._problem.wishes:
+        for wish in self._wishes(environment):
             held = self._locked(environment, wish.name) is not None and not wish.more
             if not held and not self._is_component(wish.name, environment):
                 yield wish.text
@@ -216,7 +233,7 @@ class _Resolution:
         return PassedOver(environment.lockset, environment.python, every)
 
     def _contradicted(self, environment: Environment) -> Iterator[Missing]:
-        for wish in self._problem.wishes:
+        for wish in self._wishes(environment):
             version = pinned_otherwise(environment.lockset, environment.python, wish, self._problem.locks)
             if version is not None:
                 yield Missing(wish.name, wish.specifier, (Rejected(f"the lockset has {version}", ""),))
