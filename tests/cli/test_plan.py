@@ -148,7 +148,7 @@ def test_an_nvcc_that_fits_builds(plan):
 
 
 def test_what_cannot_be_had_as_asked_is_an_error_with_every_way(plan):
-    flags = ("--stack", "vllm+megatron", "--native", "prebuilt")
+    flags = ("--stack", "vllm+deepep", "--native", "prebuilt")
     code, captured = plan(*flags, "--json", **H580)
     error = json.loads(captured.out)["error"]
     assert (code, error["id"]) == (1, "native-unavailable")
@@ -213,7 +213,7 @@ def test_a_wish_that_no_lockset_meets_is_a_refusal(plan):
 
 @pytest.mark.parametrize(
     ("flags", "resolver", "versions"),
-    [((), False, False), (("--stack", "vllm+megatron"), True, False), (("--with", "torch>=2"), True, True)],
+    [((), False, False), (("--stack", "vllm+megatron", "--verl", "0.6"), True, False), (("--with", "torch>=2"), True, True)],
 )
 def test_only_what_is_to_be_decided_is_imported(tmp_path, flags, resolver, versions):
     file = tmp_path / "machine.json"

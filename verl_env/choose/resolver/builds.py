@@ -59,7 +59,7 @@ def build_of(
         way.name,
         way.version,
         way.how,
-        _reason(way, missing, mode, _wheel_words(wheels, others)),
+        _reason(way, missing, mode, f"no published wheel {'fits' if wheels else 'is known'}"),
         wheel=way.wheel,
         recipe=way.recipe,
         needs=_needs(way, native),
@@ -92,13 +92,6 @@ def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[
     for want in way.after:
         _visit(want.name, ways, done, above | {name})
     done[name] = way
-
-
-def _wheel_words(wheels: Sequence[Way], others: Sequence[Way]) -> str:
-    """Why a component is built: ``others`` are the further ways that fit."""
-    if any(way in others for way in wheels):
-        return "no published wheel fits for certain"
-    return f"no published wheel {'fits' if wheels else 'is known'}"
 
 
 def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, why_built: str) -> str:

@@ -84,15 +84,14 @@ class Ways:
             yield Way(want.name, _version(want, releases), want.environment, "skip")
 
     def _in_order(self, wheels: Sequence[Way], builds: Sequence[Way]) -> tuple[Way, ...]:
-        """Wheels before builds; those that may need more than this machine has after a build that it can make."""
-        doubts = [any(need.perhaps and not self._is_met(need) for need in way.needs) for way in wheels]
-        sure = [way for way, doubt in zip(wheels, doubts, strict=True) if not doubt]
-        doubted = [way for way, doubt in zip(wheels, doubts, strict=True) if doubt]
-        first = any(self._is_sure(way) for way in builds)
-        return (*sure, *builds, *doubted) if first else (*sure, *doubted, *builds)
+        """Wheels before builds, those that may need more than this machine has after the others.
 
-    def _is_sure(self, build: Way) -> bool:
-        return all(self._is_met(need) for need in build.needs if need.name in self._source.machine)
+        Such a wheel is read before it lands, which takes a second; a build takes hours.
+        """
+        return (*sorted(wheels, key=self._is_doubted), *builds)
+
+    def _is_doubted(self, wheel: Way) -> bool:
+        return any(need.perhaps and not self._is_met(need) for need in wheel.needs)
 
     def _is_met(self, need: Need) -> bool:
         return met(need, self._source.machine[need.name].value) is True
