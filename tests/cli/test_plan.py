@@ -213,7 +213,11 @@ def test_a_wish_that_no_lockset_meets_is_a_refusal(plan):
 
 @pytest.mark.parametrize(
     ("flags", "resolver", "versions"),
-    [((), False, False), (("--stack", "vllm+megatron", "--verl", "0.6"), True, False), (("--with", "torch>=2"), True, True)],
+    [
+        ((), False, False),
+        (("--stack", "vllm+megatron", "--verl", "0.6"), True, False),
+        (("--with", "torch>=2"), True, True),
+    ],
 )
 def test_only_what_is_to_be_decided_is_imported(tmp_path, flags, resolver, versions):
     file = tmp_path / "machine.json"
