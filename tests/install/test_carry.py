@@ -150,6 +150,8 @@ def test_what_no_package_owns_is_named(old):
     assert unowned(old.path, PYTHON) == ("b",)
     (old.site / "mine.pth").write_text("/home/u/src")
     (old.site / "mine").mkdir()
+    (old.site / "mine" / "a.py").write_text("")
+    (old.site / "a.libs").mkdir()
     assert unowned(old.path, PYTHON) == ("b", "mine", "mine.pth")
 
 

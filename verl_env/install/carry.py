@@ -102,7 +102,10 @@ def carry(kept: Iterable[Kept], old: Path, new: Path) -> None:
 
 
 def unowned(environment: Path | None, python: str) -> tuple[str, ...]:
-    """The entries of site-packages that no distribution owns, and that a new generation therefore leaves behind."""
+    """The entries of site-packages that no distribution owns, and that a new generation therefore leaves behind.
+
+    Empty folders, as some wheels have them, are nothing to miss.
+    """
     if environment is None:
         return ()
     site = site_packages(environment, python)
@@ -111,9 +114,17 @@ def unowned(environment: Path | None, python: str) -> tuple[str, ...]:
         owned |= {row[0].partition("/")[0] for row in read_record(have.folder) or ()}
         owned.add(os.path.basename(have.folder))  # noqa: PTH119
     try:
-        return tuple(sorted(set(os.listdir(site)) - owned))  # noqa: PTH208
+        foreign = sorted(set(os.listdir(site)) - owned)  # noqa: PTH208
     except OSError:
         return ()
+    return tuple(name for name in foreign if not _is_empty_folder(os.path.join(site, name)))  # noqa: PTH118
+
+
+def _is_empty_folder(path: str) -> bool:
+    try:
+        return not os.listdir(path)  # noqa: PTH208
+    except OSError:
+        return False
 
 
 def _carry_file(source: str, destination: str, *, copy: bool) -> None:
