@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.install.killing import after, die, fork, kill_after
 from tests.install.plans import Recorder, check, lockset, options, plan
 from verl_env.install import run as run_module
 from verl_env.install import transaction
@@ -60,17 +61,12 @@ class World:
 
     def fork(self, state, before=lambda: None):
         """Starts an installation in a process of its own; exit code 0 when it ends well."""
-        pid = os.fork()
-        if pid:
-            return pid
-        code = 1
-        try:
-            os.setsid()
+
+        def work():
             before()
             self.install(state)
-            code = 0
-        finally:
-            os._exit(code)
+
+        return fork(work)
 
     def only_what_belongs_there(self):
         names = {path.name for path in self.path.with_name(".venv.d").iterdir()}
@@ -92,18 +88,6 @@ def snapshots(world):
         seen[state] = snapshot(world.path)
     assert seen["old"] != seen["new"]
     return seen, time.monotonic() - started
-
-
-def kill_after(pid, seconds):
-    """Kills a process after some time, if it is still there; its exit code."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.001)
-    os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_killed_at_random_moments(world, snapshots):
@@ -134,18 +118,6 @@ def test_killed_at_random_moments_of_a_first_installation(world, snapshots, tmp_
         world.install("new")
         assert snapshot(world.path) == seen["new"]
         assert world.only_what_belongs_there()
-
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def after(function):
-    def then_die(*arguments, **named):
-        function(*arguments, **named)
-        die()
-
-    return then_die
 
 
 POINTS = {
