@@ -3,8 +3,10 @@ import json
 from tests.choose.build import ALL, CU128, CU130, DEEPEP, FIRST, RECORDED, ROCM7, VLLM, choose
 from tests.choose.test_explain import ASK, machine
 from verl_env.choose.choose import evaluate, evaluate_all
+from verl_env.choose.errors import NothingFitsError
+from verl_env.choose.explain import summary
 from verl_env.choose.model import Refusal, Request
-from verl_env.choose.to_json import lockset_json, nearest_json, reasons_json, refusal_json, refused_json
+from verl_env.choose.to_json import lockset_json, nearest_json, reasons_json, refused_json
 
 
 def test_a_refused_lockset_keeps_every_failed_requirement():
@@ -39,7 +41,8 @@ def test_fitting_locksets_are_not_refused():
 
 def test_the_document_of_a_refusal():
     found = choose(FIRST, machine("550.54.15", "7.0"), ASK)
-    document = json.loads(json.dumps(refusal_json(found, ASK)))
+    error = NothingFitsError(found, ASK, summary(found.evaluations))
+    document = json.loads(json.dumps(error.document()))
     assert (document["schema"], document["stack"], document["lockset"]) == (1, "vllm", None)
     assert len(document["refused"]) == 4
     assert document["nearest"]["lockset"] == VLLM.id

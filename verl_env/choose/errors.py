@@ -152,6 +152,12 @@ class NothingFitsError(VerlEnvError):
         explain = f"see why: verl-env plan --stack {self.request.name} --explain"
         return self.refusal.hints[0] if self.refusal.hints else explain
 
+    def document(self) -> dict[str, Any]:
+        """The document of ``plan`` where nothing fits: every refusal, grouped too, and the nearest."""
+        from verl_env.choose.to_json import refusal_json  # noqa: PLC0415  it imports the models of locksets
+
+        return {**super().document(), **refusal_json(self.refusal, self.request)}
+
 
 class WishInvalidError(VerlEnvError):
     """``--with`` names no requirement that pip could read, or one that nothing can meet as it is written."""

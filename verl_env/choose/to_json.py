@@ -122,16 +122,10 @@ def reasons_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
 
 
 def refusal_json(refusal: Refusal, request: Request) -> dict[str, Any]:
-    """The whole ``plan`` document where nothing fits."""
-    from verl_env.choose.errors import NothingFitsError  # noqa: PLC0415  only a refusal needs them
-    from verl_env.choose.explain import summary  # noqa: PLC0415
-
-    error = NothingFitsError(refusal, request, summary(refusal.evaluations))
+    """What ``plan`` says where nothing fits."""
     return {
-        "schema": 1,
         "stack": request.name,
         "lockset": None,
-        "error": error.to_json(),
         "refused": refused_json(refusal.evaluations),
         "reasons": reasons_json(refusal.evaluations),
         "nearest": nearest_json(refusal),

@@ -35,9 +35,10 @@ def refuse(
         explain: Whether every lockset was asked for.
     """
     if as_json:
-        from verl_env.choose.to_json import refusal_json
+        from verl_env.choose.errors import NothingFitsError
+        from verl_env.choose.explain import summary
 
-        print_json(refusal_json(refusal, request))
+        print_json(NothingFitsError(refusal, request, summary(refusal.evaluations)).document())
         return EXIT_NO
     from verl_env.cli.render_plan import render_refusal
 
