@@ -19,6 +19,7 @@ STATE = State(
     env={"A": "1"},
     extras=(Extra("wandb", "0.17", wish="wandb>=0.17"), Extra("mine", "1", "file:///srv/mine", editable=True)),
     drift={"numpy": "2.1", "ray": None},
+    deviations={"flash-attn": "2.7.4.post1"},
 )
 PACKAGES = (Package("demo", "1.0", ("sha256:00",)),)
 

@@ -140,13 +140,27 @@ class PassedOver:
 
 
 @record
+class Deviation:
+    """Why a component comes in another version than the lockset names.
+
+    ``locked`` is that of the lockset; ``reason`` says why it is not taken; ``accepted`` who takes the other one, each
+    with what it says (``"transformer-engine: up to 2.8.3"``).
+    """
+
+    locked: str
+    reason: str
+    accepted: tuple[str, ...]
+
+
+@record
 class Build:
     """How one native component gets in, decided by the resolver: one wheel, one recipe, or left out.
 
     ``rejected`` are the ways that do not fit; ``warnings`` what is not known of the way that was taken (no hash
     recorded, the machine does not state its nvcc); ``needs`` is what a build of it asks of the machine, in words,
     whichever way was taken. ``others`` are the further ways that fit, the preferred first, should this one fail;
-    ``required`` says that the component must not be left out then.
+    ``required`` says that the component must not be left out then. ``deviation`` is there where the version is not the
+    lockset's.
     """
 
     name: str
@@ -161,6 +175,7 @@ class Build:
     warnings: tuple[str, ...] = ()
     others: tuple[Build, ...] = ()
     required: bool = False
+    deviation: Deviation | None = None
 
     @property
     def way(self) -> str:

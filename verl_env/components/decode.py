@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from verl_env.components import model
 from verl_env.records import NOTHING
-from verl_env.shapes import FieldError, count, flag, many, mapping, number, one_of, sha256, shape, text, texts
+from verl_env.shapes import FieldError, count, flag, many, mapping, moment, number, one_of, sha256, shape, text, texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _wheels: Decoder[dict[str, Any]] = shape(
         "glibc": (number, None),
         "built_on_glibc": (number, None),
         "address_confirmed": (flag, True),
+        "date": (moment, None),
         "sha256": (_digests, None),
     },
 )
@@ -92,9 +93,19 @@ _recipe = shape(
 _release: Decoder[dict[str, Any]] = shape(
     dict,
     {"version": text},
-    {"wheels": (many(_wheels), ()), "recipes": (many(_recipe), ()), "minimum_gpu": (text, None)},
+    {
+        "wheels": (many(_wheels), ()),
+        "recipes": (many(_recipe), ()),
+        "minimum_gpu": (text, None),
+        "near": (texts, ()),
+    },
 )
-_component: Decoder[dict[str, Any]] = shape(dict, {"name": text, "releases": many(_release)}, {"imports": (text, None)})
+_range = shape(
+    model.Range, {"user": text, "since": text, "source": text}, {"before": (text, None), "most": (text, None)}
+)
+_component: Decoder[dict[str, Any]] = shape(
+    dict, {"name": text, "releases": many(_release)}, {"imports": (text, None), "ranges": (many(_range), ())}
+)
 _rows: Decoder[dict[str, Any]] = shape(dict, {"cuda": many(number), "source": text}, {"gcc_below": (number, None)})
 _capability = shape(
     model.CapabilityRange,
@@ -121,7 +132,7 @@ def component(value: object) -> Component:
     releases = tuple(
         model.Release(**{**release, "wheels": tuple(_each(release["wheels"]))}) for release in fields["releases"]
     )
-    return model.Component(name=fields["name"], imports=fields.get("imports"), releases=releases)
+    return model.Component(fields["name"], fields["imports"], releases, fields["ranges"])
 
 
 def toolchain(

@@ -37,6 +37,7 @@ class Wheel:
         built_on_glibc: The glibc of the system that it was made on, where ``glibc`` is not measured: it may need one as
             new, and no newer; None where that is not known either.
         address_confirmed: False where it was published under its address once and has been moved since.
+        date: The day on which it was published, ``"2025-08-14"``; None where that is not known.
     """
 
     url: str
@@ -53,6 +54,7 @@ class Wheel:
     torch_also: tuple[str, ...] = ()
     built_on_glibc: str | None = None
     address_confirmed: bool = True
+    date: str | None = None
 
     @property
     def file(self) -> str:
@@ -154,22 +156,48 @@ class Recipe:
 class Release:
     """One version of a component; ``gpus`` are the targets that its sources can be compiled for, where limited.
 
-    ``recipes`` in order of preference: a later one where the tools of an earlier one are not there.
+    ``recipes`` in order of preference: a later one where the tools of an earlier one are not there. ``near`` are later
+    patch releases, the nearest first, whose wheels may stand in where none of this one fits (``Range`` says in which
+    environments).
     """
 
     version: str
     wheels: tuple[Wheel, ...]
     recipes: tuple[Recipe, ...]
     minimum_gpu: str | None = None
+    near: tuple[str, ...] = ()
+
+
+@record
+class Range:
+    """Which versions of a component something that uses it takes, by its own word.
+
+    Args:
+        user: ``"verl"``, an engine, or another component.
+        since: The first version of the user that this is said of.
+        before: The first of which it is not said any more; None for none yet.
+        most: The last version of the component that it takes; None where it states no limit.
+        source: Where it says so.
+    """
+
+    user: str
+    since: str
+    before: str | None
+    most: str | None
+    source: str
 
 
 @record
 class Component:
-    """A native component and its releases, newest first; ``imports`` is the module that must import afterwards."""
+    """A native component and its releases, newest first; ``imports`` is the module that must import afterwards.
+
+    ``ranges`` say which of its versions those that use it take.
+    """
 
     name: str
     imports: str | None
     releases: tuple[Release, ...]
+    ranges: tuple[Range, ...] = ()
 
     def release(self, version: str) -> Release | None:
         """The release of that version, or None."""

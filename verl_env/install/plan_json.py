@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from verl_env.choose.to_json import passed_json, refused_json, rejected_json
+from verl_env.records import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def native_to_json(choice: Build) -> dict[str, Any]:
         "warnings": list(choice.warnings),
         "required": choice.required,
         "others": [way.way for way in choice.others],
+        "deviation": _deviation(choice),
     }
     if choice.wheel is not None:
         entry |= {"source": choice.wheel.url, "url": choice.wheel.url}
@@ -67,6 +69,13 @@ def native_to_json(choice: Build) -> dict[str, Any]:
     if choice.recipe is not None:
         entry["source"] = choice.recipe.source
     return entry
+
+
+def _deviation(choice: Build) -> dict[str, Any] | None:
+    """The version of the lockset, why it is not taken, and who takes the other one; None where it is the lockset's."""
+    if choice.deviation is None:
+        return None
+    return {**values(choice.deviation), "accepted": list(choice.deviation.accepted)}
 
 
 def _package(package: Package) -> dict[str, Any]:

@@ -112,8 +112,8 @@ def _lockset_side(lockset: Lockset, python: str | None, state: State | None) -> 
     if python is None or lockset.python(python) is None:
         raise PythonNotLocked(lockset.id, python, [lock.python for lock in lockset.pythons])
     stack = state.stack.split("+") if state is not None else None
-    left_out = state.left_out if state is not None and state.lockset == lockset.id else {}
-    items = {native.name: _native_item(native, left_out) for native in _natives(lockset, stack)}
+    own = state if state is not None and state.lockset == lockset.id else None
+    items = {native.name: _native_item(native, own) for native in _natives(lockset, stack)}
     items |= {package.name: _package_item(package) for package in packages_of(lockset, python)}
     return Side(lockset.id, "lockset", python, items)
 
@@ -125,8 +125,12 @@ def _natives(lockset: Lockset, stack: Sequence[str] | None) -> Iterator[Native]:
             yield native
 
 
-def _native_item(native: Native, left_out: Mapping[str, str]) -> Item:
-    remark = "native, left out when it was made" if native.name in left_out else "native"
+def _native_item(native: Native, state: State | None) -> Item:
+    remark = "native"
+    if state is not None and native.name in state.left_out:
+        remark = "native, left out when it was made"
+    elif state is not None and native.name in state.deviations:
+        remark = "native, a later release stands in"
     return Item(native.name, native.version, anywhere=True, local=True, remark=remark)
 
 

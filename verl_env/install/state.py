@@ -44,7 +44,7 @@ class State:
     ``extras`` what users added; ``drift`` the pins that they moved on purpose, each with the version that is there
     now, None where it was removed; ``built`` the native components that were built, as the plan names their versions;
     ``ways`` where each native component that is there came from (``Build.way``); ``facts`` what each that was built was
-    built from (``builds.made``).
+    built from (``builds.made``); ``deviations`` maps each that came in another version than the lockset's to that one.
     """
 
     path: str
@@ -64,6 +64,7 @@ class State:
     built: Mapping[str, str] = NOTHING
     ways: Mapping[str, str] = NOTHING
     facts: Mapping[str, Mapping[str, Any]] = NOTHING
+    deviations: Mapping[str, str] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -80,7 +81,8 @@ def read_state(environment: Path) -> State | None:
 
 def write_state(environment: Path, state: State) -> None:
     """Writes the record into an environment, replacing one that is there in one step."""
-    mappings = {name: dict(getattr(state, name)) for name in ("left_out", "env", "drift", "built", "ways", "facts")}
+    names = ("left_out", "env", "drift", "built", "ways", "facts", "deviations")
+    mappings = {name: dict(getattr(state, name)) for name in names}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())

@@ -198,6 +198,7 @@ class Transaction:
             built={each.name: each.version for each in plan.natives if each.how == "build" and brings_wheel(each)},
             ways={name: way.way for name, way in self._made.taken.items()},
             facts=self._made.facts,
+            deviations={each.name: each.deviation.locked for each in plan.natives if each.deviation is not None},
             installer=self._tools.installer.name,
             tool=__version__,
             made=made,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from verl_env.choose.model import Build
+from verl_env.choose.model import Build, Deviation
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS
 from verl_env.choose.resolver.ways import native_of
 from verl_env.choose.resolver.words import doubt_words, need_words
-from verl_env.choose.words import missing_words
+from verl_env.choose.words import listed, missing_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from verl_env.choose.model import Missing, NativeMode
+    from verl_env.choose.model import Missing, NativeMode, Rejected
     from verl_env.choose.resolver.examine import Examiner
     from verl_env.choose.resolver.model import Want, Way
+    from verl_env.components.model import Range
     from verl_env.locksets.model import Native
 
 #: Facts that are judged for the lockset already, or that nobody needs to be told of.
@@ -67,6 +68,7 @@ def build_of(
         warnings=tuple(_warnings(way, missing, native, examiner, elsewhere)),
         others=tuple(_other(each, examiner) for each in others),
         required=required,
+        deviation=_deviation(way, rejected),
     )
 
 
@@ -81,7 +83,21 @@ def _other(way: Way, examiner: Examiner) -> Build:
         recipe=way.recipe,
         needs=_needs(way, native_of(way.environment.lockset, way.name)),
         warnings=tuple(_warnings(way, None, None, examiner, ())),
+        deviation=_deviation(way, ()),
     )
+
+
+def _deviation(way: Way, rejected: Sequence[Rejected]) -> Deviation | None:
+    """Why it comes in another version than the lockset names, where it does."""
+    if way.instead_of is None:
+        return None
+    wheels = [each for each in rejected if not each.what.startswith("a build")]
+    why = "; ".join(f"{each.what}: {each.reason}" for each in wheels) or "should none of its wheels be had"
+    return Deviation(way.instead_of, why, tuple(map(_accepts, way.taken_by)))
+
+
+def _accepts(words: Range) -> str:
+    return f"{words.user}: {'no limit' if words.most is None else f'up to {words.most}'} ({words.source})"
 
 
 def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[str]) -> None:
@@ -100,7 +116,8 @@ def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, why_buil
         why = "--native build" if mode == "build" else why_built
         return f"{_source_words(way)}: {why}{product}"
     if way.wheel is not None:
-        return _source_words(way)
+        instead = f"; in place of {way.instead_of}, of which no wheel fits" if way.instead_of else ""
+        return f"{_source_words(way)}{instead}"
     return missing_words(missing) if missing is not None else "on request (--native skip)"
 
 
@@ -124,6 +141,12 @@ def _warnings(
     if missing is not None:
         more = _to_get_it(missing, native, elsewhere)
         yield f"{way.name} {way.version} is left out: {missing_words(missing)}{more}"
+    if way.instead_of is not None:
+        users = listed(each.user for each in way.taken_by)
+        yield (
+            f"{way.name} {way.version} stands in for {way.instead_of} of the lockset, a deviation from its image: "
+            f"{users} take it by their own word"
+        )
     if way.wheel is not None and way.wheel.sha256 is None:
         yield f"{way.name}: no hash of its wheel is recorded (hash-unrecorded); it is taken as it is served"
     if way.wheel is not None and not way.wheel.address_confirmed:

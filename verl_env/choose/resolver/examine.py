@@ -53,9 +53,11 @@ class Examiner:
     def rejected(self, want: Want, above: tuple[str, ...] = ()) -> tuple[Rejected, ...]:
         """Every way that does not fit; wheels that one fact keeps out are told together."""
         ways = [way for way in self.ways(want) if way.how != "skip"]
-        wheels = [way for way in ways if way.how == "prebuilt"]
+        wheels = [way for way in ways if way.how == "prebuilt" and way.instead_of is None]
+        near = [way for way in ways if way.instead_of is not None]
         builds = [way for way in ways if way.how == "build" and not self.fits(way, above)]
-        return (*self._wheels(want.name, wheels), *(build_rejected(way, self._obstacles(way, above)) for way in builds))
+        told = (*self._wheels(want.name, wheels), *self._near(want.name, near))
+        return (*told, *(build_rejected(way, self._obstacles(way, above)) for way in builds))
 
     def is_had(self, want: Want) -> bool:
         """Whether some way of a component fits; without the reasons, which take longer to word than to find."""
@@ -84,6 +86,12 @@ class Examiner:
 
     def _is_had(self, want: Want, above: tuple[str, ...]) -> bool:
         return want.name not in above and any(way.how != "skip" and self.fits(way, above) for way in self.ways(want))
+
+    def _near(self, name: str, ways: Sequence[Way]) -> Iterator[Rejected]:
+        """Those of later releases: only where none fits, as they say nothing of the version that is asked for."""
+        if all(self.unmet(way) for way in ways):
+            for version in dict.fromkeys(way.version for way in ways):
+                yield from self._wheels(f"{name} {version}", [way for way in ways if way.version == version])
 
     def _wheels(self, name: str, ways: Sequence[Way]) -> Iterator[Rejected]:
         groups: dict[str, list[tuple[Way, Need]]] = {}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from verl_env.choose.model import NativeMode
-    from verl_env.components.model import Recipe, Wheel
+    from verl_env.components.model import Range, Recipe, Wheel
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Unknown
 
@@ -52,7 +52,8 @@ class Environment:
 class Way:
     """A candidate: one way to get one version of a component into an environment.
 
-    ``needs`` are its conditions on facts, ``after`` the components that must be built before.
+    ``needs`` are its conditions on facts, ``after`` the components that must be built before. ``instead_of`` is the
+    version that the lockset names where this one stands in for it, ``taken_by`` those who say that they take it.
     """
 
     name: str
@@ -63,6 +64,8 @@ class Way:
     recipe: Recipe | None = None
     needs: tuple[Need, ...] = ()
     after: tuple[Want, ...] = ()
+    instead_of: str | None = None
+    taken_by: tuple[Range, ...] = ()
 
 
 @record

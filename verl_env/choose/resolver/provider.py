@@ -141,7 +141,7 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
     def _is_wanted(want: Want, way: Way) -> bool:
         if way.environment is not want.environment or (way.how == "skip" and not want.optional):
             return False
-        return want.version in (None, way.version) and allows(want.specifier, way.version)
+        return want.version in (None, way.version, way.instead_of) and allows(want.specifier, way.version)
 
 
 class Record(BaseReporter["Requirement", "Candidate", str]):

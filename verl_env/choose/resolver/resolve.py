@@ -74,7 +74,8 @@ class _Resolution:
         self._problem = problem
         self._mode = problem.request.native
         self._machine = machine_facts(problem.facts)
-        self._source = Source(problem.catalogue, self._machine, self._mode)
+        asked = tuple(wish.name for wish in problem.wishes)
+        self._source = Source(problem.catalogue, self._machine, self._mode, problem.request.stack, asked)
         self._ways = Ways(self._source)
 
     def run(self) -> Resolution:

@@ -1,18 +1,19 @@
-"""The ways of a component: its published wheels, then its builds, then, where that is allowed, without it."""
+"""The ways of a component: its published wheels, those of later patch releases, its builds, at last without it."""
 
 from __future__ import annotations
 
 from verl_env.choose.errors import STANDS_FOR
 from verl_env.choose.resolver.facts import met
 from verl_env.choose.resolver.model import Want, Way
+from verl_env.choose.resolver.near import near_releases
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
 from verl_env.choose.specifiers import allows
 from verl_env.components.model import Release, Wheel
-from verl_env.records import record
+from verl_env.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from verl_env.choose.model import NativeMode
     from verl_env.choose.resolver.model import Environment, Fact, Need
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
 
 @record
 class Source:
-    """Where ways come from: the catalogue, the facts of the machine, and what ``--native`` allows."""
+    """Where ways come from: the catalogue, the facts of the machine, and what ``--native`` allows.
+
+    ``stack`` is what environments are for, and ``asked`` the components that they hold besides.
+    """
 
     catalogue: Catalogue
     machine: Mapping[str, Fact]
     mode: NativeMode | None = None
+    stack: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 def native_of(lockset: Lockset, name: str) -> Native | None:
@@ -73,22 +79,28 @@ class Ways:
 
     def _ways_of(self, want: Want) -> Iterator[Way]:
         releases = releases_of(want, self._source.catalogue)
-        wheels: list[Way] = []
-        builds: list[Way] = []
         if self._source.mode in (None, "prebuilt"):
-            wheels += (self._by_wheel(want, release, wheel) for release in releases for wheel in release.wheels)
+            yield from self._certain_first(
+                self._by_wheel(want, release, wheel) for release in releases for wheel in release.wheels
+            )
+            yield from self._near(want)
         if self._source.mode in (None, "build"):
-            builds += (self._by_recipe(want, release, recipe) for release in releases for recipe in release.recipes)
-        yield from self._in_order(wheels, builds)
+            yield from (self._by_recipe(want, release, recipe) for release in releases for recipe in release.recipes)
         if want.optional:
             yield Way(want.name, _version(want, releases), want.environment, "skip")
 
-    def _in_order(self, wheels: Sequence[Way], builds: Sequence[Way]) -> tuple[Way, ...]:
-        """Wheels before builds, those that may need more than this machine has after the others.
+    def _certain_first(self, wheels: Iterable[Way]) -> list[Way]:
+        """Wheels, those that may need more than this machine has after the others.
 
         Such a wheel is read before it lands, which takes a second; a build takes hours.
         """
-        return (*sorted(wheels, key=self._is_doubted), *builds)
+        return sorted(wheels, key=self._is_doubted)
+
+    def _near(self, want: Want) -> Iterator[Way]:
+        """The wheels of later patch releases that may stand in, the nearest first."""
+        for release, ranges in near_releases(want, self._source.catalogue, self._source.stack, self._source.asked):
+            ways = self._certain_first(self._by_wheel(want, release, wheel) for wheel in release.wheels)
+            yield from (replace(way, instead_of=want.version, taken_by=ranges) for way in ways)
 
     def _is_doubted(self, wheel: Way) -> bool:
         return any(need.perhaps and not self._is_met(need) for need in wheel.needs)

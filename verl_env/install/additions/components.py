@@ -132,13 +132,20 @@ def with_components(state: State, chosen: Components, parts: Parts) -> State:
         built={**state.built, **built},
         ways={**state.ways, **{name: way.way for name, way in parts.taken.items()}},
         facts={**state.facts, **parts.facts},
+        deviations=_deviations(state, parts),
     )
+
+
+def _deviations(state: State, parts: Parts) -> dict[str, str]:
+    """Those that are recorded, without the ones of components that were made anew, and with theirs."""
+    before = {name: locked for name, locked in state.deviations.items() if name not in parts.taken}
+    return before | {name: way.deviation.locked for name, way in parts.taken.items() if way.deviation is not None}
 
 
 def without_components(state: State, names: Collection[str]) -> State:
     """The record of an environment from which packages were taken out, components among them."""
     kept = {
         kind: {name: value for name, value in getattr(state, kind).items() if name not in names}
-        for kind in ("built", "ways", "facts")
+        for kind in ("built", "ways", "facts", "deviations")
     }
     return replace(state, **kept)
