@@ -93,7 +93,7 @@ def _wheel(wheel: Wheel) -> tuple[str, ...]:
     also = f", also {', '.join(wheel.torch_also)}" if wheel.torch_also else ""
     platform = f"CUDA {wheel.cuda}" if wheel.cuda else f"ROCm {wheel.rocm}" if wheel.rocm else "none"
     return (
-        f"[{wheel.file}]({wheel.url}){'' if wheel.address_confirmed else ', which has been moved since'}",
+        _file_of(wheel),
         ", ".join(wheel.pythons),
         f"{wheel.torch or 'none'}{also}",
         platform,
@@ -102,6 +102,14 @@ def _wheel(wheel: Wheel) -> tuple[str, ...]:
         _glibc(wheel),
         code(f"{wheel.sha256[:12]}...") if wheel.sha256 else "hash-unrecorded",
     )
+
+
+def _file_of(wheel: Wheel) -> str:
+    """The file, where it is, and what must be there with it."""
+    moved = "" if wheel.address_confirmed else ", which has been moved since"
+    where = f"{wheel.file} of the index" if wheel.on_index else f"[{wheel.file}]({wheel.url}){moved}"
+    others = ", ".join(f"[{name}]({anchor(name)})" for name in wheel.after)
+    return f"{where}, with {others}" if others else where
 
 
 def _glibc(wheel: Wheel) -> str:

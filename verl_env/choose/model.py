@@ -161,6 +161,8 @@ class Build:
     whichever way was taken. ``others`` are the further ways that fit, the preferred first, should this one fail;
     ``required`` says that the component must not be left out then. ``deviation`` is there where the version is not the
     lockset's.
+    ``required`` says that the component must not be left out then. ``after`` are the components that it is of no use
+    without and that get in before it.
     """
 
     name: str
@@ -176,6 +178,7 @@ class Build:
     others: tuple[Build, ...] = ()
     required: bool = False
     deviation: Deviation | None = None
+    after: tuple[str, ...] = ()
 
     @property
     def way(self) -> str:

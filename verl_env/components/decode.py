@@ -47,6 +47,7 @@ _wheels: Decoder[dict[str, Any]] = shape(
         "built_on_glibc": (number, None),
         "address_confirmed": (flag, True),
         "date": (moment, None),
+        "after": (texts, ()),
         "sha256": (_digests, None),
     },
 )
@@ -187,6 +188,8 @@ def _each(groups: tuple[dict[str, Any], ...]) -> Iterator[Wheel]:
             raise FieldError(
                 f"must be a table by Python where the address has {CP}, and one digest elsewhere", "sha256"
             )
+        if group["url"].startswith(model.INDEX) and digests is None:
+            raise FieldError("must be stated of a wheel of the index", "sha256")
         if CP not in group["url"]:
             yield model.Wheel(**group)
             continue

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     #: What a build makes: a wheel; a directory that other builds look into; a source tree, for its headers.
     Product = Literal["wheel", "prefix", "source"]
 
+#: What the address of a wheel begins with that the package index has.
+INDEX = "index:"
+
 
 @record
 class Wheel:
     """One published wheel, by what it is in truth rather than by its name.
 
     Args:
-        url: Where it is published.
+        url: Where it is published; ``index:FILE`` for a file that the package index has, whichever serves it.
         pythons: The Pythons it runs on, ``("3.10",)``; an abi3 wheel names each.
         arch: As in a wheel's platform tag, ``"x86_64"``; None for every architecture.
         torch: The release of torch whose C++ interface it was compiled against, ``"2.6"``; None where it uses none.
@@ -38,6 +41,8 @@ class Wheel:
             new, and no newer; None where that is not known either.
         address_confirmed: False where it was published under its address once and has been moved since.
         date: The day on which it was published, ``"2025-08-14"``; None where that is not known.
+        after: The components that it cannot be without and that get in before it, ``("transformer-engine-cu13",)``;
+            each in the version of this release.
     """
 
     url: str
@@ -55,11 +60,18 @@ class Wheel:
     built_on_glibc: str | None = None
     address_confirmed: bool = True
     date: str | None = None
+    after: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
         """Its file name, the last part of its address."""
-        return self.url.partition("#")[0].rsplit("/", 1)[-1].replace("%2B", "+").replace("%2b", "+")
+        name = self.url.removeprefix(INDEX).partition("#")[0].rsplit("/", 1)[-1]
+        return name.replace("%2B", "+").replace("%2b", "+")
+
+    @property
+    def on_index(self) -> bool:
+        """Whether it is a file of the package index, and no address but its name and digest say which."""
+        return self.url.startswith(INDEX)
 
 
 @record

@@ -10,6 +10,7 @@ from verl_env import __version__
 from verl_env.install.errors import NativeUnavailable
 from verl_env.install.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
 from verl_env.install.identity import identity_faults
+from verl_env.install.index import IndexUnavailable, download_wheel
 from verl_env.settings.mirrors import both, mirrored
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.choose.model import Build
+    from verl_env.components.model import Wheel
     from verl_env.install.model import Options
 
 #: Seconds without a byte before a server counts as silent.
@@ -28,7 +30,9 @@ ATTEMPTS = 3
 _CHUNK = 1 << 20
 
 
-def fetch_native(choice: Build, options: Options, progress: Callable[[int, int | None], None]) -> Path:
+def fetch_native(
+    choice: Build, options: Options, progress: Callable[[int, int | None], None], python: Path | None = None
+) -> Path:
     """The published wheel of a component, as a file whose hash is the recorded one where one is recorded.
 
     What is not that wheel is not kept in the cache: a server may have given a page for it, and another one later.
@@ -37,6 +41,7 @@ def fetch_native(choice: Build, options: Options, progress: Callable[[int, int |
         choice: A component and its wheel.
         options: Wheelhouse, cache, and whether the network may be used.
         progress: Called with the bytes so far and, where the server says it, their number.
+        python: The interpreter of the environment, whose tags a wheel of the index must have; None for our own.
 
     Raises:
         NativeUnavailable: it is in neither and cannot be fetched.
@@ -55,14 +60,23 @@ def fetch_native(choice: Build, options: Options, progress: Callable[[int, int |
         if options.offline:
             raise NativeUnavailable(choice, f"offline, and no {name} in the wheelhouse or the cache")
         try:
-            download(choice.wheel.url, cached, progress)
-        except AddressUnavailable as error:
-            raise NativeUnavailable(choice, error.message) from error
+            _obtain(choice.wheel, cached, progress, python)
+        except (AddressUnavailable, IndexUnavailable) as error:
+            raise NativeUnavailable(choice, str(error)) from error
     try:
-        return _checked(cached, choice, both(choice.wheel.url, mirrored(choice.wheel.url)))
+        where = "the index" if choice.wheel.on_index else both(choice.wheel.url, mirrored(choice.wheel.url))
+        return _checked(cached, choice, where)
     except (HashMismatch, NativeMismatch):
         cached.unlink(missing_ok=True)
         raise
+
+
+def _obtain(wheel: Wheel, to: Path, progress: Callable[[int, int | None], None], python: Path | None) -> None:
+    """Gets a wheel from its address, or from the index."""
+    if wheel.on_index and wheel.sha256 is not None:
+        download_wheel(wheel.file, wheel.sha256, to.parent, python=python)
+    else:
+        download(wheel.url, to, progress)
 
 
 def file_sha256(path: Path) -> str:

@@ -119,6 +119,9 @@ class Parts:
         if name not in seen.want:
             self.left_out[name] = "" if seen.state is None else seen.state.left_out.get(name, "")
             return f"left out as before: {self.left_out[name]}"
+        if (gone := self._useless(choice)) is not None:
+            self.left_out[name] = f"{gone} could not be had"
+            return f"left out: {self.left_out[name]}"
         return self._install_by_some_way(choice)
 
     def runtime(self) -> str:
@@ -162,12 +165,23 @@ class Parts:
         self.taken[choice.name] = taken.way
         return taken.detail
 
+    def _useless(self, choice: Build) -> str | None:
+        """The component without which a part is of no use, where that was left out and the part is only one of its."""
+        owner = next((each for each in self._plan.natives if choice.name in each.after), None)
+        parts = owner.after if owner is not None and not choice.required else ()
+        return next((name for name in parts if name in self.left_out), None)
+
     def _install_by(self, way: Build) -> str:
+        if lacking := [name for name in way.after if name in self.left_out]:
+            raise NativeUnavailable(way, f"it is of no use without {lacking[0]}, which could not be had")
         return self._build_and_install(way) if way.how == "build" else self._fetch_and_install(way)
 
     def _fetch_and_install(self, choice: Build) -> str:
         name = choice.name
-        wheel = fetch_native(choice, self._options, lambda done, total: self._reporter.progress(name, done, total))
+        python = self._new / "bin" / "python"
+        wheel = fetch_native(
+            choice, self._options, lambda done, total: self._reporter.progress(name, done, total), python
+        )
         self._check(choice, wheel)
         try:
             self._install_wheel(wheel)

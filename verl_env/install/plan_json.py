@@ -63,8 +63,11 @@ def native_to_json(choice: Build) -> dict[str, Any]:
         "others": [way.way for way in choice.others],
         "deviation": _deviation(choice),
     }
+    if choice.after:
+        entry["after"] = list(choice.after)
     if choice.wheel is not None:
-        entry |= {"source": choice.wheel.url, "url": choice.wheel.url}
+        where = {"source": "index"} if choice.wheel.on_index else {"source": choice.wheel.url, "url": choice.wheel.url}
+        entry |= {**where, "file": choice.wheel.file}
         entry |= {"sha256": choice.wheel.sha256 or HASH_UNRECORDED}
     if choice.recipe is not None:
         entry["source"] = choice.recipe.source

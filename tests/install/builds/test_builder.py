@@ -178,6 +178,29 @@ def test_the_index_that_only_uv_knows_gives_the_source(yard, index, monkeypatch)
     assert list((yard.tmp_path / "cache" / "sources").rglob("demo_ext-1.0.tar.gz"))
 
 
+def test_a_source_of_another_hash_on_the_index_runs_none_of_its_code(yard, index, monkeypatch):
+    trace = yard.tmp_path / "ran"
+    yard.sdist("demo-ext", top=f"open({str(trace)!r}, 'w')")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
+    with pytest.raises(HashMismatch) as caught:
+        yard.install(yard.build("demo-ext", sha256="0" * 64), offline=False, wheelhouse=None)
+    assert "0" * 64 in caught.value.message
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_python3_is_that_of_the_build_and_has_what_the_lock_satisfies(yard, index, monkeypatch, installer):
+    """megatron-core asks ``python3 -m pybind11`` for its headers, even when it is only fetched."""
+    yard.packages.append(yard.house.add("helper", "1.0", {"helper/__init__.py": "", "helper/__main__.py": ""}))
+    asks = "import subprocess; [subprocess.run([each, '-m', 'helper'], check=True) for each in ('python', 'python3')]"
+    build = yard.sdist("demo-ext", top=asks, torch="types")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
+    monkeypatch.setenv("PIP_INDEX_URL", index.simple)
+    recipe = {"torch": False, "requires": ("helper>=1",), "sha256": build.recipe.sha256}
+    yard.install(yard.build("demo-ext", **recipe), offline=False, wheelhouse=None, installer=installer)
+    assert answer(yard.site, "demo_ext") == 42
+
+
 class TestInterrupted:
     """Ctrl-C while a compiler runs: everything ends, and nothing is left."""
 

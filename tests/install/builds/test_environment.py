@@ -1,7 +1,7 @@
 import pytest
 
 from tests.install.builds.facts import job, lock
-from verl_env.install.builds.environment import expose, lock_paths, requirements
+from verl_env.install.builds.environment import expose, lock_paths, name_interpreter, requirements
 from verl_env.install.installed import site_packages
 
 LOCK = lock(packages={"torch": "2.6.0", "packaging": "24.2", "ninja": "1.11.1.1", "setuptools": "70.0"})
@@ -12,10 +12,19 @@ OLD_SETUPTOOLS = lock(packages={"setuptools": "82.0"}, constraints=("setuptools=
     ("requires", "of", "needed"),
     [
         ((), lock(packages={}), ["setuptools", "wheel"]),
-        ((), LOCK, ["wheel"]),
-        (("packaging", "ninja>=1.10"), LOCK, ["wheel"]),
-        (("packaging>=25",), LOCK, ["packaging>=25", "wheel"]),
+        ((), LOCK, ["setuptools==70.0", "wheel"]),
+        (
+            ("packaging", "ninja>=1.10"),
+            LOCK,
+            ["packaging==24.2", "ninja==1.11.1.1", "setuptools==70.0", "wheel"],
+        ),
+        (("packaging>=25",), LOCK, ["packaging>=25", "setuptools==70.0", "wheel"]),
         (("setuptools>=77", "pybind11[global]"), LOCK, ["setuptools>=77", "pybind11[global]", "wheel"]),
+        (
+            ("pybind11[global]>=2",),
+            lock(packages={"pybind11": "3.0.0"}),
+            ["pybind11[global]==3.0.0", "setuptools", "wheel"],
+        ),
         (
             ("setuptools",),
             lock(packages={"setuptools": "82.0"}, constraints=("setuptools==79.0.1",)),
@@ -23,7 +32,7 @@ OLD_SETUPTOOLS = lock(packages={"setuptools": "82.0"}, constraints=("setuptools=
         ),
     ],
 )
-def test_what_the_lock_satisfies_is_not_installed_again(requires, of, needed):
+def test_what_the_lock_satisfies_is_taken_in_its_version(requires, of, needed):
     assert requirements([job(requires=requires)], of) == needed
 
 
@@ -53,3 +62,13 @@ def test_compilers_find_headers_and_libraries_of_wheels(tmp_path):
 def test_where_wheels_bring_nothing_nothing_is_set(tmp_path):
     (tmp_path / "room").mkdir()
     assert lock_paths(tmp_path, tmp_path / "room") == {}
+
+
+@pytest.mark.parametrize("there", [("python",), ("python", "python3", "python3.10")])
+def test_the_interpreter_answers_to_every_name(tmp_path, there):
+    (tmp_path / "bin").mkdir()
+    for name in there:
+        (tmp_path / "bin" / name).write_text("the interpreter")
+    name_interpreter(tmp_path, "3.10")
+    assert {path.name for path in (tmp_path / "bin").iterdir()} == {"python", "python3", "python3.10"}
+    assert all(path.read_text() == "the interpreter" for path in (tmp_path / "bin").iterdir())

@@ -16,7 +16,8 @@ from verl_env.records import replace
 #: A build backend of its own: compiles one file for the torch that is there, and says how far it is.
 BACKEND = """\
 import os, subprocess, sys, sysconfig, zipfile
-import torch
+@TOP
+import @TORCH as torch
 
 NAME, VERSION, MODULE, INCLUDE = "@NAME", "@VERSION", "@MODULE", @INCLUDE
 INFO = f"{MODULE}-{VERSION}.dist-info"
@@ -25,7 +26,7 @@ TAG = f"{TAG}-{TAG}-linux_{os.uname().machine}"
 
 
 def build_wheel(directory, config_settings=None, metadata_directory=None):
-    print("building for torch", torch.__version__, "with", config_settings, flush=True)
+    print("building for torch", getattr(torch, "__version__", None), "with", config_settings, flush=True)
     for name in ("MAX_JOBS", "TORCH_CUDA_ARCH_LIST", "DEMO"):
         print(f"{name}={os.environ.get(name)}", flush=True)
     for step in range(1, 4):
@@ -68,10 +69,14 @@ def tar_bytes(folder, files):
     return stream.getvalue()
 
 
-def extension(name, version="1.0", *, more="", headers="", answer="42", include="[]"):
-    """The files of a source distribution with one C++ extension whose ``answer()`` is a number."""
+def extension(name, version="1.0", *, more="", headers="", answer="42", include="[]", top="pass", torch="torch"):
+    """The files of a source distribution with one C++ extension whose ``answer()`` is a number.
+
+    ``top`` runs whenever its backend is loaded; ``torch`` is the module that it takes for torch.
+    """
     module = name.replace("-", "_")
     values = {"@NAME": name, "@VERSION": version, "@MODULE": module, "@INCLUDE": include, "@MORE": more or "pass"}
+    values |= {"@TOP": top, "@TORCH": torch}
     backend = BACKEND
     for mark, value in values.items():
         backend = backend.replace(mark, value)

@@ -69,6 +69,7 @@ def build_of(
         others=tuple(_other(each, examiner) for each in others),
         required=required,
         deviation=_deviation(way, rejected),
+        after=_after(way),
     )
 
 
@@ -83,6 +84,7 @@ def _other(way: Way, examiner: Examiner) -> Build:
         recipe=way.recipe,
         needs=_needs(way, native_of(way.environment.lockset, way.name)),
         warnings=tuple(_warnings(way, None, None, examiner, ())),
+        after=_after(way),
         deviation=_deviation(way, ()),
     )
 
@@ -98,6 +100,11 @@ def _deviation(way: Way, rejected: Sequence[Rejected]) -> Deviation | None:
 
 def _accepts(words: Range) -> str:
     return f"{words.user}: {'no limit' if words.most is None else f'up to {words.most}'} ({words.source})"
+
+
+def _after(way: Way) -> tuple[str, ...]:
+    """The components without which a wheel is of no use; what a build is built upon is the build's own affair."""
+    return tuple(want.name for want in way.after) if way.wheel is not None else ()
 
 
 def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[str]) -> None:
@@ -124,7 +131,9 @@ def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, why_buil
 def _source_words(way: Way) -> str:
     """What a component comes from."""
     if way.recipe is None:
-        return f"published wheel {way.wheel.file}" if way.wheel is not None else ""
+        if way.wheel is None:
+            return ""
+        return f"{'wheel of the index' if way.wheel.on_index else 'published wheel'} {way.wheel.file}"
     time = f" (about {way.recipe.minutes} minutes on 16 cores)" if way.recipe.minutes else ""
     return f"built from {way.recipe.source}{time}"
 

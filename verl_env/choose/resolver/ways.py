@@ -79,18 +79,27 @@ class Ways:
 
     def _ways_of(self, want: Want) -> Iterator[Way]:
         releases = releases_of(want, self._source.catalogue)
+        yield from self._certain_first(
+            self._by_wheel(want, release, wheel)
+            for release in releases
+            for wheel in release.wheels
+            if self._is_allowed(want, release, wheel)
+        )
         if self._source.mode in (None, "prebuilt"):
-            yield from self._certain_first(
-                self._by_wheel(want, release, wheel) for release in releases for wheel in release.wheels
-            )
             yield from self._near(want)
         if self._source.mode in (None, "build"):
             yield from (self._by_recipe(want, release, recipe) for release in releases for recipe in release.recipes)
         if want.optional:
             yield Way(want.name, _version(want, releases), want.environment, "skip")
 
+    def _is_allowed(self, want: Want, release: Release, wheel: Wheel) -> bool:
+        """Whether ``--native`` lets a wheel in: with ``build``, one that is only a part of what is built, too."""
+        if self._source.mode != "build":
+            return self._source.mode in (None, "prebuilt")
+        return bool(wheel.after) or not (release.recipes or native_of(want.environment.lockset, want.name))
+
     def _certain_first(self, wheels: Iterable[Way]) -> list[Way]:
-        """Wheels, those that may need more than this machine has after the others.
+        """Wheels, those that may need more than this machine has, or have been moved, after the others.
 
         Such a wheel is read before it lands, which takes a second; a build takes hours.
         """
@@ -103,7 +112,8 @@ class Ways:
             yield from (replace(way, instead_of=want.version, taken_by=ranges) for way in ways)
 
     def _is_doubted(self, wheel: Way) -> bool:
-        return any(need.perhaps and not self._is_met(need) for need in wheel.needs)
+        moved = wheel.wheel is not None and not wheel.wheel.address_confirmed
+        return moved or any(need.perhaps and not self._is_met(need) for need in wheel.needs)
 
     def _is_met(self, need: Need) -> bool:
         return met(need, self._source.machine[need.name].value) is True
@@ -114,7 +124,10 @@ class Ways:
         key = (id(wheel), accelerator)
         if key not in self._needs:
             self._needs[key] = wheel_needs(wheel, accelerator)
-        return Way(want.name, release.version, want.environment, "prebuilt", wheel=wheel, needs=self._needs[key])
+        after = tuple(Want(name, want.environment, release.version) for name in wheel.after)
+        return Way(
+            want.name, release.version, want.environment, "prebuilt", wheel=wheel, needs=self._needs[key], after=after
+        )
 
     def _by_recipe(self, want: Want, release: Release, recipe: Recipe) -> Way:
         lockset, catalogue = want.environment.lockset, self._source.catalogue

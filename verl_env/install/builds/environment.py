@@ -1,12 +1,14 @@
 """The environment that builds run in: the lock's packages as they are, and beside them what builds require.
 
-It is a virtual environment of its own in the workshop. Its site-packages holds the build requirements and a ``.pth``
-file that names the directory with the lock's packages: those come after its own on ``sys.path``, and nothing of a
-build gets into the new generation.
+It is a virtual environment of its own in the workshop. Its site-packages holds the build requirements, those that the
+lock has too in the lock's version, with their programs in its ``bin``: sources start ``ninja`` and ``python3 -m
+pybind11`` before anything of the lock is importable. A ``.pth`` file names the directory with the lock's packages:
+those come after its own on ``sys.path``, and nothing of a build gets into the new generation.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -68,7 +70,7 @@ def make(
     Args:
         place: Where.
         jobs: What is to be built in it.
-        lock: Its packages satisfy requirements where their versions do; its constraints hold.
+        lock: Its versions are taken where they satisfy a requirement; its constraints hold.
         tools: The installer and the interpreter.
         source: Where the installer takes files from.
         run: Runs a command of the installer, and raises where it fails.
@@ -77,6 +79,7 @@ def make(
         Its interpreter.
     """
     run(tools.installer.make_environment(place, tools.interpreter, "build"))
+    name_interpreter(place, lock.python)
     needed = requirements(jobs, lock)
     if needed:
         file, constraints = place / "requirements.txt", place / "constraints.txt"
@@ -88,6 +91,14 @@ def make(
             )
         )
     return place / "bin" / "python"
+
+
+def name_interpreter(place: Path, python: str) -> None:
+    """Makes the interpreter of an environment answer to every name that a source may call it by."""
+    for name in ("python3", f"python{python}"):
+        link = place / "bin" / name
+        if not os.path.lexists(link):
+            link.symlink_to("python")
 
 
 def expose(place: Path, sites: Sequence[Path], python: str) -> None:
@@ -121,32 +132,35 @@ def lock_paths(site: Path, room: Path) -> dict[str, str]:
 
 
 def requirements(jobs: Sequence[Job], lock: Lock) -> list[str]:
-    """What is installed for builds: their requirements but those that the lock satisfies, and what all may need.
+    """What is installed for builds: their requirements, and what all may need.
 
-    A requirement without a version of its own takes the lockset's where it has one for builds.
+    A requirement that the lock's version meets takes that version, and one without a version of its own the lockset's
+    where it has one for builds.
     """
     found: dict[str, None] = {}
     for requirement in [*(each for job in jobs for each in job.recipe.requires), *_ALWAYS]:
         name = _name(requirement)
         stated = name in {_name(each) for each in found}
-        if not (stated and requirement == name) and not _satisfied(requirement, lock):
-            found[requirement] = None
+        if not (stated and requirement == name):
+            found[_as_locked(requirement, lock)] = None
     return list(found)
 
 
-def _satisfied(requirement: str, lock: Lock) -> bool:
-    """Whether the lock's version of a requirement does; that of setuptools only where no build constraint says more."""
+def _as_locked(requirement: str, lock: Lock) -> str:
+    """A requirement in the lock's version where that meets it; where a build constraint says more, as it is."""
     from packaging.requirements import Requirement  # noqa: PLC0415
     from packaging.version import InvalidVersion  # noqa: PLC0415
 
     parsed = Requirement(requirement)
     name = normalise(parsed.name)
     if name not in lock.packages or name in {_name(line) for line in lock.constraints}:
-        return False
+        return requirement
     try:
-        return parsed.specifier.contains(lock.packages[name], prereleases=True)
+        met = parsed.specifier.contains(lock.packages[name], prereleases=True)
     except InvalidVersion:
-        return False
+        return requirement
+    extras = f"[{','.join(sorted(parsed.extras))}]" if parsed.extras else ""
+    return f"{parsed.name}{extras}=={lock.packages[name]}" if met else requirement
 
 
 def _constraints(needed: Sequence[str], lock: Lock) -> list[str]:

@@ -27,6 +27,8 @@ _GIT = "git+"
 _SDIST = (".tar.gz", ".zip", ".tar.bz2")
 #: A commit, whole or shortened: the same source at all times.
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
+#: What pip says of a file that is not the one whose hash was stated.
+_GOT = re.compile(r"^\s+Got\s+([0-9a-f]{64})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +149,23 @@ def _download_archive(job: Job, origin: Origin, shop: Workshop) -> Path:
 
 
 def _download_sdist(job: Job, shop: Workshop) -> Path:
-    """The source distribution, as the index that pip is configured for serves it."""
+    """The source distribution, as the index that pip is configured for serves it.
+
+    pip asks a source for its metadata even to download it, and that runs its code: the file's hash goes with the
+    request, so that no other file's code runs, and the build environment is there by now (``Builder``).
+    """
     found = shop.room(f"{job.build.name}-sdist")
+    wanted = found.with_suffix(".txt")
+    hashed = f" --hash=sha256:{job.recipe.sha256}" if job.recipe.sha256 else ""
+    wanted.write_text(f"{_pinned(job)}{hashed}\n", encoding="utf-8")
     try:
-        shop.pip(job, "download", "--no-binary", ":all:", "--dest", str(found), _pinned(job))
+        shop.pip(job, "download", "--no-binary", ":all:", "--dest", str(found), "--requirement", str(wanted))
         file = next(path for path in found.iterdir() if path.name.endswith(_SDIST))
     except StopIteration:
         raise SourceUnavailable(job.name, job.recipe.source, "the index has no source distribution") from None
     except NativeBuildFailed as error:
+        if job.recipe.sha256 and (got := _GOT.search(error.log.read_text(encoding="utf-8", errors="replace"))):
+            raise HashMismatch(_pinned(job), f"sha256:{job.recipe.sha256}", f"sha256:{got[1]}") from error
         if any("No matching distribution" in line for line in error.tail):
             reason = f"the index has no source distribution of {_pinned(job)}"
             raise SourceUnavailable(job.name, job.recipe.source, reason) from error

@@ -6,9 +6,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.install.backends.isolation import installer_environment
 from verl_env.install.builds.jobs import VARIABLE as JOBS
 from verl_env.install.builds.jobs import nvcc_threads
+from verl_env.install.index import pip_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
 #: ``{prefix:nvshmem}``, ``{source:gdrcopy}``, ``{site}``, ``{jobs}``, ``{cuda}``.
 _PLACEHOLDER = re.compile(r"\{(?:(?:prefix|source):[\w.-]+|site|jobs|cuda)\}")
-#: pip's names for what a user may have told uv alone.
-_INDEX = {
-    "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
-    "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
-    "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
-}
 #: What of the user's variables changes what compilers make; part of the key of a result.
 FLAGS = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "NVCC_APPEND_FLAGS", "NVCC_PREPEND_FLAGS")
 
@@ -53,12 +47,7 @@ def build_variables(job: Job, host: Host, *, python: Path, room: Path, values: M
         room: A directory for temporary files.
         values: What placeholders stand for.
     """
-    env = installer_environment(host.environ)
-    for name, others in _INDEX.items():
-        said = next((host.environ[other] for other in others if host.environ.get(other)), None)
-        if said and not env.get(name):
-            # UV_INDEX may name its entries: name=https://...
-            env[name] = " ".join(re.sub(r"^[\w.-]+=(?=\w+:)", "", part) for part in said.split())
+    env = pip_environment(host.environ)
     stated = {file.variable for file in job.recipe.files if file.variable and host.environ.get(file.variable)}
     recipe = {**job.recipe.env, **job.build.env}
     env |= {name: filled(value, values) for name, value in recipe.items() if name not in stated}

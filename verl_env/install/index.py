@@ -1,0 +1,96 @@
+"""Single wheels of the package index, fetched by pip: it knows the index, the credentials and the proxy of the user."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.install.backends.base import Command
+from verl_env.install.backends.isolation import installer_environment
+from verl_env.install.classify import tail
+from verl_env.install.failures import HashMismatch
+from verl_env.install.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: pip's names for what a user may have told uv alone.
+_INDEX = {
+    "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
+}
+#: What pip says of a file that is not the one whose hash was stated.
+_GOT = re.compile(r"^\s+Got\s+([0-9a-f]{64})$", re.MULTILINE)
+_ABSENT = re.compile(r"No matching distribution found|Could not find a version")
+
+
+class IndexUnavailable(Exception):
+    """A file cannot be had from the index; the text says why."""
+
+
+def pip_environment(user: Mapping[str, str]) -> dict[str, str]:
+    """The variables of pip: as of any installer, and the index that the user told only uv."""
+    env = installer_environment(user)
+    for name, others in _INDEX.items():
+        said = next((user[other] for other in others if user.get(other)), None)
+        if said and not env.get(name):
+            # UV_INDEX may name its entries: name=https://...
+            env[name] = " ".join(re.sub(r"^[\w.-]+=(?=\w+:)", "", part) for part in said.split())
+    return env
+
+
+def download_wheel(file: str, sha256: str, to: Path, *, python: Path | None, links: Sequence[str] = ()) -> Path:
+    """Fetches one wheel; it gets its name when it is whole.
+
+    Args:
+        file: Its name, which says distribution and version.
+        sha256: Its digest: no other file is taken.
+        to: The directory that it gets into.
+        python: The interpreter that it is for; None for that of this process.
+        links: Directories with files beside the index.
+
+    Raises:
+        IndexUnavailable: the index does not have it, or nobody answers.
+        HashMismatch: it is another file.
+        OSError: it cannot be written.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=to) as room:
+        wanted = Path(room, "wanted.txt")
+        wanted.write_text(f"{pinned(file)} --hash=sha256:{sha256}\n", encoding="utf-8")
+        pip = (sys.executable, "-m", "pip", *(("--python", str(python)) if python else ()))
+        options = ("--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check")
+        found = [word for link in links for word in ("--find-links", link)]
+        argv = (*pip, "download", *options, *found, "--dest", f"{room}/found", "--requirement", str(wanted))
+        done = run(Command(argv, pip_environment(os.environ)))
+        if done.code != 0:
+            raise _failure(file, sha256, done.output)
+        return next(Path(room, "found").glob("*.whl")).rename(to / file)
+
+
+def pinned(file: str) -> str:
+    """The requirement that a wheel's name states, ``megatron-core==0.12.2``.
+
+    Raises:
+        ValueError: it is not the name of a wheel.
+    """
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415
+
+    try:
+        name, version, _, _ = parse_wheel_filename(file)
+    except InvalidWheelFilename as error:
+        raise ValueError(str(error)) from error
+    return f"{name}=={version}"
+
+
+def _failure(file: str, sha256: str, output: str) -> Exception:
+    if got := _GOT.search(output):
+        return HashMismatch(file, f"sha256:{sha256}", f"sha256:{got[1]}")
+    if _ABSENT.search(output):
+        return IndexUnavailable(f"the index has no {pinned(file)} for this Python and machine")
+    return IndexUnavailable(f"{pinned(file)} cannot be fetched from the index: {'; '.join(tail(output)[-2:])}")
