@@ -130,6 +130,8 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
     yield f"- source: {source}{digest}"
     if recipe.product != "wheel":
         yield f"- makes: {'a directory that other builds look into' if recipe.product == 'prefix' else 'a source tree'}"
+    if recipe.cuda:
+        yield f"- for CUDA {recipe.cuda}"
     build = [*(["torch of the lock"] if recipe.torch else []), *map(code, recipe.requires)]
     if build:
         yield f"- Python packages: {', '.join(build)}"

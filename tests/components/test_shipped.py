@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+from packaging.version import Version
 
 from verl_env.components.compile import compiled_text, stale
 from verl_env.components.load import component_files, load_catalogue
@@ -78,17 +79,19 @@ def test_names_are_canonical_and_versions_are_there_once():
 def test_a_wheel_is_what_its_tags_say(component, release, wheel):
     name, version, _, tags = parse_wheel_filename(wheel.file)
     assert canonicalize_name(name) == component.name
-    assert version.public == release.version.partition("+")[0] or str(version) == release.version
+    same = Version(version.public) == Version(release.version.partition("+")[0])
+    assert same or str(version) == release.version
     for python in wheel.pythons:
         digits = python.replace(".", "")
-        own = {f"cp{digits}-cp{digits}"} | {f"cp3{minor}-abi3" for minor in range(2, int(digits[1:]) + 1)}
+        own = {f"cp{digits}-cp{digits}", "py3-none"} | {f"cp3{minor}-abi3" for minor in range(2, int(digits[1:]) + 1)}
         assert any(f"{tag.interpreter}-{tag.abi}" in own for tag in tags)
     assert any(tag.platform.endswith(wheel.arch or "any") for tag in tags)
 
 
 @EACH_WHEEL
 def test_a_wheel_has_an_address_a_source_and_if_any_a_digest(component, release, wheel):
-    assert urlsplit(wheel.url).scheme == "https"
+    assert urlsplit(wheel.url).scheme == ("index" if wheel.on_index else "https")
+    assert wheel.sha256 is not None or not wheel.on_index
     assert wheel.source.strip()
     assert wheel.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", wheel.sha256)
     assert "{" not in wheel.url
@@ -127,8 +130,11 @@ def test_names_of_flash_attn_do_not_decide_the_abi():
 
 
 def test_digests_and_addresses_are_there_once():
-    digests = [wheel.sha256 for _, _, wheel in WHEELS if wheel.sha256]
-    addresses = [wheel.url for _, _, wheel in WHEELS]
+    once = {(wheel.url, wheel.sha256) for _, _, wheel in WHEELS}
+    digests = [digest for _, digest in once if digest]
+    addresses = [url for url, _ in once]
+    ways = [(wheel.url, wheel.cuda) for _, _, wheel in WHEELS]
+    assert len(ways) == len(set(ways))
     assert len(digests) == len(set(digests))
     assert len(addresses) == len(set(addresses))
 
@@ -147,7 +153,7 @@ def test_a_recipe_has_a_source_that_can_be_had(component, release, recipe):
 @EACH_RECIPE
 def test_a_recipe_names_what_exists(component, release, recipe):
     for requirement in recipe.requires:
-        Requirement(requirement)
+        Requirement(requirement.replace("{cuda}", "12.8"))
     assert set(recipe.after) <= set(CATALOGUE.components)
     for patch in recipe.patches:
         owner, _, path = patch.partition(":")
@@ -224,3 +230,12 @@ def test_tables_of_the_toolchain_are_in_order_and_sourced():
     assert releases == sorted(set(releases))
     capabilities = [tuple(map(int, row.capability.split("."))) for row in CATALOGUE.capabilities]
     assert capabilities == sorted(set(capabilities))
+
+
+def test_what_a_wheel_cannot_be_without_exists_in_its_version():
+    for component, release, wheel in WHEELS:
+        for name in wheel.after:
+            other = CATALOGUE.components[name].release(release.version)
+            assert other is not None, (component.name, release.version, name)
+            cuda = [way.cuda for way in (*other.wheels, *other.recipes)]
+            assert wheel.cuda in cuda, (component.name, release.version, name)

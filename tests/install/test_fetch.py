@@ -219,3 +219,42 @@ def test_what_can_be_done_where_an_address_gives_nothing(tmp_path, monkeypatch, 
         download("http://127.0.0.1:1/x.tar.gz", tmp_path / "x.tar.gz", lambda *_: None)
     assert hint in caught.value.hint
     assert not list(tmp_path.glob("x.tar.gz*"))
+
+
+@pytest.fixture
+def on_index(index, monkeypatch):
+    """An index that has the wheel, as the user told pip; the wheel by its name and digest alone."""
+    name = "flash_attn-2.7.4-py3-none-any.whl"
+    (index.directory / name).write_bytes(CONTENT)
+    monkeypatch.setenv("PIP_INDEX_URL", index.simple)
+    monkeypatch.setenv("PIP_NO_INDEX", "0")
+    return lambda digest: choice(f"index:{name}", digest)
+
+
+def test_a_wheel_of_the_index_is_fetched_by_pip_and_kept(on_index, tmp_path):
+    path = fetch_native(on_index(sha256(CONTENT)), options(tmp_path), lambda *_: None)
+    assert path.read_bytes() == CONTENT
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    again = fetch_native(on_index(sha256(CONTENT)), options(tmp_path, offline=True), lambda *_: None)
+    assert again == path
+
+
+def test_another_file_of_the_index_is_refused_and_not_kept(on_index, tmp_path):
+    with pytest.raises(HashMismatch) as caught:
+        fetch_native(on_index("0" * 64), options(tmp_path), lambda *_: None)
+    assert caught.value.actual == f"sha256:{sha256(CONTENT)}"
+    assert not list((tmp_path / "cache").rglob("*.whl"))
+
+
+def test_what_the_index_does_not_have_cannot_be_had(index, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", index.simple)
+    with pytest.raises(NativeUnavailable) as caught:
+        fetch_native(choice("index:flash_attn-2.7.4-py3-none-any.whl", "0" * 64), options(tmp_path), lambda *_: None)
+    assert "the index has no flash-attn==2.7.4" in caught.value.message
+
+
+def test_a_wheel_of_the_index_in_a_wheelhouse_needs_no_index(tmp_path, house):
+    name = "flash_attn-2.7.4-py3-none-any.whl"
+    (house.path / name).write_bytes(CONTENT)
+    made = options(tmp_path, offline=True, wheelhouse=house.path)
+    assert fetch_native(choice(f"index:{name}", sha256(CONTENT)), made, lambda *_: None) == house.path / name

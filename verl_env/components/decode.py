@@ -73,6 +73,7 @@ _recipe = shape(
         "sha256": (sha256, None),
         "product": (one_of("wheel", "prefix", "source"), "wheel"),
         "requires": (texts, ()),
+        "cuda": (number, None),
         "torch": (flag, True),
         "tools": (many(_tool), ()),
         "files": (many(_file), ()),

@@ -114,7 +114,9 @@ class Recipe:
         source: ``"sdist"`` (name and version of the component, from the index), ``"git+URL@REF"``, or an archive's URL.
         sha256: Of the sdist or archive; None where no hash is recorded.
         product: What comes of it.
-        requires: Python requirements that must be in the build environment, beside torch of the lock.
+        requires: Python requirements that must be in the build environment, beside torch of the lock; ``{cuda}`` in
+            one stands for the CUDA release of the lock, ``"12.8"``.
+        cuda: The CUDA major that it is for; None for every one.
         torch: Whether torch of the lock must be there.
         tools: Programs with their ranges.
         files: Headers and libraries.
@@ -145,6 +147,7 @@ class Recipe:
     sha256: str | None = None
     product: Product = "wheel"
     requires: tuple[str, ...] = ()
+    cuda: str | None = None
     torch: bool = True
     tools: tuple[Tool, ...] = ()
     files: tuple[File, ...] = ()

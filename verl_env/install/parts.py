@@ -156,6 +156,9 @@ class Parts:
             self.facts[choice.name] = dict(state.facts[choice.name])
 
     def _install_by_some_way(self, choice: Build) -> str:
+        if choice.after and all(name in self.taken for name in choice.after):
+            # What is in place for this way would lie under any other.
+            choice = replace(choice, others=tuple(way for way in choice.others if way.after == choice.after))
         taken = take(choice, self._install_by, self._reporter.warn)
         if taken.way is None:
             self.left_out[choice.name] = taken.detail

@@ -2,10 +2,11 @@
 
 import pytest
 
-from tests.choose.resolver.world import LOCKSETS, catalogue, machine, wheel
+from tests.choose.resolver.world import BOTH, GCC, LOCKSETS, catalogue, machine, wheel
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Request
-from verl_env.components.model import Component, Release
+from verl_env.components.model import Component, Recipe, Release
+from verl_env.records import replace
 
 
 def builds(stack="vllm", lockset="new", components=None, wishes=(), native=None, **tools):
@@ -80,3 +81,45 @@ def test_what_can_be_had_on_another_python_alone_says_so():
 def test_what_is_left_out_has_no_other_way():
     found = builds(native="skip")["flash-attn"]
     assert (found.how, found.others, found.required, found.way) == ("skip", (), False, "left out")
+
+
+def in_parts(**more):
+    """A catalogue whose transformer-engine is on the index in three parts, one of them to be compiled."""
+    known = catalogue()
+    te = known.components["transformer-engine"].releases[0]
+    after, plain = ("te-core", "te-torch"), {"cuda": "12", "cxx11abi": None}
+    whole = replace(wheel("transformer-engine", "2.2.1", "any", BOTH, None, **plain), url=INDEX, after=after)
+    core = wheel("te-core", "2.2.1", "any", BOTH, None, **plain)
+    moved = wheel("transformer-engine", "2.2.1", "moved", BOTH, "2.6", **plain)
+    parts = {
+        "transformer-engine": replace(te, wheels=(replace(moved, address_confirmed=False), whole)),
+        "te-core": Release("2.2.1", (core,), ()),
+        "te-torch": Release("2.2.1", (), (Recipe("sdist", tools=(GCC,), cuda=more.get("cuda", "12")),)),
+    }
+    known.components.update({name: Component(name, None, (release,)) for name, release in parts.items()})
+    return known
+
+
+INDEX = "index:transformer_engine-2.2.1-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("native", [None, "build"])
+def test_parts_come_before_what_cannot_be_without_them_and_need_no_nvcc(native):
+    found = builds("vllm+megatron", "old", in_parts(), native=native, nvcc="12.4.131")
+    names = list(found)
+    assert names.index("te-core") < names.index("te-torch") < names.index("transformer-engine")
+    assert found["transformer-engine"].wheel.url == INDEX
+    assert found["transformer-engine"].after == ("te-core", "te-torch")
+    assert (found["te-core"].how, found["te-torch"].how) == ("prebuilt", "build")
+    assert [way.how for way in found["transformer-engine"].others][-1] == "build"
+
+
+def test_a_wheel_that_was_moved_comes_after_one_of_the_index():
+    others = builds("vllm+megatron", "old", in_parts(), nvcc="12.4.131")["transformer-engine"].others
+    assert [way.wheel.address_confirmed for way in others if way.wheel] == [False]
+
+
+def test_a_part_that_is_for_another_cuda_leaves_the_whole_to_the_other_ways():
+    found = builds("vllm+megatron", "old", in_parts(cuda="13"), nvcc="12.4.131")
+    assert not {"te-core", "te-torch"} & set(found)
+    assert found["transformer-engine"].wheel.url != INDEX

@@ -54,14 +54,14 @@ def test_compilers_find_headers_and_libraries_of_wheels(tmp_path):
     ):
         (site / "nvidia" / name).parent.mkdir(parents=True, exist_ok=True)
         (site / "nvidia" / name).write_text(name)
-    paths = lock_paths(site, room)
+    paths = lock_paths((site,), room)
     assert paths == {"CPATH": f"{site}/nvidia/cublas/include:{site}/nvidia/cudnn/include", "LIBRARY_PATH": str(room)}
     assert (room / "libcublas.so").read_text() == "cublas/lib/libcublas.so.12"
 
 
 def test_where_wheels_bring_nothing_nothing_is_set(tmp_path):
     (tmp_path / "room").mkdir()
-    assert lock_paths(tmp_path, tmp_path / "room") == {}
+    assert lock_paths((tmp_path,), tmp_path / "room") == {}
 
 
 @pytest.mark.parametrize("there", [("python",), ("python", "python3", "python3.10")])

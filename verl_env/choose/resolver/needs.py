@@ -61,6 +61,8 @@ def recipe_needs(
 ) -> tuple[Need, ...]:
     """What a build requires of the machine; its headers and libraries are looked for before it begins."""
     needs = [need for tool in recipe.tools if not _comes_along(tool, recipe) for need in _tool(tool, lockset)]
+    if recipe.cuda is not None:
+        needs.append(Need(CUDA, among=(recipe.cuda,)))
     if release.minimum_gpu is not None and recipe.arch_variable is not None:
         gpus = CAPABILITY if lockset.accelerator == "cuda" else GFX
         needs.append(Need(gpus, least=release.minimum_gpu, why="its sources"))

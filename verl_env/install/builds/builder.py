@@ -13,6 +13,7 @@ from verl_env.install.builds.sources import commit_of, fetch
 from verl_env.install.builds.steps import build_prefix, build_wheel, linked, source_tree
 from verl_env.install.builds.workshop import Workshop, opened, trim_logs
 from verl_env.install.classify import classify
+from verl_env.install.installed import site_packages
 from verl_env.install.process import run
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ class Builder:
         shop.values["site"] = str(sites[0])
         if job.recipe.torch:
             environment.expose(env, sites, lock.python)
-            shop.paths = environment.lock_paths(sites[0], shop.room("libraries"))
+            places = (sites[0], site_packages(env, lock.python))
+            shop.paths = environment.lock_paths(places, shop.room("libraries"))
 
     def _run(self, command: Command) -> None:
         done = run(command)

@@ -107,25 +107,25 @@ def expose(place: Path, sites: Sequence[Path], python: str) -> None:
     (site_packages(place, python) / _PTH).write_text(lines, encoding="utf-8")
 
 
-def lock_paths(site: Path, room: Path) -> dict[str, str]:
-    """Where compilers find what the lock's wheels have of CUDA, after what the toolkit has.
+def lock_paths(sites: Sequence[Path], room: Path) -> dict[str, str]:
+    """Where compilers find what wheels have of CUDA, after what the toolkit has.
 
     A toolkit may be there in part (nvcc and the runtime alone), while torch's headers include those of cuBLAS,
     cuSPARSE and others: their wheels have them, of torch's own release. The libraries of wheels lack the name that
     the linker looks for (``libcublas.so``), and get it in a directory.
 
     Args:
-        site: The directory with the lock's packages.
+        sites: The directories with the lock's packages and with the build requirements.
         room: An empty directory for such names.
 
     Returns:
         Directories as ``CPATH`` and ``LIBRARY_PATH`` have them; empty where there are none.
     """
-    for library in sorted(site.glob("nvidia/*/lib/lib*.so.*")):
+    for library in (each for site in sites for each in sorted(site.glob("nvidia/*/lib/lib*.so.*"))):
         link = room / f"{library.name.partition('.so')[0]}.so"
         if not link.exists():
             link.symlink_to(library)
-    headers = [str(path) for path in sorted(site.glob("nvidia/*/include"))]
+    headers = [str(path) for site in sites for path in sorted(site.glob("nvidia/*/include"))]
     libraries = [str(room)] if any(room.iterdir()) else []
     found = {"CPATH": ":".join(headers), "LIBRARY_PATH": ":".join(libraries)}
     return {name: value for name, value in found.items() if value}
@@ -138,7 +138,8 @@ def requirements(jobs: Sequence[Job], lock: Lock) -> list[str]:
     where it has one for builds.
     """
     found: dict[str, None] = {}
-    for requirement in [*(each for job in jobs for each in job.recipe.requires), *_ALWAYS]:
+    stated_by_recipes = (each.replace("{cuda}", lock.cuda or "") for job in jobs for each in job.recipe.requires)
+    for requirement in [*stated_by_recipes, *_ALWAYS]:
         name = _name(requirement)
         stated = name in {_name(each) for each in found}
         if not (stated and requirement == name):

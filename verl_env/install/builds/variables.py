@@ -51,7 +51,7 @@ def build_variables(job: Job, host: Host, *, python: Path, room: Path, values: M
     stated = {file.variable for file in job.recipe.files if file.variable and host.environ.get(file.variable)}
     recipe = {**job.recipe.env, **job.build.env}
     env |= {name: filled(value, values) for name, value in recipe.items() if name not in stated}
-    env |= _tools(host, env, python)
+    env |= _tools(host, env, python, cuda_home=recipe.get("CUDA_HOME"))
     env |= {JOBS: str(job.jobs), "CMAKE_BUILD_PARALLEL_LEVEL": str(job.jobs)}
     if threads := nvcc_threads(job.recipe, host.environ):
         env["NVCC_THREADS"] = str(threads)
@@ -67,9 +67,9 @@ def build_variables(job: Job, host: Host, *, python: Path, room: Path, values: M
     }
 
 
-def _tools(host: Host, env: Mapping[str, str], python: Path) -> dict[str, str]:
-    """The search path with the build environment and CUDA first, and where CUDA is."""
-    home = host.toolchain.cuda_home
+def _tools(host: Host, env: Mapping[str, str], python: Path, cuda_home: str | None) -> dict[str, str]:
+    """The search path with the build environment and CUDA first, and where CUDA is, unless the recipe says it."""
+    home = host.toolchain.cuda_home if cuda_home is None else None
     first = [str(python.parent)]
     found = {}
     if isinstance(home, str):
