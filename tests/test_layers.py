@@ -21,11 +21,25 @@ ALLOWED = {
     "install": {"settings", "machine", "locksets", "components", "binaries", "choose"},
     "patches": {"machine", "locksets", "install"},
     "doctor": {"machine", "locksets", "components", "binaries", "choose", "install", "patches"},
+    "verify": {"machine", "doctor"},
     "cluster": {"machine", "locksets", "choose", "install", "doctor"},
-    "cli": {"settings", "machine", "locksets", "components", "choose", "install", "patches", "doctor", "cluster"},
+    "cli": {
+        "settings",
+        "machine",
+        "locksets",
+        "components",
+        "choose",
+        "install",
+        "patches",
+        "doctor",
+        "cluster",
+        "verify",
+    },
 }
 SHARED = {"constraints", "errors", "records", "shapes", "uv_program", "versions"}
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "runtime" not in path.parts)
+#: What runs in the target environment: the runtime, and the programs of the proofs.
+FOREIGN = {"runtime", "programs"}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not FOREIGN & set(path.parts))
 
 
 def imported_layers(path):

@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "run a command in an environment, with the variables of its lockset",
     "doctor": "diagnose an environment",
     "report": "write down an environment and its machine, for doctor --report",
+    "verify": "prove an environment by what it does: attention, generation, refit, training, several GPUs",
     "patches": "the run-time patches of an environment",
     "lock": "regenerate locksets from their recipes (maintainers)",
     "completion": "print a completion script for a shell",

@@ -1,0 +1,1 @@
+"""Proofs: what an environment does, shown by small real work in it."""
