@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env doctor``."""
     parser.add_argument("--into", metavar="DIR", help="the environment (default: the active one, else .venv)")
-    parser.add_argument("--report", metavar="FILE", help="diagnose what a file describes: JSON or a pasted issue")
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        help="diagnose what files describe: JSON, a pasted issue, a log; - for stdin",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--markdown", action="store_true", help="markdown for an issue")
+    parser.add_argument("--strict", action="store_true", help="warnings count: exit 1 where there is one")
     parser.add_argument("--only", metavar="ID", action="append", help="this check (may be repeated)")
     parser.add_argument("--list", action="store_true", help="list every check")
     parser.add_argument("--deep", action="store_true", help="also hash files, import packages and use the GPU")
@@ -47,15 +54,39 @@ def main(args: argparse.Namespace) -> int:
 
         render_list(checks, stdout_console())
         return EXIT_OK
+    if args.report:
+        return _reports(args, checks)
     facts = _facts(args)
     diagnosis = _diagnose(args, facts, checks)
-    subject = args.report or str(facts.target.prefix if facts.target else "")
-    _show(args, diagnosis, subject)
+    _show(args, diagnosis, str(facts.target.prefix if facts.target else ""))
     if args.fix:
         from verl_env.cli.fix_doctor import fix
 
         return fix(args, facts, diagnosis, checks)
-    return EXIT_OK if diagnosis.ok else EXIT_NO
+    return EXIT_OK if diagnosis.healthy(strict=args.strict) else EXIT_NO
+
+
+def _reports(args: argparse.Namespace, checks: tuple[Check, ...]) -> int:
+    """Diagnoses each report and shows them one after another; 0 where all are well."""
+    from verl_env.cli.console import print_json
+    from verl_env.cli.render_doctor import to_json
+    from verl_env.doctor.reports import diagnose_report
+
+    found = [(name, diagnose_report(_report(name), checks, whole=not args.only)) for name in args.report]
+    if args.json and len(found) > 1:
+        print_json({"schema": 1, "reports": [{"report": name, **to_json(one)} for name, one in found]})
+    else:
+        for name, one in found:
+            _show(args, one, "stdin" if name == "-" else name)
+    return EXIT_OK if all(one.healthy(strict=args.strict) for _, one in found) else EXIT_NO
+
+
+def _report(name: str) -> Facts:
+    import sys
+
+    from verl_env.doctor.ingest.report import read_report, read_stream
+
+    return read_stream(sys.stdin.buffer, "stdin") if name == "-" else read_report(Path(name))
 
 
 def environment_of(into: str | None) -> Path:
@@ -91,10 +122,6 @@ def _chosen(only: list[str] | None, checks: tuple[Check, ...]) -> tuple[Check, .
 
 
 def _facts(args: argparse.Namespace) -> Facts:
-    if args.report:
-        from verl_env.doctor.ingest.report import read_report
-
-        return read_report(Path(args.report))
     from verl_env.doctor.gather import gather
 
     return gather(environment_of(args.into), dict(os.environ), machine_from(args))

@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="with --check: only what needs no index")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--measure", metavar="ENV", help="instead: glibc and GPU code of an installed environment")
+    parser.add_argument(
+        "--releases",
+        action="store_true",
+        help="instead: the table of what each release of the stack asks for; with --check, a sample of it",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -33,6 +38,8 @@ def main(args: argparse.Namespace) -> int:
     """
     if args.measure:
         return _measure(args.measure)
+    if args.releases:
+        return _releases(args)
     outcomes = _outcomes(args)
     if args.json:
         print_json({"schema": 1, "locksets": [_as_json(outcome) for outcome in outcomes]})
@@ -89,6 +96,33 @@ def _show(outcome: Outcome, *, check: bool) -> None:
     print(f"{outcome.id}: {changed if outcome.differences else 'unchanged'}")
     for difference in outcome.differences:
         print(f"  {difference}")
+
+
+def _releases(args: argparse.Namespace) -> int:
+    """The table of releases, written or compared with the index.
+
+    Raises:
+        UsageError: flags that make no sense with it.
+        IndexUnreachableError: the index cannot be read.
+    """
+    from datetime import datetime, timezone
+
+    from verl_env.doctor.releases import collect
+    from verl_env.locksets.index import Index, configured_index
+
+    if args.ids or args.offline:
+        raise UsageError("--releases reads the index for every project", command="verl-env lock --releases")
+    index = Index(configured_index())
+    if args.check:
+        wrong = collect.differences(index)
+        print_json({"schema": 1, "differences": list(wrong)}) if args.json else print(
+            "\n".join(wrong) or "the table is what the index says"
+        )
+        return EXIT_NO if wrong else EXIT_OK
+    day = datetime.now(tz=timezone.utc).date().isoformat()
+    fresh = collect.write(index, day, say=lambda line: print(line, file=sys.stderr, flush=True))
+    print_json({"schema": 1, "new": fresh}) if args.json else print(f"{fresh} releases are new")
+    return EXIT_OK
 
 
 def _measure(environment: str) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.doctor.model import Check, Diagnosis, Finding
+    from verl_env.doctor.model import Check, Diagnosis, Finding, Unrecognised
 
 _COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _MARKS = {"error": ("✗", "x"), "warning": ("!", "!"), "info": ("i", "i")}
@@ -31,7 +31,8 @@ def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "seconds": round(diagnosis.seconds, 3),
         "checked": diagnosis.checked,
         "roots": [finding.id for finding in diagnosis.roots],
-    }
+        "unrecognised": [asdict(one) for one in diagnosis.unrecognised],
+    } | ({} if diagnosis.read is None else {"read": list(diagnosis.read)})
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:
@@ -59,6 +60,8 @@ def render(diagnosis: Diagnosis, console: Console, *, subject: str) -> None:
         for command in commands:
             console.print(f"    {command}", markup=False)
         console.print()
+    for unknown in diagnosis.unrecognised:
+        _unrecognised(unknown, console)
     for skipped in diagnosis.skipped:
         console.print(f"skipped {skipped.id}: {skipped.reason}", markup=False, style="dim")
     console.print(_summary(diagnosis, subject), markup=False)
@@ -77,6 +80,20 @@ def _root(finding: Finding, diagnosis: Diagnosis, console: Console) -> None:
     console.print(f"  remedy: {finding.remedy.text}", markup=False)
     for line in _consequences(finding, diagnosis, 1, set()):
         console.print(line, markup=False)
+    console.print()
+
+
+def _unrecognised(unknown: Unrecognised, console: Console) -> None:
+    """A failure that no check explains: what it says, where it comes from, and what is known."""
+    console.print("? this failure is not known", style="bold magenta", markup=False)
+    console.print(f"    {unknown.line}", markup=False, style="dim")
+    if unknown.file:
+        whose = f" (of {unknown.package})" if unknown.package else ""
+        console.print(f"  from: {unknown.file}{whose}", markup=False)
+    for line in unknown.known:
+        console.print(f"  known: {line}", markup=False)
+    if unknown.nearest:
+        console.print(f"  nearest: {', '.join(unknown.nearest)} (see: verl-env doctor --list)", markup=False)
     console.print()
 
 
@@ -101,17 +118,38 @@ def _commands(diagnosis: Diagnosis) -> Iterator[str]:
 def _summary(diagnosis: Diagnosis, subject: str) -> str:
     roots = diagnosis.roots
     count = {name: sum(root.severity == name for root in roots) for name in _COLOURS}
-    if diagnosis.ok:
-        counts = [f"{count[name]} {name}" for name in ("warning", "info") if count[name]]
-        parts = ", ".join((f"{diagnosis.checked} checks", f"{diagnosis.seconds:.1f} s", *counts))
-        return f"{subject}: healthy ({parts})"
-    causes = "1 root cause" if count["error"] == 1 else f"{count['error']} root causes"
-    return f"{subject}: {causes} of severity error ({diagnosis.checked} checks, {diagnosis.seconds:.1f} s)"
+    work = f"{diagnosis.checked} checks, {diagnosis.seconds:.1f} s"
+    if diagnosis.ok is False:
+        return f"{subject}: {_causes(diagnosis, count['error'])} ({work})"
+    counts = ", ".join((work, *(f"{count[name]} {name}" for name in ("warning", "info") if count[name])))
+    return f"{subject}: {verdict(diagnosis)} ({counts})"
+
+
+def _causes(diagnosis: Diagnosis, count: int) -> str:
+    """How many roots are errors; an error below a warning counts with the root that it hangs from."""
+    if not count:
+        errors = sum(finding.severity == "error" for finding in diagnosis.findings)
+        return "1 error" if errors == 1 else f"{errors} errors"
+    return "1 root cause of severity error" if count == 1 else f"{count} root causes of severity error"
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """The answer in words, as exit code and ``ok`` give it."""
+    if diagnosis.ok is False:
+        return "not healthy"
+    if diagnosis.unrecognised:
+        several = len(diagnosis.unrecognised) > 1
+        return "failures that are not known" if several else "a failure that is not known"
+    if diagnosis.read is None:
+        return "healthy"
+    if not diagnosis.read:
+        return "nothing was read in it: no package, no machine, no failure"
+    return f"nothing wrong in what it states: {', '.join(diagnosis.read)}"
 
 
 def markdown(diagnosis: Diagnosis, *, subject: str) -> str:
-    """The diagnosis for an issue."""
-    lines = [f"**verl-env doctor** on {subject}: {'healthy' if diagnosis.ok else 'not healthy'}", ""]
+    """The diagnosis as a reply in an issue."""
+    lines = [f"**verl-env doctor** on {subject}: {verdict(diagnosis)}", ""]
     by_id = {finding.id: finding for finding in diagnosis.findings}
     for finding in diagnosis.roots:
         lines += [f"### {finding.severity}: {finding.title} (`{finding.id}`)", "", finding.cause, ""]
@@ -121,6 +159,12 @@ def markdown(diagnosis: Diagnosis, *, subject: str) -> str:
         if finding.remedy.commands:
             lines += ["", "```sh", *finding.remedy.commands, "```"]
         lines += ["", f"References: {', '.join(finding.references)}", ""]
+    for unknown in diagnosis.unrecognised:
+        lines += ["### not known: a failure that no check explains", "", f"- `{unknown.line}`"]
+        lines += [f"- from `{unknown.file}`"] if unknown.file else []
+        lines += [f"- {line}" for line in unknown.known]
+        lines += [f"- nearest: {', '.join(f'`{name}`' for name in unknown.nearest)}"] if unknown.nearest else []
+        lines += [""]
     return "\n".join(lines)
 
 

@@ -118,19 +118,50 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """A failure that a report shows and that no check explains.
+
+    Attributes:
+        line: The line that says so.
+        package: Whose file it comes from; None where nothing tells.
+        file: That file.
+        known: What is known of the versions of that package.
+        nearest: Ids of the checks whose texts are nearest to it.
+    """
+
+    line: str
+    package: str | None
+    file: str | None
+    known: tuple[str, ...] = ()
+    nearest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All findings, most severe first, what was skipped, and how long it took."""
+    """All findings, most severe first, what was skipped, and how long it took.
+
+    ``unrecognised`` are failures that a report shows and no finding explains; ``read`` says in words what a report
+    stated, and is None for an environment that was looked at itself.
+    """
 
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...] = ()
     seconds: float = 0.0
     checked: int = 0
     notes: tuple[str, ...] = field(default=())
+    unrecognised: tuple[Unrecognised, ...] = ()
+    read: tuple[str, ...] | None = None
 
     @property
-    def ok(self) -> bool:
-        """Whether nothing of severity error was found."""
-        return all(finding.severity != "error" for finding in self.findings)
+    def ok(self) -> bool | None:
+        """False with a finding of severity error; None where a failure is not explained or nothing was read."""
+        if any(finding.severity == "error" for finding in self.findings):
+            return False
+        return None if self.unrecognised or self.read == () else True
+
+    def healthy(self, *, strict: bool = False) -> bool:
+        """Whether nothing is wrong; with ``strict`` a warning is wrong too."""
+        return self.ok is True and not (strict and any(finding.severity == "warning" for finding in self.findings))
 
     @property
     def roots(self) -> tuple[Finding, ...]:

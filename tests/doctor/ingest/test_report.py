@@ -197,7 +197,7 @@ def test_variables_of_vllms_own_script_are_left_out() -> None:
         ("```python\nx\n```", "x"),
         ("(WorkerDict pid=12, ip=10.0.0.1) Error", "Error"),
         ("[rank0]: Error", "Error"),
-        ("<details><summary>x</summary>a &lt; b", "x a < b"),
+        ("<details><summary>x</summary>a &lt; b", "x\na < b"),
         ("\ufefftext", "text"),
     ],
 )

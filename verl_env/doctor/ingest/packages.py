@@ -35,52 +35,58 @@ _SATISFIED = re.compile(
 _SHOWN = re.compile(rf"^Name: (?P<name>{_NAME})\nVersion: (?P<version>{_VERSION})\s*$", re.MULTILINE)
 _WHEEL_VERSION = re.compile(r"/(?P<name>[A-Za-z0-9_.]+)-(?P<version>\d[\w.!+]*)-(?:cp|py)\d[^/]*\.whl")
 
-#: Names that prose uses for packages of the stack.
+#: Names of packages of the stack as prose has them; ``_`` and ``-`` are one.
 _SPOKEN = {
+    name: name
+    for name in """
+    torch vllm verl sglang sgl-kernel sglang-kernel transformers flash-attn flashinfer-python flashinfer-cubin
+    flashinfer-jit-cache ray numpy xformers tensordict click setuptools huggingface-hub torchvision torchaudio
+    torchcodec triton triton-rocm pytorch-triton-rocm megatron-core megatron-bridge mbridge transformer-engine
+    transformer-engine-torch transformer-engine-cu12 transformer-engine-cu13 opencv-python
+    opencv-python-headless pynvml nvidia-ml-py vllm-ascend accelerate tokenizers xgrammar outlines outlines-core
+    compressed-tensors cupy-cuda12x cupy-cuda13x torch-memory-saver torchao peft trl deepspeed apex deep-ep
+    deep-gemm flash-attn-4 flash-attn-3 kernels nvidia-nccl-cu12 nvidia-nccl-cu13 nvidia-cudnn-cu12
+    nvidia-cudnn-cu13 nvidia-nvshmem-cu12 nvidia-nvshmem-cu13 nvidia-cuda-runtime-cu12 nvidia-cuda-runtime
+    nvidia-cuda-nvcc nvidia-cutlass-dsl cuda-python cuda-bindings aiter datasets safetensors pyarrow pydantic
+    protobuf numba llguidance mistral-common kernels-data liger-kernel modelopt nvidia-modelopt
+    flash-linear-attention causal-conv1d mamba-ssm grouped-gemm quack-kernels tilelang tvm-ffi apache-tvm-ffi
+    amdsmi bitsandbytes lmdeploy
+    """.split()  # noqa: SIM905
+} | {
     "pytorch": "torch",
-    "torch": "torch",
-    "vllm": "vllm",
-    "verl": "verl",
-    "sglang": "sglang",
-    "sgl-kernel": "sgl-kernel",
-    "sgl_kernel": "sgl-kernel",
-    "transformers": "transformers",
-    "flash-attn": "flash-attn",
-    "flash_attn": "flash-attn",
     "flash-attention": "flash-attn",
     "flashattention": "flash-attn",
+    "flash attention": "flash-attn",
+    "flash attn": "flash-attn",
+    "flashattn": "flash-attn",
     "flashinfer": "flashinfer-python",
-    "flashinfer-python": "flashinfer-python",
-    "ray": "ray",
-    "numpy": "numpy",
-    "xformers": "xformers",
-    "tensordict": "tensordict",
-    "click": "click",
-    "setuptools": "setuptools",
-    "huggingface-hub": "huggingface-hub",
-    "huggingface_hub": "huggingface-hub",
-    "torchvision": "torchvision",
-    "torchaudio": "torchaudio",
-    "torchcodec": "torchcodec",
-    "triton": "triton",
-    "megatron-core": "megatron-core",
     "mcore": "megatron-core",
-    "transformer-engine": "transformer-engine",
-    "transformer_engine": "transformer-engine",
-    "opencv-python": "opencv-python",
-    "pynvml": "pynvml",
-    "vllm-ascend": "vllm-ascend",
+    "megatron core": "megatron-core",
+    "transformerengine": "transformer-engine",
+    "transformer engine": "transformer-engine",
 }
 _PROSE = re.compile(
-    r"(?<![\w/.-])(?<!to build )(?P<name>"
-    + "|".join(sorted(map(re.escape, _SPOKEN), key=len, reverse=True))
-    + r")(?:\s+version)?(?:\s*[:=@|]+\s*|\s+|==)\**v?(?P<version>\d+\.\d+(?:\.\w+)*(?:\+\w[\w.]*)?)(?![\w/])",
+    r"(?<![\w/.-])(?P<name>"
+    + "|".join(re.escape(name).replace("\\-", "[-_]") for name in sorted(_SPOKEN, key=len, reverse=True))
+    + r")(?![-_.]?[A-Za-z])(?:\s+(?:library |package )?(?:version|ver\.?|release|image|wheel)\b)?"
+    r"(?:\s*(?:===?|=>|[:=@|]+)\s*|\s+)[*`\"']*v?(?P<version>\d+\.\d+(?:\.\w+)*(?:\+\w[\w.]*)?)(?![\w/])",
+    re.IGNORECASE,
+)
+#: Words before a version that make it something that is asked for, compared with, or of another time.
+_NOT_HERE = re.compile(
+    r"(?:\b(?:compiled|builds?|built|linked|made|requires?|required|requiring|needs?|needed|wants?|wanted|expects?"
+    r"|expected|depends? on|pins?|pinned|supports?|supported|upgrade|downgrade|until|since|before|prior to|than|instead"
+    r" of|try|suggests?|work(?:s|ed)? (?:well |fine )?(?:with|on|in)|fixed (?:in|by)|introduced in|ABI of"
+    r"|must be|should be|tested with|compatible with|incompatible with|switch(?:ing)? to|moving? to|install(?:ing)?"
+    r"|wheels? (?:of|for)|for)|[<>~!]=?)\s*(?:[^.;,:|=\n()]|(?<=\d)\.(?=\d)){0,48}$",
     re.IGNORECASE,
 )
 #: Lines of a resolver that speak of what packages want, not of what is there.
 _WANTED = re.compile(r"^.*(?:\bCollecting |\(from |Downloading |Using cached |depends on |requires? ).*$", re.MULTILINE)
 _LEAST_ROWS = 4
-_STATED_ROW = re.compile(rf"^\s*(?P<name>{_NAME}):\s+(?:(?P<version>{_VERSION})|Module Not Found)\s*$")
+_STATED_ROW = re.compile(rf"^\s*(?P<name>{_NAME})\s*:\s+(?:(?P<version>{_VERSION})(?:\s+\W.*)?|Module Not Found)\s*$")
+_CONDA_EXPORT = re.compile(rf"^\s*-?\s*(?P<name>{_NAME})=(?P<version>{_VERSION})=[\w.]+$")
+_LOCKED = re.compile(rf'^name = "(?P<name>{_NAME})"\s*\nversion = "(?P<version>{_VERSION})"', re.MULTILINE)
 #: Projects of modules that have another name.
 _OF_MODULE = {"pytorch": "torch", "flashinfer": "flashinfer-python", "zmq": "pyzmq", "multipart": "python-multipart"}
 
@@ -139,8 +145,8 @@ def _stated(lines: list[str]) -> Iterator[list[tuple[str, str]]]:
 
 
 def _shown(text: str) -> Iterator[tuple[str, str]]:
-    """Blocks of ``pip show``."""
-    for match in _SHOWN.finditer(text):
+    """Blocks of ``pip show`` and of ``uv.lock``."""
+    for match in (*_SHOWN.finditer(text), *_LOCKED.finditer(text)):
         yield canonical(match["name"]), match["version"]
 
 
@@ -169,7 +175,7 @@ def _is_row(row: re.Match[str]) -> bool:
 
 def _freeze(lines: list[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
-        match = _FREEZE.match(line) or _CONDA_ROW.match(line)
+        match = _FREEZE.match(line) or _CONDA_ROW.match(line) or _CONDA_EXPORT.match(line)
         if match:
             yield canonical(match["name"]), match["version"]
 
@@ -208,7 +214,10 @@ def _prose(text: str) -> Iterator[tuple[str, str]]:
     """Versions of the stack that prose states, where it states one version of a package and no other."""
     said: dict[str, set[str]] = {}
     for match in _PROSE.finditer(_WANTED.sub("", text)):
-        said.setdefault(_SPOKEN[match["name"].lower()], set()).add(match["version"].rstrip("."))
+        start = match.string.rfind("\n", 0, match.start()) + 1
+        if not _NOT_HERE.search(match.string[start : match.start()]):
+            name = re.sub(r"[-_]", "-", match["name"].lower())
+            said.setdefault(_SPOKEN[name], set()).add(match["version"].rstrip("."))
     for name, versions in said.items():
         public = {version.partition("+")[0] for version in versions}
         if len(public) == 1 and parse_version(min(public)) is not None:

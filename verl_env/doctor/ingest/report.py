@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.commands import Shell
@@ -12,6 +14,7 @@ from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.clean import clean
 from verl_env.doctor.ingest.flavour import flavour_of_packages
 from verl_env.doctor.ingest.packages import read_packages
+from verl_env.doctor.ingest.statements import stated
 from verl_env.doctor.ingest.system import capability_of, read_system, target_of
 from verl_env.doctor.ingest.variables import read_variables
 from verl_env.machine.model import UNKNOWN
@@ -21,14 +24,19 @@ from verl_env.records import replace
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any, TypeVar
+    from typing import Any, BinaryIO, TypeVar
 
     from verl_env.machine.model import AmdDevice, Known, Machine, NvidiaDevice
 
     Device = TypeVar("Device", NvidiaDevice, AmdDevice)
 
 #: More text than this is cut in the middle: the beginning holds the environment, the end the error.
-MAX_CHARACTERS = 4_000_000
+MAX_CHARACTERS = 1_600_000
+#: Bytes of a file that are read: four of UTF-8 for a character at most.
+_HALF_BYTES = 2 * MAX_CHARACTERS
+#: A text with more characters than this that are none of a text, and more of them among a thousand, is none.
+_MOST_ODD = 100
+_ODD = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
 
 
 def read_report(path: Path) -> Facts:
@@ -38,12 +46,58 @@ def read_report(path: Path) -> Facts:
         ReportUnreadable: it cannot be read, is empty, or is JSON of another form.
     """
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        with path.open("rb") as stream:
+            data = _ends(stream)
     except OSError as error:
         raise ReportUnreadable(str(path), f"cannot be read ({error.strerror})") from error
+    return facts_of(_text_of(data, str(path)), origin=str(path))
+
+
+def read_stream(stream: BinaryIO, origin: str) -> Facts:
+    """The facts of a report that comes through a pipe.
+
+    Raises:
+        ReportUnreadable: it cannot be read, is empty, is no text, or is JSON of another form.
+    """
+    try:
+        data = bytearray()
+        while block := stream.read(1 << 20):
+            data += block
+            if len(data) > 4 * _HALF_BYTES:
+                data[_HALF_BYTES:-_HALF_BYTES] = b"\n"
+    except OSError as error:
+        raise ReportUnreadable(origin, f"cannot be read ({error.strerror})") from error
+    return facts_of(_text_of(bytes(data), origin), origin=origin)
+
+
+def _ends(stream: BinaryIO) -> bytes:
+    """A file without its middle where it is long."""
+    size = stream.seek(0, os.SEEK_END) if stream.seekable() else 0
+    if size <= 2 * _HALF_BYTES:
+        if stream.seekable():
+            stream.seek(0)
+        return stream.read(2 * _HALF_BYTES)
+    stream.seek(0)
+    head = stream.read(_HALF_BYTES)
+    stream.seek(size - _HALF_BYTES)
+    return head + b"\n" + stream.read(_HALF_BYTES)
+
+
+def _text_of(data: bytes, origin: str) -> str:
+    """The text that bytes are: UTF-8, or UTF-16 where it says so.
+
+    Raises:
+        ReportUnreadable: it is empty, or no text.
+    """
+    wide = data[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    text = data.decode("utf-16" if wide else "utf-8", "replace")
     if not text.strip():
-        raise ReportUnreadable(str(path), "is empty")
-    return facts_of(text, origin=str(path))
+        raise ReportUnreadable(origin, "is empty")
+    sample = text[:100_000]
+    odd = len(_ODD.findall(sample))
+    if odd > _MOST_ODD and odd * 1000 > _MOST_ODD * len(sample):
+        raise ReportUnreadable(origin, "is no text: it holds bytes that no report has")
+    return text
 
 
 def facts_of(text: str, *, origin: str = "the report") -> Facts:
@@ -78,7 +132,8 @@ def shortened(text: str) -> str:
 
 def _from_text(text: str) -> Facts:
     plain = clean(text)
-    system, packages = read_system(plain), read_packages(plain)
+    said = stated(plain)
+    system, packages = read_system(said), read_packages(said)
     flavour = system.torch_flavour or flavour_of_packages(packages.versions)
     return Facts(
         machine=system.machine,
@@ -86,7 +141,7 @@ def _from_text(text: str) -> Facts:
         packages=packages.versions,
         duplicates=packages.duplicates,
         urls=packages.urls,
-        environment=read_variables(plain),
+        environment=read_variables(said),
         log=plain,
         torch_flavour=flavour,
         shell=_shell(plain),

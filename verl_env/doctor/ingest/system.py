@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _DRIVER = (
     r"Nvidia driver version:\s*(\d+[\d.]+)",
     r"Driver Version:\s*(\d{3}[\d.]+)",
+    r"(?im)^(?:nvidia )?driver(?: version)?\s*[:=]\s*(?:nvidia\s+)?v?(\d{3}(?:\.\d+)*)\b",
     r"NVRM version:.*?(?:Kernel Module|Module for \S+)\s+(\d{3}\.[\d.]+)",
     r"(?i)\bdriver(?: version)?(?:\s*[:=]\s*|\s+)v?(\d{3}\.\d+(?:\.\d+)?)\b",
 )
@@ -58,9 +59,13 @@ _GPU_GROUP = re.compile(r"^\s*GPU (?P<indices>\d+(?:,\d+)*):\s*(?P<name>[A-Z][^\
 _GPU_PROSE = re.compile(
     r"(?i)(?<![\w-])(?:\d+\s*[x*]\s*|[x*]\d+\s*)?(?:nvidia[ -]|geforce[ -]|tesla[ -])*"
     r"(?P<name>rtx (?:pro )?\d{4}(?: ?ti)?|h100|h200|h800|h20|b200|gb200|gh200|a100|a800|a40|a10g?|l40s?|l20|l4|v100|t4"
-    r"|mi2\d\dx?|mi3\d\dx?|gb10)(?![\w])"
+    r"|b300|gb300|gh200|h20|rtx a\d{4}|rtx \d{4} ada|t4|p100|mi2\d\dx?|mi3\d\dx?|gb10)(?![\w])"
 )
 _CAPABILITY = re.compile(r"(?i)(?:compute capability|cuda capability|capability)\D{0,12}(\d{1,2}\.\d)\b")
+#: ``SM 120 (12, 0)``, ``GPU: ... (SM121)``, ``compute capability 121``: two or three digits, the last one is the minor.
+_SM = re.compile(
+    r"(?i)(?:compute capability\W{1,4}(?:sm[ _]?)?|\(sm[ _]?|^gpu[^\n]{0,60}\bsm[ _]?)(\d{2,3})a?\b", re.MULTILINE
+)
 _GFX = re.compile(r"\bgfx(?:9(?:06|08|0a|42|50)|1[012]\d\d)\b")
 _AMD_NAME = re.compile(r"(?i)\bMI(?:2\d\d|3\d\d)[XA]?\b")
 
@@ -141,6 +146,7 @@ def _devices(text: str) -> Iterator[NvidiaDevice]:
     stated = {match[1] for match in _CAPABILITY.finditer(text)}
     for index, name in sorted(names.items()):
         yield NvidiaDevice(index, name=name, compute_capability=capability_of(name) or UNKNOWN)
+    stated = stated or {f"{match[1][:-1]}.{match[1][-1]}" for match in _SM.finditer(text)}
     if not names and len(stated) == 1:
         yield NvidiaDevice(0, compute_capability=stated.pop())
 

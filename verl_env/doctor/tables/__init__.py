@@ -1,4 +1,7 @@
-"""Version tables: TOML files beside this module, each row with its source, read once."""
+"""Version tables: TOML files beside this module, each row with its source, read once.
+
+What releases of the engines pin is not among them: that is generated (``verl_env.doctor.releases``).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,8 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
-
 from verl_env.constraints import parse_toml
+from verl_env.doctor.releases.table import asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,7 @@ def table(name: str) -> Mapping[str, Any]:
 
 
 def pinned(engine: str, release: Version, package: str) -> str | None:
-    """The version of a package that a release of an engine pins; None for a release that is not in the table."""
-    rows: Mapping[str, str] = table("engines").get(engine, {}).get(package, {})
-    return next((version for window, version in rows.items() if SpecifierSet(window).contains(release.public)), None)
+    """The version of a package that a release of an engine pins exactly; None where it pins none or is not known."""
+    specifier = asked(engine, release, package, {})
+    exact = specifier.removeprefix("==") if specifier and specifier.startswith("==") else ""
+    return exact if exact and "," not in exact and "*" not in exact else None

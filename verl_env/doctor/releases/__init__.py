@@ -1,0 +1,1 @@
+"""What every release of the stack asks for, from the metadata that the index serves; it is generated."""
