@@ -18,9 +18,10 @@ ALLOWED = {
     "machine": set(),
     "locksets": set(),
     "choose": {"machine", "locksets", "components"},
-    "install": {"settings", "machine", "locksets", "components", "binaries", "choose"},
-    "patches": {"machine", "locksets", "install"},
-    "doctor": {"machine", "locksets", "components", "binaries", "choose", "install", "patches"},
+    "environment": {"install"},
+    "install": {"environment", "settings", "machine", "locksets", "components", "binaries", "choose"},
+    "patches": {"machine", "locksets", "environment", "install"},
+    "doctor": {"machine", "locksets", "components", "binaries", "choose", "environment", "install", "patches"},
     "verify": {"machine", "doctor"},
     "cluster": {"machine", "locksets", "choose", "install", "doctor"},
     "cli": {
@@ -29,11 +30,13 @@ ALLOWED = {
         "locksets",
         "components",
         "choose",
+        "environment",
+    "verify": {"machine", "doctor"},
         "install",
         "patches",
         "doctor",
         "cluster",
-        "verify",
+    "verify": {"machine", "doctor"},
     },
 }
 SHARED = {"constraints", "errors", "records", "shapes", "uv_program", "versions"}

@@ -12,12 +12,12 @@ from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.gather import gather
 from verl_env.doctor.model import Diagnosis, Finding, Fix, Remedy, Severity
+from verl_env.environment.reuse import sites
 from verl_env.machine.model import Machine
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.doctor.conftest import Environment
+    from verl_env.environment.change import NewGeneration
 
 FIX = Fix(uninstall=("a",), install=("b==1",), reinstall=True)
 
@@ -37,17 +37,19 @@ def facts(environment: Environment) -> Facts:
     return gather(environment.prefix, {}, Machine(), host=HostFacts())
 
 
-def installs(site: Path, *, fails: bool = False) -> object:
-    """An installer that replaces a file as installers do: unlink, then create."""
+def installs(*, fails: bool = False) -> object:
+    """A fix that replaces a file and adds a folder, in the generation that is being made."""
 
-    def run(_: Fix, __: Shell) -> str | None:
-        target = site / "a" / "__init__.py"
-        target.unlink()
-        target.write_text("new")
+    def carry_out(_: Fix, new: NewGeneration) -> str | None:
+        new.begin_from_old()
+        site = sites(new.path)[0]
+        (site / "a").mkdir()
+        (site / "a" / "__init__.py").write_text("new")
         (site / "b").mkdir()
+        new.take_over()
         return "no such version" if fails else None
 
-    return run
+    return carry_out
 
 
 def test_which_steps_may_run() -> None:
@@ -60,13 +62,13 @@ def test_which_steps_may_run() -> None:
 
 
 def test_what_mends_is_kept(facts: Facts, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fixing, "_run", installs(environment.site))
+    monkeypatch.setattr(fixing, "_carry_out", installs())
 
-    outcome = fixing.apply(step(), facts, Diagnosis((finding("broken"),)), lambda: Diagnosis(()))
+    outcome = fixing.apply(step(), facts, Diagnosis((finding("broken"),)), lambda _: Diagnosis(()))
 
     assert outcome.state == "mended"
     assert (environment.site / "a" / "__init__.py").read_text() == "new"
-    assert not (environment.prefix / ".verl-env-kept").exists()
+    assert not list(environment.prefix.with_name("env.d").glob("*.stage"))
 
 
 @pytest.mark.parametrize(
@@ -75,9 +77,9 @@ def test_what_mends_is_kept(facts: Facts, environment: Environment, monkeypatch:
 def test_what_does_not_is_taken_back(
     facts: Facts, environment: Environment, monkeypatch: pytest.MonkeyPatch, after: Diagnosis
 ) -> None:
-    monkeypatch.setattr(fixing, "_run", installs(environment.site))
+    monkeypatch.setattr(fixing, "_carry_out", installs())
 
-    outcome = fixing.apply(step(), facts, Diagnosis((finding("broken"),)), lambda: after)
+    outcome = fixing.apply(step(), facts, Diagnosis((finding("broken"),)), lambda _: after)
 
     assert outcome.state == "taken-back"
     assert outcome.detail
@@ -88,50 +90,29 @@ def test_what_does_not_is_taken_back(
 
 
 def test_an_installer_that_fails(facts: Facts, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fixing, "_run", installs(environment.site, fails=True))
+    monkeypatch.setattr(fixing, "_carry_out", installs(fails=True))
 
-    outcome = fixing.apply(step(), facts, Diagnosis(()), lambda: pytest.fail("was diagnosed"))
+    outcome = fixing.apply(step(), facts, Diagnosis(()), lambda _: pytest.fail("was diagnosed"))
 
     assert (outcome.state, outcome.detail) == ("failed", "no such version")
     assert (environment.site / "a" / "__init__.py").read_text() == "old"
 
 
 def test_known_errors_do_not_count(facts: Facts, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fixing, "_run", installs(environment.site))
+    monkeypatch.setattr(fixing, "_carry_out", installs())
     before = Diagnosis((finding("broken"), finding("other")))
 
-    assert fixing.apply(step(), facts, before, lambda: Diagnosis((finding("other"),))).state == "mended"
+    assert fixing.apply(step(), facts, before, lambda _: Diagnosis((finding("other"),))).state == "mended"
 
 
 def test_without_an_environment() -> None:
     with pytest.raises(ValueError, match="broken"):
-        fixing.apply(step(), Facts(), Diagnosis(()), lambda: Diagnosis(()))
-
-
-def test_commands_of_uv_and_pip() -> None:
-    uv = list(fixing.argv_of(FIX, Shell("uv", "/e/bin/python")))
-    pip = list(fixing.argv_of(FIX, Shell("pip", "/e/bin/python")))
-
-    assert uv[0] == ["uv", "pip", "uninstall", "--python", "/e/bin/python", "a"]
-    assert uv[1] == ["uv", "pip", "install", "--python", "/e/bin/python", "--no-deps", "--reinstall", "b==1"]
-    assert pip[0][1:] == ["-m", "pip", "--python", "/e/bin/python", "uninstall", "-y", "a"]
-    assert pip[1][-3:] == ["--no-deps", "--force-reinstall", "b==1"]
+        fixing.apply(step(), Facts(), Diagnosis(()), lambda _: Diagnosis(()))
 
 
 def test_a_command_that_cannot_run(facts: Facts, environment: Environment) -> None:
     """The real installer on an environment without an interpreter: it fails, and nothing changes."""
-    outcome = fixing.apply(step(), facts, Diagnosis(()), lambda: Diagnosis(()))
+    outcome = fixing.apply(step(), facts, Diagnosis(()), lambda _: Diagnosis(()))
 
     assert outcome.state == "failed"
     assert (environment.site / "a" / "__init__.py").read_text() == "old"
-
-
-def test_uv_need_not_be_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    from verl_env.doctor import fix
-    from verl_env.install.backends.uv import Uv
-
-    monkeypatch.setattr("verl_env.install.backends.uv.find_uv", lambda: Uv("/opt/tool/bin/uv", "0.13.8"))
-    assert fix._program("uv") == "/opt/tool/bin/uv"
-    assert fix._program("/opt/tool/bin/python") == "/opt/tool/bin/python"
-    monkeypatch.setattr("verl_env.install.backends.uv.find_uv", lambda: None)
-    assert fix._program("uv") == "uv"

@@ -3,6 +3,17 @@
 from tests.install.plans import PYTHON
 from verl_env.install.installed import site_packages
 from verl_env.install.runtime_wheel import record_hash
+from verl_env.install.target import Target
+
+#: What a store holds beside generations.
+STORE = {".gitignore", "README.txt", "history.json", "lock"}
+
+
+def is_tidy(path):
+    """Whether the store of an environment holds the generation in force, the one before, and nothing else."""
+    target = Target(path)
+    names = {entry.name for entry in target.store.iterdir()}
+    return names == STORE | {target.generation} | {name for name in (target.previous(),) if name is not None}
 
 
 class Environment:

@@ -6,9 +6,11 @@ import signal
 
 import pytest
 
+from tests.install.environments import STORE
 from tests.install.plans import Recorder, check, lockset, native, options, plan, prebuilt
 from tests.install.test_run import have
 from tests.install.wheels import sdist_bytes, wheel_bytes, wheel_name
+from verl_env.environment import change as changing
 from verl_env.errors import VerlEnvError
 from verl_env.install import failures, parts, transaction
 from verl_env.install.errors import NativeUnavailable, TargetPermission
@@ -43,7 +45,7 @@ class World:
         assert have(self.path) == before
         assert os.readlink(self.path) == link  # noqa: PTH115
         names = {path.name for path in self.path.with_name(".venv.d").iterdir()} - {"logs"}
-        assert names == {".gitignore", "README.txt", "lock", self.path.resolve().name}
+        assert names == STORE | {self.path.resolve().name}
         assert caught.value.message
         return caught.value
 
@@ -138,8 +140,8 @@ def test_an_installer_that_makes_something_else(world, monkeypatch):
         (parts, "run", errno.ENOSPC, failures.DiskFull),
         (parts, "build", errno.EDQUOT, failures.DiskFull),
         (transaction, "carry", errno.EACCES, TargetPermission),
-        (transaction, "relocate", errno.EROFS, TargetPermission),
-        (transaction, "write_state", errno.ENOSPC, failures.DiskFull),
+        (changing, "relocate", errno.EROFS, TargetPermission),
+        (changing, "write_state", errno.ENOSPC, failures.DiskFull),
     ],
 )
 def test_a_file_system_that_refuses(world, monkeypatch, module, place, number, error):
@@ -159,7 +161,7 @@ def test_too_little_room_is_found_before_anything_is_asked_of_the_index(world):
 
 
 def test_a_defect_of_ours_leaves_the_old_environment_too(world, monkeypatch):
-    monkeypatch.setattr(transaction, "relocate", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(changing, "relocate", lambda *_, **__: 1 / 0)
     link = os.readlink(world.path)  # noqa: PTH115
     with pytest.raises(ZeroDivisionError):
         world.install([world.new])
@@ -187,7 +189,7 @@ def test_an_interrupt_leaves_the_old_environment_and_nothing_else(world, monkeyp
     world.index.faults.clear()
     assert have(world.path)["demo"] == "1.0"
     names = {path.name for path in world.path.with_name(".venv.d").iterdir()}
-    assert names == {".gitignore", "README.txt", "lock", "0001"}
+    assert names == STORE | {"0001"}
     assert world.install([world.new]).done
 
 

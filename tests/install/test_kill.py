@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
 from tests.install.plans import Recorder, check, lockset, options, plan
-from verl_env.install import run as run_module
+from verl_env.environment import change as changing
 from verl_env.install import transaction
 from verl_env.install.run import install
 from verl_env.install.target import Target, open_target
@@ -69,8 +70,7 @@ class World:
         return fork(work)
 
     def only_what_belongs_there(self):
-        names = {path.name for path in self.path.with_name(".venv.d").iterdir()}
-        return names == {".gitignore", "README.txt", "lock", self.path.resolve().name}
+        return is_tidy(self.path)
 
 
 @pytest.fixture
@@ -121,12 +121,13 @@ def test_killed_at_random_moments_of_a_first_installation(world, snapshots, tmp_
 
 
 POINTS = {
-    "before anything is made": (transaction.journal, "begin", die, False),
-    "after the journal": (transaction.journal, "begin", after(transaction.journal.begin), False),
+    "before anything is made": (changing.journal, "begin", die, False),
+    "after the journal": (changing.journal, "begin", after(changing.journal.begin), False),
     "before the old is carried over": (transaction, "carry", die, False),
-    "before paths are rewritten": (transaction, "relocate", die, False),
-    "before the state is written": (transaction, "write_state", die, False),
-    "after the state is written": (transaction, "write_state", after(transaction.write_state), False),
+    "before paths are rewritten": (changing, "relocate", die, False),
+    "before the state is written": (changing, "write_state", die, False),
+    "after the state is written": (changing, "write_state", after(changing.write_state), False),
+    "after the history is written": (changing, "write_entries", after(changing.write_entries), False),
     "before the switch": (Target, "point_to", die, False),
     "after the switch": (Target, "point_to", after(Target.point_to), True),
 }
@@ -146,7 +147,7 @@ def test_killed_at_certain_moments(world, snapshots, point):
 
 def test_killed_while_the_old_is_removed(world, snapshots):
     seen, _ = snapshots
-    tidy = run_module._tidy
+    tidy = changing.clear
     calls = []
 
     def second_time(target):
@@ -156,7 +157,7 @@ def test_killed_while_the_old_is_removed(world, snapshots):
             die()
         tidy(target)
 
-    pid = world.fork("old", lambda: setattr(run_module, "_tidy", second_time))
+    pid = world.fork("old", lambda: setattr(changing, "clear", second_time))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     assert snapshot(world.path) == seen["old"]
     assert not world.only_what_belongs_there()

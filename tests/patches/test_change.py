@@ -8,6 +8,7 @@ import os
 import pytest
 
 from tests.runtime.fakes import IMPORT_ALL, STATES, SURVIVES
+from verl_env.install.backends import uv
 from verl_env.patches import carrier, change
 from verl_env.patches.ask import is_installed, read_states, verify
 from verl_env.patches.errors import (
@@ -31,8 +32,8 @@ def files(site):
 @pytest.fixture(params=["uv", "pip"])
 def installer(request, monkeypatch):
     if request.param == "pip":
-        monkeypatch.setattr(change, "find_uv", lambda: None)
-    elif change.find_uv() is None:
+        monkeypatch.setattr(uv, "find_uv", lambda: None)
+    elif uv.find_uv() is None:
         pytest.skip("there is no uv")
 
 

@@ -33,8 +33,8 @@ def says(monkeypatch):
     def say(found):
         monkeypatch.setattr(ask, "read_states", lambda _path: found)
         monkeypatch.setattr(ask, "verify", lambda _path, _process: found)
-        monkeypatch.setattr(change, "apply", lambda _path, _carrier: None)
-        monkeypatch.setattr(change, "remove", lambda _path: None)
+        monkeypatch.setattr(change, "apply", lambda _path, _carrier, **_: None)
+        monkeypatch.setattr(change, "remove", lambda _path, **_: None)
 
     return say
 

@@ -13,6 +13,8 @@ COMMANDS = {
     "install": "make or repair an environment",
     "pip": "add packages under the pins of an environment, or take them out",
     "run": "run a command in an environment, with the variables of its lockset",
+    "history": "what was done to an environment, when and by whom",
+    "rollback": "go back to what an environment was before its last change",
     "doctor": "diagnose an environment",
     "report": "write down an environment and its machine, for doctor --report",
     "verify": "prove an environment by what it does: attention, generation, refit, training, several GPUs",

@@ -9,6 +9,7 @@ from verl_env.errors import EXIT_NO, EXIT_OK
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.fix import Step
@@ -31,25 +32,30 @@ def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tu
     if not args.yes and not _agreed():
         return EXIT_NO
 
-    def again() -> Diagnosis:
-        return _again(facts, checks)
-
     for step in wanted:
-        outcome = apply(step, facts, diagnosis, again)
+        outcome = apply(
+            step,
+            facts,
+            diagnosis,
+            lambda prefix: _again(facts, checks, prefix),
+            lambda text: console.print(text, markup=False),
+        )
         console.print(f"{outcome.finding}: {outcome.state}", outcome.detail, markup=False)
-    after = again()
+    after = _again(facts, checks)
     console.print("healthy" if after.ok else "still not healthy: verl-env doctor tells more", markup=False)
     return EXIT_OK if after.ok else EXIT_NO
 
 
-def _again(facts: Facts, checks: tuple[Check, ...]) -> Diagnosis:
-    """The diagnosis of the environment as it is now."""
+def _again(facts: Facts, checks: tuple[Check, ...], prefix: Path | None = None) -> Diagnosis:
+    """The diagnosis of the environment as it is now; or as it is at another place, as if it were in force."""
     from verl_env.doctor.gather import gather
     from verl_env.doctor.run import diagnose
 
     if facts.target is None:
         raise ValueError("no environment")
-    now = gather(facts.target.prefix, facts.environment, facts.machine, host=facts.host)
+    here, place = facts.target.prefix, prefix or facts.target.prefix
+    environment = {name: value.replace(str(here), str(place)) for name, value in facts.environment.items()}
+    now = gather(place, environment, facts.machine, host=facts.host)
     return diagnose(now, checks)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.cli.console import print_json, stdout_console
+from verl_env.cli.console import print_json, stderr_console, stdout_console
 from verl_env.errors import EXIT_NO, EXIT_OK
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ def main(args: argparse.Namespace) -> int:
     if args.action == "verify":
         return _show_verified([verify(environment, process) for process in PROCESSES], args)
     if args.action == "apply":
-        change.apply(environment, args.carrier)
+        change.apply(environment, args.carrier, waiting=_say)
     if args.action == "remove":
-        change.remove(environment)
+        change.remove(environment, waiting=_say)
     return _show(read_states(environment), args)
+
+
+def _say(text: str) -> None:
+    stderr_console().print(text, markup=False)
 
 
 def _show(report: Report, args: argparse.Namespace) -> int:

@@ -1,32 +1,23 @@
-"""``--fix``: runs the remedies that are safe and reversible, and takes them back where they do not mend.
+"""``--fix``: runs the remedies that are safe and reversible, and keeps what mends.
 
-Before anything changes, the packages of the environment are kept as hard links beside it (installers replace files,
-they do not write into them). Afterwards the environment is diagnosed again: what the new state must not have is the
-finding that was to be mended, and any error that was not there before. Otherwise the kept state comes back.
+A fix is made in a new generation beside the environment in force, and diagnosed there: what it must not have is the
+finding that was to be mended, and any error that was not there before. Only then is it put in force.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from verl_env.machine.process import Completed
+from verl_env.errors import VerlEnvError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-    from verl_env.doctor.commands import Shell
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.model import Diagnosis, Finding, Fix
-
-#: Seconds that one command of an installer may take.
-INSTALL_DEADLINE = 3600.0
-_TAIL = 2000
+    from verl_env.environment.change import NewGeneration
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,66 +47,52 @@ def steps(diagnosis: Diagnosis) -> tuple[Step, ...]:
     )
 
 
-def apply(step: Step, facts: Facts, before: Diagnosis, again: Callable[[], Diagnosis]) -> Outcome:
-    """Runs one fix and keeps its result only where it mends.
+def apply(
+    step: Step,
+    facts: Facts,
+    before: Diagnosis,
+    again: Callable[[Path], Diagnosis],
+    waiting: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Runs one fix and puts its result in force only where it mends.
 
     Args:
         step: The fix.
-        facts: The facts of the environment, for its place and its installer.
+        facts: The facts of the environment, for its place.
         before: The diagnosis that asked for the fix.
-        again: Diagnoses the environment as it is now.
+        again: Diagnoses the environment as it would be, at the place where it is made.
+        waiting: Is told whom it waits for.
 
     Raises:
         ValueError: the facts are those of a report, without an environment.
+        EnvironmentForeign: it is the system's own.
+        EnvironmentUnchangeable: it cannot be changed as a whole.
+        EnvironmentLocked: another run is changing it.
     """
+    from verl_env.environment.change import change, changeable  # noqa: PLC0415  --fix alone needs it
+
     if facts.target is None:
         raise ValueError(step.finding.id)
-    kept = _keep(facts.target.prefix.resolve())
-    failure = _run(step.fix, facts.shell)
-    after = again() if failure is None else None
-    reason = failure if after is None else _worse(step.finding.id, before, after)
-    if reason is None:
-        shutil.rmtree(kept, ignore_errors=True)
-        return Outcome(step.finding.id, "mended")
-    _take_back(kept, facts.target.prefix.resolve())
-    return Outcome(step.finding.id, "failed" if after is None else "taken-back", reason)
+    with change(changeable(facts.target.prefix), f"doctor --fix ({step.finding.id})", waiting=waiting) as new:
+        failure = _carry_out(step.fix, new)
+        if failure is not None:
+            return Outcome(step.finding.id, "failed", failure)
+        worse = _worse(step.finding.id, before, again(new.path))
+        if worse is not None:
+            return Outcome(step.finding.id, "taken-back", worse)
+        new.commit()
+    return Outcome(step.finding.id, "mended")
 
 
-def argv_of(fix: Fix, shell: Shell) -> Iterator[list[str]]:
-    """The installer's commands of a fix, run from the tool's own environment."""
-    python = shell.python or sys.executable
-    pip = [sys.executable, "-m", "pip", "--python", python]
-    uv = shell.installer == "uv"
-    if fix.uninstall:
-        yield (["uv", "pip", "uninstall", "--python", python] if uv else [*pip, "uninstall", "-y"]) + [*fix.uninstall]
-    if fix.install:
-        options = [] if fix.deps else ["--no-deps"]
-        if fix.reinstall:
-            options += ["--reinstall" if uv else "--force-reinstall"]
-        yield (["uv", "pip", "install", "--python", python] if uv else [*pip, "install"]) + [*options, *fix.install]
+def _carry_out(fix: Fix, new: NewGeneration) -> str | None:
+    """Makes a new generation with a fix; returns why it failed, or None."""
+    from verl_env.install.additions.replace import replace_packages  # noqa: PLC0415
 
-
-def _run(fix: Fix, shell: Shell) -> str | None:
-    """Runs a fix; returns why it failed, or None."""
-    from verl_env.install.backends.isolation import installer_environment  # noqa: PLC0415  --fix alone needs it
-    from verl_env.machine.child import run  # noqa: PLC0415
-
-    for argv in argv_of(fix, shell):
-        environment = installer_environment(os.environ)
-        outcome = run([_program(argv[0]), *argv[1:]], deadline=time.monotonic() + INSTALL_DEADLINE, env=environment)
-        if not isinstance(outcome, Completed):
-            return f"{argv[0]}: {type(outcome).__name__}"
-        if outcome.returncode:
-            return outcome.stderr.decode("utf-8", "replace").strip()[-_TAIL:]
+    try:
+        replace_packages(new, fix.install, gone=fix.uninstall, dependencies=fix.deps)
+    except VerlEnvError as error:
+        return error.message
     return None
-
-
-def _program(name: str) -> str:
-    """The path of uv where it is the package beside verl-env and not on PATH; any other program as it is named."""
-    from verl_env.install.backends.uv import find_uv  # noqa: PLC0415  --fix alone needs it
-
-    uv = find_uv() if name == "uv" else None
-    return name if uv is None else uv.executable
 
 
 def _worse(mended: str, before: Diagnosis, after: Diagnosis) -> str | None:
@@ -126,37 +103,3 @@ def _worse(mended: str, before: Diagnosis, after: Diagnosis) -> str | None:
     if there:
         return "the finding is still there"
     return f"a new error: {fresh[0].title}" if fresh else None
-
-
-def _folders(prefix: Path) -> Sequence[Path]:
-    """The directories of an environment that installers write to."""
-    sites = [path for path in (prefix / "lib").glob("python3*/site-packages") if path.is_dir()]
-    return [*sites, *(path for path in (prefix / "bin",) if path.is_dir())]
-
-
-def _keep(prefix: Path) -> Path:
-    """Hard links of everything that an installer may replace."""
-    kept = prefix / ".verl-env-kept"
-    shutil.rmtree(kept, ignore_errors=True)
-    for folder in _folders(prefix):
-        shutil.copytree(folder, kept / folder.relative_to(prefix), symlinks=True, copy_function=_link)
-    return kept
-
-
-def _link(source: str, target: str) -> None:
-    """A hard link, or a copy where the file system allows none."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _take_back(kept: Path, prefix: Path) -> None:
-    """Puts the kept state in the place of the new one."""
-    for folder in _folders(kept):
-        place = prefix / folder.relative_to(kept)
-        aside = place.with_name(f"{place.name}.verl-env-replaced")
-        place.rename(aside)
-        folder.rename(place)
-        shutil.rmtree(aside, ignore_errors=True)
-    shutil.rmtree(kept, ignore_errors=True)

@@ -1,22 +1,17 @@
 """Carrying what is right from the old generation into the new one.
 
-Distributions that the plan keeps are given a second name (a hard link) in the new generation, file by file from their
-RECORD. The installer makes only what differs, in new files of its own, and runs before: so nothing ever writes into a
-file that the old generation shares, whatever installer, link mode or overlap of packages there is. A whole tree of
-hard links that the installer then edits would not give that: uv in copy mode and entry points of both installers are
-written in place where another package has a file of that name.
+Which distributions an installation keeps as they are, whole, as their RECORDs list them; ``environment.reuse`` links
+their files.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.environment.reuse import link_files
 from verl_env.install.compare import satisfies
-from verl_env.install.files import link_or_copy
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.record import read_record, relative_to_environment
 from verl_env.install.runtime_wheel import NAME as RUNTIME
@@ -91,14 +86,7 @@ def carry(kept: Iterable[Kept], old: Path, new: Path) -> None:
     Raises:
         OSError: a file can neither be linked nor copied.
     """
-    made: set[str] = set()
-    for distribution in kept:
-        for name in distribution.files:
-            folder = os.path.dirname(name)  # noqa: PTH120
-            if folder not in made:
-                os.makedirs(new / folder, exist_ok=True)  # noqa: PTH103
-                made.add(folder)
-            _carry_file(f"{old}/{name}", f"{new}/{name}", copy=folder == "bin")
+    link_files(old, new, (name for distribution in kept for name in distribution.files))
 
 
 def unowned(environment: Path | None, python: str) -> tuple[str, ...]:
@@ -125,15 +113,6 @@ def _is_empty_folder(path: str) -> bool:
         return not os.listdir(path)  # noqa: PTH208
     except OSError:
         return False
-
-
-def _carry_file(source: str, destination: str, *, copy: bool) -> None:
-    """Scripts are copied: a later editable install of another package may write one of the same name in place."""
-    with contextlib.suppress(FileExistsError):
-        if copy and not os.path.lexists(destination):
-            shutil.copy2(source, destination, follow_symlinks=False)
-        else:
-            link_or_copy(source, destination)
 
 
 def _files(distribution: Distribution, site: Path, environment: Path) -> tuple[str, ...] | None:

@@ -110,6 +110,29 @@ class TargetPermission(TargetError):
         return "give a path that you may write: verl-env install --into DIR ..."
 
 
+class EnvironmentUnchangeable(TargetError):
+    """An environment of another tool cannot be changed as a whole.
+
+    Its new state is made beside it, in DIR.d, and takes its place by a rename: so the directory that it lies in must be
+    writable, and it may be neither a mount point nor part of an image's lower layer. Nothing in it was touched.
+    """
+
+    id = "environment-unchangeable"
+    exit_code = 1
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path)
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} cannot be changed: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "make one that verl-env can change: verl-env install --into DIR ..."
+
+
 class EnvironmentLocked(VerlEnvError):
     """Another verl-env is changing the same environment and did not finish in time.
 

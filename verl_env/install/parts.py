@@ -23,7 +23,7 @@ from verl_env.install.runtime_wheel import build, bytecode_command
 from verl_env.install.sizes import human
 from verl_env.install.verl_source import needs_isolation
 from verl_env.install.ways import take
-from verl_env.install.wheel_stage import stage_wheel
+from verl_env.install.wheel_stage import batch_of
 from verl_env.records import replace
 
 if TYPE_CHECKING:
@@ -248,10 +248,8 @@ class Parts:
         return self._lock_site
 
     def _install_wheel(self, wheel: Path) -> str:
-        staged = stage_wheel(wheel, self._stage)
-        file = self._stage / f"{staged.name}.txt"
-        requirements.write_file(file, staged.name, staged.version, staged.sha256)
-        self._install(Batch(file, Source((str(self._stage),), offline=True)))
+        staged, batch = batch_of(wheel, self._stage)
+        self._install(batch)
         return staged.version
 
     def _source(self) -> Source:

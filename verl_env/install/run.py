@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan
+    from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
     from verl_env.install.target import Target
 
@@ -42,23 +43,16 @@ def install(
     if seen.complete:
         _tidy_if_idle(target)
         return _nothing_to_do(plan, target, seen, started)
-    from verl_env.install.lock import locked  # noqa: PLC0415 (only what changes something needs these)
-    from verl_env.install.prepare import prepare  # noqa: PLC0415
+    from verl_env.environment.change import change  # noqa: PLC0415 (only what changes something needs these)
     from verl_env.install.transaction import Transaction  # noqa: PLC0415
 
-    tools = prepare(plan, target, options, seen)
-    target.make_store()
-    waiting = "{} is being changed by {}; waiting for it".format
-    with locked(target, seconds=options.lock_seconds, waiting=lambda who: reporter.note(waiting(target.path, who))):
-        _tidy(target)
+    tools = _prepare(plan, target, options, seen, reporter)
+    command = f"install --stack {plan.stack} --lockset {plan.lockset.id}"
+    with change(target, command, waiting=reporter.note, seconds=options.lock_seconds) as new:
         seen = inspect(plan, target, options)
         if seen.complete:
             return _nothing_to_do(plan, target, seen, started)
-        transaction = Transaction(plan, target, options, reporter, seen, tools)
-        try:
-            made = transaction.run()
-        finally:
-            _tidy(target)
+        made = Transaction(plan, new, options, reporter, seen, tools).run()
     changes = tuple(change for change in seen.changes if change.name not in made.left_out)
     missing = left_out(plan, made.left_out)
     ways = {name: way.way for name, way in made.taken.items()}
@@ -79,20 +73,26 @@ def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float)
     return Outcome(target.path, False, (), missing, checks, seconds=time.monotonic() - started, ways=ways)
 
 
-def _tidy(target: Target) -> None:
-    """Removes every generation but the one in force, and what was written about the making of one."""
-    from verl_env.install.files import remove_trees  # noqa: PLC0415
+def _prepare(plan: Plan, target: Target, options: Options, seen: Inspection, reporter: Reporter) -> Tools:
+    """The tools for a plan; where there is no room, the generation before the one in force makes some."""
+    from verl_env.environment.change import forget_previous  # noqa: PLC0415
+    from verl_env.install.failures import DiskFull  # noqa: PLC0415
+    from verl_env.install.prepare import prepare  # noqa: PLC0415
 
-    remove_trees(target.leftovers())
-    with contextlib.suppress(OSError):
-        target.journal.unlink()
+    try:
+        return prepare(plan, target, options, seen)
+    except DiskFull:
+        if not forget_previous(target):
+            raise
+    reporter.warn("to make room, what the environment was before its last change is removed: no rollback goes there")
+    return prepare(plan, target, options, seen)
 
 
 def _tidy_if_idle(target: Target) -> None:
     """Removes what a dead run left beside a finished environment, unless another run is at work."""
     if not target.leftovers() and not target.journal.exists():
         return
-    from verl_env.install.lock import locked  # noqa: PLC0415
+    from verl_env.environment.change import held  # noqa: PLC0415
 
-    with contextlib.suppress(VerlEnvError), locked(target, seconds=0, waiting=lambda _: None):
-        _tidy(target)
+    with contextlib.suppress(VerlEnvError), held(target, seconds=0, waiting=lambda _: None):
+        pass

@@ -25,6 +25,8 @@ from verl_env.records import record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from verl_env.environment.history import Entry
+
 _GENERATION = re.compile(r"\d{4,}")
 _LEFTOVER = re.compile(r"\d{4,}(\.stage)?|link")
 _README = "README.txt"
@@ -60,6 +62,17 @@ class Target:
         """The directory of the logs of failed checks."""
         return self.store / "logs"
 
+    @property
+    def history(self) -> Path:
+        """What was done to the environment."""
+        return self.store / "history.json"
+
+    @property
+    def generation(self) -> str | None:
+        """The name of the generation in force."""
+        current = self.current()
+        return None if current is None else current.name
+
     def current(self) -> Path | None:
         """The generation that the target names, whether or not it is still there; None where it names none."""
         try:
@@ -70,14 +83,33 @@ class Target:
         return self.store / name if store == self.store.name and _GENERATION.fullmatch(name) else None
 
     def leftovers(self) -> tuple[Path, ...]:
-        """What dead runs left in the store: every generation but the one in force, and stages."""
-        current = self.current()
-        return tuple(path for path in _entries(self.store) if _LEFTOVER.fullmatch(path.name) and path != current)
+        """What dead runs left in the store: stages, and every generation but the one in force and the one before."""
+        found = [path for path in _entries(self.store) if _LEFTOVER.fullmatch(path.name)]
+        kept = {self.generation}
+        if any(path.name not in kept for path in found):
+            kept.add(self.previous())
+        return tuple(path for path in found if path.name not in kept)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The changes that were put in force, the oldest first; the one in force is the last."""
+        from verl_env.environment.history import read_entries  # noqa: PLC0415 (nothing to do needs no history)
+
+        return read_entries(self.history, self.generation)
+
+    def previous(self) -> str | None:
+        """The generation that the one in force replaced, where it is still there."""
+        entries = self.entries()
+        name = entries[-1].replaced if entries else None
+        return name if name is not None and (self.store / name).is_dir() else None
 
     def next_generation(self) -> Path:
-        """The path of the next generation; numbers go up, so that a dead run and a live one never share one."""
-        numbers = [int(path.name) for path in _entries(self.store) if _GENERATION.fullmatch(path.name)]
+        """The path of the next generation; numbers go up, so that no two that ever were share one."""
+        names = [path.name for path in _entries(self.store)] + [each.generation for each in self.entries()]
+        numbers = [int(name) for name in [*names, self.generation or ""] if _GENERATION.fullmatch(name)]
         return self.store / f"{max(numbers, default=0) + 1:04d}"
+
+    def recover(self) -> None:
+        """Ends what a killed run began; the lock is held. Here that is nothing: a rename is whole or has not been."""
 
     def make_store(self) -> None:
         """Makes the store where it is not there yet.

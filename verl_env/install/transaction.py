@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from verl_env import __version__
-from verl_env.install import journal
 from verl_env.install.additions.keep import Additions, component_extras, needless, plan_additions
-from verl_env.install.additions.pins import pins_of, write_pins
+from verl_env.install.additions.pins import pins_of
 from verl_env.install.additions.wanted import undone, wanted_extras
 from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import gpu_here, pick_checks, run_checks
@@ -19,21 +17,19 @@ from verl_env.install.compare import brings_wheel, compare, wanted
 from verl_env.install.failures import EnvironmentMismatch
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.parts import Parts
-from verl_env.install.relocate import relocate
-from verl_env.install.state import State, write_state
-from verl_env.install.worded import worded
+from verl_env.install.state import State
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from verl_env.choose.model import Build
+    from verl_env.environment.change import NewGeneration
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan, Step, StepKind
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
     from verl_env.install.state import Extra
-    from verl_env.install.target import Target
 
 
 @dataclass(slots=True)
@@ -52,11 +48,11 @@ class Made:
 
 
 class Transaction:
-    """The making of one generation; the lock of its target is held, and what it leaves behind is cleared by others.
+    """The making of one generation by a plan.
 
     Args:
         plan: What to make.
-        target: Where.
+        new: Where.
         options: How.
         reporter: Who is told.
         seen: What is there now.
@@ -64,17 +60,17 @@ class Transaction:
     """
 
     def __init__(
-        self, plan: Plan, target: Target, options: Options, reporter: Reporter, seen: Inspection, tools: Tools
+        self, plan: Plan, new: NewGeneration, options: Options, reporter: Reporter, seen: Inspection, tools: Tools
     ) -> None:
         self._plan = plan
-        self._target = target
+        self._generation = new
+        self._target = new.target
         self._options = options
         self._reporter = reporter
         self._seen = seen
         self._tools = tools
         self._old = seen.environment
-        self._new = target.next_generation()
-        self._stage = self._new.with_suffix(".stage")
+        self._new, self._stage = new.path, new.stage
         self._site = site_packages(self._new, plan.python)
         self._kept = keepable(self._old, plan.python, seen.want)
         self._names = {distribution.name for distribution in self._kept}
@@ -98,14 +94,11 @@ class Transaction:
             "runtime": self._install_runtime,
             "verl": self._parts.verl,
             "check": self._check,
-            "switch": lambda: self._switch(entry),
+            "switch": self._switch,
         }
-        with worded(self._target):
-            entry = journal.begin(self._target.journal, self._new.name)
-            self._stage.mkdir()
-            for step in self._plan.steps:
-                with self._told(step) as detail:
-                    detail.append(steps[step.kind]())
+        for step in self._plan.steps:
+            with self._told(step) as detail:
+                detail.append(steps[step.kind]())
         return self._made
 
     @contextmanager
@@ -165,16 +158,9 @@ class Transaction:
             done += self._made.checks
         return ", ".join(done)
 
-    def _switch(self, entry: journal.Journal) -> str:
-        names = [self._new]
-        if self._seen.state is not None and self._seen.state.path != str(self._target.path):
-            names.append(Path(self._seen.state.path))
-        relocate(self._new, self._site, names=names, to=self._target.path)
-        write_state(self._new, self._state(entry.started))
+    def _switch(self) -> str:
         pins = pins_of(self._as_made, without=self._made.left_out)
-        write_pins(self._new, self._target.path, self._plan.lockset.id, pins, self._old)
-        journal.write(self._target.journal, replace(entry, phase="switch"))
-        self._target.point_to(self._new)
+        self._generation.commit(self._state(self._generation.started), pins)
         return str(self._target.path)
 
     @property

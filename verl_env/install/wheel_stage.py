@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.install.backends.base import Batch, Source
 from verl_env.install.fetch import file_sha256
 from verl_env.install.files import link_or_copy
 from verl_env.install.identity import read_identity
+from verl_env.install.requirements import write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,3 +42,15 @@ def stage_wheel(wheel: Path, directory: Path) -> Staged:
     if not staged.exists():
         link_or_copy(str(wheel), str(staged))
     return Staged(name, version, file_sha256(staged))
+
+
+def batch_of(wheel: Path, directory: Path) -> tuple[Staged, Batch]:
+    """What installs one wheel and nothing else, recorded by name; files go into the directory.
+
+    Raises:
+        ValueError: it is no wheel.
+    """
+    staged = stage_wheel(wheel, directory)
+    file = directory / f"{staged.name}.txt"
+    write_file(file, staged.name, staged.version, staged.sha256)
+    return staged, Batch(file, Source((str(directory),), offline=True))

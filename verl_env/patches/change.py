@@ -1,86 +1,77 @@
-"""Puts the runtime distribution into an environment, and takes it out, with uv or pip like any other."""
+"""Puts the runtime distribution into an environment, and takes it out, as a change like any other."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.environment.change import change, changeable
+from verl_env.errors import VerlEnvError
 from verl_env.install.backends.base import Command
 from verl_env.install.backends.isolation import installer_environment
-from verl_env.install.backends.uv import find_uv
+from verl_env.install.prepare import choose_installer
 from verl_env.install.process import run
-from verl_env.install.runtime_wheel import NAME, build
+from verl_env.install.runtime_wheel import NAME, build, bytecode_command
 from verl_env.install.state import read_state
+from verl_env.install.wheel_stage import batch_of
 from verl_env.patches import carrier
 from verl_env.patches.ask import interpreter, is_installed, site_packages
 from verl_env.patches.errors import CarrierShadowed, InstallFailed, RuntimeMissing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
     from typing import Literal
+
+    from verl_env.environment.change import NewGeneration
 
     Carrier = Literal["pth", "sitecustomize"]
 
 
-_PIP = (sys.executable, "-m", "pip")
-
-
-def apply(environment: Path, carried_by: Carrier = "pth") -> None:
+def apply(environment: Path, carried_by: Carrier = "pth", waiting: Callable[[str], None] = lambda _: None) -> None:
     """Installs the runtime, replacing one that is there, and compiles it: the hook is sixteen times dearer without.
 
     Raises:
         NoEnvironment: there is no environment.
+        EnvironmentForeign: it is the system's own.
+        EnvironmentUnchangeable: it cannot be changed as a whole.
         CarrierShadowed: a sitecustomize was asked for, and would never run or would replace a foreign one.
         InstallFailed: the installer failed.
     """
-    python = interpreter(environment)
+    interpreter(environment)
     chosen = carried_by == "sitecustomize"
-    _refuse_foreign(environment, chosen=chosen)
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = build(_lockset(environment), Path(folder))
-        if chosen:
-            carrier.add_carrier(wheel)
-        _install(environment, python, str(wheel))
-    if not chosen:
-        return
-    taken = carrier.winner(python)
-    if not carrier.is_ours(taken):
-        apply(environment)
-        raise CarrierShadowed(environment, taken or "none at all", replaced=False)
+    shadowed = None
+    with change(changeable(environment), "patches apply", waiting=waiting) as new:
+        _refuse_foreign(environment, chosen=chosen)
+        new.begin_from_old()
+        _install(environment, new, chosen=chosen)
+        new.take_over()
+        taken = carrier.winner(new.path / "bin" / "python") if chosen else ""
+        if chosen and not carrier.is_ours(taken):
+            shadowed = taken
+        else:
+            new.commit()
+    if shadowed is not None:
+        apply(environment, waiting=waiting)
+        raise CarrierShadowed(environment, shadowed or "none at all", replaced=False)
 
 
-def remove(environment: Path) -> None:
-    """Uninstalls the runtime; nothing of it stays.
+def remove(environment: Path, waiting: Callable[[str], None] = lambda _: None) -> None:
+    """Takes the runtime out; nothing of it stays.
 
     Raises:
         NoEnvironment: there is no environment.
         RuntimeMissing: it is not installed.
-        InstallFailed: the installer failed.
+        EnvironmentForeign: it is the system's own.
+        EnvironmentUnchangeable: it cannot be changed as a whole.
     """
-    python = interpreter(environment)
-    if not is_installed(environment):
-        raise RuntimeMissing(environment)
-    uv = find_uv()
-    if uv is not None:
-        _run(environment, uv.executable, "pip", "uninstall", "--python", str(python), NAME)
-    else:
-        _run(environment, *_PIP, "--python", str(python), "uninstall", "--yes", NAME)
-    _remove_bytecode(environment)
-
-
-def _remove_bytecode(environment: Path) -> None:
-    """Uninstalling with uv leaves the bytecode of top-level modules, which no RECORD lists."""
-    site = site_packages(environment)
-    if site is None:
-        return
-    gone = [module for module in ("_verl_env_boot", "sitecustomize") if not (site / f"{module}.py").exists()]
-    for path in [path for module in gone for path in (site / "__pycache__").glob(f"{module}.*.pyc")]:
-        path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        (site / "__pycache__").rmdir()
+    interpreter(environment)
+    with change(changeable(environment), "patches remove", waiting=waiting) as new:
+        if not is_installed(environment):
+            raise RuntimeMissing(environment)
+        new.begin_from_old()
+        new.take_over(gone=[NAME])
+        new.commit()
 
 
 def _refuse_foreign(environment: Path, *, chosen: bool) -> None:
@@ -100,17 +91,21 @@ def _lockset(environment: Path) -> str:
     return state.lockset if state is not None else ""
 
 
-def _install(environment: Path, python: Path, wheel: str) -> None:
-    uv = find_uv()
-    common = ("--no-deps", "--no-index", wheel)
-    if uv is not None:
-        options = ("--reinstall", "--compile-bytecode", "--no-cache", "--link-mode", "copy")
-        _run(environment, uv.executable, "pip", "install", "--python", str(python), *options, *common)
-    else:
-        _run(environment, *_PIP, "--python", str(python), "install", "--force-reinstall", "--compile", *common)
+def _install(environment: Path, new: NewGeneration, *, chosen: bool) -> None:
+    site = site_packages(new.path)
+    if site is None:
+        raise InstallFailed(environment, "it has no directory lib/python3.*/site-packages")
+    wheel = build(_lockset(environment), new.stage)
+    if chosen:
+        carrier.add_carrier(wheel)
+    try:
+        _run(environment, choose_installer(None).install(new.path, batch_of(wheel, new.stage)[1]))
+    except VerlEnvError as error:
+        raise InstallFailed(environment, error.message) from error
+    _run(environment, Command(bytecode_command(new.path / "bin" / "python", site), installer_environment(os.environ)))
 
 
-def _run(environment: Path, *argv: str) -> None:
-    done = run(Command(argv, installer_environment(os.environ)))
+def _run(environment: Path, command: Command) -> None:
+    done = run(command)
     if done.code != 0:
         raise InstallFailed(environment, done.output.strip()[-2000:])

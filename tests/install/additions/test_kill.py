@@ -7,9 +7,12 @@ import time
 
 import pytest
 
+from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
 from tests.install.test_kill import snapshot
-from verl_env.install.additions import alter
+from verl_env.environment import change as changing
+from verl_env.environment.change import NewGeneration
+from verl_env.install.additions import change as adding
 from verl_env.install.state import read_state
 from verl_env.install.target import Target
 
@@ -64,8 +67,7 @@ class Seesaw:
         self.now = self.other()
         assert self.look() == self.seen[self.now]
         if not switched:
-            names = {path.name for path in self.world.path.with_name(".venv.d").iterdir()}
-            assert names <= {".gitignore", "README.txt", "lock", self.world.path.resolve().name}
+            assert is_tidy(self.world.path)
         return switched
 
 
@@ -86,13 +88,20 @@ def test_killed_at_random_moments(seesaw):
 
 
 POINTS = {
-    "before the environment is made": (alter, "run_installer", die, False),
-    "after a part is installed": (alter, "run_installer", after(alter.run_installer), False),
-    "before the old is linked": (alter, "_link", die, False),
-    "after the old is linked": (alter, "_link", after(alter._link), False),
-    "before the record is written": (alter, "write_state", die, False),
-    "after the record is written": (alter, "write_state", after(alter.write_state), False),
-    "after the pins are written": (alter, "write_pins", after(alter.write_pins), False),
+    "before the old is taken over": (NewGeneration, "begin_from_old", die, False),
+    "after the interpreter is taken over": (
+        NewGeneration,
+        "begin_from_old",
+        after(NewGeneration.begin_from_old),
+        False,
+    ),
+    "after a part is installed": (adding, "run_installer", after(adding.run_installer), False),
+    "before the packages are linked": (NewGeneration, "take_over", die, False),
+    "after the packages are linked": (NewGeneration, "take_over", after(NewGeneration.take_over), False),
+    "before the record is written": (changing, "write_state", die, False),
+    "after the record is written": (changing, "write_state", after(changing.write_state), False),
+    "after the pins are written": (changing, "write_pins", after(changing.write_pins), False),
+    "after the history is written": (changing, "write_entries", after(changing.write_entries), False),
     "after the switch": (Target, "point_to", after(Target.point_to), True),
 }
 
@@ -106,10 +115,8 @@ def test_killed_at_certain_moments(seesaw, point):
 
 
 def test_an_installation_clears_what_a_killed_addition_left(seesaw):
-    pid = seesaw.fork(lambda: setattr(alter, "write_state", die))
+    pid = seesaw.fork(lambda: setattr(changing, "write_state", die))
     os.waitpid(pid, 0)
-    assert len(list(seesaw.world.path.with_name(".venv.d").glob("0*"))) > 1
+    assert not is_tidy(seesaw.world.path)
     assert not seesaw.world.install().done
-    assert [path.name for path in seesaw.world.path.with_name(".venv.d").glob("0*")] == [
-        seesaw.world.path.resolve().name
-    ]
+    assert is_tidy(seesaw.world.path)

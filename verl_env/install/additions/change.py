@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env import __version__
-from verl_env.install.additions.alter import (
-    at_work,
-    check_versions,
-    make_generation,
-    put_in_force,
-    requirements,
-    run_installer,
-)
+from verl_env.environment.change import LOCK_SECONDS, change
+from verl_env.install.additions.alter import check_versions, requirements, run_installer
 from verl_env.install.additions.components import (
     are_components,
     choose_components,
@@ -31,8 +26,7 @@ from verl_env.install.backends.base import Batch, Source
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.model import Change
 from verl_env.install.prepare import choose_installer
-from verl_env.install.state import Extra, write_state
-from verl_env.install.worded import worded
+from verl_env.install.state import Extra
 from verl_env.records import replace
 
 if TYPE_CHECKING:
@@ -40,20 +34,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.choose.model import Build
-    from verl_env.install.additions.alter import Work
+    from verl_env.environment.change import NewGeneration
     from verl_env.install.additions.components import Components
     from verl_env.install.additions.environment import Opened
     from verl_env.install.additions.model import Wishes
     from verl_env.install.backends.base import Installer
     from verl_env.install.installed import Distribution
     from verl_env.install.model import Options
-    from verl_env.install.parts import Parts
     from verl_env.install.reporter import Reporter
     from verl_env.install.state import State
     from verl_env.machine.model import Machine
 
-#: Seconds to wait for another run on the same environment.
-LOCK_SECONDS = 900.0
+_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machine: Callable[[], Machine]) -> Altered:
@@ -72,7 +64,8 @@ def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machin
         VerlEnvError: it cannot be had, or not installed; the environment is as it was.
     """
     target = open_environment(path).target
-    with worded(target), at_work(target, reporter, seconds=options.lock_seconds) as work:
+    command = _SECRET.sub("", " ".join(["pip install", *(wish.text for wish in wishes.wishes)]))
+    with change(target, command, waiting=reporter.note, seconds=options.lock_seconds) as work:
         opened = open_environment(path)
         session = _Session(opened, work, choose_installer(wishes.installer), reporter)
         wanted = tuple(wish for wish in are_components(wishes.wishes) if wish.name not in opened.pins)
@@ -97,7 +90,8 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
         PipWouldDrift: one belongs to the lockset, and that was not allowed.
     """
     target = open_environment(path).target
-    with worded(target), at_work(target, reporter, seconds=LOCK_SECONDS) as work:
+    command = " ".join(["pip uninstall", *names])
+    with change(target, command, waiting=reporter.note, seconds=LOCK_SECONDS) as work:
         opened = open_environment(path)
         have = installed(site_packages(opened.generation, opened.state.python))
         packages = read_metadata(have)
@@ -111,14 +105,15 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
             causes = needed_by(packages, {change.name: change.old or "" for change in moved}, opened.state.python)
             raise PipWouldDrift("uninstall", names, opened.state.lockset, causes, moved)
         after = {name: package.version for name, package in packages.items() if name not in names}
-        make_generation(opened, work, choose_installer(None), reporter, gone=names)
+        work.begin_from_old()
+        work.take_over(gone=names)
         state = replace(
             without_components(opened.state, names),
             extras=tuple(extra for extra in opened.state.extras if extra.name not in names),
             drift={**opened.state.drift, **{change.name: None for change in moved}},
         )
         pins = {name: pin for name, pin in opened.pins.items() if name not in names}
-        put_in_force(opened, work, state, pins)
+        work.commit(state, pins)
         return Altered(target.path, changes, moved, tuple(broken(packages, after, opened.state.python)))
 
 
@@ -127,7 +122,7 @@ class _Session:
     """A change of one environment: what it is now, where the new generation is made, and with what."""
 
     opened: Opened
-    work: Work
+    work: NewGeneration
     installer: Installer
     reporter: Reporter
 
@@ -154,27 +149,23 @@ def _carry_out(session: _Session, wishes: Wishes, resolution: Resolution, chosen
     if not resolution.found and (chosen is None or not chosen.builds):
         state = _remembered(opened, wishes, resolution, session.have)
         if state != opened.state:
-            write_state(opened.generation, state)
+            work.amend(state)
         return
 
-    parts: list[Parts] = []
-
-    def fill() -> None:
-        if chosen is not None:
-            parts.append(install_components(chosen, opened, work, session.reporter))
-        if resolution.found:
-            file = requirements(work, "additions", resolution.found, wishes.options)
-            batch = Batch(file, Source(), hashes=False, isolated=wishes.isolated)
-            run_installer(session.installer, session.installer.install(work.new, batch), session.reporter)
-
-    have = make_generation(opened, work, session.installer, session.reporter, fill=fill)
+    work.begin_from_old()
+    parts = None if chosen is None else install_components(chosen, opened, work, session.reporter)
+    if resolution.found:
+        file = requirements(work.stage, "additions", resolution.found, wishes.options)
+        batch = Batch(file, Source(), hashes=False, isolated=wishes.isolated)
+        run_installer(session.installer, session.installer.install(work.path, batch), session.reporter.terminal)
+    have = work.take_over()
     check_versions(resolution.found, have)
     state = _remembered(opened, wishes, resolution, have)
     pins = {**opened.pins, **{change.name: have[change.name].version for change in resolution.moved}}
-    if chosen is not None and chosen.builds:
-        state = with_components(state, chosen, parts[0])
+    if chosen is not None and parts is not None and chosen.builds:
+        state = with_components(state, chosen, parts)
         pins |= {build.name: build.version for build in chosen.builds}
-    put_in_force(opened, work, state, dict(sorted(pins.items())))
+    work.commit(state, dict(sorted(pins.items())))
 
 
 def _change(build: Build, have: Mapping[str, Distribution]) -> Change:

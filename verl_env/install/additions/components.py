@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from verl_env.choose.model import Build
-    from verl_env.install.additions.alter import Work
+    from verl_env.environment.change import NewGeneration
     from verl_env.install.additions.environment import Opened
     from verl_env.install.additions.model import Wish
     from verl_env.install.inspect import Inspection
@@ -101,7 +101,7 @@ def _or_unknown(machine: Machine) -> Machine:
     return replace(machine, nvidia=UNKNOWN, amd=UNKNOWN)
 
 
-def install_components(chosen: Components, opened: Opened, work: Work, reporter: Reporter) -> Parts:
+def install_components(chosen: Components, opened: Opened, work: NewGeneration, reporter: Reporter) -> Parts:
     """Fetches or builds the components, checks them, and installs them into a new generation.
 
     Returns:
@@ -113,7 +113,7 @@ def install_components(chosen: Components, opened: Opened, work: Work, reporter:
         NativeBuildFailed: one did not build.
     """
     kept = keepable(opened.generation, opened.state.python, chosen.seen.want)
-    places = (work.new, work.stage)
+    places = (work.path, work.stage)
     parts = Parts(chosen.plan, chosen.options, reporter, chosen.tools, places, kept=kept, seen=chosen.seen)
     for build in chosen.builds:
         reporter.note(f"{build.name} {build.version}: {build.reason}")

@@ -1,0 +1,1 @@
+"""An environment on disk: its one writer. Everything that changes one goes through ``change``."""

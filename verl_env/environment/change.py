@@ -1,0 +1,218 @@
+"""The one writer of environments: a change is made beside what is in force, and put in force by one rename.
+
+``install``, ``verl-env pip``, ``doctor --fix``, ``patches apply|remove`` and ``rollback`` come here. What is killed, or
+fails, leaves what was in force as it was; what it left beside that is cleared away by the next change. The generation
+that was replaced stays until the next change: it shares its files with the new one by hard links, but those that
+differ, and is what ``verl-env rollback`` goes back to.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.environment.history import Entry, as_json, user, write_entries
+from verl_env.environment.plain import PlainTarget
+from verl_env.environment.reuse import link_files, packages_of, remainder, scaffold, sites
+from verl_env.install import journal
+from verl_env.install.additions.pins import write_pins
+from verl_env.install.errors import EnvironmentForeign, EnvironmentLocked
+from verl_env.install.files import remove_trees
+from verl_env.install.lock import locked
+from verl_env.install.model import Change
+from verl_env.install.relocate import relocate
+from verl_env.install.state import read_state, write_state
+from verl_env.install.target import Target
+from verl_env.install.worded import worded
+from verl_env.records import replace as with_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from verl_env.install.installed import Distribution
+    from verl_env.install.state import State
+
+#: Seconds to wait for another run on the same environment.
+LOCK_SECONDS = 900.0
+
+
+class NewGeneration:
+    """A generation that is being made.
+
+    Args:
+        target: The environment.
+        command: What makes it, for the history.
+
+    Attributes:
+        path: The generation; nothing is there yet.
+        stage: A directory beside it, for files that nobody keeps.
+        old: The generation in force; None where there is none.
+        started: When it was begun.
+    """
+
+    def __init__(self, target: Target, command: str) -> None:
+        self.target = target
+        self.command = command
+        self.old = target.current()
+        self.path = target.next_generation()
+        self.stage = self.path.with_suffix(".stage")
+        self._entry = journal.begin(target.journal, self.path.name)
+        self.stage.mkdir()
+
+    @property
+    def started(self) -> str:
+        """When it was begun (ISO 8601, UTC)."""
+        return self._entry.started
+
+    def begin_from_old(self) -> None:
+        """Takes over the interpreter and all else that belongs to no package; no package is in it yet."""
+        old = self._in_force()
+        for site in sites(old):
+            (self.path / site.relative_to(old)).mkdir(parents=True)
+        link_files(old, self.path, scaffold(old))
+
+    def take_over(self, *, gone: Collection[str] = ()) -> dict[str, Distribution]:
+        """Takes over every package but those that were installed anew and those in ``gone``.
+
+        Returns:
+            What is installed in it.
+        """
+        old = self._in_force()
+        link_files(old, self.path, remainder(old, {*packages_of(self.path), *gone}))
+        return packages_of(self.path)
+
+    def amend(self, state: State) -> None:
+        """Writes another record into the generation in force, in one step; nothing else is changed."""
+        write_state(self._in_force(), state)
+
+    def settle(self) -> None:
+        """Makes its texts speak of the path that users name."""
+        before = None if self.old is None else read_state(self.old)
+        moved = [] if before is None or before.path == str(self.target.path) else [Path(before.path)]
+        relocate(self.path, sites(self.path)[0], names=[self.path, *moved], to=self.target.path)
+
+    def commit(self, state: State | None = None, pins: Mapping[str, str] | None = None) -> None:
+        """Puts it in force.
+
+        Args:
+            state: The record to write; None keeps the one that it has.
+            pins: The pins to write; None keeps those that it has.
+        """
+        target = self.target
+        self.settle()
+        before = None if self.old is None else read_state(self.old)
+        state = before if state is None else state
+        if state is not None:
+            write_state(self.path, with_values(state, path=str(target.path)))
+        if state is not None and pins is not None:
+            write_pins(self.path, target.path, state.lockset, pins, self.old)
+        locksets = tuple(None if each is None else each.lockset for each in (before, state))
+        old = {} if self.old is None else packages_of(self.old)
+        put_in_force(target, self.path, self.command, locksets, changes(old, packages_of(self.path)), self._entry)
+
+    def _in_force(self) -> Path:
+        if self.old is None:
+            raise EnvironmentForeign(self.target.path, "no environment")
+        return self.old
+
+
+@contextmanager
+def change(
+    target: Target, command: str, *, waiting: Callable[[str], None], seconds: float = LOCK_SECONDS
+) -> Iterator[NewGeneration]:
+    """A new generation of an environment, under its lock; it is in force once it is committed, else it never was.
+
+    Args:
+        target: The environment.
+        command: What changes it, for the history.
+        waiting: Is told whom it waits for.
+        seconds: How long to wait for another run.
+
+    Raises:
+        EnvironmentLocked: another run held the lock all that time.
+        TargetPermission: the store cannot be written.
+        DiskFull: there is no room.
+    """
+    with held(target, waiting=waiting, seconds=seconds):
+        yield NewGeneration(target, command)
+
+
+@contextmanager
+def held(target: Target, *, waiting: Callable[[str], None], seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Holds the lock of an environment; what dead runs left is cleared away, and what this one leaves."""
+    words = "{} is being changed by {}; waiting for it".format
+    with worded(target):
+        target.make_store()
+        with locked(target, seconds=seconds, waiting=lambda who: waiting(words(target.path, who))):
+            target.recover()
+            clear(target)
+            try:
+                yield
+            finally:
+                clear(target)
+
+
+def clear(target: Target) -> None:
+    """Removes every generation but the one in force and the one before, and the journal; the lock is held."""
+    remove_trees(target.leftovers())
+    target.journal.unlink(missing_ok=True)
+
+
+def forget_previous(target: Target) -> bool:
+    """Removes the generation before the one in force, to make room; False where there is none, or a run is at work."""
+    name = target.previous()
+    if name is None:
+        return False
+    try:
+        with held(target, waiting=lambda _: None, seconds=0):
+            return not remove_trees([target.store / name])
+    except EnvironmentLocked:
+        return False
+
+
+def put_in_force(
+    target: Target,
+    generation: Path,
+    command: str,
+    locksets: tuple[str | None, ...],
+    changed: tuple[Change, ...],
+    entry: journal.Journal,
+) -> None:
+    """Writes a change down and puts its generation in force, by one rename."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    before, after = locksets
+    done = Entry(now, user(), command, before, after, generation.name, target.generation, as_json(changed))
+    write_entries(target.history, [*target.entries(), done])
+    journal.write(target.journal, replace(entry, phase="switch"))
+    target.point_to(generation)
+
+
+def changes(old: Mapping[str, Distribution], new: Mapping[str, Distribution]) -> tuple[Change, ...]:
+    """What differs between the packages of two generations."""
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        before, after = None if was is None else was.version, None if now is None else now.version
+        if before != after:
+            found.append(Change("+" if was is None else "-" if now is None else "~", name, before, after))
+    return tuple(found)
+
+
+def changeable(path: Path) -> Target:
+    """The environment at a path, whoever made it.
+
+    Raises:
+        EnvironmentForeign: it is none, or that of the system, which nobody should change as a whole.
+    """
+    target = Target(path.absolute())
+    if target.current() is not None:
+        return target
+    plain = PlainTarget(path.resolve())
+    if not plain.path.is_dir() and plain.store.is_dir():
+        plain.recover()
+    if any((plain.path / name).exists() for name in ("pyvenv.cfg", "conda-meta")):
+        return plain
+    raise EnvironmentForeign(plain.path, "neither a virtual environment nor one of conda")
