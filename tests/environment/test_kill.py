@@ -28,6 +28,8 @@ from verl_env.machine.model import Machine
 from verl_env.patches import change as patches
 
 KILLS = 6
+#: What is no part of a state: our number of a generation, and the lock that uv leaves behind.
+NOTES = {plain_module.MARK, ".lock"}
 
 
 class Patches:
@@ -82,7 +84,7 @@ class Seesaw:
         self.here = 1
 
     def look(self):
-        return {name: content for name, content in snapshot(self.subject.path).items() if name != plain_module.MARK}
+        return {name: content for name, content in snapshot(self.subject.path).items() if name not in NOTES}
 
     def killed(self, before=lambda: None, seconds=600.0):
         """Turns in a process that is killed; whether the change was put in force. Then makes up for it."""
