@@ -31,12 +31,11 @@ ALLOWED = {
         "components",
         "choose",
         "environment",
-    "verify": {"machine", "doctor"},
         "install",
         "patches",
         "doctor",
         "cluster",
-    "verify": {"machine", "doctor"},
+        "verify",
     },
 }
 SHARED = {"constraints", "errors", "records", "shapes", "uv_program", "versions"}
