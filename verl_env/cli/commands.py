@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "write down an environment and its machine, for doctor --report",
     "verify": "prove an environment by what it does: attention, generation, refit, training, several GPUs",
     "patches": "the run-time patches of an environment",
+    "cluster": "the same on every node: diagnose them, stage an environment, write a job script",
     "lock": "regenerate locksets from their recipes (maintainers)",
     "completion": "print a completion script for a shell",
 }

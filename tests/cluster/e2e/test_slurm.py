@@ -1,0 +1,162 @@
+"""``cluster doctor`` on a real Slurm of many nodes on this host, as root and as an ordinary user."""
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.lab import Lab, available
+from verl_env.cluster.command import guarded
+from verl_env.cluster.slurm import gather as by_slurm
+from verl_env.cluster.slurm.allocation import Wish, allocation
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available(), reason="needs root, Slurm and munge")]
+PROGRAM = ["-c", "from verl_env.cli.main import run; run()"]
+#: Stands for nvidia-smi on PATH: another driver on one node, told apart by the scheduler's name.
+ODD = """#!/bin/sh
+[ "$SLURMD_NODENAME" = n03 ] && [ "$ODD" = hang ] && exec sleep 600
+[ "$SLURMD_NODENAME" = n03 ] && [ "$ODD" = ulimit ] && ulimit -n 512
+exec "$REAL_TIMEOUT" "$@"
+"""
+
+
+@pytest.fixture(scope="module", params=[4, 64])
+def lab(request):
+    at = tempfile.mkdtemp(prefix="vl", dir="/tmp")
+    with Lab(at, request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A folder for PATH whose ``timeout``, which starts the task of each node, makes one node unlike the others."""
+    wrapper = tmp_path / "timeout"
+    wrapper.write_text(ODD)
+    wrapper.chmod(0o755)
+    return {"PATH": f"{tmp_path}:{os.environ['PATH']}", "REAL_TIMEOUT": shutil.which("timeout")}
+
+
+def doctor(lab, *args, env=None, user=None, python=sys.executable):
+    argv = [python, *PROGRAM, "cluster", "doctor", "--json", *args]
+    done = subprocess.run(
+        argv, env={**lab.env, **(env or {})}, capture_output=True, text=True, user=user, timeout=300, check=False
+    )
+    return done, json.loads(done.stdout)
+
+
+def all_of(lab):
+    return ("--nodes", str(len(lab.names)))
+
+
+def test_equal_nodes_are_one_group(lab):
+    done, said = doctor(lab, *all_of(lab))
+    assert (done.returncode, said["ok"], said["answered"]) == (0, True, len(lab.names))
+    assert [group["folded"] for group in said["groups"]] == [f"n[01-{len(lab.names):02d}]"]
+    assert not lab.call("squeue", "-h")
+
+
+def test_an_odd_node_is_named_with_what_differs(lab, odd):
+    done, said = doctor(lab, *all_of(lab), env={**odd, "ODD": "ulimit"})
+    assert [group["nodes"] for group in said["groups"]][1:] == [["n03"]]
+    assert [(each["nodes"], each["aspect"], each["have"]) for each in said["differences"]] == [
+        (["n03"], "limits", "nofile 512")
+    ]
+    assert done.returncode == 0  # a warning
+
+
+def test_a_node_that_hangs_is_named_within_its_deadline(lab, odd):
+    started = time.monotonic()
+    seconds = "40" if len(lab.names) > 4 else "10"
+    done, said = doctor(lab, *all_of(lab), "--timeout", seconds, env={**odd, "ODD": "hang"})
+    assert done.returncode == 1
+    assert [each["node"] for each in said["missing"]] == ["n03"]
+    assert said["answered"] == len(lab.names) - 1
+    assert time.monotonic() - started < float(seconds) + 60
+
+
+def test_more_nodes_than_there_are(lab):
+    done, said = doctor(lab, "--nodes", str(len(lab.names) + 1), "--wait", "3")
+    assert done.returncode == 1
+    assert said["error"]["id"] == "allocation-refused"
+    assert "PartitionNodeLimit" in said["error"]["message"]
+    assert not lab.call("squeue", "-h")
+
+
+def test_a_name_that_does_not_exist(lab):
+    more = len(lab.names) + 1
+    done, said = doctor(lab, "--nodelist", f"n[01-{more:02d}]")
+    assert done.returncode == 1
+    assert said["missing"] == [{"node": f"n{more:02d}", "reason": "Slurm knows no such node"}]
+    assert said["answered"] == len(lab.names)
+
+
+def test_a_drained_node_is_named_with_the_admins_reason(lab):
+    lab.call("scontrol", "update", "nodename=n02", "state=drain", "reason=bad fan")
+    try:
+        done, said = doctor(lab, "--nodelist", f"n[01-{len(lab.names):02d}]")
+    finally:
+        lab.call("scontrol", "update", "nodename=n02", "state=resume")
+    assert done.returncode == 1
+    assert [each["node"] for each in said["missing"]] == ["n02"]
+    assert "bad fan" in said["missing"][0]["reason"]
+    assert said["answered"] == len(lab.names) - 1
+
+
+def test_an_ordinary_user(lab):
+    # The interpreter of the tests may lie where nobody else can look.
+    env = {"HOME": "/tmp", "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *site.getsitepackages()])}
+    done, said = doctor(lab, *all_of(lab), env=env, user="nobody", python="/usr/bin/python3")
+    assert (done.returncode, said["answered"]) == (0, len(lab.names)), done.stderr
+
+
+def test_a_node_that_dies_in_the_middle_is_missing(lab, odd):
+    threading.Timer(4.0, lab.kill, ["n03"]).start()
+    try:
+        done, said = doctor(lab, *all_of(lab), "--timeout", "90", env={**odd, "ODD": "hang"})
+    finally:
+        lab.start("n03")
+        lab._await(lambda: len(lab.call("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split()) == len(lab.names), 90)
+    assert done.returncode == 1
+    assert [each["node"] for each in said["missing"]] == ["n03"]
+
+
+def gathered(lab, monkeypatch, script):
+    monkeypatch.setenv("SLURM_CONF", lab.env["SLURM_CONF"])
+    command = guarded([sys.executable, "-c", script], seconds=120)
+    with allocation(Wish(nodes=len(lab.names)), lab.env) as nodes:
+        return by_slurm.gather(nodes, command, seconds=120).gathering
+
+
+def test_answers_of_16_megabytes_come_whole(lab, monkeypatch):
+    size = 16 << 20 if len(lab.names) <= 4 else 1 << 20
+    script = (
+        f"import os, random, sys; sys.path.insert(0, {str(Path.cwd())!r})\n"
+        "from verl_env.cluster.answers import answer_lines\n"
+        f"text = random.Random(1).randbytes({size} // 2).hex()\n"
+        "sys.stdout.write(answer_lines({'schema': 1, 'node': os.environ['SLURMD_NODENAME'],"
+        " 'aspects': {'size': len(text)}, 'findings': [], 'text': text}))"
+    )
+    heard = gathered(lab, monkeypatch, script)
+    assert heard.complete
+    assert [group.aspects for group in heard.groups()] == [{"size": size}]
+
+
+def test_noise_around_answers_does_not_matter(lab, monkeypatch):
+    script = (
+        "import os, sys\n"
+        "sys.stdout.write('module loaded\\n' * 50 + 'no line break')\n"
+        f"import json; sys.path.insert(0, {str(Path.cwd())!r})\n"
+        "from verl_env.cluster.answers import answer_lines\n"
+        "sys.stdout.write(answer_lines({'schema': 1, 'node': os.environ['SLURMD_NODENAME'], 'aspects': {}}))\n"
+        "sys.stdout.write('x' * 5000 + '\\n'); sys.stderr.write('warning\\n' * 20)\n"
+    )
+    heard = gathered(lab, monkeypatch, script)
+    assert set(heard.answers) == set(lab.names)

@@ -1,0 +1,124 @@
+"""What was heard of many nodes, as text and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.cli.console import unicode_ok
+from verl_env.cluster.aspects import ASPECTS, worded
+from verl_env.cluster.fold import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from rich.console import Console
+
+    from verl_env.cluster.model import Fault, Group, Severity, Verdict
+
+_COLOURS = {"error": "bold red", "warning": "bold yellow"}
+_MARKS = {"error": ("✗", "x"), "warning": ("!", "!")}
+_SHOWN = ("gpus", "driver", "glibc", "python", "environment", "lockset", "ray", "infiniband")
+
+
+def to_json(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as ``verl-env cluster doctor --json`` prints it."""
+    return {
+        "schema": 1,
+        "ok": verdict.ok,
+        "expected": list(verdict.expected),
+        "answered": sum(len(group.nodes) for group in verdict.groups),
+        "missing": [{"node": each.node, "reason": each.reason} for each in verdict.missing],
+        "groups": [_group_json(group) for group in verdict.groups],
+        "differences": [
+            {
+                "nodes": list(each.nodes),
+                "aspect": each.aspect,
+                "severity": each.severity,
+                "have": each.have,
+                "others": each.others,
+            }
+            for each in verdict.differences
+        ],
+        "faults": [
+            {"node": node, "id": fault.id, "severity": fault.severity, "title": fault.title,
+             "evidence": list(fault.evidence)}
+            for node, faults in verdict.faults.items()
+            for fault in faults
+        ],
+        "notes": list(verdict.notes),
+        "seconds": round(verdict.seconds, 3),
+    }  # fmt: skip
+
+
+def _group_json(group: Group) -> dict[str, Any]:
+    return {
+        "nodes": list(group.nodes),
+        "folded": fold(group.nodes),
+        "fingerprint": group.digest,
+        "aspects": dict(group.aspects),
+        "machine": dict(group.machine),
+        "findings": [dict(finding) for finding in group.findings],
+    }
+
+
+def render(verdict: Verdict, console: Console) -> None:
+    """The verdict for a reader: who is missing, what differs, what each group is, one line at the end."""
+    for reason, nodes in _by_reason(verdict):
+        _line(console, "error", f"{fold(nodes)}: no answer: {reason}")
+    for each in verdict.differences:
+        name = ASPECTS[each.aspect].words if each.aspect in ASPECTS else each.aspect
+        _line(console, each.severity, f"{fold(each.nodes)}: {name} is {each.have}; elsewhere {each.others}")
+    for fault, nodes in _by_fault(verdict):
+        _line(console, fault.severity, f"{fold(nodes)}: {fault.title} [{fault.id}]")
+        for line in fault.evidence:
+            console.print(f"    {line}", markup=False, style="dim")
+    for group in verdict.groups:
+        _group(group, console)
+    for note in verdict.notes:
+        console.print(note, markup=False, style="dim")
+    console.print(_summary(verdict), markup=False)
+
+
+def _by_reason(verdict: Verdict) -> Iterator[tuple[str, list[str]]]:
+    reasons: dict[str, list[str]] = {}
+    for each in verdict.missing:
+        reasons.setdefault(each.reason, []).append(each.node)
+    yield from reasons.items()
+
+
+def _by_fault(verdict: Verdict) -> Iterator[tuple[Fault, list[str]]]:
+    """Faults with the nodes that have the very same; errors first."""
+    alike: dict[Fault, list[str]] = {}
+    for node, faults in verdict.faults.items():
+        for fault in faults:
+            alike.setdefault(fault, []).append(node)
+    yield from sorted(alike.items(), key=lambda item: item[0].severity)
+
+
+def _line(console: Console, severity: Severity, text: str) -> None:
+    console.print(_MARKS[severity][0 if unicode_ok() else 1], style=_COLOURS[severity], end=" ", markup=False)
+    console.print(text, markup=False)
+
+
+def _group(group: Group, console: Console) -> None:
+    console.print(f"{fold(group.nodes)} ({len(group.nodes)})", style="bold", markup=False)
+    for name in _SHOWN:
+        value = group.aspects.get(name)
+        if value is not None:
+            console.print(f"  {ASPECTS[name].words}: {worded(value)}", markup=False)
+    for finding in group.findings:
+        severity: Severity = "error" if finding["severity"] == "error" else "warning"
+        console.print("  ", end="")
+        _line(console, severity, f"[{finding['id']}] {finding['title']}")
+        console.print(f"      {finding['remedy']['text']}", markup=False, style="dim")
+
+
+def _summary(verdict: Verdict) -> str:
+    answered = sum(len(group.nodes) for group in verdict.groups)
+    total = len(verdict.expected)
+    kinds = "all alike" if len(verdict.groups) == 1 else f"{len(verdict.groups)} kinds"
+    state = "they would work together" if verdict.ok else "they would not work together"
+    if not answered:
+        return f"none of {total} nodes answered ({verdict.seconds:.1f} s)"
+    return f"{answered} of {total} nodes answered, {kinds}: {state} ({verdict.seconds:.1f} s)"

@@ -1,0 +1,138 @@
+"""What keeps a command for many nodes from asking them at all. What it hears of them is a verdict, not an error."""
+
+from __future__ import annotations
+
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
+
+
+class NoNodesNamed(VerlEnvError):
+    """There is no allocation to ask, and none was asked for."""
+
+    id = "no-nodes-named"
+    exit_code = EXIT_MISUSE
+
+    @property
+    def message(self) -> str:
+        return "this is not inside a Slurm job, and neither nodes nor a Ray cluster are named"
+
+    @property
+    def hint(self) -> str:
+        return "verl-env cluster doctor --slurm --nodes 4, or verl-env cluster doctor --ray auto"
+
+
+class ProgramMissing(VerlEnvError):
+    """A program of Slurm is not on PATH."""
+
+    id = "slurm-missing"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, program: str) -> None:
+        super().__init__(program)
+        self.program = program
+
+    @property
+    def message(self) -> str:
+        return f"{self.program} of Slurm is not on PATH"
+
+    @property
+    def hint(self) -> str:
+        return "run it on a login node of the cluster (module load slurm), or ask a Ray cluster: --ray auto"
+
+
+class SlurmFailed(VerlEnvError):
+    """A program of Slurm gave no answer that can be used; ``said`` are its last words."""
+
+    id = "slurm-failed"
+
+    def __init__(self, command: str, said: str) -> None:
+        super().__init__(command, said)
+        self.command = command
+        self.said = said
+
+    @property
+    def message(self) -> str:
+        return f"{self.command} failed: {self.said or 'it said nothing'}"
+
+    @property
+    def hint(self) -> str:
+        return "see whether the controller answers: sinfo"
+
+
+class AllocationRefused(VerlEnvError):
+    """Slurm does not give these nodes, now or ever; ``reason`` is its own word for it."""
+
+    id = "allocation-refused"
+
+    def __init__(self, asked: str, reason: str, *, waited: float = 0.0) -> None:
+        super().__init__(asked, reason, waited)
+        self.asked = asked
+        self.reason = reason
+        self.waited = waited
+
+    @property
+    def message(self) -> str:
+        waited = f" within {self.waited:.0f} s" if self.waited else ""
+        return f"Slurm gives no allocation of {self.asked}{waited}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        if self.waited:
+            return "see which nodes are free: sinfo -N -l; wait longer with --wait 600, or run it inside of your job"
+        return "see which nodes and partitions there are: sinfo -N -l"
+
+
+class JobTooSmall(VerlEnvError):
+    """The job that this runs in has fewer nodes than were asked for."""
+
+    id = "job-too-small"
+
+    def __init__(self, asked: int, have: int) -> None:
+        super().__init__(asked, have)
+        self.asked = asked
+        self.have = have
+
+    @property
+    def message(self) -> str:
+        return f"{self.asked} nodes were asked for, and there are {self.have}"
+
+    @property
+    def hint(self) -> str:
+        return f"verl-env cluster doctor --nodes {self.have}, or ask for a larger job: salloc --nodes={self.asked}"
+
+
+class RayMissing(VerlEnvError):
+    """The environment has no Ray to reach a cluster with."""
+
+    id = "ray-missing"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, environment: str) -> None:
+        super().__init__(environment)
+        self.environment = environment
+
+    @property
+    def message(self) -> str:
+        return f"the environment {self.environment} has no Ray; a cluster is reached with that of its own environment"
+
+    @property
+    def hint(self) -> str:
+        return "name the environment that the cluster was started from: --into DIR"
+
+
+class RayUnreachable(VerlEnvError):
+    """No Ray cluster answers at the address; ``said`` are the last words of its client."""
+
+    id = "ray-unreachable"
+
+    def __init__(self, address: str, said: str) -> None:
+        super().__init__(address, said)
+        self.address = address
+        self.said = said
+
+    @property
+    def message(self) -> str:
+        return f"no Ray cluster answers at {self.address}: {self.said or 'its client said nothing'}"
+
+    @property
+    def hint(self) -> str:
+        return "see whether it runs, on its head node: ray status"

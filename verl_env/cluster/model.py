@@ -1,0 +1,86 @@
+"""What is known of the nodes of a cluster: who was expected, who answered, in which groups, and what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one node by itself: others' processes on its GPUs, no space, a clock that is off."""
+
+    id: str
+    severity: Severity
+    title: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one node said: the digest of what matters, and its own faults."""
+
+    node: str
+    digest: str
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A node that was expected and gave no answer; ``reason`` is a clause, such as ``drained: bad fan``."""
+
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes that are equal in all that matters, with the document of one of them."""
+
+    nodes: tuple[str, ...]
+    digest: str
+    aspects: Mapping[str, Any]
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the doctor found nothing of severity error."""
+        return all(finding.get("severity") != "error" for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One aspect in which a group is unlike the largest one; ``have`` and ``others`` are worded."""
+
+    nodes: tuple[str, ...]
+    aspect: str
+    severity: Severity
+    have: str
+    others: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the expected nodes would work together, and why not."""
+
+    expected: tuple[str, ...]
+    missing: tuple[Missing, ...]
+    groups: tuple[Group, ...]
+    differences: tuple[Difference, ...]
+    faults: Mapping[str, tuple[Fault, ...]]
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every expected node answered and nothing of severity error was found on or between them."""
+        faults = [fault.severity for own in self.faults.values() for fault in own]
+        wrong = "error" in (*faults, *(each.severity for each in self.differences))
+        return bool(self.groups) and not self.missing and not wrong and all(group.ok for group in self.groups)

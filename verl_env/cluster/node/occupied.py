@@ -1,0 +1,66 @@
+"""Processes that hold memory of this node's GPUs already: what vLLM would need is not there."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.cluster.model import Fault
+from verl_env.machine.child import run
+from verl_env.machine.process import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SECONDS = 10.0
+_QUERY = ("nvidia-smi", "--query-compute-apps=pid,used_gpu_memory,gpu_uuid", "--format=csv,noheader,nounits")
+
+
+def occupied() -> Fault | None:
+    """The processes on this node's NVIDIA GPUs; None where there are none, or where nothing can be asked."""
+    outcome = run(_QUERY, deadline=time.monotonic() + _SECONDS)
+    if not isinstance(outcome, Completed) or outcome.returncode:
+        return None
+    return judge(parse(outcome.stdout.decode("utf-8", "replace")), os.getuid())
+
+
+def parse(text: str) -> list[tuple[int, str, str]]:
+    """Process id, MiB and GPU of each line of nvidia-smi's answer; other lines are passed over."""
+    found = []
+    for line in text.splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) == 3 and parts[0].isdigit():  # noqa: PLR2004  the three columns that were asked for
+            found.append((int(parts[0]), parts[1], parts[2]))
+    return found
+
+
+def judge(processes: Iterable[tuple[int, str, str]], uid: int, root: str = "/") -> Fault | None:
+    """Other people's processes are an error, one's own a warning: they may be those of a Ray that is wanted."""
+    foreign: list[str] = []
+    own: list[str] = []
+    for pid, memory, gpu in processes:
+        owner = _owner(pid, root)
+        line = f"process {pid} of {_name(owner)} holds {memory} MiB of {gpu}"
+        (own if owner == uid else foreign).append(line)
+    if foreign:
+        return Fault("gpu-occupied", "error", "Other processes hold memory of its GPUs", (*foreign, *own))
+    return Fault("gpu-occupied", "warning", "Your own processes hold memory of its GPUs", tuple(own)) if own else None
+
+
+def _owner(pid: int, root: str) -> int | None:
+    try:
+        return (Path(root) / "proc" / str(pid)).stat().st_uid
+    except OSError:
+        return None
+
+
+def _name(uid: int | None) -> str:
+    if uid is None:
+        return "somebody that this process cannot see"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,56 @@
+"""One task on every node of an allocation of Slurm."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.cluster.gather import Gathering
+from verl_env.cluster.slurm.ask import unusable
+from verl_env.cluster.slurm.srun import run_step
+from verl_env.errors import VerlEnvError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from verl_env.cluster.slurm.allocation import Allocation
+
+#: Seconds that srun may take beyond those of a task: to start it on all nodes, and to notice a dead one.
+SLACK = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of the tasks, and what Slurm says of the nodes that did not answer."""
+
+    gathering: Gathering
+    reasons: dict[str, str]
+
+
+def gather(allocation: Allocation, command: Sequence[str], *, seconds: float) -> Heard:
+    """Runs a command once on each node of an allocation.
+
+    Args:
+        allocation: The nodes.
+        command: Answers as ``answers`` says.
+        seconds: What each node has.
+
+    Raises:
+        ProgramMissing: there is no srun.
+    """
+    started = time.time()
+    asked = Gathering(allocation.nodes, started=started)
+    if allocation.nodes:
+        run_step(allocation, command, seconds=seconds + SLACK, take=asked.take, done=lambda: asked.complete)
+    asked.expected = tuple(dict.fromkeys((*allocation.expected, *allocation.nodes)))
+    return Heard(asked, {**_late_reasons(asked), **allocation.reasons})
+
+
+def _late_reasons(gathering: Gathering) -> dict[str, str]:
+    """What Slurm says now of those that did not answer: a node that died meanwhile is down."""
+    silent = [name for name in gathering.expected if name not in gathering.answers and name not in gathering.failed]
+    with contextlib.suppress(VerlEnvError):
+        return unusable(silent) if silent else {}
+    return {}
