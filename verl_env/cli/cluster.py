@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.cli import cluster_script
 from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     line = "probe and diagnose every node, and name those that differ or do not answer"
     _doctor_arguments(actions.add_parser("doctor", help=line, description=line[0].upper() + line[1:] + "."))
+    line = "write the script of a job: Ray or torchrun on all nodes, and its end when any part ends"
+    cluster_script.add_arguments(actions.add_parser("script", help=line, description=line[0].upper() + line[1:] + "."))
 
 
 def main(args: argparse.Namespace) -> int:
@@ -29,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         VerlEnvError: the nodes cannot be asked.
     """
-    return {"doctor": _doctor}[args.action](args)
+    return {"doctor": _doctor, "script": cluster_script.main}[args.action](args)
 
 
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:

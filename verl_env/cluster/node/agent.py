@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: The name of the node where no scheduler gives one.
 NODE_VARIABLE = "VERL_ENV_NODE"
+#: Set by our job scripts, for what they do to the variables of Slurm before Ray starts.
+JOB_VARIABLE = "VERL_ENV_JOB"
 _EVIDENCE = 6
 
 
@@ -45,10 +47,20 @@ def main(argv: list[str]) -> None:
     """Prints the answer of this node."""
     asked = json.loads(argv[0])
     clock = time.time()
-    sys.stdout.write(answer_lines({**answer(asked, os.environ), "clock": clock}))
+    sys.stdout.write(answer_lines({**answer(asked, as_in_job(os.environ)), "clock": clock}))
     sys.stdout.flush()
     # A check that hangs in the kernel is left behind in a thread; the exit of Python would wait for what it holds.
     os._exit(0)
+
+
+def as_in_job(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables as our job scripts hand them to Ray: Slurm sets ROCR_VISIBLE_DEVICES, which Ray refuses."""
+    variables = dict(environ)
+    devices = variables.get("ROCR_VISIBLE_DEVICES")
+    if devices and variables.get(JOB_VARIABLE):
+        del variables["ROCR_VISIBLE_DEVICES"]
+        variables["HIP_VISIBLE_DEVICES"] = devices
+    return variables
 
 
 def node_name(environ: Mapping[str, str]) -> str:

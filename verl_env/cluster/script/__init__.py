@@ -1,0 +1,1 @@
+"""Job scripts: their text is data (``data/*.sh``, ``data/schedulers.toml``), put together here."""

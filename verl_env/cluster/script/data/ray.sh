@@ -1,0 +1,58 @@
+# Ray: its head, then all workers in one step. Sockets below ray_tmp may have 107 bytes in all, so it is short.
+ray_tmp=/tmp/r$job
+export RAY_raylet_start_wait_time_s=300 # a cold network file system is slow; Ray gives up after 30 s
+start_ray() { # on each node: Ray, until it ends; then a line that says so
+    local node=@NODE@
+    if [ -n "${ROCR_VISIBLE_DEVICES:-}" ]; then # Slurm sets it, Ray refuses it
+        export HIP_VISIBLE_DEVICES=$ROCR_VISIBLE_DEVICES
+        unset ROCR_VISIBLE_DEVICES
+    fi
+    ray start --block --node-ip-address="$(node_address)" --node-name="$node" --num-cpus="$cpus" --num-gpus="$gpus" \
+        --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=0 --disable-usage-stats "$@"
+    echo "verl-job: Ray on $node ended with code $?"
+    exit 1
+}
+functions+=$'\n'$(declare -f start_ray)
+on "$head"
+address=$("${step[@]}" bash -c "$functions"$'\nnode_address')
+[ -n "$address" ] || fail 2 "node $head has no address on interface '$interface'"
+export RAY_ADDRESS=$address:$port
+client=() # Ray's client server, where the environment has what it needs
+python -c 'import grpc' 2>/dev/null && client=(--ray-client-server-port="$((port + 1))")
+"${step[@]}" bash -c "$functions"$'\nstart_ray "$@"' ray --head --port="$port" --temp-dir="$ray_tmp" \
+    --include-dashboard=false "${client[@]}" >"$logs/head-$head.log" 2>&1 &
+steps+=($!)
+
+# Ready when the head answers and every node has joined: by number, with an end
+ready_seconds=600
+ready_by=$((SECONDS + ready_seconds))
+until "${step[@]}" ray health-check --address "$RAY_ADDRESS" >"$logs/ready.txt" 2>&1; do
+    kill -0 "${steps[0]}" 2>/dev/null || fail 1 "Ray did not start on the head node"
+    ((SECONDS < ready_by)) || fail 1 "Ray on the head node was not ready within $ready_seconds s"
+    sleep 1
+done
+if ((${#nodes[@]} > 1)); then
+    on "${nodes[@]:1}"
+    "${step[@]}" @OUTPUT@ bash -c "$functions"$'\nstart_ray "$@"' ray --address="$RAY_ADDRESS" >"$logs/workers.log" 2>&1 &
+    steps+=($!)
+fi
+joined='
+import sys, time, ray
+wanted, until = set(sys.argv[2:]), time.monotonic() + float(sys.argv[1])
+ray.init(address="auto", log_to_driver=False)
+while missing := wanted - {node["NodeName"] for node in ray.nodes() if node["Alive"]}:
+    if time.monotonic() > until:
+        sys.exit("verl-job: never joined: " + " ".join(sorted(missing)))
+    time.sleep(1)
+'
+on "$head"
+watched "${step[@]}" python -c "$joined" "$((ready_by - SECONDS))" "${nodes[@]}" >"$logs/ready.log" 2>&1 ||
+    fail 1 "Ray did not get all of its nodes (within $ready_seconds s at most)"
+echo "job $job: Ray has ${#nodes[@]} nodes; RAY_ADDRESS=$RAY_ADDRESS" >&2
+
+# The command, on the head node; the job ends with its exit code
+watched "${step[@]}" @PTY@"${command[@]}"
+code=$?
+on "${nodes[@]}"
+((code != 0)) || "${step[@]}" bash -c "sleep 5; rm -rf '$ray_tmp'" >/dev/null 2>&1 &
+finish "$code"
