@@ -22,6 +22,7 @@ ALLOWED = {
     "install": {"environment", "settings", "machine", "locksets", "components", "binaries", "choose"},
     "patches": {"machine", "locksets", "environment", "install"},
     "doctor": {"machine", "locksets", "components", "binaries", "choose", "environment", "install", "patches"},
+    "bundle": {"settings", "machine", "locksets", "components", "binaries", "choose", "environment", "install"},
     "verify": {"machine", "doctor"},
     "cluster": {"machine", "locksets", "choose", "install", "doctor"},
     "cli": {
@@ -33,6 +34,7 @@ ALLOWED = {
         "environment",
         "install",
         "patches",
+        "bundle",
         "doctor",
         "cluster",
         "verify",

@@ -11,6 +11,7 @@ COMMANDS = {
     "plan": "show what would be installed, and why",
     "diff": "compare two locksets, or a lockset and an environment, package by package",
     "install": "make or repair an environment",
+    "bundle": "put everything that an environment needs into one directory or file, for hosts without a network",
     "pip": "add packages under the pins of an environment, or take them out",
     "run": "run a command in an environment, with the variables of its lockset",
     "history": "what was done to an environment, when and by whom",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verl_env.cli.console import print_json, stderr_console, stdout_console
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
-from verl_env.errors import EXIT_NO, EXIT_OK
+from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env install``."""
-    add_choice_arguments(parser)
+    add_choice_arguments(parser, stack_required=False)
     add_machine_arguments(parser)
     group = parser.add_argument_group("environment")
     group.add_argument("--into", metavar="DIR", default=".venv", help="the environment (default: .venv)")
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verl.add_argument("--verl-source", metavar="DIR", help="install this checkout of verl, editable")
     verl.add_argument("--no-verl", action="store_true", help="leave verl out")
     group.add_argument("--offline", action="store_true", help="use no index, only --wheelhouse or uv's cache")
-    group.add_argument("--wheelhouse", metavar="DIR", help="a directory of wheels to install from")
+    group.add_argument("--wheelhouse", metavar="DIR", help="a directory of wheels, or a bundle (DIR or FILE.tar)")
     group.add_argument("--no-check", action="store_true", help="do not run the lockset's checks")
     group.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
     group.add_argument("--yes", action="store_true", help="ask nothing")
@@ -55,6 +55,15 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.locksets.catalogue import load_catalogue, packages_of
 
     target = open_target(Path(args.into))
+    if args.wheelhouse is not None:
+        from verl_env.bundle.verify import is_bundle
+
+        if is_bundle(Path(args.wheelhouse)):
+            from verl_env.cli.install_bundle import install_from
+
+            return install_from(Path(args.wheelhouse), target, args)
+    if args.stack is None:
+        raise UsageError("say what to install: --stack S", command="verl-env install --help")
     request = _with_recorded(request_from(args), target)
     verl_source = _verl_source(args)
     machine = machine_from(args)
@@ -72,25 +81,31 @@ def main(args: argparse.Namespace) -> int:
         verl_source=verl_source,
         with_verl=not args.no_verl,
     )
-    options = _options(args, machine)
+    options = options_from(args, machine)
     seen = inspect(plan, target, options)
     if args.dry_run:
-        return _dry_run(plan, target, options, seen, args)
-    return _install(plan, target, options, seen, (choice, request), args)
+        return show_dry_run(plan, target, options, seen, args)
+    return carry_out(plan, target, options, seen, (choice, request), args)
+
+
+def recorded_wishes(target: Target) -> tuple[str, ...]:
+    """The native components that were added to an environment with ``verl-env pip``, as wishes."""
+    from verl_env.install.additions.recorded import component_wishes
+    from verl_env.install.state import read_state
+
+    current = target.current()
+    return component_wishes(None if current is None else read_state(current))
 
 
 def _with_recorded(request: Request, target: Target) -> Request:
     """The request with the native components that were added to the environment with ``verl-env pip``."""
-    from verl_env.install.additions.recorded import component_wishes
-    from verl_env.install.state import read_state
     from verl_env.records import replace
 
-    current = target.current()
-    more = component_wishes(None if current is None else read_state(current))
+    more = recorded_wishes(target)
     return replace(request, wishes=tuple(dict.fromkeys([*request.wishes, *more]))) if more else request
 
 
-def _install(
+def carry_out(
     plan: Plan,
     target: Target,
     options: Options,
@@ -98,6 +113,7 @@ def _install(
     chosen: tuple[Choice, Request],
     args: argparse.Namespace,
 ) -> int:
+    """Carries out a plan and shows what came of it; the exit code."""
     from verl_env.cli import render_install
     from verl_env.install.run import install
 
@@ -135,7 +151,8 @@ def _likely_cause(error: NativeBuildFailed) -> str | None:
     return None if finding is None else f"{finding.cause} [{finding.id}]; {finding.remedy.text}"
 
 
-def _dry_run(plan: Plan, target: Target, options: Options, seen: Inspection, args: argparse.Namespace) -> int:
+def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection, args: argparse.Namespace) -> int:
+    """Shows what a plan would do; the exit code."""
     from verl_env.cli import render_builds, render_install
     from verl_env.install.builds.outline import outline
     from verl_env.install.builds.works import works_of
@@ -164,7 +181,8 @@ def _verl_source(args: argparse.Namespace) -> str | None:
     return check_verl_source(Path(args.verl_source))
 
 
-def _options(args: argparse.Namespace, machine: Machine) -> Options:
+def options_from(args: argparse.Namespace, machine: Machine) -> Options:
+    """How to install, as the flags and the configuration say."""
     from verl_env.install.model import Options
     from verl_env.settings.config import build_cache_directory, cache_directory
 

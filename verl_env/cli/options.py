@@ -28,10 +28,11 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--arch", choices=("x86_64", "aarch64"), help="the processor architecture")
 
 
-def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
+def add_choice_arguments(parser: argparse.ArgumentParser, *, stack_required: bool = True) -> None:
     """Adds the stack and the flags that narrow the choice."""
     group = parser.add_argument_group("choice")
-    group.add_argument("--stack", metavar="S", required=True, help="vllm, sglang, vllm+sglang, vllm+megatron, ...")
+    stacks = "vllm, sglang, vllm+sglang, vllm+megatron, ..."
+    group.add_argument("--stack", metavar="S", required=stack_required, help=stacks)
     group.add_argument("--verl", metavar="V", help="a release of verl or its prefix: 0.4 is every 0.4.x")
     group.add_argument("--lockset", metavar="ID", help="this lockset and no other (see: verl-env stacks)")
     group.add_argument("--python", metavar="V", help="the Python of the environment, such as 3.10")
@@ -52,11 +53,8 @@ def request_from(args: argparse.Namespace) -> Request:
     Raises:
         UsageError: the stack is empty, or the Python is no version.
     """
-    stack = tuple(dict.fromkeys(part.strip().lower() for part in args.stack.split("+")))
-    if not all(stack):
-        raise UsageError(f"--stack {args.stack!r} names no stack", command="verl-env stacks")
     return Request(
-        stack,
+        stack_from(args.stack),
         verl=args.verl,
         lockset=args.lockset,
         python=python_from(args.python),
@@ -64,6 +62,18 @@ def request_from(args: argparse.Namespace) -> Request:
         native=getattr(args, "native", None),
         wishes=tuple(args.wishes),
     )
+
+
+def stack_from(text: str) -> tuple[str, ...]:
+    """The components of a stack as it is written on the command line.
+
+    Raises:
+        UsageError: there is none.
+    """
+    stack = tuple(dict.fromkeys(part.strip().lower() for part in text.split("+")))
+    if not all(stack):
+        raise UsageError(f"--stack {text!r} names no stack", command="verl-env stacks")
+    return stack
 
 
 def machine_from(args: argparse.Namespace) -> Machine:

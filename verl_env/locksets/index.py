@@ -52,12 +52,16 @@ def default_index() -> str:
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """One file of a project on the index; ``uploaded`` is the time it was put there, where the index says."""
+    """One file of a project on the index.
+
+    ``uploaded`` is the time it was put there and ``size`` its bytes, where the index says (PEP 700).
+    """
 
     name: str
     url: str
     sha256: str | None
     uploaded: str | None
+    size: int | None = None
 
     @property
     def is_wheel(self) -> bool:
@@ -169,7 +173,13 @@ def _as_attributes(entry: dict[str, Any]) -> str:
     """A link of PEP 691 as the attributes of one of PEP 503."""
     digest, uploaded = entry["hashes"].get("sha256"), entry.get("upload-time")
     url = entry["url"] + (f"#sha256={digest}" if digest else "")
-    values = {"href": url, "data-filename": entry["filename"], "data-upload-time": uploaded}
+    size = entry.get("size")
+    values = {
+        "href": url,
+        "data-filename": entry["filename"],
+        "data-upload-time": uploaded,
+        "data-size": str(size) if isinstance(size, int) else None,
+    }
     return " ".join(f'{name}="{escape(value)}"' for name, value in values.items() if value)
 
 
@@ -184,5 +194,7 @@ def _file(attributes: str, base: str) -> IndexFile | None:
     url, fragment = urldefrag(urljoin(base, values["href"]))
     digest = fragment.removeprefix("sha256=") if fragment.startswith("sha256=") else None
     name = values.get("data-filename") or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-    uploaded = values.get("data-upload-time")
-    return IndexFile(name, url, digest, uploaded[:19] + "Z" if uploaded else None)
+    uploaded, size = values.get("data-upload-time"), values.get("data-size", "")
+    return IndexFile(
+        name, url, digest, uploaded[:19] + "Z" if uploaded else None, int(size) if size.isdigit() else None
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from ssl import create_default_context
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPSHandler, OpenerDirector, Request, build_opener
 
 from verl_env.locksets.errors import IndexUnreachableError
 
@@ -44,9 +46,26 @@ def fetch(address: str, headers: Mapping[str, str] | None = None) -> Response:
     return _fetch_once(address, headers or {})
 
 
+def open_url(request: Request, timeout: float) -> Any:
+    """The answer to a request, as ``urllib.request.urlopen`` gives it; threads may ask side by side.
+
+    The certificates of this host are read once: reading them takes longer than most requests.
+
+    Raises:
+        OSError: as ``urlopen``.
+        ValueError: it is no address.
+    """
+    return _opener().open(request, timeout=timeout)
+
+
+@cache
+def _opener() -> OpenerDirector:
+    return build_opener(HTTPSHandler(context=create_default_context()))
+
+
 def _fetch_once(address: str, headers: Mapping[str, str]) -> Response:
     try:
-        with urlopen(Request(address, headers=dict(headers)), timeout=TIMEOUT) as answer:  # noqa: S310
+        with open_url(Request(address, headers=dict(headers)), TIMEOUT) as answer:  # noqa: S310
             found = {name.lower(): value for name, value in answer.headers.items()}
             return Response(answer.url, getattr(answer, "status", None) or HTTPStatus.OK, found, answer.read())
     except HTTPError as error:

@@ -84,7 +84,7 @@ def make(
     if needed:
         file, constraints = place / "requirements.txt", place / "constraints.txt"
         file.write_text("".join(f"{line}\n" for line in needed), encoding="utf-8")
-        constraints.write_text("".join(f"{line}\n" for line in _constraints(needed, lock)), encoding="utf-8")
+        constraints.write_text("".join(f"{line}\n" for line in constraints_of(needed, lock)), encoding="utf-8")
         run(
             tools.installer.install(
                 place, Batch(file, source, hashes=False, constraints=constraints, dependencies=True)
@@ -164,8 +164,8 @@ def _as_locked(requirement: str, lock: Lock) -> str:
     return f"{parsed.name}{extras}=={lock.packages[name]}" if met else requirement
 
 
-def _constraints(needed: Sequence[str], lock: Lock) -> list[str]:
-    """The lockset's constraints for builds, and the lock's versions of what a requirement may bring along."""
+def constraints_of(needed: Sequence[str], lock: Lock) -> list[str]:
+    """What limits the requirements of builds: the lockset's constraints, and the lock's versions of what they bring."""
     named = {_name(line) for line in (*lock.constraints, *needed)}
     return [*lock.constraints, *(f"{name}=={version}" for name, version in lock.packages.items() if name not in named)]
 

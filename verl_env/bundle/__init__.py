@@ -1,0 +1,1 @@
+"""Everything that plans need in one directory or file, to install from where there is no network."""

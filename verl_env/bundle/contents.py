@@ -1,0 +1,105 @@
+"""What plans need of the index and of addresses: packages of their locks, native components, additions, verl-env."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from verl_env.bundle.lookup import Wanted
+from verl_env.bundle.resolve import resolve
+from verl_env.bundle.tool import PYTHONS
+from verl_env.locksets.target import Target
+from verl_env.machine.record import machine_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from verl_env.choose.model import Choice, Request
+    from verl_env.install.model import Options, Plan
+    from verl_env.locksets.model import PythonLock
+    from verl_env.machine.model import Machine
+
+#: The glibc of a machine that does not say its own, where the lockset states none either.
+OLDEST_GLIBC = "2.17"
+#: What of a machine's record decides whether a plan fits another one; serial numbers and paths do not.
+_DECIDING = ("schema", "host", "nvidia", "amd")
+_OF_HOST = ("os", "os_version", "arch", "glibc")
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """A plan with what it was made from."""
+
+    plan: Plan
+    choice: Choice
+    request: Request
+    machine: Machine
+    options: Options
+    verl: bool = True
+
+    @property
+    def lock(self) -> PythonLock | None:
+        """The lock that the plan installs."""
+        return self.plan.lockset.python(self.plan.python)
+
+    @property
+    def target(self) -> Target:
+        """The Python, architecture and glibc that files are taken for."""
+        glibc = self.machine.host.glibc
+        need = self.plan.lockset.requires.glibc
+        known = glibc if isinstance(glibc, str) else need.minimum if need is not None else OLDEST_GLIBC
+        return Target(self.plan.python, self.plan.arch, known)
+
+
+def packages_wanted(planning: Planning) -> tuple[Wanted, ...]:
+    """The packages of the lock, each with the hashes that it names."""
+    return tuple(
+        Wanted(
+            package.name,
+            package.version,
+            "package",
+            planning.target,
+            frozenset(package.hashes),
+            package.download_bytes or 0,
+            package.url,
+        )
+        for package in planning.plan.packages
+    )
+
+
+def extras_wanted(planning: Planning) -> tuple[Wanted, ...]:
+    """What wishes beside the lock come to, under its pins.
+
+    Raises:
+        BundleFileUnavailable: they cannot be had as wheels.
+    """
+    pins = {package.name: package.version for package in planning.plan.packages}
+    lines = [f"{name}=={version}" for name, version in pins.items()]
+    found = resolve(planning.plan.extras, lines, planning.target, "package")
+    return tuple(each for each in found if pins.get(each.name) != each.version)
+
+
+def tool_targets(plannings: Sequence[Planning]) -> tuple[Target, ...]:
+    """What verl-env is brought for: every Python that it runs on, on every architecture of the plans."""
+    oldest: dict[str, Target] = {}
+    for planning in plannings:
+        target = planning.target
+        known = oldest.setdefault(target.arch, target)
+        if _number(target.glibc) < _number(known.glibc):
+            oldest[target.arch] = target
+    return tuple(Target(python, target.arch, target.glibc) for target in oldest.values() for python in PYTHONS)
+
+
+def declared(machine: Machine) -> Mapping[str, Any]:
+    """The facts of a machine that a plan rests on, as they are recorded with it."""
+    document = {key: value for key, value in machine_to_json(machine).items() if key in _DECIDING}
+    document["host"] = {key: value for key, value in document.get("host", {}).items() if key in _OF_HOST}
+    for side in ("nvidia", "amd"):
+        devices = (document.get(side) or {}).get("devices") or ()
+        for device in devices:
+            device.pop("uuid", None)
+    return document
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

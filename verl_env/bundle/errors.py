@@ -1,0 +1,169 @@
+"""What can be wrong with a bundle, or with the making or the use of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+#: Names of one kind that a message lists; the JSON document has all.
+LISTED = 10
+
+
+class BundleInvalid(VerlEnvError):
+    """A directory or file that is no bundle: it has no manifest, or one that this verl-env cannot read."""
+
+    id = "bundle-invalid"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is no bundle that can be used: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return f"make one where there is a network: verl-env bundle --stack vllm -o {self.path.name}"
+
+
+class BundleDamaged(VerlEnvError):
+    """A bundle whose files are not those of its manifest; nothing of it was unpacked or installed.
+
+    Each file is named: *changed* (other contents), *missing*, *added* (not in the manifest), *swapped* (one that has
+    the contents of another).
+    """
+
+    id = "bundle-damaged"
+
+    def __init__(self, path: Path, faults: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(path, faults)
+        self.path = path
+        self.faults = {kind: tuple(names) for kind, names in faults.items() if names}
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is not what its manifest says; " + "; ".join(
+            f"{kind}: {_some(names)}" for kind, names in self.faults.items()
+        )
+
+    @property
+    def hint(self) -> str:
+        return "carry it over again, or run the verl-env bundle command that made it: only what is wrong is fetched"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**VerlEnvError.to_json(self), "faults": {kind: list(names) for kind, names in self.faults.items()}}
+
+
+class BundleMisfit(VerlEnvError):
+    """A bundle that is not for this machine or this verl-env: what it needs, and what is here."""
+
+    id = "bundle-misfit"
+
+    def __init__(self, path: Path, what: str, need: str, have: str, hint: str) -> None:
+        super().__init__(path, what, need, have)
+        self.path = path
+        self.what = what
+        self.need = need
+        self.have = have
+        self._hint = hint
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} does not fit: {self.what}: it needs {self.need}, and here is {self.have}"
+
+    @property
+    def hint(self) -> str:
+        return self._hint
+
+    def to_json(self) -> dict[str, Any]:
+        return {**VerlEnvError.to_json(self), "requirement": self.what, "need": self.need, "have": self.have}
+
+
+class BundleLacks(VerlEnvError):
+    """A bundle that does not hold what is asked for: another lockset, stack or Python than it was made for."""
+
+    id = "bundle-lacks"
+
+    def __init__(self, path: Path, what: str, holds: Sequence[str]) -> None:
+        super().__init__(path, what, holds)
+        self.path = path
+        self.what = what
+        self.holds = tuple(holds)
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is not for {self.what}; it is for {', '.join(self.holds)}"
+
+    @property
+    def hint(self) -> str:
+        return f"see what it holds: verl-env bundle --list {self.path}"
+
+
+class BundleTargetForeign(VerlEnvError):
+    """``-o`` is a directory with files that is no bundle, or something else that a bundle must not replace."""
+
+    id = "bundle-target-foreign"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(path, found)
+        self.path = path
+        self.found = found
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is {self.found}, and a bundle is made in a directory of its own"
+
+    @property
+    def hint(self) -> str:
+        return f"give another path: -o {self.path.name}.bundle"
+
+
+class BundleBusy(VerlEnvError):
+    """Another verl-env is making the same bundle."""
+
+    id = "bundle-busy"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def message(self) -> str:
+        return f"another run is writing {self.path}"
+
+    @property
+    def hint(self) -> str:
+        return "wait for it, or end it and run this again: what it fetched is kept"
+
+
+class BundleFileUnavailable(VerlEnvError):
+    """A file that a bundle needs cannot be had."""
+
+    id = "bundle-file-unavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.name} cannot be had: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "run the same command again, what was fetched is kept; or another index: UV_DEFAULT_INDEX, PIP_INDEX_URL"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

@@ -1,0 +1,115 @@
+"""Fetches the files of a bundle into its directory: several at once, the largest first; what is there is checked."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Protocol
+
+from verl_env.bundle.download import Cancelled, download, part_of
+from verl_env.bundle.model import File
+from verl_env.install.fetch import file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from verl_env.bundle.lookup import Fetch
+
+#: Files that are fetched side by side; with two cores more only share them, with latency more would hide it.
+WORKERS = 8
+
+
+class Progress(Protocol):
+    """Told of what comes; called by several threads."""
+
+    def expect(self, files: int, size: int) -> None:
+        """So many files and bytes are to come."""
+
+    def bytes(self, count: int) -> None:
+        """Bytes that came, or negative those that were dropped."""
+
+    def done(self, name: str) -> None:
+        """A file is whole."""
+
+    def note(self, message: str) -> None:
+        """Something worth a line."""
+
+
+def gather(
+    fetches: Sequence[Fetch], root: Path, progress: Progress, then: Callable[[Fetch, Path], None] | None = None
+) -> tuple[File, ...]:
+    """Fetches everything; gives what is there then.
+
+    Args:
+        fetches: In the order in which they begin.
+        root: The directory of the bundle.
+        progress: Told of what comes.
+        then: Called with each source distribution once it is whole.
+
+    Raises:
+        VerlEnvError: the first failure; the others are given up, and what came is kept.
+        KeyboardInterrupt: likewise.
+    """
+    for folder in {(root / fetch.path).parent for fetch in fetches}:
+        folder.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    progress.expect(len(fetches), sum(fetch.bytes for fetch in fetches))
+    # The few source distributions first, as something is made of them meanwhile; then by size.
+    ordered = sorted(fetches, key=lambda fetch: (not fetch.is_sdist, -fetch.bytes, fetch.path))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        futures = [pool.submit(_one, fetch, root, progress, stop.is_set, then) for fetch in ordered]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            if any(not future.done() or future.exception() is not None for future in futures):
+                stop.set()
+                for future in futures:
+                    future.cancel()
+    failures = [error for future in futures if not future.cancelled() and (error := future.exception()) is not None]
+    if failures:
+        raise next((error for error in failures if not isinstance(error, Cancelled)), failures[0])
+    sync(root)
+    return tuple(future.result() for future in futures)
+
+
+def sync(root: Path) -> None:
+    """Puts the names of files on the disk, where the file system can."""
+    for folder in (root, *(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _one(
+    fetch: Fetch,
+    root: Path,
+    progress: Progress,
+    stopped: Callable[[], bool],
+    then: Callable[[Fetch, Path], None] | None,
+) -> File:
+    if stopped():
+        raise Cancelled
+    path = root / fetch.path
+    known = _there(fetch, path)
+    if known is None:
+        path.unlink(missing_ok=True)
+        known = download(fetch, path, progress.bytes, stopped)
+    else:
+        part_of(path).unlink(missing_ok=True)
+        progress.bytes(known[1])
+    progress.done(path.name)
+    if then is not None and fetch.is_sdist:
+        then(fetch, path)
+    return File(fetch.path, known[1], known[0], fetch.role, fetch.name, fetch.version)
+
+
+def _there(fetch: Fetch, path: Path) -> tuple[str, int] | None:
+    """Hash and size of a file that is there already and is the right one; None where it must be fetched."""
+    if not fetch.recorded or path.is_symlink() or not path.is_file():
+        return None
+    actual = file_sha256(path)
+    return (actual, path.stat().st_size) if fetch.accepts(actual) else None

@@ -1,0 +1,248 @@
+"""Makes a bundle: looks every file up, fetches them, makes what is made here, and writes the manifest last."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+import verl_env
+from verl_env.bundle import own_wheel
+from verl_env.bundle.bom import bill_of_materials
+from verl_env.bundle.contents import declared, extras_wanted, packages_wanted, tool_targets
+from verl_env.bundle.gather import gather, sync
+from verl_env.bundle.lookup import Fetch, look_up
+from verl_env.bundle.manifest import to_bytes
+from verl_env.bundle.model import BOM, BOOTSTRAP, LOCKSETS, MANIFEST, RUNTIME, TOOL, WHEELS, File, Manifest, Planned
+from verl_env.bundle.natives import carry_natives
+from verl_env.bundle.place import clear, held
+from verl_env.bundle.sdist_needs import sdist_requirements
+from verl_env.bundle.sdists import SdistBuilder
+from verl_env.bundle.tool import served, tool_wanted
+from verl_env.constraints import constraints_directory
+from verl_env.install.builds.works import BUNDLED
+from verl_env.install.runtime_wheel import build as build_runtime
+from verl_env.locksets.index import Index, configured_index
+from verl_env.locksets.load import LOCKSET_FILE
+from verl_env.locksets.target import glibc_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from verl_env.bundle.contents import Planning
+    from verl_env.bundle.gather import Progress
+    from verl_env.bundle.model import NativeWay, Role
+
+_BOOTSTRAP_SOURCE = Path(__file__).parent / "make_verl_env.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a bundle would hold, before anything is fetched.
+
+    ``index`` counts what the locks name; ``built`` are results of builds that are copied; ``natives`` the ways of
+    native components for each plan.
+    """
+
+    fetches: tuple[Fetch, ...]
+    built: tuple[tuple[str, Path], ...]
+    natives: tuple[tuple[NativeWay, ...], ...]
+    tool_pythons: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """What is to be fetched, in bytes, as far as the index says."""
+        return sum(fetch.bytes for fetch in self.fetches)
+
+    def with_role(self, role: Role) -> tuple[Fetch, ...]:
+        """The files of a role."""
+        return tuple(fetch for fetch in self.fetches if fetch.role == role)
+
+
+def outline(plannings: Sequence[Planning]) -> Outline:
+    """Looks up every file of a bundle; the index is asked, nothing is fetched.
+
+    Raises:
+        VerlEnvError: a file cannot be had.
+    """
+    index = Index(configured_index())
+    with ThreadPoolExecutor(2) as pool:
+        natives = pool.submit(lambda: [carry_natives(each.plan, each.options, each.target) for each in plannings])
+        tool = pool.submit(tool_wanted, tool_targets(plannings), index)
+        packages = look_up([wanted for each in plannings for wanted in packages_wanted(each)], index)
+        carried = natives.result()
+        more = [wanted for each in plannings for wanted in extras_wanted(each)]
+        more += [wanted for ways in carried for way in ways for wanted in way.wanted]
+        fetches = _merged(packages, look_up([*more, *tool.result()], index))
+    built = dict(place for ways in carried for way in ways for place in way.built)
+    return Outline(
+        fetches,
+        tuple(built.items()),
+        tuple(tuple(way.way for way in ways) for ways in carried),
+        served(tool.result()),
+    )
+
+
+def make(plannings: Sequence[Planning], root: Path, outlined: Outline, progress: Progress) -> Manifest:
+    """Makes a bundle in a directory, or finishes one that a run left there.
+
+    Args:
+        plannings: What it is for.
+        root: The directory; what is in it and not of this bundle is removed at the end.
+        outlined: What is to be fetched.
+        progress: Told of what comes.
+
+    Raises:
+        VerlEnvError: a file cannot be had, or the directory cannot be used. What was fetched stays.
+        KeyboardInterrupt: likewise.
+    """
+    with held(root):
+        (root / MANIFEST).unlink(missing_ok=True)
+        constraints = dict.fromkeys(line for each in plannings for line in each.plan.lockset.build_constraints)
+        builder = SdistBuilder(root, tuple(constraints), progress)
+        files = {
+            file.path: file for file in gather(outlined.fetches, root, progress, partial(_build_packages, builder))
+        }
+        files |= _left_sources(builder, outlined, root, progress, tuple(constraints))
+        files |= {file.path: file for file in (*builder.built, *_made_here(plannings, outlined, root))}
+        plans = tuple(
+            _planned(planning, ways, _of(planning, outlined.fetches))
+            for planning, ways in zip(plannings, outlined.natives, strict=True)
+        )
+        manifest = Manifest(tuple(files.values()), plans, verl_env.__version__, outlined.tool_pythons)
+        content = bill_of_materials(manifest)
+        if content is not None:
+            bom = _write(root, BOM, content, "bom")
+            manifest = Manifest((*manifest.files, bom), plans, manifest.tool, manifest.tool_pythons)
+        clear(root, [file.path for file in manifest.files])
+        sync(root)
+        _write(root, MANIFEST, to_bytes(manifest), "bom")
+        sync(root)
+    return manifest
+
+
+def _build_packages(builder: SdistBuilder, fetch: Fetch, path: Path) -> None:
+    """Builds the source distributions of locks; those of native components are built where they run."""
+    if fetch.role == "package":
+        builder.build(fetch, path)
+
+
+def _left_sources(
+    builder: SdistBuilder, outlined: Outline, root: Path, progress: Progress, constraints: Sequence[str]
+) -> dict[str, File]:
+    """What is needed to build the source distributions that could not be built here."""
+    left = [fetch for fetch in outlined.fetches if fetch.path in builder.kept]
+    if not left:
+        return {}
+    wanted = [each for fetch in left for each in sdist_requirements(fetch, root / fetch.path, constraints)]
+    fetches = look_up(wanted, Index(configured_index()))
+    return {file.path: file for file in gather(fetches, root, progress)}
+
+
+def _merged(*groups: Iterable[Fetch]) -> tuple[Fetch, ...]:
+    """The files of all groups, each once; that of the first group counts."""
+    found: dict[str, Fetch] = {}
+    for group in groups:
+        for fetch in group:
+            found.setdefault(fetch.path, fetch)
+    return tuple(found.values())
+
+
+def _of(planning: Planning, fetches: Iterable[Fetch]) -> list[Fetch]:
+    """The wheels of the lock that were taken for a plan."""
+    names = {(package.name, package.version) for package in planning.plan.packages}
+    return [each for each in fetches if (each.name, each.version) in names and each.target == planning.target]
+
+
+def _planned(planning: Planning, natives: tuple[NativeWay, ...], fetches: Sequence[Fetch]) -> Planned:
+    plan = planning.plan
+    lock = planning.lock
+    return Planned(
+        stack=plan.stack,
+        lockset=plan.lockset.id,
+        python=plan.python,
+        arch=plan.arch,
+        lock_sha256="" if lock is None else lock.sha256,
+        packages=len(plan.packages),
+        disk_bytes=plan.disk_bytes,
+        glibc=_glibc(fetches),
+        natives=natives,
+        native=planning.request.native,
+        wishes=planning.request.wishes,
+        extras=plan.extras,
+        verl=planning.verl,
+        machine=declared(planning.machine),
+    )
+
+
+def _glibc(fetches: Iterable[Fetch]) -> str | None:
+    """The least glibc that all wheels promise to run with."""
+    needs = []
+    for fetch in fetches:
+        try:
+            tags = parse_wheel_filename(fetch.path.rpartition("/")[2])[3]
+        except InvalidWheelFilename:
+            continue
+        stated = [glibc for tag in tags if (glibc := glibc_of(tag)) is not None]
+        needs += [min(stated, key=_number)] if stated else []
+    return max(needs, key=_number, default=None)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _made_here(plannings: Sequence[Planning], outlined: Outline, root: Path) -> list[File]:
+    """What no index has: verl-env, the script that makes it, locksets, the runtime, results of builds."""
+    made = [
+        _write(root, BOOTSTRAP, _BOOTSTRAP_SOURCE.read_bytes(), "bootstrap"),
+        _write(root, f"{TOOL}/{own_wheel.file_name()}", own_wheel.wheel(), "tool", own_wheel.NAME),
+    ]
+    for lockset in dict.fromkeys(planning.plan.lockset.id for planning in plannings):
+        locks = {lock.file for each in plannings if each.plan.lockset.id == lockset and (lock := each.lock) is not None}
+        made += _lockset(lockset, locks, root)
+        folder = root / RUNTIME / lockset
+        folder.mkdir(parents=True, exist_ok=True)
+        wheel = build_runtime(lockset, folder)
+        made.append(_file(root, wheel, "runtime", lockset))
+    for place, source in outlined.built:
+        to = root / WHEELS / BUNDLED / place
+        shutil.rmtree(to, ignore_errors=True)
+        shutil.copytree(source, to, symlinks=True)
+        made += [_file(root, path, "built", place) for path in sorted(to.rglob("*")) if path.is_file()]
+    return made
+
+
+def _lockset(lockset: str, locks: Iterable[str], root: Path) -> list[File]:
+    """The files of a lockset, as they are here."""
+    source = constraints_directory() / lockset
+    return [
+        _write(root, f"{LOCKSETS}/{lockset}/{name}", (source / name).read_bytes(), "lockset", lockset)
+        for name in (LOCKSET_FILE, *sorted(locks))
+    ]
+
+
+def _file(root: Path, path: Path, role: Role, name: str) -> File:
+    content = path.read_bytes()
+    return File(path.relative_to(root).as_posix(), len(content), sha256(content).hexdigest(), role, name)
+
+
+def _write(root: Path, path: str, content: bytes, role: Role, name: str = "") -> File:
+    """Writes a file of the bundle whole, and onto the disk."""
+    to = root / path
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f".{to.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(to)
+    version = verl_env.__version__ if role == "tool" else ""
+    return File(path, len(content), sha256(content).hexdigest(), role, name, version)

@@ -1,0 +1,143 @@
+"""Native components in a bundle: their published wheels, results of builds, or sources with what builds require."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError, URLError
+from urllib.request import Request
+
+from verl_env import __version__
+from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.bundle.lookup import Wanted
+from verl_env.bundle.model import NativeWay
+from verl_env.bundle.resolve import resolve
+from verl_env.install.builds.environment import constraints_of, requirements
+from verl_env.install.builds.sources import origin_of
+from verl_env.install.builds.works import works_of
+from verl_env.locksets.web import open_url
+from verl_env.records import replace
+from verl_env.settings.mirrors import both, mirrored
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from verl_env.choose.model import Build
+    from verl_env.install.builds.model import Job
+    from verl_env.install.builds.works import Works
+    from verl_env.install.model import Options, Plan
+    from verl_env.locksets.target import Target
+
+#: Seconds that a server gets to say whether it has a file.
+_SECONDS = 20.0
+_REFUSES_HEAD = frozenset({403, 405, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a bundle carries of one native component.
+
+    ``built`` are directories of results of builds, each with its place below that of the wheelhouse's ``built``.
+    """
+
+    way: NativeWay
+    wanted: tuple[Wanted, ...] = ()
+    built: tuple[tuple[str, Path], ...] = ()
+
+
+def carry_natives(plan: Plan, options: Options, target: Target) -> tuple[Carried, ...]:
+    """What is carried of each native component of a plan: by the first way that can be.
+
+    Where none can, the component is left out of the bundle, and the reason is in its way.
+
+    Raises:
+        BundleFileUnavailable: one that was asked for cannot be carried.
+    """
+    return tuple(_carry(choice, plan, options, target) for choice in plan.natives)
+
+
+def _carry(choice: Build, plan: Plan, options: Options, target: Target) -> Carried:
+    if choice.how == "skip":
+        return Carried(NativeWay(choice.name, choice.version, "skip", choice.reason))
+    reasons = []
+    for way in (choice, *choice.others):
+        try:
+            return _by(way, plan, options, target)
+        except BundleFileUnavailable as error:  # noqa: PERF203 (few ways)
+            reasons.append(error.message)
+    reason = "; ".join(reasons)
+    if choice.required:
+        raise BundleFileUnavailable(f"{choice.name} {choice.version}", reason)
+    return Carried(NativeWay(choice.name, choice.version, "skip", reason))
+
+
+def _by(way: Build, plan: Plan, options: Options, target: Target) -> Carried:
+    if way.wheel is not None:
+        size = _size(way.wheel.url)
+        hashes = frozenset({f"sha256:{way.wheel.sha256}"}) if way.wheel.sha256 else None
+        wanted = Wanted(way.name, way.version, "native", target, hashes, size, way.wheel.url)
+        return Carried(NativeWay(way.name, way.version, "prebuilt", way.wheel.file), (wanted,))
+    return _build(way, plan, options, target)
+
+
+def _build(way: Build, plan: Plan, options: Options, target: Target) -> Carried:
+    """The result of a build where there is one, else the sources of everything that it is built from."""
+    natives = tuple(way if each.name == way.name else each for each in plan.natives)
+    works = works_of(replace(plan, natives=natives), options)
+    if works is None or way.recipe is None:
+        raise BundleFileUnavailable(f"{way.name} {way.version}", "nobody knows how it is built")
+    job = works.job(way.name)
+    entry = works.ready(job)
+    if entry is not None:
+        folder = entry.path.parent
+        place = f"{folder.parent.name}/{folder.name}"
+        return Carried(NativeWay(way.name, way.version, "built", entry.path.name), built=((place, folder),))
+    jobs = [job, *(works.job(name) for name in _upon(job, works))]
+    wanted = [_source(each, target) for each in jobs]
+    lines = list(dict.fromkeys(line for each in jobs for line in requirements([each], works.lock)))
+    wanted += resolve(lines, constraints_of(lines, works.lock), target, "build")
+    return Carried(NativeWay(way.name, way.version, "build", way.recipe.source), tuple(wanted))
+
+
+def _upon(job: Job, works: Works) -> list[str]:
+    """The components that a job is built upon, all the way down."""
+    found: dict[str, None] = {}
+    todo = list(works.before(job))
+    while todo:
+        name = todo.pop()
+        if name not in found and name != job.build.name:
+            found[name] = None
+            todo += works.before(works.job(name))
+    return list(found)
+
+
+def _source(job: Job, target: Target) -> Wanted:
+    origin, build = origin_of(job.recipe.source), job.build
+    hashes = frozenset({f"sha256:{job.recipe.sha256}"}) if job.recipe.sha256 else None
+    if origin.kind == "sdist":
+        return Wanted(build.name, build.version, "source", target, hashes, sdist=True)
+    if origin.kind == "archive":
+        return Wanted(build.name, build.version, "source", target, hashes, _size(origin.url), origin.url)
+    raise BundleFileUnavailable(job.name, f"its source is a git repository ({job.recipe.source})")
+
+
+def _size(url: str) -> int:
+    """The size of a file at an address in bytes, 0 where the server does not say.
+
+    Raises:
+        BundleFileUnavailable: the server cannot be reached, or does not have it.
+    """
+    address = mirrored(url)
+    request = Request(address, headers={"User-Agent": f"verl-env/{__version__}"}, method="HEAD")  # noqa: S310
+    try:
+        with open_url(request, _SECONDS) as answer:
+            length = answer.headers.get("Content-Length")
+            return int(length) if length and length.isdigit() else 0
+    except HTTPError as error:
+        error.close()
+        if error.code in _REFUSES_HEAD:
+            return 0
+        raise BundleFileUnavailable(both(url, address), f"answers {error.code} {error.reason}") from error
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise BundleFileUnavailable(both(url, address), f"cannot be reached ({reason})") from error

@@ -1,0 +1,79 @@
+"""What requirements come to on another machine, as pip resolves them there: for builds and for additions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.bundle.lookup import Wanted
+from verl_env.install.backends.isolation import WORKING_DIRECTORY, installer_environment
+from verl_env.install.installed import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from verl_env.bundle.model import Role
+    from verl_env.locksets.target import Target
+
+#: Seconds that a resolution may take: few packages, and one page of the index for each.
+SECONDS = 300.0
+
+
+def resolve(requirements: Sequence[str], constraints: Iterable[str], target: Target, role: Role) -> tuple[Wanted, ...]:
+    """The wheels that requirements and what they need come to.
+
+    Args:
+        requirements: As pip reads them.
+        constraints: Versions that are taken where something is needed.
+        target: The machine that they are for.
+        role: What they are in the bundle.
+
+    Raises:
+        BundleFileUnavailable: they cannot be had as wheels.
+    """
+    if not requirements:
+        return ()
+    with tempfile.TemporaryDirectory(prefix="verl-env-resolve-") as room:
+        limits, report = Path(room, "constraints.txt"), Path(room, "report.json")
+        limits.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
+        argv = [*_COMMAND, "--report", str(report), "--target", str(Path(room, "target")), *_of(target)]
+        argv += ["--constraint", str(limits), *requirements]
+        env = installer_environment(os.environ)
+        try:
+            done = subprocess.run(
+                argv, env=env, cwd=WORKING_DIRECTORY, capture_output=True, text=True, timeout=SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BundleFileUnavailable(", ".join(requirements), f"pip said nothing in {SECONDS:.0f} s") from error
+        if done.returncode != 0:
+            lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+            reason = (lines or done.stderr.splitlines()[-1:] or ["pip failed without a word"])[-1]
+            raise BundleFileUnavailable(", ".join(requirements), reason.removeprefix("ERROR: "))
+        found: dict[str, Any] = json.loads(report.read_bytes())
+    return tuple(_wanted(entry, target, role) for entry in found["install"])
+
+
+_COMMAND = (
+    *(sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--no-cache-dir"),
+    *("--only-binary", ":all:"),
+)
+
+
+def _of(target: Target) -> list[str]:
+    """The flags of pip for a target."""
+    platforms = dict.fromkeys(tag.platform for tag in target.tags if tag.platform != "any")
+    flags = ["--implementation", "cp", "--python-version", target.python]
+    return flags + [word for platform in platforms for word in ("--platform", platform)]
+
+
+def _wanted(entry: dict[str, Any], target: Target, role: Role) -> Wanted:
+    info, origin = entry["metadata"], entry["download_info"]
+    digest = origin.get("archive_info", {}).get("hashes", {}).get("sha256")
+    hashes = frozenset({f"sha256:{digest}"}) if digest else None
+    return Wanted(normalise(info["name"]), info["version"], role, target, hashes, url=origin["url"])

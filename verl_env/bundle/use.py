@@ -1,0 +1,219 @@
+"""Installing from a bundle: what it is for, whether this machine fits, and an installation that sees nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.bundle.errors import BundleLacks, BundleMisfit
+from verl_env.bundle.manifest import to_bytes
+from verl_env.bundle.model import BOOTSTRAP, WHEELS
+from verl_env.bundle.verify import opened, read_manifest, verify
+from verl_env.records import replace
+from verl_env.settings.config import cache_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from verl_env.bundle.model import Manifest, Planned
+    from verl_env.choose.model import NativeMode, Request
+    from verl_env.install.model import Plan
+    from verl_env.install.target import Target
+    from verl_env.locksets.model import Lockset
+    from verl_env.machine.model import Machine
+
+#: What uv and pip get while they install from a bundle: no file and no variable of the user's has a say.
+_CLOSED = {"UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
+_INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_CONFIG_FILE")
+_INDEX_OF_PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that something is to be installed from; its files have not been looked at yet."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def built_here(self) -> Path:
+        """Where results of builds from this bundle are kept: nothing else gets there."""
+        digest = sha256(to_bytes(self.manifest)).hexdigest()[:16]
+        return cache_directory().absolute() / "bundles" / digest
+
+    def plans(self, request: Request | None, python: str | None) -> tuple[Planned, ...]:
+        """The plans that fit what is asked for.
+
+        Args:
+            request: None for whatever the bundle is for.
+            python: A Python alone, where no stack is asked for.
+
+        Raises:
+            BundleLacks: it is for none of that.
+        """
+        found = self.manifest.plans
+        if request is not None:
+            found = tuple(plan for plan in found if set(plan.stack.split("+")) == set(request.stack))
+            found = tuple(
+                plan for plan in found if request.lockset in (None, plan.lockset, plan.lockset.split("/")[-1])
+            )
+        found = tuple(plan for plan in found if python in (None, plan.python))
+        if not found:
+            asked = [] if request is None else [f"--stack {request.name}"]
+            asked += [f"--lockset {request.lockset}"] if request is not None and request.lockset else []
+            asked += [f"--python {python}"] if python else []
+            raise BundleLacks(self.path, " ".join(asked), [_words(plan) for plan in self.manifest.plans])
+        return found
+
+    def check(self, progress: Callable[[int], None]) -> None:
+        """Compares every file with the manifest.
+
+        Raises:
+            BundleDamaged: some differ.
+            BundleInvalid: it cannot be read any more.
+        """
+        with opened(self.path) as store:
+            verify(store, self.manifest, progress)
+
+    @contextlib.contextmanager
+    def closed(self, target: Target) -> Iterator[Path]:
+        """Gives the wheelhouse; meanwhile installers see nothing but it, and keep what they unpack beside the target.
+
+        A tar file is unpacked there, too: call ``check`` first.
+        """
+        target.make_store()
+        _clear_dead(target)
+        room = target.store / f"bundle-{os.getpid()}"
+        shutil.rmtree(room, ignore_errors=True)
+        room.mkdir()
+        try:
+            wheels = self.path.absolute() / WHEELS if self.path.is_dir() else self._unpack(room / "files") / WHEELS
+            with _variables({**_CLOSED, "UV_CACHE_DIR": str(room / "uv")}, without=(*_INDEX, *_INDEX_OF_PIP)):
+                yield wheels
+        finally:
+            shutil.rmtree(room, ignore_errors=True)
+
+    def _unpack(self, to: Path) -> Path:
+        """Writes the files of a tar file that the manifest names into a directory."""
+        with opened(self.path) as store:
+            for file in self.manifest.files:
+                path = to / file.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as out:
+                    for chunk in store.chunks(file.path):
+                        out.write(chunk)
+        return to
+
+
+def open_bundle(path: Path) -> Bundle:
+    """A bundle by its directory or file.
+
+    Raises:
+        BundleInvalid: it is none, or it cannot be read.
+    """
+    with opened(path) as store:
+        return Bundle(path, read_manifest(store))
+
+
+def request_of(planned: Planned, *, native: NativeMode | None, wishes: Iterable[str]) -> Request:
+    """What a plan of a bundle asks for, with what is asked for besides.
+
+    Args:
+        planned: The plan.
+        native: How native components get in, None as the bundle was made for.
+        wishes: What the environment must have beside those of the plan.
+    """
+    from verl_env.choose.model import Request  # noqa: PLC0415
+
+    return Request(
+        tuple(planned.stack.split("+")),
+        lockset=planned.lockset,
+        python=planned.python,
+        preview=True,
+        native=native or planned.native,
+        wishes=tuple(dict.fromkeys((*planned.wishes, *wishes))),
+    )
+
+
+def check_fit(bundle: Bundle, planned: Planned, machine: Machine) -> None:
+    """Whether the files for a plan can be used on a machine; what the lockset needs of it is the chooser's to say.
+
+    Raises:
+        BundleMisfit: they cannot.
+    """
+    host = machine.host
+    arch, glibc = (value if isinstance(value, str) else None for value in (host.arch, host.glibc))
+    again = (
+        "make one for this machine: verl-env probe -o machine.json here, then where there is a network: "
+        f"verl-env bundle --stack {planned.stack} --machine machine.json -o {bundle.path.name}"
+    )
+    if arch is not None and arch != planned.arch:
+        raise BundleMisfit(bundle.path, "architecture", planned.arch, arch, again)
+    if planned.glibc is not None and glibc is not None and _number(glibc) < _number(planned.glibc):
+        raise BundleMisfit(bundle.path, "glibc", f"{planned.glibc} or newer", glibc, again)
+
+
+def check_lock(bundle: Bundle, planned: Planned, lockset: Lockset) -> None:
+    """Whether this verl-env has the lock that was bundled.
+
+    Raises:
+        BundleMisfit: it has another one of that name.
+    """
+    lock = lockset.python(planned.python)
+    have = "none" if lock is None else lock.sha256
+    if have != planned.lock_sha256:
+        name = f"the lock of {planned.lockset} for Python {planned.python}"
+        hint = f"use the verl-env that is in the bundle: python3 {bundle.path / BOOTSTRAP} DIR"
+        if not bundle.path.is_dir():
+            hint = f"use the verl-env of the bundle: tar -xOf {bundle.path} {BOOTSTRAP} | python3 - DIR {bundle.path}"
+        raise BundleMisfit(bundle.path, name, f"sha256 {planned.lock_sha256[:12]}", f"{have[:12]}", hint)
+
+
+def with_built(plan: Plan, manifest: Manifest) -> Plan:
+    """The plan, with the hashes of wheels that were built of source distributions while bundling."""
+    built = {(file.name, file.version): f"sha256:{file.sha256}" for file in manifest.with_role("sdist-wheel")}
+    packages = tuple(
+        replace(each, hashes=(*each.hashes, built[each.name, each.version]))
+        if (each.name, each.version) in built
+        else each
+        for each in plan.packages
+    )
+    return replace(plan, packages=packages)
+
+
+def _words(plan: Planned) -> str:
+    return f"{plan.stack} ({plan.lockset}, Python {plan.python}, {plan.arch})"
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def _clear_dead(target: Target) -> None:
+    """Removes what runs left beside the target that were killed."""
+    for path in target.store.glob("bundle-*"):
+        number = path.name.removeprefix("bundle-")
+        if number.isdigit() and not Path("/proc", number).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _variables(values: Mapping[str, str], *, without: tuple[str, ...]) -> Iterator[None]:
+    """Sets and removes variables of this process, which its children inherit, for a while."""
+    before = {name: os.environ.get(name) for name in (*values, *without)}
+    for name in without:
+        os.environ.pop(name, None)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
