@@ -9,8 +9,8 @@ from markup import code, prose, table
 
 from verl_env.choose.fits import supported_gpus
 from verl_env.cli.stacks import ranges
-from verl_env.install.sizes import human
 from verl_env.locksets.groups import ENGINES, GROUPS, group_of
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

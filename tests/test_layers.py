@@ -40,7 +40,7 @@ ALLOWED = {
         "verify",
     },
 }
-SHARED = {"constraints", "errors", "records", "shapes", "uv_program", "versions"}
+SHARED = {"constraints", "errors", "records", "shapes", "sizes", "uv_program", "versions"}
 #: What runs in the target environment: the runtime, and the programs of the proofs.
 FOREIGN = {"runtime", "programs"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not FOREIGN & set(path.parts))

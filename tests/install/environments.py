@@ -2,7 +2,7 @@
 
 from tests.install.plans import PYTHON
 from verl_env.install.installed import site_packages
-from verl_env.install.runtime_wheel import record_hash
+from verl_env.install.record import record_hash
 from verl_env.install.target import Target
 
 #: What a store holds beside generations.

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verl_env.environment.history import Change
 from verl_env.install.diff import Item, Side, compare
-from verl_env.install.model import Change
 
 URL = "https://example.org/x-1.0+cu12-py3-none-any.whl"
 

@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from verl_env.environment.errors import DiskFull
 from verl_env.install import disk
-from verl_env.install.failures import DiskFull
 from verl_env.install.model import Cost
 
 COST = Cost(download_bytes=40, disk_bytes=100)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.install.plans import Recorder, check, lockset, options, plan
 from tests.install.test_run import have
-from verl_env.install.model import Change
+from verl_env.environment.history import Change
 from verl_env.install.run import install
 from verl_env.install.target import open_target
 

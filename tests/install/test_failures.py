@@ -11,9 +11,10 @@ from tests.install.plans import Recorder, check, lockset, native, options, plan,
 from tests.install.test_run import have
 from tests.install.wheels import sdist_bytes, wheel_bytes, wheel_name
 from verl_env.environment import change as changing
+from verl_env.environment.errors import DiskFull, TargetPermission
 from verl_env.errors import VerlEnvError
 from verl_env.install import failures, parts, transaction
-from verl_env.install.errors import NativeUnavailable, TargetPermission
+from verl_env.install.errors import NativeUnavailable
 from verl_env.install.run import install
 from verl_env.install.state import read_state
 from verl_env.install.target import open_target
@@ -137,11 +138,11 @@ def test_an_installer_that_makes_something_else(world, monkeypatch):
 @pytest.mark.parametrize(
     ("module", "place", "number", "error"),
     [
-        (parts, "run", errno.ENOSPC, failures.DiskFull),
-        (parts, "build", errno.EDQUOT, failures.DiskFull),
+        (parts, "run", errno.ENOSPC, DiskFull),
+        (parts, "build", errno.EDQUOT, DiskFull),
         (transaction, "carry", errno.EACCES, TargetPermission),
         (changing, "relocate", errno.EROFS, TargetPermission),
-        (changing, "write_state", errno.ENOSPC, failures.DiskFull),
+        (changing, "write_state", errno.ENOSPC, DiskFull),
     ],
 )
 def test_a_file_system_that_refuses(world, monkeypatch, module, place, number, error):
@@ -155,7 +156,7 @@ def test_a_file_system_that_refuses(world, monkeypatch, module, place, number, e
 def test_too_little_room_is_found_before_anything_is_asked_of_the_index(world):
     huge = Package("demo", "2.0", world.new.hashes, download_bytes=10**15, disk_bytes=10**16)
     error = world.fail([huge])
-    assert isinstance(error, failures.DiskFull)
+    assert isinstance(error, DiskFull)
     assert (error.need, error.free is not None) == (10**16, True)
     assert world.index.asked == []
 

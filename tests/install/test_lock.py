@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from verl_env.environment.errors import EnvironmentLocked
 from verl_env.install import journal
-from verl_env.install.errors import EnvironmentLocked
 from verl_env.install.lock import locked
 from verl_env.install.target import Target
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.install.plans import options, plan
+from verl_env.environment.errors import DiskFull
 from verl_env.install.backends import uv as uv_module
 from verl_env.install.backends.base import Cache
 from verl_env.install.backends.uv import Uv
@@ -15,7 +16,6 @@ from verl_env.install.errors import (
     VerlSourceInvalid,
     WheelhouseInvalid,
 )
-from verl_env.install.failures import DiskFull
 from verl_env.install.inspect import inspect
 from verl_env.install.prepare import choose_installer, prepare
 from verl_env.install.target import Target

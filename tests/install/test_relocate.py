@@ -3,9 +3,8 @@ import re
 import pytest
 
 from tests.install.environments import Environment
-from verl_env.install.record import read_record
+from verl_env.install.record import read_record, record_hash
 from verl_env.install.relocate import relocate
-from verl_env.install.runtime_wheel import record_hash
 
 
 @pytest.fixture

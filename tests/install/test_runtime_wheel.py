@@ -8,7 +8,8 @@ import pytest
 
 from tests.install.wheels import sha256
 from verl_env.install import runtime_wheel
-from verl_env.install.runtime_wheel import build, fingerprint, record_hash, runtime_version
+from verl_env.install.record import record_hash
+from verl_env.install.runtime_wheel import build, fingerprint, runtime_version
 
 
 @pytest.fixture

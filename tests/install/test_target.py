@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from verl_env.install import errors
+from verl_env.environment import errors
 from verl_env.install.target import Target, open_target
 
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from verl_env.environment.history import Change
     from verl_env.install.additions.model import Altered
-    from verl_env.install.model import Change, Options
+    from verl_env.install.model import Options
     from verl_env.machine.model import Machine
 
 _EPILOG = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from verl_env.install.sizes import human
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.explain import why
 from verl_env.install.plan_json import native_to_json
-from verl_env.install.sizes import cost, human
+from verl_env.install.sizes import cost
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from verl_env.choose.model import Choice, Request
+    from verl_env.environment.history import Change
     from verl_env.errors import VerlEnvError
     from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Change, Outcome, Plan, Step
+    from verl_env.install.model import Outcome, Plan, Step
     from verl_env.install.target import Target
 
 #: Changes of one kind that are listed; more are counted, unless all are asked for.

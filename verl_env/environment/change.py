@@ -14,15 +14,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.environment.history import Entry, as_json, user, write_entries
+from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked
+from verl_env.environment.history import Change, Entry, as_json, user, write_entries
 from verl_env.environment.plain import PlainTarget
 from verl_env.environment.reuse import link_files, packages_of, remainder, scaffold, sites
 from verl_env.install import journal
 from verl_env.install.additions.pins import write_pins
-from verl_env.install.errors import EnvironmentForeign, EnvironmentLocked
 from verl_env.install.files import remove_trees
 from verl_env.install.lock import locked
-from verl_env.install.model import Change
 from verl_env.install.relocate import relocate
 from verl_env.install.state import read_state, write_state
 from verl_env.install.target import Target

@@ -1,10 +1,11 @@
-"""What can go wrong when an environment is changed or turned back."""
+"""What can go wrong with an environment on disk: its place, its lock, its files, the room for it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.errors import VerlEnvError
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,3 +48,176 @@ class NothingToRollBack(VerlEnvError):
     @property
     def hint(self) -> str:
         return f"what was done to it: verl-env history --into {self.path}"
+
+
+class TargetError(VerlEnvError):
+    """The target of an installation cannot be an environment of verl-env; nothing was touched."""
+
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class EnvironmentForeign(TargetError):
+    """``--into`` is something that verl-env did not make: a directory with files, or an environment of another tool.
+
+    Nothing in it was touched. Give another path, or remove it yourself first.
+    """
+
+    id = "environment-foreign"
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(path)
+        self.found = found
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is {self.found}, which verl-env did not make and will not change"
+
+    @property
+    def hint(self) -> str:
+        return f"give another path: verl-env install --into {self.path}-verl ..., or remove it first"
+
+
+class TargetNotDirectory(TargetError):
+    """``--into`` is a file, a socket or a device, where an environment is a directory."""
+
+    id = "target-not-directory"
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is a file, and an environment is a directory"
+
+    @property
+    def hint(self) -> str:
+        return f"give another path, or move it away: mv {self.path} {self.path}.old"
+
+
+class TargetDangling(TargetError):
+    """``--into`` is a symbolic link to something that is not there, and the link is not verl-env's own."""
+
+    id = "target-dangling"
+
+    def __init__(self, path: Path, to: str) -> None:
+        super().__init__(path)
+        self.to = to
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is a symbolic link to {self.to}, which is not there"
+
+    @property
+    def hint(self) -> str:
+        return f"remove the link: rm {self.path}"
+
+
+class TargetParentMissing(TargetError):
+    """The directory that ``--into`` should be made in does not exist."""
+
+    id = "target-parent-missing"
+
+    @property
+    def message(self) -> str:
+        return f"there is no directory {self.path.parent} to make {self.path.name} in"
+
+    @property
+    def hint(self) -> str:
+        return f"mkdir -p {self.path.parent}"
+
+
+class TargetPermission(TargetError):
+    """The directory of ``--into`` may not be written by this user, or its file system is read-only."""
+
+    id = "target-permission"
+    exit_code = 1
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path)
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} cannot be made: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "give a path that you may write: verl-env install --into DIR ..."
+
+
+class EnvironmentUnchangeable(TargetError):
+    """An environment of another tool cannot be changed as a whole.
+
+    Its new state is made beside it, in DIR.d, and takes its place by a rename: so the directory that it lies in must be
+    writable, and it may be neither a mount point nor part of an image's lower layer. Nothing in it was touched.
+    """
+
+    id = "environment-unchangeable"
+    exit_code = 1
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path)
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} cannot be changed: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "make one that verl-env can change: verl-env install --into DIR ..."
+
+
+class EnvironmentLocked(VerlEnvError):
+    """Another verl-env is changing the same environment and did not finish in time.
+
+    The lock ends with the process that holds it; there is no file to remove.
+    """
+
+    id = "environment-locked"
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(path, holder)
+        self.path = path
+        self.holder = holder
+
+    @property
+    def message(self) -> str:
+        return f"{self.path} is being changed by {self.holder}"
+
+    @property
+    def hint(self) -> str:
+        return "wait for it, or end it, and run this again"
+
+
+class DiskFull(VerlEnvError):
+    """The file system has not enough room, or a quota is used up.
+
+    Checked before anything is downloaded where the sizes are known; a quota shows only when it is hit.
+    """
+
+    id = "disk-full"
+
+    def __init__(
+        self, path: Path | None, *, need: int | None = None, free: int | None = None, quota: bool = False
+    ) -> None:
+        super().__init__(path, need, free)
+        self.path = path
+        self.need = need
+        self.free = free
+        self.quota = quota
+
+    @property
+    def message(self) -> str:
+        if self.need is not None and self.free is not None:
+            return f"{self.path} has {human(self.free)} free, and {human(self.need)} are needed"
+        what = "the disk quota" if self.quota else "the file system"
+        return f"{what} is full{f' (writing {self.path})' if self.path else ''}"
+
+    @property
+    def hint(self) -> str:
+        return (
+            "make room (look: df -h, quota -s; clear: uv cache prune, pip cache purge), "
+            "install elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
+        )

@@ -15,10 +15,25 @@ from verl_env.records import record
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Literal
 
-    from verl_env.install.model import Change
+    ChangeKind = Literal["+", "-", "~"]
+
 
 SCHEMA = 1
+
+
+@record
+class Change:
+    """One line of ``+ - ~``: a package that is added, removed, or changed from ``old`` to ``new``.
+
+    The versions may carry a remark on the origin: ``2.7.4 (from file:///wheels/...)``.
+    """
+
+    kind: ChangeKind
+    name: str
+    old: str | None
+    new: str | None
 
 
 @record

@@ -12,8 +12,8 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from verl_env.environment.errors import EnvironmentUnchangeable, TargetPermission
 from verl_env.install import journal
-from verl_env.install.errors import EnvironmentUnchangeable, TargetPermission
 from verl_env.install.files import replace_bytes
 from verl_env.install.target import Target
 

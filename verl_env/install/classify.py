@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.environment.errors import DiskFull
 from verl_env.install import failures
 from verl_env.locksets.errors import IndexUnreachableError
 
@@ -80,7 +81,7 @@ def _line(output: str, match: re.Match[str]) -> str:
 
 def _disk(output: str, match: re.Match[str]) -> VerlEnvError:
     named = ["".join(groups) for groups in _PATH.findall(output[: match.start()])]
-    return failures.DiskFull(Path(named[-1]) if named else None, quota="uota" in match[0] or "122" in match[0])
+    return DiskFull(Path(named[-1]) if named else None, quota="uota" in match[0] or "122" in match[0])
 
 
 def _hash(output: str, _: re.Match[str]) -> VerlEnvError:

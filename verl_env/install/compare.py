@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.install.model import Change
+from verl_env.environment.history import Change
 from verl_env.install.plan import VERL
 from verl_env.install.runtime_wheel import NAME as RUNTIME
 from verl_env.install.runtime_wheel import runtime_version

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from verl_env.environment.history import Change
 from verl_env.install.compare import same_address, same_version
-from verl_env.install.model import Change
 from verl_env.locksets.groups import ENGINES, GROUPS, group_of
 from verl_env.records import record
 

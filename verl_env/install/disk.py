@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from verl_env.install.failures import DiskFull
+from verl_env.environment.errors import DiskFull
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,50 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.errors import VerlEnvError
-from verl_env.install.sizes import human
 from verl_env.settings.mirrors import both
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.install.model import Change
+    from verl_env.environment.history import Change
     from verl_env.install.wheel_check import Fault
 
 #: What to do after a failure whose cause may pass: downloads are kept, so a second run goes on where this one ended.
 AGAIN = "run the same command again; what was downloaded is kept"
-
-
-class DiskFull(VerlEnvError):
-    """The file system has not enough room, or a quota is used up.
-
-    Checked before anything is downloaded where the sizes are known; a quota shows only when it is hit.
-    """
-
-    id = "disk-full"
-
-    def __init__(
-        self, path: Path | None, *, need: int | None = None, free: int | None = None, quota: bool = False
-    ) -> None:
-        super().__init__(path, need, free)
-        self.path = path
-        self.need = need
-        self.free = free
-        self.quota = quota
-
-    @property
-    def message(self) -> str:
-        if self.need is not None and self.free is not None:
-            return f"{self.path} has {human(self.free)} free, and {human(self.need)} are needed"
-        what = "the disk quota" if self.quota else "the file system"
-        return f"{what} is full{f' (writing {self.path})' if self.path else ''}"
-
-    @property
-    def hint(self) -> str:
-        return (
-            "make room (look: df -h, quota -s; clear: uv cache prune, pip cache purge), "
-            "install elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
-        )
 
 
 class IndexFileMissing(VerlEnvError):

@@ -8,8 +8,8 @@ from zipfile import BadZipFile, ZipFile
 
 from verl_env.install.compare import same_version
 from verl_env.install.installed import normalise
-from verl_env.install.sizes import human
 from verl_env.install.wheel_check import Fault
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from pathlib import Path

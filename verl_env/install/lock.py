@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from verl_env.environment.errors import EnvironmentLocked, TargetPermission
 from verl_env.install import journal
-from verl_env.install.errors import EnvironmentLocked, TargetPermission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

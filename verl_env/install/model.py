@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from verl_env.choose.model import Build
+    from verl_env.environment.history import Change
     from verl_env.locksets.model import Check, Lockset, Package
     from verl_env.machine.model import Machine
 
     StepKind = Literal["environment", "packages", "native", "verl", "runtime", "check", "switch"]
     InstallerName = Literal["uv", "pip"]
-    ChangeKind = Literal["+", "-", "~"]
 
 
 @record
@@ -71,19 +71,6 @@ class Options:
     lock_seconds: float = 900.0
     build_cache: Path | None = None
     machine: Machine | None = None
-
-
-@record
-class Change:
-    """One line of ``+ - ~``: a package that is added, removed, or changed from ``old`` to ``new``.
-
-    The versions may carry a remark on the origin: ``2.7.4 (from file:///wheels/...)``.
-    """
-
-    kind: ChangeKind
-    name: str
-    old: str | None
-    new: str | None
 
 
 @record

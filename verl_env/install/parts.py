@@ -20,11 +20,11 @@ from verl_env.install.landing import Site, check_landing
 from verl_env.install.prepare import checked_works
 from verl_env.install.process import run
 from verl_env.install.runtime_wheel import build, bytecode_command
-from verl_env.install.sizes import human
 from verl_env.install.verl_source import needs_isolation
 from verl_env.install.ways import take
 from verl_env.install.wheel_stage import batch_of
 from verl_env.records import replace
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from verl_env.install.model import Plan, Step
-from verl_env.install.sizes import cost, human
+from verl_env.install.sizes import cost
 from verl_env.locksets.model import Check
+from verl_env.sizes import human
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from verl_env.choose.model import Build, Choice, Request
     from verl_env.locksets.model import Lockset, Package
@@ -126,3 +127,42 @@ def _native_step(choice: Build) -> Step:
     if choice.how == "skip" and choice.warnings:
         detail = "it cannot be had: see the warning"
     return Step("native", f"{_VERBS[choice.how]} {name}", detail)
+
+
+def plan_digest(plan: Plan, runtime: str) -> str:
+    """A digest of everything in a plan that decides what is in the environment.
+
+    Args:
+        plan: The plan.
+        runtime: The fingerprint of the runtime distribution (``runtime_wheel.fingerprint``).
+    """
+    import json  # noqa: PLC0415 (installing alone needs these)
+    from hashlib import sha256  # noqa: PLC0415
+
+    text = json.dumps(
+        {
+            "lockset": plan.lockset.id,
+            "python": plan.python,
+            "arch": plan.arch,
+            "packages": [(package.name, package.version) for package in plan.packages],
+            "natives": [(choice.name, choice.version, choice.how) for choice in plan.natives],
+            "verl_source": plan.verl_source,
+            "env": dict(plan.env),
+            "runtime": runtime,
+        },
+        sort_keys=True,
+    )
+    return sha256(text.encode()).hexdigest()
+
+
+def pins_of(plan: Plan, *, without: Container[str] = ()) -> dict[str, str]:
+    """The version of everything that a plan puts into an environment, by name.
+
+    ``without`` are native components that are not in it. A checkout of verl states its own version, which its owner
+    changes: it is no pin.
+    """
+    pins = {package.name: package.version for package in plan.packages}
+    pins |= {build.name: build.version for build in plan.natives if build.how != "skip" and build.name not in without}
+    if plan.verl_source is not None:
+        pins.pop(VERL, None)
+    return dict(sorted(pins.items()))

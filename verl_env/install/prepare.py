@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.environment.errors import DiskFull
 from verl_env.install.disk import check_room
 from verl_env.install.errors import ArchitectureMismatch, InstallerMissing, WheelhouseInvalid
-from verl_env.install.failures import DiskFull
 from verl_env.install.files import hard_links_work
 from verl_env.install.interpreter import find_interpreter
 from verl_env.install.sizes import cost

@@ -66,3 +66,11 @@ def _line(path: str, digest: str, size: int) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow([path, digest, size])
     return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def record_hash(content: bytes) -> str:
+    """The hash of a file as RECORD holds it: ``sha256=`` and unpadded URL-safe base64 (PEP 376)."""
+    from base64 import urlsafe_b64encode  # noqa: PLC0415
+    from hashlib import sha256  # noqa: PLC0415
+
+    return f"sha256={urlsafe_b64encode(sha256(content).digest()).rstrip(b'=').decode()}"

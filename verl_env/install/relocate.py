@@ -12,8 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.install.files import rewrite_bytes
-from verl_env.install.record import relative_to_environment, update_record
-from verl_env.install.runtime_wheel import record_hash
+from verl_env.install.record import record_hash, relative_to_environment, update_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -76,7 +76,7 @@ def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float)
 def _prepare(plan: Plan, target: Target, options: Options, seen: Inspection, reporter: Reporter) -> Tools:
     """The tools for a plan; where there is no room, the generation before the one in force makes some."""
     from verl_env.environment.change import forget_previous  # noqa: PLC0415
-    from verl_env.install.failures import DiskFull  # noqa: PLC0415
+    from verl_env.environment.errors import DiskFull  # noqa: PLC0415
     from verl_env.install.prepare import prepare  # noqa: PLC0415
 
     try:

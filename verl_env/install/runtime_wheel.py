@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.install.record import record_hash
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -86,14 +88,6 @@ def bytecode_command(python: Path, site: Path) -> tuple[str, ...]:
     """
     code = "import py_compile, sys; py_compile.compile(sys.argv[1], doraise=True)"
     return (str(python), "-I", "-S", "-c", code, str(site / f"{HOOK}.py"))
-
-
-def record_hash(content: bytes) -> str:
-    """The hash of a file as RECORD holds it: ``sha256=`` and unpadded URL-safe base64 (PEP 376)."""
-    from base64 import urlsafe_b64encode  # noqa: PLC0415
-    from hashlib import sha256  # noqa: PLC0415
-
-    return f"sha256={urlsafe_b64encode(sha256(content).digest()).rstrip(b'=').decode()}"
 
 
 def _dist_info() -> str:

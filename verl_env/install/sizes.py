@@ -1,4 +1,4 @@
-"""Sizes in words, and what a set of packages costs."""
+"""What a set of packages costs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from verl_env.locksets.model import Package
-
-_UNITS = ((10**9, "GB", 2), (10**6, "MB", 0), (10**3, "kB", 0))
-
-
-def human(size: int) -> str:
-    """A size in the decimal unit that fits it: ``3.98 GB``, ``120 MB``, ``4 kB``, ``17 B``."""
-    for scale, unit, places in _UNITS:
-        if size >= scale:
-            return f"{size / scale:.{places}f} {unit}"
-    return f"{size} B"
 
 
 def cost(packages: Iterable[Package]) -> Cost:

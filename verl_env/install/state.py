@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from verl_env.install.model import Plan
 
 FILE = "verl-env.json"
 SCHEMA = 1
@@ -86,28 +85,3 @@ def write_state(environment: Path, state: State) -> None:
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())
-
-
-def plan_digest(plan: Plan, runtime: str) -> str:
-    """A digest of everything in a plan that decides what is in the environment.
-
-    Args:
-        plan: The plan.
-        runtime: The fingerprint of the runtime distribution (``runtime_wheel.fingerprint``).
-    """
-    from hashlib import sha256  # noqa: PLC0415 (installing alone needs it)
-
-    text = json.dumps(
-        {
-            "lockset": plan.lockset.id,
-            "python": plan.python,
-            "arch": plan.arch,
-            "packages": [(package.name, package.version) for package in plan.packages],
-            "natives": [(choice.name, choice.version, choice.how) for choice in plan.natives],
-            "verl_source": plan.verl_source,
-            "env": dict(plan.env),
-            "runtime": runtime,
-        },
-        sort_keys=True,
-    )
-    return sha256(text.encode()).hexdigest()

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.install.errors import (
+from verl_env.environment.errors import (
     EnvironmentForeign,
     TargetDangling,
     TargetNotDirectory,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env import __version__
 from verl_env.install.additions.keep import Additions, component_extras, needless, plan_additions
-from verl_env.install.additions.pins import pins_of
 from verl_env.install.additions.wanted import undone, wanted_extras
 from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import gpu_here, pick_checks, run_checks
@@ -17,6 +16,7 @@ from verl_env.install.compare import brings_wheel, compare, wanted
 from verl_env.install.failures import EnvironmentMismatch
 from verl_env.install.installed import installed, site_packages
 from verl_env.install.parts import Parts
+from verl_env.install.plan import pins_of
 from verl_env.install.state import State
 from verl_env.records import replace as with_values
 

@@ -6,8 +6,7 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from verl_env.install.errors import TargetPermission
-from verl_env.install.failures import DiskFull
+from verl_env.environment.errors import DiskFull, TargetPermission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,13 @@ import pytest
 
 from tests.install.environments import is_tidy
 from tests.install.plans import Recorder
+from verl_env.environment.errors import EnvironmentLocked
+from verl_env.environment.history import Change
 from verl_env.errors import UsageError
 from verl_env.install.additions import change as changing
 from verl_env.install.additions.errors import NotInstalled, NotMadeHere, PipWouldDrift, Unresolved
 from verl_env.install.additions.pins import read_pins
-from verl_env.install.errors import EnvironmentLocked
 from verl_env.install.failures import InstallerFailed
-from verl_env.install.model import Change
 
 #: Stands for setuptools: makes an editable wheel of the directory that it runs in.
 BACKEND = """

@@ -6,11 +6,11 @@ import subprocess
 import pytest
 
 from tests.install.plans import Recorder
+from verl_env.environment.history import Change
 from verl_env.install.additions.environment import open_environment, own_values, run_variables
 from verl_env.install.additions.errors import NOTHING_THERE, CommandMissing, NotMadeHere, PipWouldDrift
 from verl_env.install.additions.model import Cause
 from verl_env.install.additions.pins import FILE
-from verl_env.install.model import Change
 from verl_env.install.state import read_state
 
 USER = {"PATH": "/usr/bin", "HOME": "/home/u", "PYTHONHOME": "/opt/python", "VIRTUAL_ENV": "/other"}

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.install.plans import lockset, native, plan, prebuilt
-from verl_env.install.additions.pins import FILE, PIP_CONF, constraint_address, pins_of, pip_conf, read_pins, write_pins
+from verl_env.install.additions.pins import FILE, PIP_CONF, constraint_address, pip_conf, read_pins, write_pins
 from verl_env.install.backends.pip import find_pip
+from verl_env.install.plan import pins_of
 from verl_env.locksets.model import Package
 
 PACKAGES = (Package("torch", "2.6.0", ("sha256:00",)), Package("verl", "0.1.0", ("sha256:11",)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.environment.history import Change
 from verl_env.install.classify import classify
 from verl_env.install.compare import same_version
 from verl_env.install.failures import EnvironmentMismatch
-from verl_env.install.model import Change
 from verl_env.install.process import run
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.environment.change import LOCK_SECONDS, change
+from verl_env.environment.history import Change
 from verl_env.install.additions.alter import check_versions, requirements, run_installer
 from verl_env.install.additions.components import (
     are_components,
@@ -24,7 +25,6 @@ from verl_env.install.additions.model import Altered, Resolution
 from verl_env.install.additions.resolve import Base, resolve
 from verl_env.install.backends.base import Batch, Source
 from verl_env.install.installed import installed, site_packages
-from verl_env.install.model import Change
 from verl_env.install.prepare import choose_installer
 from verl_env.install.state import Extra
 from verl_env.records import replace

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from verl_env.choose.model import Refusal
+    from verl_env.environment.history import Change
     from verl_env.install.additions.model import Cause
-    from verl_env.install.model import Change
     from verl_env.install.state import State
 
 #: Pins that a message names; more are counted.

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from verl_env.choose.model import Build
 from verl_env.components.load import load_catalogue as load_components
+from verl_env.environment.history import Change
 from verl_env.install.additions.errors import GivenUnfit, PipWouldDrift
 from verl_env.install.additions.model import Cause
 from verl_env.install.builds.targets import gpu_targets
@@ -22,7 +23,6 @@ from verl_env.install.fetch import download
 from verl_env.install.identity import is_release, read_identity
 from verl_env.install.installed import site_packages
 from verl_env.install.landing import Site, check_landing
-from verl_env.install.model import Change
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.records import replace
 

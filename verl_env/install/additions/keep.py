@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from verl_env.install.additions.arguments import parse_wish
 from verl_env.install.additions.metadata import reachable, read_metadata
 from verl_env.install.additions.model import Found, Wishes
-from verl_env.install.additions.pins import pins_of
 from verl_env.install.additions.resolve import Base, resolve
 from verl_env.install.additions.wanted import missing_wishes, recorded
 from verl_env.install.installed import installed, normalise, site_packages
+from verl_env.install.plan import pins_of
 from verl_env.install.state import Extra
 
 if TYPE_CHECKING:

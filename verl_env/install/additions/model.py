@@ -9,7 +9,8 @@ from verl_env.records import record
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from verl_env.install.model import Change, InstallerName
+    from verl_env.environment.history import Change
+    from verl_env.install.model import InstallerName
 
 
 @record

@@ -11,13 +11,11 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.install.files import replace_bytes
-from verl_env.install.plan import VERL
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from verl_env.install.model import Plan
 
 FILE = "verl-env-constraints.txt"
 PIP_CONF = "pip.conf"
@@ -30,19 +28,6 @@ _HEAD = """\
 _SECTIONS = ("install", "download", "wheel")
 _OPTION = "constraint"
 _PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
-
-
-def pins_of(plan: Plan, *, without: Container[str] = ()) -> dict[str, str]:
-    """The version of everything that a plan puts into an environment, by name.
-
-    ``without`` are native components that are not in it. A checkout of verl states its own version, which its owner
-    changes: it is no pin.
-    """
-    pins = {package.name: package.version for package in plan.packages}
-    pins |= {build.name: build.version for build in plan.natives if build.how != "skip" and build.name not in without}
-    if plan.verl_source is not None:
-        pins.pop(VERL, None)
-    return dict(sorted(pins.items()))
 
 
 def write_pins(environment: Path, path: Path, lockset: str, pins: Mapping[str, str], old: Path | None) -> None:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.environment.history import Change
 from verl_env.install.additions.environment import base_interpreter
 from verl_env.install.additions.errors import PipWouldDrift, Unresolved
 from verl_env.install.additions.metadata import broken, write_metadata
@@ -19,7 +20,6 @@ from verl_env.install.classify import classify
 from verl_env.install.compare import same_version
 from verl_env.install.failures import IndexFileMissing, InstallerFailed
 from verl_env.install.installed import site_packages
-from verl_env.install.model import Change
 from verl_env.install.process import run
 
 if TYPE_CHECKING:

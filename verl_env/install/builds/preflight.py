@@ -16,9 +16,9 @@ from verl_env.install.builds.model import Problem
 from verl_env.install.builds.needs import find_file, versioned_only
 from verl_env.install.builds.sources import is_cached
 from verl_env.install.disk import free_bytes
-from verl_env.install.sizes import human
 from verl_env.machine.child import Completed, run
 from verl_env.machine.model import UNKNOWN
+from verl_env.sizes import human
 from verl_env.versions import at_least, is_dotted
 
 if TYPE_CHECKING:
