@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from verl_env.install.sizes import human
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
