@@ -68,6 +68,14 @@ def test_without_a_terminal_there_are_plain_lines():
     assert text(out) == ("[1/2] install [all] (4 GB)\n      216 installed, 61.2 s\nwarning: no [hash]\n")
 
 
+def test_a_build_without_a_step_is_told_of_too():
+    """``verl-env pip install`` has no steps."""
+    out = console()
+    progress = Progress(out, 0)
+    progress.building("demo 1.0", 1, 3, 5.0)
+    assert "demo" not in text(out)
+
+
 def test_on_a_terminal_a_download_is_redrawn(monkeypatch):
     written = []
     monkeypatch.setattr(render_install, "_write_stderr", written.append)

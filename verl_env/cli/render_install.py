@@ -69,6 +69,7 @@ class Progress:
         self._steps = steps
         self._step = 0
         self._drawn = float("-inf")
+        self._told = time.monotonic()
         self._open = False
 
     @property

@@ -81,3 +81,23 @@ def test_what_redirects_pip_or_python_is_dropped(tmp_path):
     assert "PIP_TARGET" not in env
     assert "PYTHONPATH" not in env
     assert env["HOME"] == "/home/a"
+
+
+def test_headers_that_a_toolkit_has_by_target_are_found_by_gcc_too(tmp_path):
+    """As conda-forge lays its CUDA out: nvcc knows the way, and the host compiler does not."""
+    target = tmp_path / "conda" / "targets" / "x86_64-linux"
+    (target / "include").mkdir(parents=True)
+    toolchain = tools(cuda_home=str(tmp_path / "conda"))
+    env = variables(job(), tmp_path, toolchain=toolchain, environ={"CPATH": "/mine"})
+    assert env["CPATH"] == f"/mine:{target}/include"
+    assert env["LIBRARY_PATH"] == f"{target}/lib"
+    (tmp_path / "conda" / "include").mkdir()
+    (tmp_path / "conda" / "include" / "cuda_runtime.h").touch()
+    assert "LIBRARY_PATH" not in variables(job(), tmp_path, toolchain=toolchain)
+
+
+def test_a_recipe_may_say_that_there_is_no_toolkit(tmp_path):
+    made = job(env={"CUDA_HOME": "{site}/nvidia"})
+    env = variables(made, tmp_path, toolchain=tools(cuda_home="/opt/cuda"), environ={"PATH": "/usr/bin"})
+    assert env["CUDA_HOME"] == "/env/site/nvidia"
+    assert "/opt/cuda/bin" not in env["PATH"]

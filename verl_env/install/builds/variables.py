@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install.builds.jobs import VARIABLE as JOBS
@@ -12,12 +13,13 @@ from verl_env.install.index import pip_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from verl_env.install.builds.model import Host, Job
 
 #: ``{prefix:nvshmem}``, ``{source:gdrcopy}``, ``{site}``, ``{jobs}``, ``{cuda}``.
 _PLACEHOLDER = re.compile(r"\{(?:(?:prefix|source):[\w.-]+|site|jobs|cuda)\}")
+#: What toolkits call their targets.
+_TARGETS = ("x86_64-linux", "sbsa-linux")
 #: What of the user's variables changes what compilers make; part of the key of a result.
 FLAGS = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "NVCC_APPEND_FLAGS", "NVCC_PREPEND_FLAGS")
 
@@ -75,4 +77,14 @@ def _tools(host: Host, env: Mapping[str, str], python: Path, cuda_home: str | No
     if isinstance(home, str):
         first.append(f"{home}/bin")
         found["CUDA_HOME"] = home
+        found |= _headers_of_targets(home, env)
     return {**found, "PATH": os.pathsep.join([*first, env.get("PATH", os.defpath)])}
+
+
+def _headers_of_targets(home: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Headers and libraries of a toolkit that has them by target, as conda-forge has: nvcc finds them, gcc not."""
+    target = next((path for name in _TARGETS if (path := Path(home, "targets", name)).is_dir()), None)
+    if target is None or Path(home, "include", "cuda_runtime.h").exists():
+        return {}
+    places = {"CPATH": target / "include", "LIBRARY_PATH": target / "lib"}
+    return {name: os.pathsep.join(filter(None, (env.get(name), str(place)))) for name, place in places.items()}
