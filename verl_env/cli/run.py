@@ -10,6 +10,10 @@ from pathlib import Path
 from verl_env.cli.console import stderr_console
 from verl_env.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env run``."""
@@ -27,23 +31,47 @@ def main(args: argparse.Namespace) -> int:
         CommandMissing: there is no such command.
         CommandRefused: it cannot be started.
     """
-    import shutil
-
     from verl_env.install.additions.environment import open_environment, own_values, run_variables
-    from verl_env.install.additions.errors import CommandMissing, CommandRefused
 
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if not words:
         raise UsageError("no command is named", command="verl-env run --help")
+    packed = _packed(args.into)
+    if packed is not None:
+        _become(words, packed, args.into)
     opened = open_environment(args.into)
     env = run_variables(opened, os.environ)
     if args.verbose:
         for name, value in own_values(opened, os.environ).items():
             line = f"{name}={value} is yours; the lockset has {opened.state.env[name]}"
             stderr_console().print(line, markup=False, highlight=False)
+    _become(words, env, opened.target.path)
+
+
+def _packed(path: Path) -> dict[str, str] | None:
+    """The variables of a packed prefix; None where it is none."""
+    if not (path / "verl-env-pack.json").exists():
+        return None
+    from verl_env.bundle.packing.model import read_pack
+    from verl_env.bundle.packing.running import packed_variables
+    from verl_env.bundle.packing.unpack import check_host
+
+    described = read_pack(path)
+    if described is None:
+        return None
+    check_host(described, path)
+    return packed_variables(path.absolute(), os.environ)
+
+
+def _become(words: list[str], env: dict[str, str], path: Path) -> NoReturn:
+    """Replaces this process by the command."""
+    import shutil
+
+    from verl_env.install.additions.errors import CommandMissing, CommandRefused
+
     program = shutil.which(words[0], path=env["PATH"])
     if program is None and not ("/" in words[0] and os.path.lexists(words[0])):
-        raise CommandMissing(words[0], opened.target.path)
+        raise CommandMissing(words[0], path)
     sys.stdout.flush()
     try:
         os.execve(program or words[0], words, env)  # noqa: S606 (the point of this command)

@@ -1,0 +1,1 @@
+"""An environment with its interpreter as one file: made, unpacked, mounted, run."""

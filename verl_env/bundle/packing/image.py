@@ -1,0 +1,140 @@
+"""A directory as one file and back: squashfs where its tools are, else tar with zstd."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING
+
+from verl_env.bundle.packing.errors import PackImpossible, PackInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+#: Without it mksquashfs takes 15, which takes 20 times as long for an eighth less (cluster measurements, 1.9 GB).
+LEVEL = "3"
+BLOCK = "256K"
+_SQUASHFS_MAGIC = b"hsqs"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SUFFIXES = {".squashfs": "squashfs", ".sqsh": "squashfs", ".sqfs": "squashfs", ".zst": "tar", ".tzst": "tar"}
+
+
+def kind_for(path: Path) -> str:
+    """``squashfs`` or ``tar``, by the name of the file that is to be made, else by what is here."""
+    named = _SUFFIXES.get(path.suffix)
+    return named or ("squashfs" if shutil.which("mksquashfs") else "tar")
+
+
+def make_image(directory: Path, to: Path, kind: str, jobs: int) -> None:
+    """Writes a directory into one file, whole or not at all; owners and the host do not show.
+
+    Raises:
+        PackImpossible: the tools are not here, or failed.
+    """
+    part = to.with_name(f".{to.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        if kind == "squashfs":
+            _run(directory, "mksquashfs", [str(directory), str(part), *_squashfs_flags(jobs)], "squashfs-tools")
+        else:
+            _tar(directory, part, jobs)
+        part.replace(to)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def kind_of(path: Path) -> str:
+    """What a file is, by its first bytes.
+
+    Raises:
+        PackInvalid: it is neither.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except OSError as error:
+        raise PackInvalid(path, error.strerror or str(error)) from error
+    if head == _SQUASHFS_MAGIC:
+        return "squashfs"
+    if head == _ZSTD_MAGIC:
+        return "tar"
+    raise PackInvalid(path, "it is neither a squashfs image nor a tar file with zstd")
+
+
+def extract(path: Path, to: Path) -> None:
+    """Writes the files of an image into a directory that is not there yet.
+
+    Raises:
+        PackInvalid: it is damaged.
+        PackImpossible: the tools are not here.
+    """
+    if kind_of(path) == "squashfs":
+        argv = ["-no-progress", "-no-xattrs", "-quiet", "-d", str(to), str(path)]
+        done = _try("unsquashfs", argv, path, "squashfs-tools")
+        if done.returncode != 0:
+            raise PackInvalid(path, _last(done.stderr))
+        return
+    zstd = _program("zstd", path, "zstd")
+    to.mkdir()
+    with subprocess.Popen([zstd, "-dcq", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            if process.stdout is None:
+                raise PackInvalid(path, "zstd gives nothing")
+            with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
+                tar.extractall(to, filter="tar") if hasattr(tarfile, "tar_filter") else tar.extractall(to)  # noqa: S202
+        except (tarfile.TarError, OSError) as error:
+            process.kill()
+            raise PackInvalid(path, str(error)) from error
+    if process.returncode != 0:
+        raise PackInvalid(path, "its compressed data is damaged")
+
+
+def _squashfs_flags(jobs: int) -> list[str]:
+    flags = ["-comp", "zstd", "-Xcompression-level", LEVEL, "-b", BLOCK, "-all-root", "-noappend", "-no-xattrs"]
+    return [*flags, "-no-progress", "-quiet", "-processors", str(jobs)]
+
+
+def _tar(directory: Path, part: Path, jobs: int) -> None:
+    zstd = _program("zstd", directory, "zstd")
+    with (
+        part.open("wb") as out,
+        subprocess.Popen([zstd, f"-{LEVEL}", f"-T{jobs}", "-q", "-c"], stdin=subprocess.PIPE, stdout=out) as process,
+    ):
+        with tarfile.open(fileobj=process.stdin, mode="w|", format=tarfile.GNU_FORMAT) as tar:
+            for path in sorted(directory.rglob("*")):
+                tar.add(path, path.relative_to(directory).as_posix(), recursive=False, filter=_anonymous)
+        if process.stdin is not None:
+            process.stdin.close()
+    if process.returncode != 0:
+        raise PackImpossible(directory, "zstd failed; is the file system full?", "look: df -h")
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
+def _run(directory: Path, program: str, argv: Sequence[str], package: str) -> None:
+    done = _try(program, argv, directory, package)
+    if done.returncode != 0:
+        raise PackImpossible(directory, f"{program} failed: {_last(done.stderr)}", "look: df -h")
+
+
+def _try(program: str, argv: Sequence[str], path: Path, package: str) -> subprocess.CompletedProcess[str]:
+    command = [_program(program, path, package), *argv]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+
+
+def _program(name: str, path: Path, package: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        hint = f"install {package}, or give a file of the other kind (.tar.zst, .squashfs)"
+        raise PackImpossible(path, f"{name} is not here", hint)
+    return found
+
+
+def _last(text: str) -> str:
+    return next(iter(text.strip().splitlines()[-1:]), "it said nothing")

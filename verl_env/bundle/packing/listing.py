@@ -1,0 +1,64 @@
+"""The list of every file of a packed prefix, and the comparison with it."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from verl_env.bundle.packing.errors import PackInvalid
+from verl_env.bundle.packing.model import FILES
+from verl_env.install.fetch import file_sha256
+
+_LISTED = 5
+
+
+def write_listing(prefix: Path) -> tuple[int, int]:
+    """Writes the list; gives the number of files and their bytes."""
+    lines = _lines(prefix)
+    (prefix / FILES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape")
+    size = sum((prefix / name).lstat().st_size for name in _names(prefix))
+    return len(lines), size
+
+
+def check_listing(prefix: Path, origin: Path) -> None:
+    """Compares a prefix with its list.
+
+    Raises:
+        PackInvalid: they differ; it names the first files.
+    """
+    try:
+        text = (prefix / FILES).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise PackInvalid(origin, f"it has no {FILES}") from error
+    want, have = dict(map(_split, text.splitlines())), dict(map(_split, _lines(prefix)))
+    wrong = sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
+    if wrong:
+        more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
+        raise PackInvalid(origin, f"{', '.join(wrong[:_LISTED])}{more} are not as they were packed")
+
+
+def _split(line: str) -> tuple[str, str]:
+    digest, mode, name = line.split("  ", 2)
+    return name, f"{digest} {mode}"
+
+
+def _lines(prefix: Path) -> list[str]:
+    names = _names(prefix)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda name: _line(prefix, name), names))
+
+
+def _line(prefix: Path, name: str) -> str:
+    path = prefix / name
+    if path.is_symlink():
+        return f"->{os.readlink(path)}  link  {name}"  # noqa: PTH115
+    return f"{file_sha256(path)}  {(path.stat().st_mode & 0o111 and 'x') or '-'}  {name}"
+
+
+def _names(prefix: Path) -> list[str]:
+    found = []
+    for directory, folders, names in os.walk(prefix):
+        links = [name for name in folders if Path(directory, name).is_symlink()]
+        found += [os.path.relpath(os.path.join(directory, name), prefix) for name in [*names, *links]]  # noqa: PTH118
+    return sorted(name for name in found if name != FILES)

@@ -1,0 +1,66 @@
+"""What a packed prefix says of itself, in ``verl-env-pack.json`` at its root."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.bundle.packing.errors import PackInvalid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "verl-env-pack.json"
+#: SHA-256, mode and path of every file, one a line; links have their target in place of a digest.
+FILES = "verl-env-pack.files"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A packed prefix.
+
+    ``glibc`` is the least that its interpreter and packages ask for by symbol version; ``libraries`` are the shared
+    libraries that it takes from the host, those of the interpreter first needed by name; ``drivers`` those that come
+    with a driver and that a host without that device lacks; ``made`` is where the environment was.
+    """
+
+    lockset: str
+    stack: str
+    python: str
+    arch: str
+    glibc: str | None
+    libraries: tuple[str, ...]
+    optional: tuple[str, ...]
+    files: int
+    bytes: int
+    tool: str
+    made: str
+    format: int = FORMAT
+
+
+def to_bytes(pack: Pack) -> bytes:
+    """The description as it is stored."""
+    return (json.dumps(asdict(pack), indent=1) + "\n").encode()
+
+
+def read_pack(prefix: Path) -> Pack | None:
+    """What a directory says of itself; None where it is no packed prefix.
+
+    Raises:
+        PackInvalid: it says something that cannot be read.
+    """
+    try:
+        content = (prefix / FILE).read_bytes()
+    except OSError:
+        return None
+    try:
+        table = json.loads(content)
+        if table["format"] > FORMAT:
+            raise PackInvalid(prefix, f"its format is {table['format']}, which this verl-env does not know")
+        for name in ("libraries", "optional"):
+            table[name] = tuple(table[name])
+        return Pack(**table)
+    except (ValueError, KeyError, TypeError) as error:
+        raise PackInvalid(prefix, f"{FILE} cannot be read ({error})") from error
