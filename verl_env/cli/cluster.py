@@ -12,6 +12,7 @@ from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from verl_env.cluster.doctor import Question
     from verl_env.cluster.slurm.allocation import Wish
 
 _HELP = "verl-env cluster {action} --help"
@@ -41,8 +42,11 @@ def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--directory", metavar="DIR", action="append", default=[], help="must exist on every node (repeatable)"
     )
+    parser.add_argument("--deep", action="store_true", help="also exchange data between all nodes, with torch")
+    parser.add_argument("--backend", choices=("nccl", "gloo"), help="with --deep (nccl where there are GPUs)")
+    parser.add_argument("--local", metavar="N", type=int, help="with --deep: N processes here in the place of nodes")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=120.0, help="what each node has (120)")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, help="what each node has (120; 300 with --deep)")
 
 
 def _node_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,23 +77,66 @@ def _check(args: argparse.Namespace) -> None:
     if args.ray and (args.slurm or args.nodelist or args.partition or args.slurm_option):
         flag = next(name for name in ("slurm", "nodelist", "partition", "slurm_option") if getattr(args, name))
         raise UsageError(f"--{flag.replace('_', '-')} is for Slurm, and --ray asks a Ray cluster", command=command)
+    if args.ray and args.deep:
+        raise UsageError("--deep goes through Slurm or --local; a Ray cluster holds its GPUs itself", command=command)
+    if args.local is not None and (args.local < 2 or not args.deep):  # noqa: PLR2004  a pair
+        raise UsageError("--local N is for --deep, with N of at least 2", command=command)
     if args.nodes is not None and args.nodes < 1:
         raise UsageError(f"--nodes {args.nodes} is no number of nodes", command=command)
+    if args.timeout is None:
+        args.timeout = 300.0 if args.deep else 120.0
     if args.timeout <= 0 or args.wait <= 0:
         raise UsageError("--timeout and --wait are numbers of seconds above 0", command=command)
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    if args.local is not None or args.deep:
+        return _deep(args)
+    return _shallow(args)
+
+
+def _question(args: argparse.Namespace) -> Question:
+    from verl_env.cli.doctor import environment_of
+    from verl_env.cluster.doctor import Question
+
+    places = (str(Path.cwd()), os.environ.get("HOME") or "/")
+    environment, named = environment_of(args.into), args.into is not None
+    return Question(environment, named, places, required=tuple(args.directory), seconds=args.timeout)
+
+
+def _deep(args: argparse.Namespace) -> int:
+    """The verdict on the nodes, and where they would work together, on what they exchange."""
     from verl_env.cli.console import print_json, stdout_console
     from verl_env.cli.doctor import environment_of
-    from verl_env.cli.render_cluster import render, to_json
-    from verl_env.cluster.doctor import Question, by_ray_tasks, by_srun
+    from verl_env.cli.render_cluster import deep_json, render, render_deep, to_json
+    from verl_env.cluster import deep
+    from verl_env.cluster.doctor import by_srun_and_deep
 
     _check(args)
-    places = (str(Path.cwd()), os.environ.get("HOME") or "/")
-    question = Question(
-        environment_of(args.into), args.into is not None, places, required=tuple(args.directory), seconds=args.timeout
-    )
+    environment = environment_of(args.into)
+    backend = args.backend or ("nccl" if Path("/dev/nvidiactl").exists() or args.local is None else "gloo")
+    if args.local is not None:
+        exchanged = deep.on_this_host(args.local, environment, backend, seconds=args.timeout)
+        verdict = None
+    else:
+        verdict, exchanged = by_srun_and_deep(_question(args), _wish(args), backend)
+    if args.json:
+        shallow = {"schema": 1} if verdict is None else to_json(verdict)
+        print_json({**shallow, "ok": (verdict is None or verdict.ok) and exchanged.ok, "deep": deep_json(exchanged)})
+    else:
+        if verdict is not None:
+            render(verdict, stdout_console())
+        render_deep(exchanged, stdout_console())
+    return EXIT_OK if exchanged.ok and (verdict is None or verdict.ok) else EXIT_NO
+
+
+def _shallow(args: argparse.Namespace) -> int:
+    from verl_env.cli.console import print_json, stdout_console
+    from verl_env.cli.render_cluster import render, to_json
+    from verl_env.cluster.doctor import by_ray_tasks, by_srun
+
+    _check(args)
+    question = _question(args)
     verdict = by_ray_tasks(question, args.ray, args.nodes) if args.ray else by_srun(question, _wish(args))
     if args.json:
         print_json(to_json(verdict))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from verl_env.cluster.deep import DeepVerdict
     from verl_env.cluster.model import Fault, Group, Severity, Verdict
 
 _COLOURS = {"error": "bold red", "warning": "bold yellow"}
@@ -60,6 +61,29 @@ def _group_json(group: Group) -> dict[str, Any]:
         "machine": dict(group.machine),
         "findings": [dict(finding) for finding in group.findings],
     }
+
+
+def deep_json(exchanged: DeepVerdict) -> dict[str, Any]:
+    """What ``--deep`` adds to the verdict."""
+    return {
+        "ok": exchanged.ok,
+        "backend": exchanged.backend,
+        "nodes": list(exchanged.nodes),
+        "errors": list(exchanged.errors),
+        "slow": list(exchanged.slow),
+        "figures": exchanged.figures,
+    }
+
+
+def render_deep(exchanged: DeepVerdict, console: Console) -> None:
+    """What came of the exchange between nodes."""
+    for text in exchanged.errors:
+        _line(console, "error", text)
+    for text in exchanged.slow:
+        _line(console, "warning", f"slow: {text}")
+    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in exchanged.figures.items())
+    state = "every node has the right sum" if exchanged.ok else "they do not reach each other"
+    console.print(f"{exchanged.backend} over {len(exchanged.nodes)} nodes: {state} ({figures})", markup=False)
 
 
 def render(verdict: Verdict, console: Console) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from verl_env.cluster import deep
 from verl_env.cluster.command import agent_command
 from verl_env.cluster.compare import judge
 from verl_env.cluster.errors import JobTooSmall
@@ -17,6 +18,7 @@ from verl_env.cluster.slurm.allocation import allocation
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from verl_env.cluster.deep import DeepVerdict
     from verl_env.cluster.model import Verdict
     from verl_env.cluster.slurm.allocation import Wish
 
@@ -63,6 +65,21 @@ def by_srun(question: Question, wish: Wish) -> Verdict:
         heard = by_slurm.gather(nodes, question.command, seconds=question.seconds)
         seconds = time.monotonic() - started
     return judge(heard.gathering, heard.reasons, otherwise=question.silence, seconds=seconds)
+
+
+def by_srun_and_deep(question: Question, wish: Wish, backend: str) -> tuple[Verdict, DeepVerdict]:
+    """Asks nodes through Slurm, and has those that answered exchange data.
+
+    Raises:
+        VerlEnvError: no node can be asked.
+    """
+    with allocation(wish, os.environ) as nodes:
+        started = time.monotonic()
+        heard = by_slurm.gather(nodes, question.command, seconds=question.seconds)
+        seconds = time.monotonic() - started
+        there = tuple(name for name in nodes.nodes if name in heard.gathering.answers)
+        exchanged = deep.by_srun(replace(nodes, nodes=there), question.into, backend, seconds=question.seconds)
+    return judge(heard.gathering, heard.reasons, otherwise=question.silence, seconds=seconds), exchanged
 
 
 def by_ray_tasks(question: Question, address: str, nodes: int | None) -> Verdict:

@@ -94,11 +94,8 @@ def _options(job: Job, row: Scheduler) -> list[str]:
 
 def _variable(name: str, value: str) -> str:
     """A variable of the lockset; what the user has set wins, as in ``verl-env run``."""
-    return f"export {name}=${{{name}-{_inside(value)}}}\n"
-
-
-def _inside(value: str) -> str:
-    return value if re.fullmatch(r"[\w./:,=+-]*", value) else shlex.quote(value)
+    inside = re.sub(r'([\\"$`])', r"\\\1", value)
+    return f'[[ -v {name} ]] || export {name}="{inside}"\n'
 
 
 def _part(name: str) -> str:

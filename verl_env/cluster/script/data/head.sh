@@ -70,17 +70,17 @@ fail() { # CODE REASON
 trap 'finish $?' EXIT
 trap 'fail 143 "ended by a signal: it was cancelled, or its time is over"' INT TERM
 watched() { # COMMAND...: runs it while every step before it lives; its exit code
-    local command
+    local running part
     "$@" <&0 &
-    command=$!
-    while kill -0 "$command" 2>/dev/null; do
-        for step in "${steps[@]}"; do
-            kill -0 "$step" 2>/dev/null && continue
-            kill "$command" 2>/dev/null
+    running=$!
+    while kill -0 "$running" 2>/dev/null; do
+        for part in "${steps[@]}"; do
+            kill -0 "$part" 2>/dev/null && continue
+            kill "$running" 2>/dev/null
             fail 1 "a part of it ended before the command did"
         done
         sleep 1
     done
-    wait "$command"
+    wait "$running"
 }
 

@@ -1,17 +1,20 @@
 # Ray: its head, then all workers in one step. Sockets below ray_tmp may have 107 bytes in all, so it is short.
 ray_tmp=/tmp/r$job
-export RAY_raylet_start_wait_time_s=300 # a cold network file system is slow; Ray gives up after 30 s
+export RAY_raylet_start_wait_time_s=120 # a cold network file system is slow; Ray gives up after 30 s
 start_ray() { # on each node: Ray, until it ends; then a line that says so
     local node=@NODE@
     if [ -n "${ROCR_VISIBLE_DEVICES:-}" ]; then # Slurm sets it, Ray refuses it
         export HIP_VISIBLE_DEVICES=$ROCR_VISIBLE_DEVICES
         unset ROCR_VISIBLE_DEVICES
     fi
-    ray start --block --node-ip-address="$(node_address)" --node-name="$node" --num-cpus="$cpus" --num-gpus="$gpus" \
+    mkdir -p "$ray_tmp"
+    ray start --block --raylet-socket-name="$ray_tmp/raylet-$node" --plasma-store-socket-name="$ray_tmp/plasma-$node" \
+        --node-ip-address="$(node_address)" --node-name="$node" --num-cpus="$cpus" --num-gpus="$gpus" \
         --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=0 --disable-usage-stats "$@"
     echo "verl-job: Ray on $node ended with code $?"
     exit 1
 }
+export ray_tmp
 functions+=$'\n'$(declare -f start_ray)
 on "$head"
 address=$("${step[@]}" bash -c "$functions"$'\nnode_address')
@@ -37,17 +40,18 @@ if ((${#nodes[@]} > 1)); then
     steps+=($!)
 fi
 joined='
-import sys, time, ray
-wanted, until = set(sys.argv[2:]), time.monotonic() + float(sys.argv[1])
+import sys, ray
 ray.init(address="auto", log_to_driver=False)
-while missing := wanted - {node["NodeName"] for node in ray.nodes() if node["Alive"]}:
-    if time.monotonic() > until:
-        sys.exit("verl-job: never joined: " + " ".join(sorted(missing)))
-    time.sleep(1)
+missing = set(sys.argv[1:]) - {node["NodeName"] for node in ray.nodes() if node["Alive"]}
+sys.exit("verl-job: not in Ray: " + " ".join(sorted(missing)) if missing else 0)
 '
 on "$head"
-watched "${step[@]}" python -c "$joined" "$((ready_by - SECONDS))" "${nodes[@]}" >"$logs/ready.log" 2>&1 ||
-    fail 1 "Ray did not get all of its nodes (within $ready_seconds s at most)"
+# A client that comes too early may wait for ever, so each has a minute.
+until watched "${step[@]}" timeout 60 python -c "$joined" "${nodes[@]}" >"$logs/ready.log" 2>&1; do
+    ((SECONDS < ready_by)) || fail 1 "Ray did not get all of its nodes within $ready_seconds s"
+    sleep 2
+done
+rm -f "$logs/ready.log"
 echo "job $job: Ray has ${#nodes[@]} nodes; RAY_ADDRESS=$RAY_ADDRESS" >&2
 
 # The command, on the head node; the job ends with its exit code
