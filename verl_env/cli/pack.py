@@ -27,7 +27,7 @@ def main(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from verl_env.bundle.packing.pack import pack
-    from verl_env.install.sizes import human
+    from verl_env.sizes import human
 
     console = stderr_console()
     output = args.output.absolute()
