@@ -159,13 +159,23 @@ def test_whatever_is_there_is_a_component_or_a_field_error(value):
 
 def test_a_row_of_compilers_is_one_limit_for_each_release(tmp_path):
     samples.write(tmp_path)
-    compilers, capabilities, abi = toolchain(parse_toml(tmp_path / "components" / "toolchain.toml"))
+    compilers, capabilities, abi, toolkits = toolchain(parse_toml(tmp_path / "components" / "toolchain.toml"))
     assert [(limit.cuda, limit.gcc_below) for limit in compilers] == [("12.0", "13"), ("12.1", "13"), ("12.4", None)]
     assert [row.capability for row in capabilities] == ["7.0", "10.0"]
     assert abi[1].cuda == "12.4"
+    assert toolkits == ()
 
 
 @pytest.mark.parametrize("value", [{"schema": 1}, {"schema": 1, "compilers": [], "capabilities": [], "abi": [{}]}, []])
 def test_a_wrong_toolchain_is_a_field_error(value):
     with pytest.raises(FieldError):
         toolchain(value)
+
+
+def test_a_compiler_of_the_index_has_a_digest_for_each_file():
+    row = {"cuda": "13.0", "nvcc": "13.0.88", "arch": "x86_64", "files": {"a.whl": "0" * 64}, "source": "a test"}
+    tables = {"schema": 1, "compilers": [], "capabilities": [], "abi": []}
+    (found,) = toolchain({**tables, "toolkits": [row]})[3]
+    assert (found.nvcc, dict(found.files)) == ("13.0.88", row["files"])
+    with pytest.raises(FieldError):
+        toolchain({**tables, "toolkits": [{**row, "files": {"a.whl": "no digest"}}]})

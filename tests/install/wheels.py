@@ -33,7 +33,7 @@ def wheel_bytes(name, version, files, *, scripts=None, entry_points=None, inner_
     with zipfile.ZipFile(stream, "w") as archive:
         for path, content in contents.items():
             entry = zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0))
-            entry.external_attr = (0o100755 if "/scripts/" in path else 0o100644) << 16
+            entry.external_attr = (0o100755 if "/scripts/" in path or "/bin/" in path else 0o100644) << 16
             archive.writestr(entry, content)
     return stream.getvalue()
 

@@ -115,8 +115,18 @@ _capability = shape(
     {"minimum": (number, None), "maximum": (number, None)},
 )
 _abi = shape(model.AbiRule, {"torch": number, "cxx11abi": flag, "source": text}, {"cuda": (number, None)})
+
+
+def _files(value: object) -> dict[str, str]:
+    """Files with their digests."""
+    return {name: sha256(digest) for name, digest in mapping(value).items()}
+
+
+_toolkit = shape(model.Toolkit, {"cuda": number, "nvcc": number, "arch": text, "files": _files, "source": text}, {})
 _toolchain: Decoder[dict[str, Any]] = shape(
-    dict, {"compilers": many(_rows), "capabilities": many(_capability), "abi": many(_abi)}
+    dict,
+    {"compilers": many(_rows), "capabilities": many(_capability), "abi": many(_abi)},
+    {"toolkits": (many(_toolkit), ())},
 )
 
 
@@ -139,8 +149,13 @@ def component(value: object) -> Component:
 
 def toolchain(
     value: object,
-) -> tuple[tuple[model.CompilerLimit, ...], tuple[model.CapabilityRange, ...], tuple[model.AbiRule, ...]]:
-    """The three tables of ``toolchain.toml``.
+) -> tuple[
+    tuple[model.CompilerLimit, ...],
+    tuple[model.CapabilityRange, ...],
+    tuple[model.AbiRule, ...],
+    tuple[model.Toolkit, ...],
+]:
+    """The four tables of ``toolchain.toml``.
 
     Raises:
         FieldError: as ``component``.
@@ -151,7 +166,7 @@ def toolchain(
         for row in fields["compilers"]
         for cuda in row["cuda"]
     )
-    return compilers, fields["capabilities"], fields["abi"]
+    return compilers, fields["capabilities"], fields["abi"], fields["toolkits"]
 
 
 def _without_schema(value: object) -> dict[str, Any]:

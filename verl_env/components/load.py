@@ -47,7 +47,7 @@ def load_catalogue(root: Path | None = None) -> Catalogue:
     folder = os.path.join(constraints_folder() if root is None else root, FOLDER)  # noqa: PTH118 pathlib is slower
     files = component_files(folder)
     compiled = _compiled(f"{folder[: -len(FOLDER)]}{COMPILED}")
-    tables: tuple[tuple[Any, ...], ...] = ((), (), ())
+    tables: tuple[tuple[Any, ...], ...] = ((), (), (), ())
     if TOOLCHAIN in files:
         tables = _object(files.pop(TOOLCHAIN), compiled.get(TOOLCHAIN), decode.toolchain)
     return Catalogue(_Components(files, compiled), *tables)

@@ -239,6 +239,25 @@ class CapabilityRange:
 
 
 @record
+class Toolkit:
+    """A compiler of one CUDA release that the index has as wheels, unpacked over one another.
+
+    Args:
+        cuda: The release of torch's CUDA that it is for, ``"13.0"``.
+        nvcc: The version of its nvcc, ``"13.0.88"``.
+        arch: As in a platform tag, ``"x86_64"``.
+        files: Its wheels, each file with its digest.
+        source: Where these facts come from.
+    """
+
+    cuda: str
+    nvcc: str
+    arch: str
+    files: Mapping[str, str]
+    source: str
+
+
+@record
 class AbiRule:
     """Which C++ ABI torch's wheels are of, from a release on, up to that of the next rule.
 
@@ -259,3 +278,4 @@ class Catalogue:
     compilers: tuple[CompilerLimit, ...]
     capabilities: tuple[CapabilityRange, ...]
     abi: tuple[AbiRule, ...]
+    toolkits: tuple[Toolkit, ...] = ()

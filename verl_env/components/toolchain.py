@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verl_env.components.model import Catalogue
+    from verl_env.components.model import Catalogue, Recipe, Toolkit
 
 
 def gcc_below(catalogue: Catalogue, nvcc: str) -> str | None:
@@ -32,6 +32,47 @@ def nvcc_targets(catalogue: Catalogue, nvcc: str, gpus: Sequence[str]) -> tuple[
         if not early and not late:
             targets.append(gpu)
     return tuple(targets)
+
+
+def toolkit_for(catalogue: Catalogue, cuda: str | None, arch: str | None) -> Toolkit | None:
+    """The compiler that the index has for a release of torch's CUDA; None where it has none.
+
+    Args:
+        catalogue: Whose table is asked.
+        cuda: ``"13.0"``; None where torch is for no CUDA.
+        arch: As ``uname -m`` has it; None where that is not known: any.
+    """
+    rows = catalogue.toolkits if cuda else ()
+    return next((row for row in rows if row.cuda == _minor(cuda or "") and arch in (None, row.arch)), None)
+
+
+def nvcc_fits(nvcc: str, cuda: str, recipes: Sequence[Recipe]) -> bool:
+    """Whether nvcc of a host can build recipes for torch of a CUDA release: of its major, or of its minor where asked.
+
+    torch's extension builder refuses another major, and some sources another minor.
+    """
+    exact = any(tool.exact for recipe in recipes for tool in recipe.tools if tool.name == "nvcc")
+    places = 2 if exact else 1
+    return nvcc.split(".")[:places] == cuda.split(".")[:places]
+
+
+def compiler_words(cuda: str | None) -> str:
+    """How to get nvcc of a release of CUDA 12, of which the index has none; empty for others.
+
+    Its wheels (``nvidia-cuda-nvcc-cu12``) hold ptxas, libnvvm and headers, and neither nvcc nor cudafe++.
+    """
+    if cuda is None or cuda.partition(".")[0] != "12":
+        return ""
+    release = _minor(cuda)
+    return (
+        f"nvcc {release}, which no wheel of the index has: module load cuda/{release}; or conda install -c conda-forge "
+        f"cuda-nvcc={release}, with CUDA_HOME=$CONDA_PREFIX"
+    )
+
+
+def needs_nvcc(recipe: Recipe) -> bool:
+    """Whether a build starts nvcc."""
+    return any(tool.name == "nvcc" for tool in recipe.tools)
 
 
 def torch_abi(catalogue: Catalogue, torch: str, cuda: str | None) -> bool | None:

@@ -5,7 +5,7 @@ import pytest
 from tests.choose.resolver.world import BOTH, GCC, LOCKSETS, catalogue, machine, wheel
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Request
-from verl_env.components.model import Component, Recipe, Release
+from verl_env.components.model import Component, Recipe, Release, Toolkit
 from verl_env.records import replace
 
 
@@ -123,3 +123,36 @@ def test_a_part_that_is_for_another_cuda_leaves_the_whole_to_the_other_ways():
     found = builds("vllm+megatron", "old", in_parts(cuda="13"), nvcc="12.4.131")
     assert not {"te-core", "te-torch"} & set(found)
     assert found["transformer-engine"].wheel.url != INDEX
+
+
+def with_compiler(**more):
+    """A catalogue of an index that has a compiler of CUDA 13.0, and no wheel of flash-attn."""
+    row = Toolkit(**{"cuda": "13.0", "nvcc": "13.0.88", "arch": "x86_64", "files": {}, "source": "a test", **more})
+    return catalogue(drop=("flash_attn",), toolkits=(row,))
+
+
+@pytest.mark.parametrize(
+    ("nvcc", "words"), [(None, " with nvcc 13.0.88 of the index"), ("12.4.131", " with nvcc"), ("13.2.51", "")]
+)
+def test_the_index_gives_a_compiler_where_the_machine_has_none_that_fits(nvcc, words):
+    found = builds(components=with_compiler(), nvcc=nvcc)["flash-attn"]
+    assert found.how == "build"
+    assert found.reason.startswith(f"built from sdist{words}")
+    assert not found.warnings
+
+
+@pytest.mark.parametrize("other", [{"cuda": "13.1"}, {"arch": "aarch64"}])
+def test_it_is_of_the_release_and_the_architecture(other):
+    assert builds(components=with_compiler(**other), nvcc=None)["flash-attn"].how == "skip"
+
+
+def test_its_compiler_must_take_gcc_and_know_the_gpu():
+    found = builds(components=with_compiler(), nvcc=None, gcc="16.1.0")["flash-attn"]
+    assert found.how == "skip"
+    assert "nvcc 13.0 takes no newer one" in found.warnings[0]
+
+
+def test_of_cuda_12_the_index_has_none_and_it_is_said_what_helps():
+    found = builds("vllm+megatron", "old", nvcc=None)["apex"]
+    assert found.how == "skip"
+    assert "which no wheel of the index has: module load cuda/12.4; or conda install" in found.warnings[0]

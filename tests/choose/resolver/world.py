@@ -273,7 +273,7 @@ ABI = (
 )
 
 
-def catalogue(drop=(), without_recipes=(), only_tables=True):
+def catalogue(drop=(), without_recipes=(), only_tables=True, toolkits=()):
     """The components; ``drop`` are parts of the addresses of wheels, ``without_recipes`` names of components."""
     found = {}
     for component in COMPONENTS:
@@ -287,7 +287,7 @@ def catalogue(drop=(), without_recipes=(), only_tables=True):
             for release in component.releases
         )
         found[component.name] = Component(component.name, component.imports, releases)
-    return Catalogue(found, COMPILERS, CAPABILITIES, ABI) if only_tables else Catalogue(found, (), (), ())
+    return Catalogue(found, COMPILERS, CAPABILITIES, ABI, toolkits) if only_tables else Catalogue(found, (), (), ())
 
 
 def machine(driver="580.95.05", gpus=("9.0",), gfx=(), glibc="2.35", arch="x86_64", pythons=("3.12", "3.10"), **tools):

@@ -7,6 +7,7 @@ from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS
 from verl_env.choose.resolver.ways import native_of
 from verl_env.choose.resolver.words import doubt_words, need_words
 from verl_env.choose.words import listed, missing_words
+from verl_env.components.toolchain import compiler_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def _source_words(way: Way) -> str:
             return ""
         return f"{'wheel of the index' if way.wheel.on_index else 'published wheel'} {way.wheel.file}"
     time = f" (about {way.recipe.minutes} minutes on 16 cores)" if way.recipe.minutes else ""
-    return f"built from {way.recipe.source}{time}"
+    tool = f" with nvcc {way.compiler} of the index" if way.compiler else ""
+    return f"built from {way.recipe.source}{tool}{time}"
 
 
 def _needs(way: Way, native: Native | None) -> tuple[str, ...]:
@@ -148,7 +150,7 @@ def _warnings(
     way: Way, missing: Missing | None, native: Native | None, examiner: Examiner, elsewhere: Sequence[str]
 ) -> Iterator[str]:
     if missing is not None:
-        more = _to_get_it(missing, native, elsewhere)
+        more = _to_get_it(missing, native, elsewhere, way.environment.lockset.cuda)
         yield f"{way.name} {way.version} is left out: {missing_words(missing)}{more}"
     if way.instead_of is not None:
         users = listed(each.user for each in way.taken_by)
@@ -167,10 +169,12 @@ def _warnings(
     yield from (f"{way.name} {way.version}: {words}" for words in doubt_words(doubts))
 
 
-def _to_get_it(missing: Missing, native: Native | None, elsewhere: Sequence[str]) -> str:
-    """The ways on: another Python of the lockset, and what its author says of a build that nobody else knows."""
+def _to_get_it(missing: Missing, native: Native | None, elsewhere: Sequence[str], cuda: str | None) -> str:
+    """The ways on: another Python of the lockset, what its author says of a build, a compiler that the index lacks."""
     ways = [f"--python {python}" for python in elsewhere]
     told = {each.what for each in missing.rejected}
     if native is not None and native.build and f"a build from {native.build}" not in told:
         ways.append(f"a build from {native.build} (needs {', '.join(native.needs) or 'a compiler'})")
+    if words := compiler_words(cuda if any("needs nvcc" in each.reason for each in missing.rejected) else None):
+        ways.append(words)
     return f"; to get it: {'; or: '.join(ways)}" if ways else ""

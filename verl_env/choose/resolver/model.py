@@ -53,7 +53,8 @@ class Way:
     """A candidate: one way to get one version of a component into an environment.
 
     ``needs`` are its conditions on facts, ``after`` the components that must be built before. ``instead_of`` is the
-    version that the lockset names where this one stands in for it, ``taken_by`` those who say that they take it.
+    version that the lockset names where this one stands in for it, ``taken_by`` those who say that they take it;
+    ``compiler`` the version of the nvcc that the index gives, where the machine has none that fits.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Way:
     recipe: Recipe | None = None
     needs: tuple[Need, ...] = ()
     after: tuple[Want, ...] = ()
+    compiler: str | None = None
     instead_of: str | None = None
     taken_by: tuple[Range, ...] = ()
 

@@ -15,17 +15,17 @@ from verl_env.choose.resolver.facts import (
     ROCM,
     TOOLS,
     TORCH,
+    met,
     tool_fact,
 )
-from verl_env.choose.resolver.model import Need
+from verl_env.choose.resolver.model import Fact, Need
 from verl_env.choose.words import sm
-from verl_env.components.toolchain import gcc_below
+from verl_env.components.toolchain import gcc_below, needs_nvcc, nvcc_fits, toolkit_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from verl_env.choose.resolver.model import Fact
     from verl_env.components.model import Catalogue, Recipe, Release, Tool, Wheel
     from verl_env.locksets.model import Accelerator, Lockset
 
@@ -59,19 +59,44 @@ def wheel_needs(wheel: Wheel, accelerator: Accelerator) -> tuple[Need, ...]:
 def recipe_needs(
     recipe: Recipe, release: Release, lockset: Lockset, catalogue: Catalogue, machine: Mapping[str, Fact]
 ) -> tuple[Need, ...]:
-    """What a build requires of the machine; its headers and libraries are looked for before it begins."""
-    needs = [need for tool in recipe.tools if not _comes_along(tool, recipe) for need in _tool(tool, lockset)]
+    """What a build requires of the machine; its headers and libraries are looked for before it begins.
+
+    Where the index has a compiler that does (``compiler_of_index``), none of the machine is required.
+    """
+    ours = compiler_of_index(recipe, lockset, catalogue, machine)
+    nvcc = machine[NVCC] if ours is None else Fact(NVCC, ours)
+    asked = [tool for tool in recipe.tools if not _comes_along(tool, recipe)]
+    needs = [need for tool in asked for need in _tool(tool, lockset) if not _is_met(need, ours)]
     if recipe.cuda is not None:
         needs.append(Need(CUDA, among=(recipe.cuda,)))
     if release.minimum_gpu is not None and recipe.arch_variable is not None:
         gpus = CAPABILITY if lockset.accelerator == "cuda" else GFX
         needs.append(Need(gpus, least=release.minimum_gpu, why="its sources"))
     if any(tool.name == "nvcc" for tool in recipe.tools):
-        needs += _host_compiler(catalogue, machine[NVCC])
-        needs += _compilable(catalogue, machine[CAPABILITY], lockset) if recipe.arch_variable is not None else ()
+        needs += _host_compiler(catalogue, nvcc)
+        compilable = _compilable(catalogue, machine[CAPABILITY], lockset) if recipe.arch_variable is not None else ()
+        needs += (need for need in compilable if not _is_met(need, ours))
     if recipe.tools and recipe.product == "wheel":
         needs.append(Need(HEADERS, among=("yes",)))
     return tuple(needs)
+
+
+def compiler_of_index(
+    recipe: Recipe, lockset: Lockset, catalogue: Catalogue, machine: Mapping[str, Fact]
+) -> str | None:
+    """The version of the nvcc that the index gives to a build: where there is one, and the machine's does not fit."""
+    if not needs_nvcc(recipe) or lockset.cuda is None:
+        return None
+    have, arch = machine[NVCC].value, machine[ARCH].value
+    if isinstance(have, str) and nvcc_fits(have, lockset.cuda, (recipe,)):
+        return None
+    toolkit = toolkit_for(catalogue, lockset.cuda, arch if isinstance(arch, str) else None)
+    return toolkit.nvcc if toolkit is not None else None
+
+
+def _is_met(need: Need, ours: str | None) -> bool:
+    """Whether the compiler of the index meets a condition."""
+    return need.name == NVCC and ours is not None and met(need, ours) is True
 
 
 def abi_value(*, cxx11abi: bool) -> str:

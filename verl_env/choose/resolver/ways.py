@@ -6,7 +6,7 @@ from verl_env.choose.errors import STANDS_FOR
 from verl_env.choose.resolver.facts import met
 from verl_env.choose.resolver.model import Want, Way
 from verl_env.choose.resolver.near import near_releases
-from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
+from verl_env.choose.resolver.needs import compiler_of_index, recipe_needs, wheel_needs
 from verl_env.choose.specifiers import allows
 from verl_env.components.model import Release, Wheel
 from verl_env.records import record, replace
@@ -133,7 +133,17 @@ class Ways:
         lockset, catalogue = want.environment.lockset, self._source.catalogue
         needs = recipe_needs(recipe, release, lockset, catalogue, self._source.machine)
         after = _after(recipe.after, want.environment, catalogue)
-        return Way(want.name, release.version, want.environment, "build", recipe=recipe, needs=needs, after=after)
+        ours = compiler_of_index(recipe, lockset, catalogue, self._source.machine)
+        return Way(
+            want.name,
+            release.version,
+            want.environment,
+            "build",
+            recipe=recipe,
+            needs=needs,
+            after=after,
+            compiler=ours,
+        )
 
 
 def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:

@@ -85,13 +85,18 @@ def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, 
     with_verl = state.verl_source is None and VERL in opened.pins
     plan = make_plan(choice, packages, request, machine, verl_source=state.verl_source, with_verl=with_verl)
     digest = inspect(plan, opened.target, options).digest
-    names = {wish.name for wish in wishes}
+    names = with_parts({wish.name for wish in wishes}, choice.builds)
     needed = tuple(build for build in choice.builds if build.name in names or not brings_wheel(build))
     alone = replace(plan, natives=needed)
     seen = inspect(alone, opened.target, options)
     tools = prepare(alone, opened.target, options, seen)
     builds = tuple(build for build in needed if build.name in names)
     return Components(builds, alone, options, seen, tools, digest)
+
+
+def with_parts(names: Collection[str], builds: Sequence[Build]) -> set[str]:
+    """Components with those that they are of no use without."""
+    return {*names, *(part for build in builds if build.name in names for part in build.after)}
 
 
 def _or_unknown(machine: Machine) -> Machine:

@@ -6,13 +6,16 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from verl_env.components.toolchain import needs_nvcc
 from verl_env.install.builds import environment
 from verl_env.install.builds.cache import BuildCache
+from verl_env.install.builds.errors import SourceUnavailable
 from verl_env.install.builds.made import facts_to_record
 from verl_env.install.builds.sources import commit_of, fetch
 from verl_env.install.builds.steps import build_prefix, build_wheel, linked, source_tree
 from verl_env.install.builds.workshop import Workshop, opened, trim_logs
 from verl_env.install.classify import classify
+from verl_env.install.index import IndexUnavailable
 from verl_env.install.installed import site_packages
 from verl_env.install.process import run
 
@@ -114,6 +117,7 @@ class Builder:
                 if other.recipe.product != "wheel":
                     shop.values[f"{other.recipe.product}:{name}"] = str(self._result(other).path)
             self._furnish(job, shop)
+            self._equip(job)
             tree = source_tree(job, shop, lambda owner: fetch(self._works.job(owner), shop))
             facts = self._works.fetched(job, commit_of(tree))
             place = self._cache.place(job.build.name, facts)
@@ -154,6 +158,16 @@ class Builder:
             environment.expose(env, sites, lock.python)
             places = (sites[0], site_packages(env, lock.python))
             shop.paths = environment.lock_paths(places, shop.room("libraries"))
+
+    def _equip(self, job: Job) -> None:
+        """Gets the compiler from the index, where the host has none that fits."""
+        toolkit = self._works.toolkit
+        if toolkit is None or not needs_nvcc(job.recipe):
+            return
+        try:
+            toolkit.make(self._reporter.note, offline=self._source.offline)
+        except IndexUnavailable as error:
+            raise SourceUnavailable(job.name, toolkit.words, str(error)) from error
 
     def _run(self, command: Command) -> None:
         done = run(command)

@@ -66,7 +66,9 @@ def facts_of(
 
 def missing_tools(host: Host) -> tuple[str, ...]:
     """The tools that this host lacks: results that differ in these alone are as good here as any."""
-    return tuple(tool for tool in TOOLS if getattr(host.toolchain, tool) is None)
+    return tuple(
+        tool for tool in TOOLS if getattr(host.toolchain, tool) is None or (tool == "nvcc" and host.nvcc_of_index)
+    )
 
 
 def _text(fact: object) -> str | None:

@@ -50,7 +50,7 @@ class Host:
     """What the host has for builds: tools, CPUs, free memory in bytes (None where not known), glibc, GPU targets.
 
     ``targets`` are compute capabilities (``"9.0"``) or gfx targets of the GPUs that are built for; ``environ`` the
-    variables of the user.
+    variables of the user. ``nvcc_of_index`` says that the host itself has no nvcc that fits.
     """
 
     toolchain: Toolchain
@@ -59,6 +59,7 @@ class Host:
     glibc: str | None
     targets: tuple[str, ...]
     environ: Mapping[str, str]
+    nvcc_of_index: bool = False
 
 
 @dataclass(frozen=True, slots=True)

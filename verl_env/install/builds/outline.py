@@ -70,5 +70,9 @@ def _one(job: Job, works: Works, *, ready: bool) -> Outline:
         job.targets,
         job_memory(recipe, works.host.environ, len((job.targets or "").split(";"))),
         minutes,
-        (*(tool.name for tool in recipe.tools), *(file.name for file in recipe.files)),
+        (*(_tool(tool.name, works) for tool in recipe.tools), *(file.name for file in recipe.files)),
     )
+
+
+def _tool(name: str, works: Works) -> str:
+    return works.toolkit.words if name == "nvcc" and works.toolkit is not None else name

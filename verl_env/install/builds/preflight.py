@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.components.toolchain import gcc_below
+from verl_env.components.toolchain import compiler_words, gcc_below
 from verl_env.install.builds.jobs import job_memory
 from verl_env.install.builds.model import Problem
 from verl_env.install.builds.needs import find_file, versioned_only
@@ -107,6 +107,8 @@ def _of_tool(tool: Tool, job: Job, host: Host, lock: Lock) -> Iterator[Problem]:
         return
     have = _version(tool.name, host)
     hint = _HINTS.get(tool.name, f"install {tool.name}, or: module avail {tool.name}")
+    if tool.name == "nvcc" and (words := compiler_words(lock.cuda)):
+        hint = f"{words}; or take a wheel: --native prebuilt, or one in a directory: --wheelhouse DIR"
     because = f" ({tool.reason})" if tool.reason else ""
     if have is None:
         message = f"{job.name} needs {tool.name}, and there is none{because}"

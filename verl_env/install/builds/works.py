@@ -6,23 +6,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from verl_env.choose.model import Build
-from verl_env.components.toolchain import nvcc_targets
+from verl_env.components.toolchain import needs_nvcc, nvcc_targets
 from verl_env.install.builds.cache import BuildCache, key_of
 from verl_env.install.builds.facts import host_of, lock_of
 from verl_env.install.builds.jobs import job_count
 from verl_env.install.builds.key import TOOLS, facts_of, missing_tools
-from verl_env.install.builds.model import Job, Places
+from verl_env.install.builds.model import Job, Places, Problem
 from verl_env.install.builds.preflight import preflight
 from verl_env.install.builds.revisions import moves, newest_commit
 from verl_env.install.builds.targets import written
+from verl_env.install.builds.toolkit import toolkit_of, with_toolkit
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
     from verl_env.components.model import Catalogue, Recipe
     from verl_env.install.builds.cache import Entry
-    from verl_env.install.builds.model import Host, Lock, Problem
+    from verl_env.install.builds.model import Host, Lock
+    from verl_env.install.builds.toolkit import IndexToolkit
     from verl_env.install.model import Options, Plan
 
 #: The directory of a wheelhouse with results of builds, laid out as the cache is.
@@ -45,6 +47,8 @@ class Works:
     caches: tuple[Path, ...]
     offline: bool = False
     bundled: Path | None = None
+    #: The compiler from the index, where the host has none that fits.
+    toolkit: IndexToolkit | None = None
     #: The results that were taken for sources which nobody could be asked about.
     unasked: dict[str, Entry] = field(default_factory=dict)
     _jobs: dict[str, Job] = field(default_factory=dict)
@@ -116,7 +120,17 @@ class Works:
 
     def problems(self, jobs: Sequence[Job]) -> tuple[Problem, ...]:
         """Everything that would make some jobs fail."""
-        return preflight(jobs, self.host, self.lock, self.places, catalogue=self.catalogue, offline=self.offline)
+        found = preflight(jobs, self.host, self.lock, self.places, catalogue=self.catalogue, offline=self.offline)
+        return (*found, *self._of_toolkit(jobs))
+
+    def _of_toolkit(self, jobs: Sequence[Job]) -> Iterator[Problem]:
+        """Whether the compiler from the index can be had."""
+        toolkit = self.toolkit
+        names = [job.name for job in jobs if needs_nvcc(job.recipe)]
+        if toolkit is not None and names and self.offline and not toolkit.at_hand:
+            message = f"offline, and {toolkit.words}, which {', '.join(names)} would be built with, is not in the cache"
+            hint = f"put its wheels into a directory: --wheelhouse DIR ({', '.join(toolkit.row.files)})"
+            yield Problem("nvcc-offline", "", message, hint)
 
     def _take(self, name: str, facts: dict[str, Any], *, without: tuple[str, ...] = ()) -> Entry | None:
         entry = BuildCache(self.caches).take(name, facts, without=(*missing_tools(self.host), *without))
@@ -172,13 +186,18 @@ def works_of(plan: Plan, options: Options, interpreter: str | None = None) -> Wo
     from verl_env.components.load import load_catalogue  # noqa: PLC0415
 
     own = options.cache / "built"
+    caches = tuple(dict.fromkeys((options.build_cache or own, own)))
+    lock, catalogue = lock_of(plan, interpreter), load_catalogue()
+    host = host_of(options.machine, plan.lockset.accelerator, os.environ)
+    toolkit = toolkit_of(builds.values(), host.toolchain.nvcc, lock, catalogue, (caches, options.wheelhouse))
     return Works(
         builds,
-        lock_of(plan, interpreter),
-        host_of(options.machine, plan.lockset.accelerator, os.environ),
-        load_catalogue(),
+        lock,
+        with_toolkit(host, toolkit),
+        catalogue,
         Places(options.cache, options.wheelhouse),
-        tuple(dict.fromkeys((options.build_cache or own, own))),
+        caches,
         options.offline,
         None if options.wheelhouse is None else options.wheelhouse / BUNDLED,
+        toolkit,
     )
