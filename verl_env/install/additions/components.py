@@ -85,7 +85,7 @@ def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, 
     with_verl = state.verl_source is None and VERL in opened.pins
     plan = make_plan(choice, packages, request, machine, verl_source=state.verl_source, with_verl=with_verl)
     digest = inspect(plan, opened.target, options).digest
-    names = with_parts({wish.name for wish in wishes}, choice.builds)
+    names = with_parts({wish.name for wish in wishes if wish.name}, choice.builds)
     needed = tuple(build for build in choice.builds if build.name in names or not brings_wheel(build))
     alone = replace(plan, natives=needed)
     seen = inspect(alone, opened.target, options)
