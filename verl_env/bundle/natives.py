@@ -12,16 +12,20 @@ from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.lookup import Wanted
 from verl_env.bundle.model import NativeWay
 from verl_env.bundle.resolve import resolve
+from verl_env.components.toolchain import needs_nvcc
 from verl_env.install.builds.environment import constraints_of, requirements
 from verl_env.install.builds.sources import origin_of
 from verl_env.install.builds.works import works_of
+from verl_env.install.index import pinned
 from verl_env.locksets.web import open_url
 from verl_env.records import replace
 from verl_env.settings.mirrors import both, mirrored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from verl_env.bundle.model import Role
     from verl_env.choose.model import Build
     from verl_env.install.builds.model import Job
     from verl_env.install.builds.works import Works
@@ -53,7 +57,17 @@ def carry_natives(plan: Plan, options: Options, target: Target) -> tuple[Carried
     Raises:
         BundleFileUnavailable: one that was asked for cannot be carried.
     """
-    return tuple(_carry(choice, plan, options, target) for choice in plan.natives)
+    carried = [_carry(choice, plan, options, target) for choice in plan.natives]
+    return tuple(_with_parts(each, choice, carried) for each, choice in zip(carried, plan.natives, strict=True))
+
+
+def _with_parts(carried: Carried, choice: Build, every: Sequence[Carried]) -> Carried:
+    """What is carried of a component, unless a part that it is of no use without is not."""
+    taken = carried.way.how == "prebuilt" and choice.wheel is not None and carried.way.detail == choice.wheel.file
+    gone = next((each.way for each in every if each.way.name in choice.after and each.way.how == "skip"), None)
+    if not taken or gone is None:
+        return carried
+    return Carried(NativeWay(choice.name, choice.version, "skip", f"{gone.name} is left out: {gone.detail}"))
 
 
 def _carry(choice: Build, plan: Plan, options: Options, target: Target) -> Carried:
@@ -73,8 +87,11 @@ def _carry(choice: Build, plan: Plan, options: Options, target: Target) -> Carri
 
 def _by(way: Build, plan: Plan, options: Options, target: Target) -> Carried:
     if way.wheel is not None:
-        size = _size(way.wheel.url)
         hashes = frozenset({f"sha256:{way.wheel.sha256}"}) if way.wheel.sha256 else None
+        if way.wheel.on_index:
+            wanted = _of_index(way.wheel.file, hashes, "native", target)
+            return Carried(NativeWay(way.name, way.version, "prebuilt", way.wheel.file), (wanted,))
+        size = _size(way.wheel.url)
         wanted = Wanted(way.name, way.version, "native", target, hashes, size, way.wheel.url)
         return Carried(NativeWay(way.name, way.version, "prebuilt", way.wheel.file), (wanted,))
     return _build(way, plan, options, target)
@@ -96,7 +113,16 @@ def _build(way: Build, plan: Plan, options: Options, target: Target) -> Carried:
     wanted = [_source(each, target) for each in jobs]
     lines = list(dict.fromkeys(line for each in jobs for line in requirements([each], works.lock)))
     wanted += resolve(lines, constraints_of(lines, works.lock), target, "build")
+    if works.toolkit is not None and any(needs_nvcc(each.recipe) for each in jobs):
+        files = works.toolkit.row.files.items()
+        wanted += [_of_index(file, frozenset({f"sha256:{digest}"}), "build", target) for file, digest in files]
     return Carried(NativeWay(way.name, way.version, "build", way.recipe.source), tuple(wanted))
+
+
+def _of_index(file: str, hashes: frozenset[str] | None, role: Role, target: Target) -> Wanted:
+    """A wheel that the index has, by its name and digest."""
+    name, _, version = pinned(file).partition("==")
+    return Wanted(name, version, role, target, hashes)
 
 
 def _upon(job: Job, works: Works) -> list[str]:
