@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from verl_env.doctor.model import Finding
 
@@ -17,11 +17,14 @@ GENERAL = ("requirements-unmet", "lockset-drift")
 _WORD = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
-def linked(findings: Sequence[Finding], explains: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
+def linked(
+    findings: Sequence[Finding], explains: Mapping[str, Sequence[str]], families: Collection[str] = ()
+) -> tuple[Finding, ...]:
     """The findings, each with those of the same diagnosis that it causes.
 
     A link that would close a circle is left out, so that every finding hangs below some root. Information is nobody's
-    consequence: it is there with or without the failure.
+    consequence: it is there with or without the failure. What a log says in general (``families``) is the echo of the
+    failure that the same log names.
     """
     present = {finding.id for finding in findings if finding.severity != "info"}
     links: dict[str, list[str]] = {finding.id: [] for finding in findings}
@@ -35,7 +38,24 @@ def linked(findings: Sequence[Finding], explains: Mapping[str, Sequence[str]]) -
         for root in roots:
             if _covers(root, general) and general.id not in links[root.id]:
                 links[root.id].append(general.id)
+    _echoes(findings, roots, links, families)
     return tuple(replace(finding, explains=tuple(links[finding.id])) for finding in findings)
+
+
+def _echoes(
+    findings: Sequence[Finding], roots: Sequence[Finding], links: dict[str, list[str]], families: Collection[str]
+) -> None:
+    """Hangs what a log says in general below the first failure that the same log names."""
+    named = [one for one in roots if one.severity == "error" and one.basis != "facts" and one.id not in families]
+    below = {consequence for consequences in links.values() for consequence in consequences}
+    for echo in findings if named else ():
+        if (
+            echo.id in families
+            and echo.basis == "log"
+            and echo.id not in below
+            and not _reaches(links, echo.id, named[0].id)
+        ):
+            links[named[0].id].append(echo.id)
 
 
 def _covers(finding: Finding, general: Finding) -> bool:

@@ -77,6 +77,7 @@ class Check:
         log: Regular expressions (multi-line, case-sensitive) of error texts that only this failure prints.
         from_log: What a match of ``log`` means; None rejects the match. Without it, the matching line is evidence.
         explains: Ids of findings that this failure causes when both are there.
+        general: Whether it speaks of a whole family of failures; a check that names one of them goes before it.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Check:
     log: tuple[str, ...] = ()
     from_log: Callable[[Facts, re.Match[str]], Hit | None] | None = None
     explains: tuple[str, ...] = ()
+    general: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,19 @@ def diagnose(
             skipped.append(Skipped(check.id, f"{type(outcome).__name__}: {outcome}"))
         elif outcome is not None:
             findings.append(outcome)
-    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    general = frozenset(check.id for check in checks if check.general)
+    findings = _named_first(findings, general)
     explains = {check.id: check.explains for check in checks}
     return Diagnosis(
-        linked(findings, explains), tuple(skipped), seconds=time.monotonic() - started, checked=len(checks)
+        linked(findings, explains, general), tuple(skipped), seconds=time.monotonic() - started, checked=len(checks)
     )
+
+
+def _named_first(findings: Sequence[Finding], general: frozenset[str]) -> list[Finding]:
+    """Findings by severity, those of families last, and none of a family for a line that a named check explains."""
+    named = {line for one in findings if one.id not in general for line in one.evidence if line.startswith("log: ")}
+    kept = [one for one in findings if one.id not in general or one.basis != "log" or not named & set(one.evidence)]
+    return sorted(kept, key=lambda one: (SEVERITIES.index(one.severity), one.id in general))
 
 
 def evaluate(check: Check, facts: Facts) -> Finding | None:

@@ -21,7 +21,7 @@ LOG = "x.h:7:10: fatal error: {}: No such file or directory"
 HEADERS = """
 cusparse.h cublas_v2.h cusolverDn.h cufft.h curand_kernel.h nvrtc.h nvtx3/nvToolsExt.h nvml.h cuda_profiler_api.h
 thrust/sort.h cuda_runtime.h nccl.h nvshmem.h mpi.h infiniband/mlx5dv.h numa.h gdrapi.h pybind11/pybind11.h
-cutlass/cutlass.h hip/hip_runtime.h
+cutlass/cutlass.h hip/hip_runtime.h sanitizer/asan_interface.h bits/c++config.h torch/extension.h
 """
 
 

@@ -19,16 +19,19 @@ from verl_env.doctor.checks.coupling_env import CHECKS as COUPLING_ENV
 from verl_env.doctor.checks.cuda import CHECKS as CUDA
 from verl_env.doctor.checks.dependencies import CHECKS as DEPENDENCIES
 from verl_env.doctor.checks.driver import CHECKS as DRIVER
+from verl_env.doctor.checks.families import checks as families
 from verl_env.doctor.checks.filesystems import CHECKS as FILESYSTEMS
 from verl_env.doctor.checks.gpu import CHECKS as GPU
 from verl_env.doctor.checks.headers import CHECKS as HEADERS
 from verl_env.doctor.checks.leaks import CHECKS as LEAKS
+from verl_env.doctor.checks.libraries import CHECKS as LIBRARIES
 from verl_env.doctor.checks.loader import CHECKS as LOADER
 from verl_env.doctor.checks.network import CHECKS as NETWORK
 from verl_env.doctor.checks.other import CHECKS as OTHER
 from verl_env.doctor.checks.ownership import CHECKS as OWNERSHIP
 from verl_env.doctor.checks.patches import CHECKS as PATCHES
 from verl_env.doctor.checks.ray_slurm import CHECKS as RAY_SLURM
+from verl_env.doctor.checks.release_pins import CHECKS as RELEASE_PINS
 from verl_env.doctor.checks.replaced import CHECKS as REPLACED
 from verl_env.doctor.checks.rocm import CHECKS as ROCM
 from verl_env.doctor.checks.rocm_visibility import CHECKS as ROCM_VISIBILITY
@@ -36,6 +39,7 @@ from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
 from verl_env.doctor.checks.system import CHECKS as SYSTEM
 from verl_env.doctor.checks.toolchain import CHECKS as TOOLCHAIN
 from verl_env.doctor.checks.transformers import CHECKS as TRANSFORMERS
+from verl_env.doctor.checks.vanished import CHECKS as VANISHED
 
 CHECKS = (
     *REPLACED,
@@ -64,5 +68,9 @@ CHECKS = (
     *ROCM_VISIBILITY,
     *OTHER,
     *PATCHES,
+    *RELEASE_PINS,
     *SYMPTOMS,
+    *VANISHED,
+    *LIBRARIES,
+    *families(),
 )

@@ -198,6 +198,8 @@ CHECKS = (
         sources=("TransformerEngine#1541", "TransformerEngine#1109"),
         find=_te_parts,
         log=(
+            r"Could not find `?transformer[-_]engine`? PyPI package",
+            r"(?s)transformer_engine/common/__init__\.py.{0,400}Multiple files found",
             r"Found empty [`'\"]?transformer[-_]engine[`'\"]? meta package",
             r"Could not find (?:shared object file|libtransformer_engine\.so|\S*transformer_engine_torch)",
             _TE_STOP,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _UNSUFFIXED = ("cublas", "cuda-runtime", "cuda-nvrtc", "cuda-cupti", "cufft", "curand", "cusolver", "cusparse")
 #: Families whose wheels of every CUDA major write to the same directory under the same file names.
 _SHARED = ("cudnn", "nccl", "nvshmem", "cusparselt")
+#: So many of the runtime's own wheels make a runtime.
+_SOME = 3
 _SUFFIX = re.compile(r"^nvidia-(?P<family>[\w-]+)-cu(?P<major>1[1-9])$")
 _RUNTIME = re.compile(r"^lib(?:cudart|nvrtc)\.so\.(?P<major>\d+)")
 #: Libraries whose SONAME is the major release of CUDA (since CUDA 12).
@@ -40,6 +42,16 @@ def families(facts: Facts) -> dict[int, list[str]]:
             if version is not None and version.major >= 13:  # noqa: PLR2004  older releases were unsuffixed too
                 found.setdefault(13, []).append(name)
     return found
+
+
+def _by_local(facts: Facts) -> list[str]:
+    """Packages that say in their version that they are for CUDA 12, beside a CUDA runtime of 13 and none of 12."""
+    there = families(facts)
+    runtime = [name for name in there.get(13, ()) if name.removeprefix("nvidia-") in _UNSUFFIXED]
+    if len(runtime) < _SOME or 12 in there or facts.cuda_major == 13:  # noqa: PLR2004  majors of CUDA
+        return []
+    local = ((name, (version or "").partition("+")[2]) for name, version in facts.packages.items())
+    return [name for name, tag in local if re.fullmatch(r"cu12\d", tag)]
 
 
 def doubled(facts: Facts, family: str) -> list[str]:
@@ -140,6 +152,10 @@ def _mixed(facts: Facts) -> Hit | None:
     found = {major: names for major, names in found.items() if names}
     shared = [names for family in _SHARED if (names := doubled(facts, family))]
     clashing = [names for names in shared if not any("nccl" in name for name in names)]
+    tagged = _by_local(facts)
+    if tagged:
+        lines = (*map(facts.named, tagged), f"CUDA 13: {', '.join(sorted(found[13])[:4])}")
+        return Hit(lines, f"{facts.named(tagged[0])} is for CUDA 12, the CUDA libraries beside it are of 13")
     if len(found) < 2 and not clashing:  # noqa: PLR2004  one family is right
         return None
     evidence = tuple(f"CUDA {major}: {', '.join(sorted(names)[:4])}" for major, names in sorted(found.items()))

@@ -60,6 +60,17 @@ ORIGINS = (
         "the development packages of ROCm (rocm-dev, rocm-libs)",
         ("module load rocm",),
     ),
+    Origin(
+        r"sanitizer/\S+\.h",
+        "the sanitizer headers of the C++ compiler that is used (libasan or libgcc-devel of the same GCC release)",
+        ("gcc -print-file-name=include", "dnf install libasan libubsan gcc-c++", "apt install g++"),
+    ),
+    Origin(
+        r"c(?:math|stdint|stddef|string)|vector|memory|optional|filesystem|concepts|bits/\S+|std(?:io|lib|int)\.h|limits\.h",
+        "the C and C++ standard libraries of the compiler that is used (g++, libstdc++-devel)",
+        ("apt install build-essential", "dnf install gcc-c++ glibc-devel"),
+    ),
+    Origin(r"(?:torch|ATen|c10)/\S+", "torch, of the environment that builds", ("pip install --no-build-isolation .",)),
 )
 
 
@@ -71,8 +82,12 @@ def origin(header: str) -> Origin | None:
 def _missing(facts: Facts, match: re.Match[str]) -> Hit | None:
     header = match["header"]
     row = origin(header)
-    if row is None:
+    if row is None and "/" not in header:
         return None
+    if row is None:
+        text = "Find the package that has it and install it; a header of the project's own is in a submodule."
+        search = (f"apt-file search {header}", f"dnf provides '*/{header}'")
+        return Hit((), f"{header} is not there", remedy=Remedy(text, search))
     cause = f"It is of {row.what}, whose headers are not installed, or not where the compiler looks."
     return Hit((), f"{header} is not there", cause, _remedy(facts, row, header))
 

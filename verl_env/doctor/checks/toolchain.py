@@ -92,9 +92,22 @@ def _old_toolkit(facts: Facts) -> Hit | None:
     return Hit(("compute capability 12.0", f"nvcc {nvcc}", facts.named("flashinfer-python")), severity="warning")
 
 
-def _old_toolkit_log(_: Facts, match: re.Match[str]) -> Hit:
+def _old_toolkit_log(facts: Facts, match: re.Match[str]) -> Hit | None:
+    if "equires" in match[0]:
+        return _no_architecture_left(facts, match)
     known = "Unsupported gpu" in match[0]
     return Hit((), None if known else "nvcc is older than the sources that it compiles")
+
+
+def _no_architecture_left(facts: Facts, match: re.Match[str]) -> Hit | None:
+    """FlashInfer leaves out what its CUDA does not know; for a GPU that has enough, the CUDA is the reason."""
+    new = [value for value in facts.capabilities if value.startswith("12.")]
+    if not new and "12.x" not in match[0]:
+        return None
+    cuda = nvcc_version(facts) or facts.cuda
+    told = (f"compute capability {new[0]}",) if new else ()
+    lines = (*told, f"CUDA {cuda}, needed: 12.9") if cuda else told
+    return Hit(lines, "CUDA is too old for this GPU: 12.x is known from CUDA 12.9 on", severity="error")
 
 
 def _ptxas(facts: Facts) -> Hit | None:
@@ -246,8 +259,13 @@ CHECKS = (
         covers=("F6",),
         sources=("vllm#50705",),
         find=_old_toolkit,
-        log=(r"nvcc fatal\s*:\s*Unsupported gpu architecture 'compute_1[02]\d", r"nvcc fatal\s*:\s*Unknown option '"),
+        log=(
+            r"nvcc fatal\s*:\s*Unsupported gpu architecture 'compute_1[02]\d",
+            r"nvcc fatal\s*:\s*Unknown option '",
+            r"FlashInfer requires GPUs with sm75 or higher|SM 12\.x requires CUDA >= 12\.9",
+        ),
         from_log=_old_toolkit_log,
+        explains=("architecture-refused",),
     ),
     Check(
         id="ptxas-too-old",

@@ -1,0 +1,68 @@
+"""Checks that only read logs, as data: ``<theme>.toml`` beside this module, a table for each check.
+
+Keys are those of ``Check``; ``remedy`` is a text, ``commands`` its commands. Where a pattern has named groups, texts
+may use them: ``"{library} is not there"``. ``says`` holds lines that the check must name, ``silent`` lines that it must
+not: tests read them, so that a family needs no Python at all.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verl_env.constraints import parse_toml
+from verl_env.doctor.model import Check, Hit, Remedy
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Mapping
+
+    from verl_env.doctor.facts import Facts
+
+FOLDER = Path(__file__).parent
+
+
+@functools.cache
+def rows() -> Mapping[str, Mapping[str, Any]]:
+    """Every family by its id, with ``theme`` from the name of its file."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for file in sorted(FOLDER.glob("*.toml")):
+        found |= {name: {"theme": file.stem, **row} for name, row in parse_toml(file).items()}
+    return found
+
+
+def checks() -> tuple[Check, ...]:
+    """A check for every family."""
+    return tuple(_check(name, row) for name, row in rows().items())
+
+
+def _check(name: str, row: Mapping[str, Any]) -> Check:
+    patterns = tuple(row["log"])
+    return Check(
+        id=name,
+        theme=row["theme"],
+        severity=row.get("severity", "error"),
+        title=row["title"],
+        cause=row["cause"],
+        remedy=Remedy(row["remedy"], tuple(row.get("commands", ()))),
+        covers=tuple(row.get("covers", ())),
+        sources=tuple(row["sources"]),
+        log=patterns,
+        from_log=_reader(row) if any("(?P<" in pattern for pattern in patterns) or "unless" in row else None,
+        explains=tuple(row.get("explains", ())),
+        general=True,
+    )
+
+
+def _reader(row: Mapping[str, Any]) -> Callable[[Facts, re.Match[str]], Hit | None]:
+    """Words a hit by the groups of its match."""
+
+    def read(_: Facts, match: re.Match[str]) -> Hit | None:
+        if any(word in match.string for word in row.get("unless", ())):
+            return None
+        said = {name: value or "" for name, value in match.groupdict().items()}
+        title = row.get("says_title")
+        return Hit((), title.format(**said) if title and all(said.values()) else None)
+
+    return read

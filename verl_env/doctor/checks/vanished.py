@@ -1,0 +1,130 @@
+"""Names that one package asks of another and that its release does not have: whichever packages they are.
+
+A traceback says who asks (the frame above) and who has not (the module or the class in the message). Which of the two
+is newer, and what the asking release wants, comes from the table of releases.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+
+from verl_env.doctor.checks.coupling import shadowed
+from verl_env.doctor.commands import remedy
+from verl_env.doctor.engines.metadata import canonical
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.releases.known import OF_MODULE, markers_of
+from verl_env.doctor.releases.table import asked, release, releases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from packaging.version import Version
+
+    from verl_env.doctor.facts import Facts
+
+_FRAME = re.compile(r'^\s*File "[^"\n]*?(?:site|dist)-packages/(?P<top>\w+)[/.][^"\n]*", line', re.MULTILINE)
+#: How much of a log before a message is its traceback.
+_REACH = 12_000
+#: Packages whose names are checked by others, or that are the user's own.
+_OTHERS = frozenset({"builtins", "main", "none", "nonetype", "str", "dict", "list", "int", "tuple"})
+_HEAD = "Traceback (most recent call last)"
+
+
+def _frames(match: re.Match[str]) -> list[str]:
+    """The distributions of the frames of the traceback that a message ends, outermost first."""
+    before = match.string[max(0, match.start() - _REACH) : match.start()]
+    before = before[before.rfind(_HEAD) + 1 :] if _HEAD in before else before
+    return [_distribution(frame["top"]) for frame in _FRAME.finditer(before)]
+
+
+def _distribution(module: str) -> str:
+    name = canonical(module)
+    return OF_MODULE.get(name, name)
+
+
+def _sides(match: re.Match[str]) -> tuple[str | None, str | None]:
+    """Who asks, and who does not have it."""
+    frames = _frames(match)
+    module = match.groupdict().get("module") or ""
+    lacking = _distribution(module.split(".")[0]) if module else (frames[-1] if frames else None)
+    asking = next((name for name in reversed(frames) if name != lacking), None)
+    return asking, lacking
+
+
+def _vanished(facts: Facts, match: re.Match[str]) -> Hit | None:
+    name = match.groupdict().get("name") or match.groupdict().get("module") or ""
+    asking, lacking = _sides(match)
+    if lacking is None or lacking in _OTHERS or "partially initialized" in match[0] or shadowed(match):
+        return None
+    if not match.groupdict().get("module") and (asking is None or lacking in {"torch", "ray"}):
+        return None
+    who = facts.named(asking) if asking else "what imports it"
+    lines = tuple(facts.named(one) for one in (asking, lacking) if one and facts.installed(one))
+    title = f"{facts.named(lacking)} has no {name}, which {who} uses"
+    return Hit((*lines, *_ages(facts, asking, lacking)), title, remedy=_remedy(facts, asking, lacking))
+
+
+def _ages(facts: Facts, asking: str | None, lacking: str) -> Iterator[str]:
+    """The days on which the releases came out, and what the asking one wants."""
+    for name in (asking, lacking):
+        row = release(name, facts.version(name)) if name else None
+        if row and row.date:
+            yield f"{name} {row.version} was released on {row.date}"
+    wanted = _wanted(facts, asking, lacking)
+    if wanted:
+        yield f"{asking} asks for {lacking}{wanted}"
+
+
+def _wanted(facts: Facts, asking: str | None, lacking: str) -> str | None:
+    return asked(asking, facts.version(asking), lacking, markers_of(facts)) if asking else None
+
+
+def _remedy(facts: Facts, asking: str | None, lacking: str) -> Remedy:
+    """The release of the lacking package that was new when the asking one came out, within what it asks for."""
+    suited = _suited(facts, asking, lacking)
+    if suited is None or asking is None:
+        text = "Take releases of the two that belong together; a plan names a set that does."
+        return Remedy(text, ("verl-env plan --stack vllm --explain",))
+    text = f"Take {lacking} {suited}, the newest that was there when {facts.named(asking)} came out."
+    return remedy(facts.shell, text, Fix(install=(f"{lacking}=={suited}",)), safe=False)
+
+
+def _suited(facts: Facts, asking: str | None, lacking: str) -> Version | None:
+    row = release(asking, facts.version(asking)) if asking else None
+    if row is None or row.date is None:
+        return None
+    window = SpecifierSet(_wanted(facts, asking, lacking) or "")
+    dated = ((version, one.date) for version, one in releases(lacking).items() if one.date)
+    fitting = [version for version, day in dated if day <= row.date and window.contains(version)]
+    have = facts.version(lacking)
+    best = max(fitting, default=None)
+    return None if best is None or (have is not None and best.public == have.public) else best
+
+
+_MODULE = r"(?P<module>[A-Za-z_]\w*(?:\.\w+)*)"
+
+CHECKS = (
+    Check(
+        id="name-vanished",
+        theme="coupling",
+        severity="error",
+        title="A package uses a name that the release of another one does not have",
+        cause=("Names move and go between releases: one of the two packages is newer than the other was written for."),
+        remedy=Remedy("Take releases of the two that belong together.", ("verl-env plan --stack vllm --explain",)),
+        covers=("E4",),
+        sources=("verl#5007", "Qwen3-VL#2058", "trl#4617"),
+        log=(
+            rf"cannot import name '(?P<name>\w+)' from '{_MODULE}'",
+            rf"module '{_MODULE}' has no attribute '(?P<name>\w+)'",
+            r"AttributeError: (?:type object )?'?\w+'? (?:object )?has no attribute '?(?P<name>\w+)",
+            r"TypeError: (?:[\w.]+\.)?(?P<name>\w+)\(\) (?:got an unexpected keyword argument|missing \d+ required)",
+            r"No module named '(?P<module>[A-Za-z_]\w*(?:\.\w+)+)'",
+        ),
+        from_log=_vanished,
+        explains=("model-inspection-failed", "transformers-lazy-import"),
+        general=True,
+    ),
+)
