@@ -49,8 +49,8 @@ with tempfile.TemporaryDirectory() as folder:
     "landing": """
 import sysconfig
 from pathlib import Path
-from verl_env.install.failures import NativeMismatch
-from verl_env.install.landing import Site, check_landing
+from verl_env.installers.failures import NativeMismatch
+from verl_env.wheels.landing import Site, check_landing
 site = Path(sys.argv[2])
 try:
     with Site(site, site.parent.name.removeprefix('python'), sysconfig.get_platform().partition('-')[2]) as place:

@@ -27,7 +27,7 @@ import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from verl_env.install.backends.uv import find_uv
+from verl_env.installers.uv import find_uv
 from verl_env.locksets.write import toml_text
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"

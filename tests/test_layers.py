@@ -10,6 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "verl_env"
 
+#: The rooms of the making of an environment, which still know one another, and what is below them.
+MAKING = {"wheels", "builds", "additions", "install"}
+BELOW_MAKING = {"settings", "machine", "locksets", "components", "binaries", "choose", "environment", "installers"}
 #: What each layer may import besides itself, the standard library and its dependencies.
 ALLOWED = {
     "settings": set(),
@@ -18,27 +21,25 @@ ALLOWED = {
     "machine": set(),
     "locksets": set(),
     "choose": {"machine", "locksets", "components"},
-    "environment": {"install"},
-    "install": {"environment", "settings", "machine", "locksets", "components", "binaries", "choose"},
-    "patches": {"machine", "locksets", "environment", "install"},
-    "doctor": {"machine", "locksets", "components", "binaries", "choose", "environment", "install", "patches"},
-    "bundle": {"settings", "machine", "locksets", "components", "binaries", "choose", "environment", "install"},
-    "verify": {"machine", "doctor"},
-    "cluster": {"machine", "locksets", "choose", "install", "doctor"},
-    "cli": {
-        "settings",
+    "environment": set(),
+    "installers": {"settings", "locksets", "environment", "wheels"},
+    **{room: {*MAKING, *BELOW_MAKING} for room in MAKING},
+    "patches": {"machine", "environment", "installers", "wheels", "install"},
+    "doctor": {
         "machine",
         "locksets",
         "components",
+        "binaries",
         "choose",
         "environment",
+        "additions",
         "install",
         "patches",
-        "bundle",
-        "doctor",
-        "cluster",
-        "verify",
     },
+    "bundle": {"builds", "wheels", "install", *BELOW_MAKING},
+    "verify": {"machine", "doctor"},
+    "cluster": {"machine", "locksets", "choose", "environment", "wheels", "install", "doctor"},
+    "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify"},
 }
 SHARED = {"constraints", "errors", "records", "shapes", "sizes", "uv_program", "versions"}
 #: What runs in the target environment: the runtime, and the programs of the proofs.

@@ -17,7 +17,7 @@ from tests.install.server import Index
 from tests.install.wheels import sdist_bytes
 from verl_env.bundle import make
 from verl_env.cli.main import main
-from verl_env.install import runtime_wheel
+from verl_env.wheels import runtime as runtime_wheel
 
 ROOT = Path(__file__).parents[2]
 SETUP = "from setuptools import setup\nsetup(name='pure', version='2.0', py_modules=[])\n"

@@ -9,7 +9,7 @@ from verl_env.bundle import download as module
 from verl_env.bundle.download import Cancelled, download, part_of
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.lookup import Fetch
-from verl_env.install.failures import HashMismatch
+from verl_env.installers.failures import HashMismatch
 from verl_env.locksets.target import Target
 
 CONTENT = bytes(range(256)) * 20_000

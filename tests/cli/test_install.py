@@ -14,9 +14,9 @@ from tests.install.wheels import House
 from verl_env.cli import install as module
 from verl_env.cli.main import EXIT_INTERRUPTED, main
 from verl_env.install import run as run_module
-from verl_env.install import runtime_wheel
 from verl_env.locksets.write import toml_text
 from verl_env.records import replace
+from verl_env.wheels import runtime as runtime_wheel
 
 ID = "verl9.9-cu124/app.demo"
 FULL = ".".join(map(str, sys.version_info[:3]))
@@ -165,7 +165,7 @@ def test_a_dry_run_says_what_would_stop_the_real_one(bench, monkeypatch):
 
 
 def test_a_dry_run_without_the_installer_that_was_asked_for(bench, monkeypatch):
-    monkeypatch.setattr("verl_env.install.backends.uv.find_uv", lambda: None)
+    monkeypatch.setattr("verl_env.installers.uv.find_uv", lambda: None)
     assert "[installer-missing]" in bench.run("--installer", "uv", "--dry-run")[1].out
     assert json.loads(bench.run("--dry-run", "--json")[1].out)["problems"] == []
 

@@ -14,7 +14,7 @@ from tests.install.server import Index
 from tests.install.wheels import sha256, wheel_bytes
 from verl_env.cli.main import main
 from verl_env.components.decode import SCHEMA
-from verl_env.install.state import read_state
+from verl_env.environment.state import read_state
 from verl_env.locksets.write import toml_text
 
 PUBLISHED = "https://wheels.invalid/fast/"

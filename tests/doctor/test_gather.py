@@ -11,7 +11,7 @@ from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import evaluate
-from verl_env.install.state import State, write_state
+from verl_env.environment.state import State, write_state
 from verl_env.machine.model import Machine
 
 if TYPE_CHECKING:

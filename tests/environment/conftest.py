@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.install.additions.world import World
+from tests.additions.world import World
 from tests.install.conftest import (  # noqa: F401 (fixtures)
     clean_settings,
     house,

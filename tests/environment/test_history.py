@@ -5,13 +5,13 @@ import json
 import pytest
 
 from tests.install.plans import lockset
+from verl_env.additions.errors import Unresolved
 from verl_env.cli import main as program
 from verl_env.environment.change import changeable
 from verl_env.environment.errors import EnvironmentForeign, NothingToRollBack
 from verl_env.environment.reuse import packages_of
 from verl_env.environment.rollback import rollback
 from verl_env.errors import EXIT_NO
-from verl_env.install.additions.errors import Unresolved
 from verl_env.patches import change as patches
 
 

@@ -23,7 +23,7 @@ from verl_env.environment import plain as plain_module
 from verl_env.environment.change import NewGeneration, changeable
 from verl_env.environment.plain import PlainTarget
 from verl_env.environment.rollback import rollback
-from verl_env.install.target import Target
+from verl_env.environment.target import Target
 from verl_env.machine.model import Machine
 from verl_env.patches import change as patches
 

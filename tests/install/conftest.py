@@ -7,7 +7,7 @@ import pytest
 
 from tests.install.server import Index
 from tests.install.wheels import House
-from verl_env.install import runtime_wheel
+from verl_env.wheels import runtime as runtime_wheel
 
 PREFIXES = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA_")
 

@@ -1,9 +1,9 @@
 """Environments made of files alone: no interpreter, no installer, only what the modules under test read."""
 
 from tests.install.plans import PYTHON
-from verl_env.install.installed import site_packages
-from verl_env.install.record import record_hash
-from verl_env.install.target import Target
+from verl_env.environment.installed import site_packages
+from verl_env.environment.record import record_hash
+from verl_env.environment.target import Target
 
 #: What a store holds beside generations.
 STORE = {".gitignore", "README.txt", "history.json", "lock"}

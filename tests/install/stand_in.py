@@ -7,15 +7,15 @@ the addresses in it to the server.
 import json
 import platform
 
+from tests.builds.worlds import extension, tar_bytes
 from tests.cli.test_install import ID, MACHINE, Bench
-from tests.install.builds.worlds import extension, tar_bytes
 from tests.install.native_wheels import Makers, error, functions
 from tests.install.plans import PYTHON
 from tests.install.server import Index
 from tests.install.wheels import sha256, wheel_bytes
 from verl_env.cli.main import main
 from verl_env.components.decode import SCHEMA
-from verl_env.install.state import read_state
+from verl_env.environment.state import read_state
 from verl_env.locksets.write import toml_text
 
 GITHUB = "https://github.com/"

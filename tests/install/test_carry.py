@@ -4,7 +4,7 @@ from tests.install.environments import Environment
 from tests.install.plans import PYTHON
 from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.compare import Wanted
-from verl_env.install.runtime_wheel import NAME
+from verl_env.wheels.runtime import NAME
 
 SITE = f"lib/python{PYTHON}/site-packages"
 

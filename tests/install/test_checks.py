@@ -5,7 +5,7 @@ import pytest
 from tests.install.plans import check
 from verl_env.install import checks as module
 from verl_env.install.checks import NO_GPU, gpu_here, pick_checks, run_checks
-from verl_env.install.failures import CheckFailed
+from verl_env.installers.failures import CheckFailed
 
 
 @pytest.fixture

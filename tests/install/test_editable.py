@@ -7,8 +7,8 @@ import pytest
 from tests.install.plans import Recorder, check, lockset, options, plan
 from tests.install.test_run import have
 from verl_env.environment.history import Change
+from verl_env.environment.target import open_target
 from verl_env.install.run import install
-from verl_env.install.target import open_target
 
 #: Stands for setuptools: builds the checkout in the directory that it runs in, editable.
 BACKEND = """

@@ -12,12 +12,13 @@ from tests.install.test_run import have
 from tests.install.wheels import sdist_bytes, wheel_bytes, wheel_name
 from verl_env.environment import change as changing
 from verl_env.environment.errors import DiskFull, TargetPermission
+from verl_env.environment.state import read_state
+from verl_env.environment.target import open_target
 from verl_env.errors import VerlEnvError
-from verl_env.install import failures, parts, transaction
+from verl_env.install import parts, transaction
 from verl_env.install.errors import NativeUnavailable
 from verl_env.install.run import install
-from verl_env.install.state import read_state
-from verl_env.install.target import open_target
+from verl_env.installers import failures
 from verl_env.locksets.model import Package
 
 FILE = "demo-2.0-py3-none-any.whl"
@@ -171,7 +172,7 @@ def test_a_defect_of_ours_leaves_the_old_environment_too(world, monkeypatch):
 
 
 def test_an_interrupt_leaves_the_old_environment_and_nothing_else(world, monkeypatch):
-    monkeypatch.setattr("verl_env.install.process.PATIENCE", 0.3)
+    monkeypatch.setattr("verl_env.installers.process.PATIENCE", 0.3)
     world.index.faults[FILE] = "stall"
 
     def interrupt_the_download(*_):

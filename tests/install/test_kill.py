@@ -12,9 +12,9 @@ from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
 from tests.install.plans import Recorder, check, lockset, options, plan
 from verl_env.environment import change as changing
+from verl_env.environment.target import Target, open_target
 from verl_env.install import transaction
 from verl_env.install.run import install
-from verl_env.install.target import Target, open_target
 
 KILLS = 32
 FIRST_KILLS = 6

@@ -10,14 +10,14 @@ from tests.install.plans import PYTHON, Recorder, check, lockset, options, plan
 from tests.install.test_run import have
 from verl_env.environment.errors import DiskFull
 from verl_env.environment.history import Change
+from verl_env.environment.pins import read_pins
+from verl_env.environment.state import FILE, read_state
+from verl_env.environment.target import open_target
 from verl_env.install import prepare
-from verl_env.install.additions.pins import read_pins
-from verl_env.install.backends.uv import find_uv
 from verl_env.install.run import install
-from verl_env.install.runtime_wheel import runtime_version
-from verl_env.install.state import FILE, read_state
-from verl_env.install.target import open_target
+from verl_env.installers.uv import find_uv
 from verl_env.locksets.model import Package
+from verl_env.wheels.runtime import runtime_version
 
 RUNTIME = {"verl_env_runtime": runtime_version()}
 

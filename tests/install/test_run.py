@@ -6,8 +6,8 @@ import pytest
 
 from tests.install.environments import STORE
 from tests.install.plans import PYTHON, Recorder, check, lockset, options, plan
+from verl_env.environment.target import open_target
 from verl_env.install.run import install
-from verl_env.install.target import open_target
 
 
 def have(path):

@@ -6,9 +6,9 @@ from tests.choose.build import lockset, native
 from tests.install.environments import Environment
 from tests.install.plans import PYTHON
 from verl_env.choose.errors import LocksetAmbiguousError, LocksetUnknownError
+from verl_env.environment.state import State, write_state
 from verl_env.install.errors import EnvironmentEmpty, PythonNotLocked
 from verl_env.install.sides import read_sides
-from verl_env.install.state import State, write_state
 from verl_env.locksets.model import Package
 
 OTHER = "3.9" if PYTHON != "3.9" else "3.8"

@@ -8,9 +8,9 @@ from tests.cli.test_install import ID
 from tests.install.native_wheels import error, functions
 from tests.install.plans import PYTHON
 from tests.install.stand_in import ARCH, GITHUB, REBUILT, RELEASE, SOURCE, VERSION, World, wheel_name
-from verl_env.install import fetch
-from verl_env.install.state import read_state
+from verl_env.environment.state import read_state
 from verl_env.machine.probe import probe_without_gpus
+from verl_env.wheels import fetch
 
 PUBLISHED, OTHER = RELEASE + wheel_name(), REBUILT + wheel_name()
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from tests.install.plans import wheel
+from verl_env.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
+from verl_env.builds.model import Problem
 from verl_env.choose.model import Build
 from verl_env.components.model import Recipe
 from verl_env.environment.errors import DiskFull
-from verl_env.install.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
-from verl_env.install.builds.model import Problem
 from verl_env.install.errors import NativeUnavailable
-from verl_env.install.failures import DownloadInterrupted, HashMismatch, NativeMismatch
 from verl_env.install.ways import take
-from verl_env.install.wheel_check import Fault
+from verl_env.installers.failures import DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.wheels.check import Fault
 
 WHEELS = [Build("fast", "1", "prebuilt", "r", wheel=wheel(f"https://h/fast-{place}.whl")) for place in "abc"]
 SOURCE = Build("fast", "1", "build", "r", recipe=Recipe("sdist"))

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from tests.runtime.fakes import IMPORT_ALL, STATES, SURVIVES
-from verl_env.install.backends import uv
+from verl_env.installers import uv
 from verl_env.patches import carrier, change
 from verl_env.patches.ask import is_installed, read_states, verify
 from verl_env.patches.errors import (

@@ -14,7 +14,7 @@ from urllib.request import Request
 
 from verl_env import __version__
 from verl_env.bundle.errors import BundleFileUnavailable
-from verl_env.install.failures import HashMismatch
+from verl_env.installers.failures import HashMismatch
 from verl_env.locksets.web import open_url
 from verl_env.settings.mirrors import both, mirrored
 

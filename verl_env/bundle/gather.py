@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from verl_env.bundle.download import Cancelled, download, part_of
 from verl_env.bundle.model import File
-from verl_env.install.fetch import file_sha256
+from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 import verl_env
+from verl_env.builds.works import BUNDLED
 from verl_env.bundle import own_wheel
 from verl_env.bundle.bom import bill_of_materials
 from verl_env.bundle.contents import declared, extras_wanted, packages_wanted, tool_targets
@@ -27,11 +28,10 @@ from verl_env.bundle.sdist_needs import sdist_requirements
 from verl_env.bundle.sdists import SdistBuilder
 from verl_env.bundle.tool import served, tool_wanted
 from verl_env.constraints import constraints_directory
-from verl_env.install.builds.works import BUNDLED
-from verl_env.install.runtime_wheel import build as build_runtime
 from verl_env.locksets.index import Index, configured_index
 from verl_env.locksets.load import LOCKSET_FILE
 from verl_env.locksets.target import glibc_of
+from verl_env.wheels.runtime import build as build_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,14 +8,14 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request
 
 from verl_env import __version__
+from verl_env.builds.environment import constraints_of, requirements
+from verl_env.builds.sources import origin_of
+from verl_env.builds.works import works_of
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.lookup import Wanted
 from verl_env.bundle.model import NativeWay
 from verl_env.bundle.resolve import resolve
 from verl_env.components.toolchain import needs_nvcc
-from verl_env.install.builds.environment import constraints_of, requirements
-from verl_env.install.builds.sources import origin_of
-from verl_env.install.builds.works import works_of
 from verl_env.install.index import pinned
 from verl_env.locksets.web import open_url
 from verl_env.records import replace
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from verl_env.builds.model import Job
+    from verl_env.builds.works import Works
     from verl_env.bundle.model import Role
     from verl_env.choose.model import Build
-    from verl_env.install.builds.model import Job
-    from verl_env.install.builds.works import Works
     from verl_env.install.model import Options, Plan
     from verl_env.locksets.target import Target
 

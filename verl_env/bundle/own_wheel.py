@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import verl_env
 from verl_env.constraints import constraints_directory
-from verl_env.install.record import record_hash
+from verl_env.environment.record import record_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.lookup import Wanted
-from verl_env.install.backends.isolation import WORKING_DIRECTORY, installer_environment
-from verl_env.install.installed import normalise
+from verl_env.environment.installed import normalise
+from verl_env.installers.isolation import WORKING_DIRECTORY, installer_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from verl_env.bundle.model import WHEELS, File
-from verl_env.install.backends.base import Command
-from verl_env.install.backends.isolation import installer_environment
 from verl_env.install.errors import InterpreterMissing
-from verl_env.install.fetch import file_sha256
 from verl_env.install.interpreter import find_interpreter
-from verl_env.install.process import run
+from verl_env.installers.base import Command
+from verl_env.installers.isolation import installer_environment
+from verl_env.installers.process import run
 from verl_env.uv_program import uv_program
+from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from verl_env.bundle.model import Manifest, Planned
     from verl_env.choose.model import NativeMode, Request
+    from verl_env.environment.target import Target
     from verl_env.install.model import Plan
-    from verl_env.install.target import Target
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
 

@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
 def _job(args: argparse.Namespace) -> Job:
     from verl_env.cli.doctor import environment_of
     from verl_env.cluster.script.write import Job
-    from verl_env.install.state import read_state
+    from verl_env.environment.state import read_state
 
     command = _words(args)
     _check(args)

@@ -13,11 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from verl_env.builds.errors import NativeBuildFailed
     from verl_env.choose.model import Choice, Request
-    from verl_env.install.builds.errors import NativeBuildFailed
+    from verl_env.environment.target import Target
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan
-    from verl_env.install.target import Target
     from verl_env.machine.model import Machine
 
 
@@ -49,9 +49,9 @@ def main(args: argparse.Namespace) -> int:
     """Makes or repairs the environment, or shows what would be done."""
     from verl_env.choose.choose import choose
     from verl_env.choose.model import Choice
+    from verl_env.environment.target import open_target
     from verl_env.install.inspect import inspect
     from verl_env.install.plan import make_plan
-    from verl_env.install.target import open_target
     from verl_env.locksets.catalogue import load_catalogue, packages_of
 
     target = open_target(Path(args.into))
@@ -90,8 +90,8 @@ def main(args: argparse.Namespace) -> int:
 
 def recorded_wishes(target: Target) -> tuple[str, ...]:
     """The native components that were added to an environment with ``verl-env pip``, as wishes."""
-    from verl_env.install.additions.recorded import component_wishes
-    from verl_env.install.state import read_state
+    from verl_env.additions.recorded import component_wishes
+    from verl_env.environment.state import read_state
 
     current = target.current()
     return component_wishes(None if current is None else read_state(current))
@@ -122,7 +122,7 @@ def carry_out(
         render_install.chosen(stderr_console(), plan, *chosen)
         if not _confirmed(plan, target, seen, args):
             return EXIT_NO
-    from verl_env.install.builds.errors import NativeBuildFailed
+    from verl_env.builds.errors import NativeBuildFailed
 
     try:
         outcome = install(plan, target, options, progress, seen)
@@ -153,9 +153,9 @@ def _likely_cause(error: NativeBuildFailed) -> str | None:
 
 def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection, args: argparse.Namespace) -> int:
     """Shows what a plan would do; the exit code."""
+    from verl_env.builds.outline import outline
+    from verl_env.builds.works import works_of
     from verl_env.cli import render_builds, render_install
-    from verl_env.install.builds.outline import outline
-    from verl_env.install.builds.works import works_of
     from verl_env.install.disk import free_bytes
     from verl_env.install.prepare import foreseen
 

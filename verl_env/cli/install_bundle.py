@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from verl_env.bundle.model import Planned
     from verl_env.bundle.use import Bundle
     from verl_env.choose.model import Choice, Refusal, Request
+    from verl_env.environment.target import Target
     from verl_env.install.model import Plan
-    from verl_env.install.target import Target
     from verl_env.machine.model import Machine
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from verl_env.additions.model import Altered
     from verl_env.environment.history import Change
-    from verl_env.install.additions.model import Altered
     from verl_env.install.model import Options
     from verl_env.machine.model import Machine
 
@@ -65,9 +65,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _install(args: argparse.Namespace, words: Sequence[str]) -> int:
+    from verl_env.additions.arguments import parse_install
+    from verl_env.additions.change import add
     from verl_env.cli.render_install import Progress
-    from verl_env.install.additions.arguments import parse_install
-    from verl_env.install.additions.change import add
 
     wishes = parse_install(words, Path.cwd())
     altered = add(args.into, wishes, Progress(stderr_console(), 0), _options(), _machine)
@@ -76,9 +76,9 @@ def _install(args: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _uninstall(args: argparse.Namespace, words: Sequence[str]) -> int:
+    from verl_env.additions.arguments import parse_uninstall
+    from verl_env.additions.change import remove
     from verl_env.cli.render_install import Progress
-    from verl_env.install.additions.arguments import parse_uninstall
-    from verl_env.install.additions.change import remove
 
     names, allow_drift = parse_uninstall(words)
     altered = remove(args.into, names, Progress(stderr_console(), 0), allow_drift=allow_drift)
@@ -102,8 +102,8 @@ def _machine() -> Machine:
 
 def _pass_on(args: argparse.Namespace, command: str, words: Sequence[str]) -> int:
     """Becomes pip on the interpreter of the environment; uv for what pip has not."""
-    from verl_env.install.additions.environment import open_environment, run_variables
-    from verl_env.install.backends.uv import find_uv
+    from verl_env.additions.environment import open_environment, run_variables
+    from verl_env.installers.uv import find_uv
 
     opened = open_environment(args.into)
     python = str(opened.target.path / "bin" / "python")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.install.builds.model import Problem
-    from verl_env.install.builds.outline import Outline
+    from verl_env.builds.model import Problem
+    from verl_env.builds.outline import Outline
 
 
 def builds(console: Console, outlines: Sequence[Outline], problems: Sequence[Problem]) -> None:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Choice, Request
     from verl_env.environment.history import Change
+    from verl_env.environment.target import Target
     from verl_env.errors import VerlEnvError
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Outcome, Plan, Step
-    from verl_env.install.target import Target
 
 #: Changes of one kind that are listed; more are counted, unless all are asked for.
 LISTED = 20

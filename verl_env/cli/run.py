@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
         CommandMissing: there is no such command.
         CommandRefused: it cannot be started.
     """
-    from verl_env.install.additions.environment import open_environment, own_values, run_variables
+    from verl_env.additions.environment import open_environment, own_values, run_variables
 
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if not words:
@@ -67,7 +67,7 @@ def _become(words: list[str], env: dict[str, str], path: Path) -> NoReturn:
     """Replaces this process by the command."""
     import shutil
 
-    from verl_env.install.additions.errors import CommandMissing, CommandRefused
+    from verl_env.additions.errors import CommandMissing, CommandRefused
 
     program = shutil.which(words[0], path=env["PATH"])
     if program is None and not ("/" in words[0] and os.path.lexists(words[0])):

@@ -57,7 +57,7 @@ def _verify(args: argparse.Namespace, parts: list[Part], directory: Path) -> int
     from verl_env.cli.doctor import environment_of
     from verl_env.cli.options import default_machine
     from verl_env.doctor.gather import gather
-    from verl_env.install.state import read_state
+    from verl_env.environment.state import read_state
     from verl_env.verify.run import Room, variables, verify
     from verl_env.verify.subject import subject_of
 

@@ -86,7 +86,7 @@ def apply(
 
 def _carry_out(fix: Fix, new: NewGeneration) -> str | None:
     """Makes a new generation with a fix; returns why it failed, or None."""
-    from verl_env.install.additions.replace import replace_packages  # noqa: PLC0415
+    from verl_env.additions.replace import replace_packages  # noqa: PLC0415
 
     try:
         replace_packages(new, fix.install, gone=fix.uninstall, dependencies=fix.deps)

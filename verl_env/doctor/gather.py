@@ -14,9 +14,9 @@ from verl_env.doctor.engines.host import HostFacts, read_host
 from verl_env.doctor.engines.metadata import by_name
 from verl_env.doctor.facts import Facts, flavour_of_version
 from verl_env.doctor.target import Target
+from verl_env.environment.state import read_state
 from verl_env.errors import VerlEnvError
 from verl_env.install.plan import VERL
-from verl_env.install.state import read_state
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN
 

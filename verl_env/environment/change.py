@@ -14,25 +14,25 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.environment import journal
 from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked
+from verl_env.environment.files import remove_trees
 from verl_env.environment.history import Change, Entry, as_json, user, write_entries
+from verl_env.environment.lock import locked
+from verl_env.environment.pins import write_pins
 from verl_env.environment.plain import PlainTarget
+from verl_env.environment.relocate import relocate
 from verl_env.environment.reuse import link_files, packages_of, remainder, scaffold, sites
-from verl_env.install import journal
-from verl_env.install.additions.pins import write_pins
-from verl_env.install.files import remove_trees
-from verl_env.install.lock import locked
-from verl_env.install.relocate import relocate
-from verl_env.install.state import read_state, write_state
-from verl_env.install.target import Target
-from verl_env.install.worded import worded
+from verl_env.environment.state import read_state, write_state
+from verl_env.environment.target import Target
+from verl_env.environment.worded import worded
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from verl_env.install.installed import Distribution
-    from verl_env.install.state import State
+    from verl_env.environment.installed import Distribution
+    from verl_env.environment.state import State
 
 #: Seconds to wait for another run on the same environment.
 LOCK_SECONDS = 900.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from verl_env.install.files import replace_bytes
+from verl_env.environment.files import replace_bytes
 from verl_env.records import record
 
 if TYPE_CHECKING:

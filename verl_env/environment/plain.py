@@ -12,10 +12,10 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from verl_env.environment import journal
 from verl_env.environment.errors import EnvironmentUnchangeable, TargetPermission
-from verl_env.install import journal
-from verl_env.install.files import replace_bytes
-from verl_env.install.target import Target
+from verl_env.environment.files import replace_bytes
+from verl_env.environment.target import Target
 
 if TYPE_CHECKING:
     from pathlib import Path

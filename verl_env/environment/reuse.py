@@ -18,15 +18,15 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from verl_env.install.files import link_or_copy
-from verl_env.install.installed import installed, normalise
-from verl_env.install.record import read_record, relative_to_environment
+from verl_env.environment.files import link_or_copy
+from verl_env.environment.installed import installed, normalise
+from verl_env.environment.record import read_record, relative_to_environment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-    from verl_env.install.installed import Distribution
+    from verl_env.environment.installed import Distribution
 
 _METADATA = (".dist-info", ".egg-info", ".egg-link")
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.environment import journal
 from verl_env.environment.change import changes, held, put_in_force
 from verl_env.environment.errors import NothingToRollBack
+from verl_env.environment.relocate import relocate
 from verl_env.environment.reuse import packages_of, sites
-from verl_env.install import journal
-from verl_env.install.relocate import relocate
-from verl_env.install.state import read_state, write_state
+from verl_env.environment.state import read_state, write_state
 from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from verl_env.environment.history import Entry
-    from verl_env.install.target import Target
+    from verl_env.environment.target import Target
 
 
 def rollback(target: Target, *, waiting: Callable[[str], None]) -> Entry:

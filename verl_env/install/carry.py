@@ -10,18 +10,18 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.environment.installed import installed, site_packages
+from verl_env.environment.record import read_record, relative_to_environment
 from verl_env.environment.reuse import link_files
 from verl_env.install.compare import satisfies
-from verl_env.install.installed import installed, site_packages
-from verl_env.install.record import read_record, relative_to_environment
-from verl_env.install.runtime_wheel import NAME as RUNTIME
+from verl_env.wheels.runtime import NAME as RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
     from pathlib import Path
 
+    from verl_env.environment.installed import Distribution
     from verl_env.install.compare import Wanted
-    from verl_env.install.installed import Distribution
 
 _CACHE = "__pycache__"
 #: What environments hold in site-packages of themselves.

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.install.backends.isolation import check_environment
-from verl_env.install.classify import tail
-from verl_env.install.failures import CheckFailed
+from verl_env.installers.classify import tail
+from verl_env.installers.failures import CheckFailed
+from verl_env.installers.isolation import check_environment
 from verl_env.machine.child import Abandoned, Completed, TimedOut, run_all
 
 if TYPE_CHECKING:

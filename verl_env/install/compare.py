@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment.history import Change
 from verl_env.install.plan import VERL
-from verl_env.install.runtime_wheel import NAME as RUNTIME
-from verl_env.install.runtime_wheel import runtime_version
 from verl_env.records import NOTHING, record
+from verl_env.wheels.runtime import NAME as RUNTIME
+from verl_env.wheels.runtime import runtime_version
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from verl_env.choose.model import Build
-    from verl_env.install.installed import Distribution
+    from verl_env.environment.installed import Distribution
     from verl_env.install.model import Plan
 
 

@@ -97,28 +97,6 @@ class ArchitectureMismatch(VerlEnvError):
         return "run this on a machine of that kind; to see the plan here: verl-env plan, or install --dry-run"
 
 
-class InstallerMissing(VerlEnvError):
-    """The installer that was asked for is not there, or is too old."""
-
-    id = "installer-missing"
-
-    def __init__(self, name: str, *, found: str | None = None, needed: str = "") -> None:
-        super().__init__(name, found, needed)
-        self.name = name
-        self.found = found
-        self.needed = needed
-
-    @property
-    def message(self) -> str:
-        if self.found is None:
-            return f"{self.name} is not on this host"
-        return f"{self.name} {self.found} is too old: {self.needed} or newer is needed"
-
-    @property
-    def hint(self) -> str:
-        return "pip install 'verl-env[uv]', or: --installer pip"
-
-
 class InterpreterMissing(VerlEnvError):
     """No Python of the needed minor release on this host; a lock is for one minor release."""
 

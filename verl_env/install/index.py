@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.install.backends.base import Command
-from verl_env.install.backends.isolation import installer_environment
-from verl_env.install.classify import tail
-from verl_env.install.failures import HashMismatch
-from verl_env.install.process import run
+from verl_env.installers.base import Command
+from verl_env.installers.classify import tail
+from verl_env.installers.failures import HashMismatch
+from verl_env.installers.isolation import installer_environment
+from verl_env.installers.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.install.additions.wanted import missing_wishes, recorded, wanted_extras
-from verl_env.install.builds.made import made_otherwise
+from verl_env.additions.wanted import missing_wishes, recorded, wanted_extras
+from verl_env.builds.made import made_otherwise
+from verl_env.environment.installed import installed, site_packages
+from verl_env.environment.state import read_state
 from verl_env.install.compare import as_taken, compare, wanted
-from verl_env.install.installed import installed, site_packages
 from verl_env.install.plan import plan_digest
-from verl_env.install.runtime_wheel import fingerprint
-from verl_env.install.state import read_state
 from verl_env.records import record, replace
+from verl_env.wheels.runtime import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from verl_env.environment.history import Change
+    from verl_env.environment.state import State
+    from verl_env.environment.target import Target
     from verl_env.install.compare import Wanted
     from verl_env.install.model import Options, Plan
-    from verl_env.install.state import State
-    from verl_env.install.target import Target
 
 
 @record

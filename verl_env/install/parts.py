@@ -7,31 +7,31 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verl_env.install import requirements
-from verl_env.install.backends.base import Batch, Command, Source
-from verl_env.install.builds.environment import assemble
-from verl_env.install.builds.targets import gpu_targets
-from verl_env.install.classify import classify
+from verl_env.builds.environment import assemble
+from verl_env.builds.targets import gpu_targets
+from verl_env.environment.installed import site_packages
 from verl_env.install.compare import as_taken, brings_wheel
 from verl_env.install.errors import NativeUnavailable
-from verl_env.install.fetch import fetch_native
-from verl_env.install.installed import site_packages
-from verl_env.install.landing import Site, check_landing
 from verl_env.install.prepare import checked_works
-from verl_env.install.process import run
-from verl_env.install.runtime_wheel import build, bytecode_command
 from verl_env.install.verl_source import needs_isolation
 from verl_env.install.ways import take
-from verl_env.install.wheel_stage import batch_of
+from verl_env.installers import requirements
+from verl_env.installers.base import Batch, Command, Source
+from verl_env.installers.classify import classify
+from verl_env.installers.process import run
 from verl_env.records import replace
 from verl_env.sizes import human
+from verl_env.wheels.fetch import fetch_native
+from verl_env.wheels.landing import Site, check_landing
+from verl_env.wheels.runtime import build, bytecode_command
+from verl_env.wheels.stage import batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
+    from verl_env.additions.model import Found
+    from verl_env.builds.builder import Builder
     from verl_env.choose.model import Build
-    from verl_env.install.additions.model import Found
-    from verl_env.install.builds.builder import Builder
     from verl_env.install.carry import Kept
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan
@@ -215,7 +215,7 @@ class Parts:
         return dataclasses.replace(self._tools, works=works)
 
     def _make_builder(self, tools: Tools) -> Builder:
-        from verl_env.install.builds.builder import Builder  # noqa: PLC0415 (few environments need one)
+        from verl_env.builds.builder import Builder  # noqa: PLC0415 (few environments need one)
 
         return Builder(
             tools,

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.errors import DiskFull
+from verl_env.environment.files import hard_links_work
 from verl_env.install.disk import check_room
-from verl_env.install.errors import ArchitectureMismatch, InstallerMissing, WheelhouseInvalid
-from verl_env.install.files import hard_links_work
+from verl_env.install.errors import ArchitectureMismatch, WheelhouseInvalid
 from verl_env.install.interpreter import find_interpreter
 from verl_env.install.sizes import cost
 from verl_env.install.verl_source import check_verl_source
+from verl_env.installers.failures import InstallerMissing
 
 if TYPE_CHECKING:
+    from verl_env.builds.works import Works
+    from verl_env.environment.target import Target
     from verl_env.errors import VerlEnvError
-    from verl_env.install.backends.base import Installer
-    from verl_env.install.builds.works import Works
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import InstallerName, Options, Plan
-    from verl_env.install.target import Target
+    from verl_env.installers.base import Installer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ def choose_installer(name: InstallerName | None) -> Installer:
     Raises:
         InstallerMissing: the one that was asked for is not there, or too old.
     """
-    from verl_env.install.backends.pip import find_pip  # noqa: PLC0415 (whichever is used)
-    from verl_env.install.backends.uv import find_uv  # noqa: PLC0415
+    from verl_env.installers.pip import find_pip  # noqa: PLC0415 (whichever is used)
+    from verl_env.installers.uv import find_uv  # noqa: PLC0415
 
     uv = find_uv() if name != "pip" else None
     if uv is None and name == "uv":
@@ -97,8 +98,8 @@ def checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: s
     """
     if all(choice.how != "build" for choice in plan.natives):
         return None
-    from verl_env.install.builds.errors import BuildImpossible  # noqa: PLC0415 (few environments need a build)
-    from verl_env.install.builds.works import works_of  # noqa: PLC0415
+    from verl_env.builds.errors import BuildImpossible  # noqa: PLC0415 (few environments need a build)
+    from verl_env.builds.works import works_of  # noqa: PLC0415
 
     works = works_of(plan, options, interpreter)
     problems = () if works is None else works.problems(works.missing(seen.in_place))

@@ -13,11 +13,11 @@ from verl_env.install.model import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from verl_env.environment.target import Target
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
-    from verl_env.install.target import Target
 
 
 def install(

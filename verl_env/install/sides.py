@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.choose.choose import full_id
+from verl_env.environment.installed import installed
+from verl_env.environment.state import read_state
 from verl_env.install.diff import Item, Side
 from verl_env.install.errors import EnvironmentEmpty, PythonNotLocked
-from verl_env.install.installed import installed
-from verl_env.install.runtime_wheel import NAME as RUNTIME
-from verl_env.install.state import read_state
 from verl_env.locksets.catalogue import packages_of
 from verl_env.records import record
+from verl_env.wheels.runtime import NAME as RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from verl_env.install.installed import Distribution
-    from verl_env.install.state import State
+    from verl_env.environment.installed import Distribution
+    from verl_env.environment.state import State
     from verl_env.locksets.model import Lockset, Native, Package
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from verl_env import __version__
-from verl_env.install.additions.keep import Additions, component_extras, needless, plan_additions
-from verl_env.install.additions.wanted import undone, wanted_extras
+from verl_env.additions.keep import Additions, component_extras, needless, plan_additions
+from verl_env.additions.wanted import undone, wanted_extras
+from verl_env.environment.installed import installed, site_packages
+from verl_env.environment.state import State
 from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import gpu_here, pick_checks, run_checks
 from verl_env.install.compare import brings_wheel, compare, wanted
-from verl_env.install.failures import EnvironmentMismatch
-from verl_env.install.installed import installed, site_packages
 from verl_env.install.parts import Parts
 from verl_env.install.plan import pins_of
-from verl_env.install.state import State
+from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Build
     from verl_env.environment.change import NewGeneration
+    from verl_env.environment.state import Extra
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan, Step, StepKind
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
-    from verl_env.install.state import Extra
 
 
 @dataclass(slots=True)

@@ -7,10 +7,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from verl_env.install.runtime_wheel import SOURCE
 from verl_env.machine.child import Completed, run
 from verl_env.patches.errors import InterpreterFailed, NoEnvironment, RuntimeMissing
 from verl_env.patches.model import Report, parse_report
+from verl_env.wheels.runtime import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from verl_env.install.record import record_hash
+from verl_env.environment.record import record_hash
 from verl_env.machine.child import Completed, run
 
 if TYPE_CHECKING:

@@ -6,17 +6,17 @@ import os
 from typing import TYPE_CHECKING
 
 from verl_env.environment.change import change, changeable
+from verl_env.environment.state import read_state
 from verl_env.errors import VerlEnvError
-from verl_env.install.backends.base import Command
-from verl_env.install.backends.isolation import installer_environment
 from verl_env.install.prepare import choose_installer
-from verl_env.install.process import run
-from verl_env.install.runtime_wheel import NAME, build, bytecode_command
-from verl_env.install.state import read_state
-from verl_env.install.wheel_stage import batch_of
+from verl_env.installers.base import Command
+from verl_env.installers.isolation import installer_environment
+from verl_env.installers.process import run
 from verl_env.patches import carrier
 from verl_env.patches.ask import interpreter, is_installed, site_packages
 from verl_env.patches.errors import CarrierShadowed, InstallFailed, RuntimeMissing
+from verl_env.wheels.runtime import NAME, build, bytecode_command
+from verl_env.wheels.stage import batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from verl_env.bundle.packing.pack import pack
 from verl_env.bundle.packing.running import CACHES, packed_variables
 from verl_env.bundle.packing.unpack import unpack
 from verl_env.cli.main import main
+from verl_env.environment.target import open_target
 from verl_env.install.run import install
-from verl_env.install.target import open_target
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(

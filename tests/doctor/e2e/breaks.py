@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verl_env.install.backends.uv import find_uv
+from verl_env.installers.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.doctor.e2e.breaks import Broken
-from verl_env.install.backends.uv import find_uv
+from verl_env.installers.uv import find_uv
 
 if sys.version_info >= (3, 11):
     import tomllib

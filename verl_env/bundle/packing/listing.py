@@ -8,7 +8,7 @@ from pathlib import Path
 
 from verl_env.bundle.packing.errors import PackInvalid
 from verl_env.bundle.packing.model import FILES
-from verl_env.install.fetch import file_sha256
+from verl_env.wheels.fetch import file_sha256
 
 _LISTED = 5
 

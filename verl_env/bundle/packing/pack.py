@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import verl_env
+from verl_env.additions.environment import base_interpreter, open_environment
 from verl_env.bundle.packing.image import kind_for, make_image
 from verl_env.bundle.packing.interpreter import ask, copy_interpreter
 from verl_env.bundle.packing.listing import write_listing
 from verl_env.bundle.packing.model import FILE, Pack, to_bytes
 from verl_env.bundle.packing.needs import needs_of
 from verl_env.bundle.packing.prefix import compile_all, copy_packages
-from verl_env.install.additions.environment import base_interpreter, open_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from verl_env.bundle.packing.errors import PackImpossible
-from verl_env.install.files import link_or_copy, rewrite_bytes
+from verl_env.environment.files import link_or_copy, rewrite_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.install.state import read_state
+from verl_env.environment.state import read_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from verl_env.install.runtime_wheel import HOOK
-from verl_env.install.state import read_state
+from verl_env.environment.state import read_state
+from verl_env.wheels.runtime import HOOK
 
 if TYPE_CHECKING:
     from pathlib import Path

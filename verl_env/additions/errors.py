@@ -1,0 +1,229 @@
+"""Why something cannot be added to an environment, taken out of it, or run in it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.choose.errors import NativeMissingError
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
+from verl_env.installers.failures import NativeMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from verl_env.additions.model import Cause
+    from verl_env.choose.model import Refusal
+    from verl_env.environment.history import Change
+    from verl_env.environment.state import State
+
+#: Pins that a message names; more are counted.
+_NAMED = 6
+#: What is found at a path with nothing.
+NOTHING_THERE = "not there"
+
+
+def _into(path: Path) -> str:
+    """The option that names an environment; nothing for the one that is meant without it."""
+    return "" if path == Path.cwd() / ".venv" else f" --into {shlex.quote(str(path))}"
+
+
+def _plan_command(state: State, wishes: Sequence[str]) -> str:
+    """The command that explains what there is of components for the lockset and Python of an environment."""
+    words = ["verl-env", "plan", "--stack", state.stack, "--lockset", state.lockset, "--python", state.python]
+    return shlex.join([*words, *(word for wish in wishes for word in ("--with", wish)), "--explain"])
+
+
+class NotMadeHere(VerlEnvError):
+    """``verl-env pip`` and ``verl-env run`` work in environments that verl-env made, and this is none."""
+
+    id = "environment-not-made"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(path, found)
+        self.path = path
+        self.found = found
+
+    @property
+    def message(self) -> str:
+        if self.found == NOTHING_THERE:
+            return f"there is no environment at {self.path}"
+        return f"{self.path} is {self.found}, and not an environment that verl-env made"
+
+    @property
+    def hint(self) -> str:
+        if self.found == NOTHING_THERE:
+            return f"make one: verl-env install --stack vllm{_into(self.path)}; or name another: --into DIR"
+        beside = shlex.quote(f"{self.path}-verl")
+        return f"name one: --into DIR; or make one beside it: verl-env install --stack vllm --into {beside}"
+
+
+class PipWouldDrift(VerlEnvError):
+    """What should be installed or removed moves a pin of the lockset: torch, an engine, a native component, or another.
+
+    Each pin is there because another version breaks what is compiled or written against it. ``causes`` say what needs
+    which version, as the resolver said it; ``moved`` what would move. ``--allow-drift`` does it all the same, and the
+    environment is marked as drifted on purpose; ``verl-env install`` goes back to the lock.
+    """
+
+    id = "pip-would-drift"
+
+    def __init__(
+        self, command: str, wishes: Sequence[str], lockset: str, causes: Sequence[Cause], moved: Sequence[Change]
+    ) -> None:
+        super().__init__(command, wishes, lockset, causes, moved)
+        self.command = command
+        self.wishes = tuple(wishes)
+        self.lockset = lockset
+        self.causes = tuple(causes)
+        self.moved = tuple(moved)
+
+    @property
+    def message(self) -> str:
+        gone = self.command == "uninstall"
+        lines = [f"{', '.join(self.wishes)} {'belongs to' if gone else 'does not go with'} {self.lockset}"]
+        lines += [f"{why.by} needs {why.needs}, and {why.package} is locked at {why.locked}" for why in self.causes]
+        if self.moved and not gone:
+            named = [f"{change.name} {change.old} -> {change.new or 'gone'}" for change in self.moved[:_NAMED]]
+            more = len(self.moved) - len(named)
+            lines.append(f"it would move {', '.join(named)}{f' and {more} more' if more else ''}")
+        return "\n  ".join(lines)
+
+    @property
+    def hint(self) -> str:
+        anyway = f"verl-env pip {self.command} --allow-drift {shlex.join(self.wishes)}"
+        if self.command == "uninstall":
+            return f"to take it out knowingly: {anyway}"
+        return f"ask for a version that goes with the lock; or to move these pins knowingly: {anyway}"
+
+
+class Unresolved(VerlEnvError):
+    """What should be added cannot be had at all, pins or no pins: a name nobody serves, or a conflict in itself."""
+
+    id = "additions-unresolved"
+
+    def __init__(self, wishes: Sequence[str], output: Sequence[str]) -> None:
+        super().__init__(wishes, output)
+        self.wishes = tuple(wishes)
+        self.output = tuple(output)
+
+    @property
+    def message(self) -> str:
+        return "\n  ".join([f"{', '.join(self.wishes)} cannot be had:", *self.output])
+
+    @property
+    def hint(self) -> str:
+        return "look for a misspelt name; an index of its own goes behind it: --extra-index-url URL"
+
+
+class ComponentMissing(NativeMissingError):
+    """A native component cannot be had for an environment: none of its wheels fits, and it cannot be built here."""
+
+    def __init__(self, wishes: Sequence[str], state: State, missing: NativeMissingError) -> None:
+        super().__init__(wishes, state, missing)
+        self.wishes = tuple(wishes)
+        self.state = state
+        self.missing = missing
+
+    @property
+    def message(self) -> str:
+        return self.missing.message
+
+    @property
+    def hint(self) -> str:
+        return f"every way, and why not: {_plan_command(self.state, self.wishes)}"
+
+
+class GivenUnfit(NativeMismatch):
+    """A wheel of a native component that was given to ``verl-env pip`` cannot work in the environment."""
+
+    @property
+    def hint(self) -> str:
+        return f"ask for it by its name, for a build that fits: verl-env pip install {self.name}"
+
+
+class ComponentUnfit(VerlEnvError):
+    """A native component does not go with an environment: its lockset has another version, or this machine differs.
+
+    Which version of flash-attn a lockset has is part of it: what is compiled against one fails on another.
+    """
+
+    id = "component-unfit"
+
+    def __init__(self, wishes: Sequence[str], state: State, refusal: Refusal) -> None:
+        super().__init__(wishes, state, refusal)
+        self.wishes = tuple(wishes)
+        self.state = state
+        self.lockset = state.lockset
+        self.refusal = refusal
+
+    @property
+    def message(self) -> str:
+        own = [each for each in self.refusal.evaluations if each.lockset.id == self.lockset]
+        reasons = [verdict.message for each in own for verdict in each.failed] or ["it is not a lockset any more"]
+        return f"{', '.join(self.wishes)} does not go with {self.lockset}: {'; '.join(reasons)}"
+
+    @property
+    def hint(self) -> str:
+        return f"see what goes together: {_plan_command(self.state, self.wishes)}"
+
+
+class NotInstalled(VerlEnvError):
+    """What should be taken out of an environment is not in it."""
+
+    id = "package-not-installed"
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name, path)
+        self.name = name
+        self.path = path
+
+    @property
+    def message(self) -> str:
+        return f"{self.name} is not installed in {self.path}"
+
+    @property
+    def hint(self) -> str:
+        return "see what is: verl-env pip list"
+
+
+class CommandMissing(VerlEnvError):
+    """``verl-env run``: there is no such command in the environment or on PATH (exit code 127, as in shells)."""
+
+    id = "command-missing"
+    exit_code = 127
+
+    def __init__(self, command: str, path: Path) -> None:
+        super().__init__(command, path)
+        self.command = command
+        self.path = path
+
+    @property
+    def message(self) -> str:
+        return f"there is no command {self.command!r} in {self.path / 'bin'} or on PATH"
+
+    @property
+    def hint(self) -> str:
+        return f"if a package brings it: verl-env pip{_into(self.path)} install NAME"
+
+
+class CommandRefused(VerlEnvError):
+    """``verl-env run``: the command is there and cannot be started (exit code 126, as in shells)."""
+
+    id = "command-not-executable"
+    exit_code = 126
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(command, reason)
+        self.command = command
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.command} cannot be started: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return f"make it executable (chmod +x {self.command}), or give its interpreter: verl-env run -- python FILE"

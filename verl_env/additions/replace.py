@@ -1,0 +1,65 @@
+"""A new generation that differs from the one in force by some packages: for remedies, of whichever environment."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.additions.alter import run_installer
+from verl_env.additions.metadata import read_metadata
+from verl_env.additions.model import Wish, Wishes
+from verl_env.additions.resolve import Base, resolve
+from verl_env.environment.errors import RecordMissing
+from verl_env.environment.installed import normalise
+from verl_env.environment.record import read_record
+from verl_env.environment.reuse import packages_of, sites
+from verl_env.install.prepare import choose_installer
+from verl_env.installers.base import Batch, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from verl_env.environment.change import NewGeneration
+
+
+def replace_packages(
+    new: NewGeneration,
+    requirements: Sequence[str],
+    *,
+    gone: Sequence[str] = (),
+    dependencies: bool = False,
+    show: Callable[[bytes], None] | None = None,
+) -> None:
+    """Installs requirements into a new generation, and takes over all else but ``gone``.
+
+    Args:
+        new: The generation.
+        requirements: What to install, in a new copy even where it is there.
+        gone: Names of packages that go.
+        dependencies: Lets a resolver change what the requirements need, too.
+        show: Gets the installer's output.
+
+    Raises:
+        VerlEnvError: it cannot be had, or the installer failed.
+    """
+    installer = choose_installer(None)
+    new.begin_from_old()
+    have = {} if new.old is None else packages_of(new.old)
+    lines = list(requirements)
+    if dependencies and new.old is not None:
+        python = sites(new.old)[0].parent.name.removeprefix("python")
+        wishes = Wishes(tuple(Wish(text, _name(text)) for text in requirements))
+        found = resolve(wishes, Base(new.old, python, "", read_metadata(have), {}), installer, new.stage).found
+        lines = [each.line for each in found]
+    if lines:
+        file = new.stage / "replaced.txt"
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        run_installer(installer, installer.install(new.path, Batch(file, Source(), hashes=False)), show)
+    for name in {*map(normalise, gone), *packages_of(new.path)} & have.keys():
+        if read_record(have[name].folder) is None:
+            raise RecordMissing(name, new.target.path)
+    new.take_over(gone=[normalise(name) for name in gone])
+
+
+def _name(requirement: str) -> str:
+    return normalise(re.split(r"[^\w.-]", requirement.strip())[0])

@@ -1,0 +1,161 @@
+"""What must be installed for some wishes, by uv's or pip's resolver: under the pins, or knowingly without them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.additions.environment import base_interpreter
+from verl_env.additions.errors import PipWouldDrift, Unresolved
+from verl_env.additions.metadata import broken, write_metadata
+from verl_env.additions.model import Cause, Resolution
+from verl_env.additions.outputs import causes, pip_found, reasons, uv_found
+from verl_env.environment.history import Change
+from verl_env.environment.installed import site_packages
+from verl_env.install.compare import same_version
+from verl_env.installers.base import Command
+from verl_env.installers.classify import classify
+from verl_env.installers.failures import IndexFileMissing, InstallerFailed
+from verl_env.installers.isolation import installer_environment
+from verl_env.installers.process import run
+from verl_env.installers.uv import Uv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from verl_env.additions.metadata import Metadata
+    from verl_env.additions.model import Found, Wishes
+    from verl_env.installers.base import Installer
+
+_CONSTRAINTS = "constraints.txt"
+_REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What wishes are resolved on.
+
+    ``environment`` is one whose interpreter is used, and whose packages builds without isolation see; ``packages`` is
+    what is or will be installed; ``pins`` are the versions that must stay.
+    """
+
+    environment: Path
+    python: str
+    lockset: str
+    packages: Mapping[str, Metadata]
+    pins: Mapping[str, str]
+
+
+def resolve(wishes: Wishes, base: Base, installer: Installer, stage: Path) -> Resolution:
+    """What must be installed for some wishes.
+
+    Args:
+        wishes: What is asked for.
+        base: What is there.
+        installer: Whose resolver is used.
+        stage: A directory for files; it must be there.
+
+    Raises:
+        PipWouldDrift: it would move a pin, and that was not allowed.
+        Unresolved: it cannot be had in any way.
+        VerlEnvError: the index cannot be reached, or something does not build.
+    """
+    refused = _asked_away(wishes, base)
+    if refused and not wishes.allow_drift:
+        raise PipWouldDrift("install", wishes.texts, base.lockset, refused, ())
+    environment = base.environment if not wishes.isolated else _shadow(base, installer, stage)
+    if not refused:
+        found, output = _ask(wishes, base, installer, environment, stage, pinned=True)
+        if found is not None:
+            return _resolution(found, base)
+        refused = causes(output, base.pins)
+    found, output = _ask(wishes, base, installer, environment, stage, pinned=False)
+    if found is None:
+        raise Unresolved(wishes.texts, reasons(output))
+    resolution = _resolution(found, base)
+    if resolution.moved and not wishes.allow_drift:
+        raise PipWouldDrift("install", wishes.texts, base.lockset, refused, resolution.moved)
+    return resolution
+
+
+def _asked_away(wishes: Wishes, base: Base) -> tuple[Cause, ...]:
+    """The pins that a wish itself excludes: no resolver need be asked."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
+
+    found = []
+    for wish in wishes.wishes:
+        if wish.name not in base.pins or wish.name is None:
+            continue
+        pin = base.pins[wish.name]
+        try:
+            requirement = Requirement(wish.text)
+        except InvalidRequirement:
+            continue
+        if requirement.url is not None or not requirement.specifier.contains(pin, prereleases=True):
+            found.append(Cause(wish.name, pin, "your command", wish.text))
+    return tuple(found)
+
+
+def _shadow(base: Base, installer: Installer, stage: Path) -> Path:
+    """An environment with the metadata of the packages alone."""
+    shadow = stage / "shadow"
+    command = installer.make_environment(shadow, base_interpreter(base.environment), "shadow")
+    done = run(command)
+    if done.code != 0:
+        raise classify(installer.name, command.argv, done.code, done.output)
+    write_metadata(site_packages(shadow, base.python), base.packages, base.python, base.pins)
+    return shadow
+
+
+def _ask(
+    wishes: Wishes, base: Base, installer: Installer, environment: Path, stage: Path, *, pinned: bool
+) -> tuple[tuple[Found, ...] | None, str]:
+    """What the resolver found, or None and why it found nothing."""
+    files = list(wishes.constraints)
+    if pinned:
+        constraints = stage / _CONSTRAINTS
+        constraints.write_text("".join(f"{name}=={pin}\n" for name, pin in base.pins.items()), encoding="utf-8")
+        files.append(str(constraints))
+    report = stage / _REPORT
+    report.unlink(missing_ok=True)
+    command = _command(wishes, installer, environment, files, report)
+    done = run(command)
+    if done.code == 0:
+        editable = [wish.text.partition("[")[0] for wish in wishes.wishes if wish.editable]
+        is_pip = installer.name == "pip"
+        return (pip_found(report.read_bytes()) if is_pip else uv_found(done.output, editable)), done.output
+    error = classify(installer.name, command.argv, done.code, done.output)
+    if not isinstance(error, IndexFileMissing | InstallerFailed):
+        raise error
+    return None, done.output
+
+
+def _command(
+    wishes: Wishes, installer: Installer, environment: Path, constraints: Sequence[str], report: Path
+) -> Command:
+    argv = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--no-color"]
+    argv += ["--report", str(report)]
+    if isinstance(installer, Uv):
+        argv = [installer.executable, "pip", "install", "--python", str(environment / "bin" / "python")]
+        argv += ["--color", "never"]
+    argv += ["--dry-run", *wishes.options, *wishes.resolving]
+    argv += [] if wishes.isolated else ["--no-build-isolation"]
+    argv += [word for file in constraints for word in ("--constraint", file)]
+    argv += [word for wish in wishes.wishes for word in (("--editable", wish.text) if wish.editable else (wish.text,))]
+    return Command(tuple(argv), installer_environment(os.environ))
+
+
+def _resolution(found: Sequence[Found], base: Base) -> Resolution:
+    changes, moved = [], []
+    for each in sorted(found, key=lambda each: each.name):
+        old, pin = base.packages.get(each.name), base.pins.get(each.name)
+        changes.append(Change("+" if old is None else "~", each.name, old.version if old else None, each.text))
+        if pin is not None and (each.origin is not None or not same_version(each.version, pin)):
+            moved.append(Change("~", each.name, pin, each.text))
+    after = {name: package.version for name, package in base.packages.items()}
+    after |= {each.name: each.version for each in found if each.version}
+    unmet = tuple(broken(base.packages, after, base.python))
+    return Resolution(tuple(found), tuple(changes), tuple(moved), unmet)

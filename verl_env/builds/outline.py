@@ -1,0 +1,78 @@
+"""What would be built, shown before anything is: how, for what, for how long, and what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verl_env.builds.jobs import job_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from verl_env.builds.model import Job, Problem
+    from verl_env.builds.works import Works
+
+#: The number of CPUs that the catalogue states times for.
+_MEASURED_ON = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One component that would be built.
+
+    Attributes:
+        name: The component.
+        version: Its version.
+        source: Where its source is from.
+        ready: Whether its result is in the cache, so that nothing is compiled.
+        jobs: Compiler jobs side by side.
+        targets: GPU targets as the build gets them; None where there is nothing to choose.
+        job_bytes: Memory of one job, in bytes.
+        minutes: How long it takes with these jobs, roughly; None where nobody has measured.
+        needs: Tools, headers and libraries.
+    """
+
+    name: str
+    version: str
+    source: str
+    ready: bool
+    jobs: int
+    targets: str | None
+    job_bytes: int
+    minutes: int | None
+    needs: tuple[str, ...]
+
+
+def outline(works: Works, without: Container[str]) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
+    """Every build in its order, those that others are built upon among them, and every problem.
+
+    Args:
+        works: What is to be built.
+        without: What is in the environment already.
+    """
+    missing = works.missing(without)
+    names = {job.build.name for job in missing}
+    ready = [works.job(name) for name in works.builds if name not in names and name not in without]
+    shown = [*(_one(job, works, ready=False) for job in missing), *(_one(job, works, ready=True) for job in ready)]
+    return tuple(shown), works.problems(missing)
+
+
+def _one(job: Job, works: Works, *, ready: bool) -> Outline:
+    recipe = job.recipe
+    minutes = None if recipe.minutes is None else max(1, round(recipe.minutes * _MEASURED_ON / job.jobs))
+    return Outline(
+        job.build.name,
+        job.build.version,
+        recipe.source,
+        ready,
+        job.jobs,
+        job.targets,
+        job_memory(recipe, works.host.environ, len((job.targets or "").split(";"))),
+        minutes,
+        (*(_tool(tool.name, works) for tool in recipe.tools), *(file.name for file in recipe.files)),
+    )
+
+
+def _tool(name: str, works: Works) -> str:
+    return works.toolkit.words if name == "nvcc" and works.toolkit is not None else name

@@ -1,0 +1,165 @@
+"""Where builds are made: a directory that goes away, a build environment, a log, and a tool that reports progress."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.builds.errors import NativeBuildFailed
+from verl_env.builds.progress import Steps
+from verl_env.builds.telling import telling_lines
+from verl_env.builds.variables import build_variables
+from verl_env.installers.base import Command
+from verl_env.installers.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import IO
+
+    from verl_env.builds.model import Host, Job, Places
+    from verl_env.install.reporter import Reporter
+    from verl_env.installers.base import Source
+
+#: With the host, as several may share a directory: a number says nothing of processes elsewhere.
+_PREFIX = f"verl-env-build-{os.uname().nodename}-"
+#: Logs that are kept; older ones go.
+KEPT_LOGS = 50
+
+
+class Workshop:
+    """Runs the commands of builds.
+
+    Args:
+        root: A directory for everything that builds make; see ``opened``.
+        host: Tools and variables.
+        places: Where sources and logs are kept.
+        reporter: Who is told.
+        source: Where pip takes source distributions from.
+    """
+
+    def __init__(self, root: Path, host: Host, places: Places, reporter: Reporter, source: Source) -> None:
+        self.root = root
+        self.host = host
+        self.places = places
+        self.reporter = reporter
+        self._source = source
+        #: The interpreter of the build environment, once there is one.
+        self.python = root / "env" / "bin" / "python"
+        home = host.toolchain.cuda_home
+        #: What placeholders stand for: ``cuda``, ``site``, and the directories of components that were built before.
+        self.values: dict[str, str] = {"cuda": home if isinstance(home, str) else ""}
+        #: Lists of directories that are put after the user's own (``CPATH``).
+        self.paths: dict[str, str] = {}
+        #: The sha256 of each source that is a file, by component.
+        self.hashes: dict[str, str] = {}
+
+    @property
+    def offline(self) -> bool:
+        """Whether nothing may be fetched."""
+        return self._source.offline
+
+    def room(self, name: str) -> Path:
+        """An empty directory of that name."""
+        place = self.root / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        return place
+
+    def variables(self, job: Job) -> dict[str, str]:
+        """The variables of a job's commands."""
+        temporary = self.root / "tmp"
+        temporary.mkdir(exist_ok=True)
+        values = {**self.values, "jobs": str(job.jobs)}
+        env = build_variables(job, self.host, python=self.python, room=temporary, values=values)
+        return env | {name: ":".join(filter(None, (env.get(name), more))) for name, more in self.paths.items()}
+
+    def pip(self, job: Job, verb: str, *arguments: str) -> None:
+        """Runs pip in the build environment: no isolation, no dependencies, no results of other environments.
+
+        Raises:
+            NativeBuildFailed: it failed.
+        """
+        links = [word for link in self._source.links for word in ("--find-links", link)]
+        common = ["--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check", "-v"]
+        common += ["--no-index"] if self._source.offline else []
+        pip = (sys.executable, "-m", "pip", "--python", str(self.python))
+        self.run(job, (*pip, verb, *common, *links, *arguments))
+
+    def run(
+        self, job: Job, argv: tuple[str, ...], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Runs a command of a job: its output goes into the job's log, its steps to the reporter.
+
+        Raises:
+            NativeBuildFailed: it failed; the log holds all of its output.
+        """
+        steps, started = Steps(), time.monotonic()
+        with self.log(job).open("ab") as log:
+            log.write(f"\n$ {' '.join(argv)}\n".encode("utf-8", "surrogateescape"))
+            log.flush()
+            command = Command(argv, self.variables(job) if env is None else env)
+            done = run(command, watch=self._watch(job, log, steps, started), cwd=cwd or self.root)
+        if done.code != 0:
+            raise NativeBuildFailed(job.name, _what(argv), done.code, self.log(job), telling_lines(done.output))
+
+    def log(self, job: Job) -> Path:
+        """The file with the output of a job."""
+        self.places.logs.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^\w.-]+", "-", f"{job.build.name}-{job.build.version}")
+        return self.places.logs / f"{name}-{os.getpid()}.log"
+
+    def _watch(self, job: Job, log: IO[bytes], steps: Steps, started: float) -> Callable[[bytes], None]:
+        def watch(data: bytes) -> None:
+            if data:
+                log.write(data)
+                steps.feed(data)
+            self.reporter.building(job.name, steps.done, steps.total, time.monotonic() - started)
+
+        return watch
+
+
+@contextlib.contextmanager
+def opened(host: Host) -> Iterator[Path]:
+    """A directory for builds below ``TMPDIR``; it goes with everything in it, and so do those of dead runs.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    base = Path(host.environ.get("TMPDIR") or tempfile.gettempdir())
+    _clear_dead(base)
+    root = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def trim_logs(places: Places) -> None:
+    """Removes the oldest logs beyond those that are kept."""
+    with contextlib.suppress(OSError):
+        logs = sorted(places.logs.glob("*.log"), key=lambda path: path.stat().st_mtime)
+        for log in logs[:-KEPT_LOGS]:
+            log.unlink()
+
+
+def _clear_dead(base: Path) -> None:
+    """Removes what runs of this user left that were killed; a process of that number may be another one by now."""
+    with contextlib.suppress(OSError):
+        for path in base.glob(f"{_PREFIX}*-*"):
+            number = path.name.removeprefix(_PREFIX).partition("-")[0]
+            if path.stat().st_uid == os.getuid() and number.isdigit() and not Path("/proc", number).exists():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _what(argv: tuple[str, ...]) -> str:
+    """A command in few words."""
+    if "pip" in argv[:3]:
+        return f"pip {next((word for word in argv[5:] if not word.startswith('-')), '')}".strip()
+    return " ".join(argv[:3])

@@ -1,0 +1,56 @@
+"""What a run is doing to an environment, written down while it does it: for the next run, and for one that waits."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Literal
+
+from verl_env.environment.files import replace_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Phase = Literal["prepare", "switch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One run: who, since when, and how far; ``generation`` is the one it makes."""
+
+    pid: int
+    host: str
+    started: str
+    phase: Phase
+    generation: str
+
+    @property
+    def holder(self) -> str:
+        """Who it is, in words."""
+        return f"process {self.pid} on {self.host} (since {self.started})"
+
+
+def begin(path: Path, generation: str) -> Journal:
+    """Writes the first entry of this process."""
+    import socket  # noqa: PLC0415
+    from datetime import datetime, timezone  # noqa: PLC0415
+
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    journal = Journal(os.getpid(), socket.gethostname(), now, "prepare", generation)
+    write(path, journal)
+    return journal
+
+
+def write(path: Path, journal: Journal) -> None:
+    """Replaces the journal in one step."""
+    replace_bytes(path, json.dumps(asdict(journal)).encode())
+
+
+def read(path: Path) -> Journal | None:
+    """The journal; None where there is none, or none that can be read."""
+    try:
+        data = json.loads(path.read_bytes())
+        return Journal(**{field.name: data[field.name] for field in fields(Journal)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

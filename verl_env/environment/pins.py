@@ -1,0 +1,88 @@
+"""The pins of an environment, where uv and pip find them when users run these themselves.
+
+``verl-env-constraints.txt`` in the environment holds them without hashes, for with a hash in it pip wants one for
+everything. ``pip.conf`` names it: pip reads that file in the root of a virtual environment. Both speak of the path that
+users name, which stays when a new generation is put in force.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from verl_env.environment.files import replace_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+FILE = "verl-env-constraints.txt"
+PIP_CONF = "pip.conf"
+
+_HEAD = """\
+# The pins of {lockset}, written by verl-env. pip reads this file (see pip.conf here); for uv: UV_CONSTRAINT.
+# To add packages under these pins: verl-env pip install NAME. To move a pin: verl-env pip install --allow-drift NAME.
+"""
+#: The commands of pip that take constraints; under ``[global]`` the others would be asked for an option they lack.
+_SECTIONS = ("install", "download", "wheel")
+_OPTION = "constraint"
+_PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
+
+
+def write_pins(environment: Path, path: Path, lockset: str, pins: Mapping[str, str], old: Path | None) -> None:
+    """Writes both files into an environment.
+
+    Args:
+        environment: Where the files go.
+        path: The path that users name.
+        lockset: The id of the lockset.
+        pins: Names and versions.
+        old: The environment that this one takes the place of; what its pip.conf says beside is kept.
+    """
+    lines = "".join(f"{name}=={version}\n" for name, version in pins.items())
+    replace_bytes(environment / FILE, (_HEAD.format(lockset=lockset) + lines).encode())
+    before = "" if old is None else _read(old / PIP_CONF)
+    replace_bytes(environment / PIP_CONF, pip_conf(before, constraint_address(path)).encode())
+
+
+def read_pins(environment: Path) -> dict[str, str] | None:
+    """The pins that were written into an environment; None where none were."""
+    file = environment / FILE
+    if not file.is_file():
+        return None
+    found = (_PIN.fullmatch(line.strip()) for line in _read(file).splitlines())
+    return {match[1]: match[2] for match in found if match is not None}
+
+
+def constraint_address(path: Path) -> str:
+    """The constraints of an environment as uv and pip take them: both split what they are given at spaces."""
+    file = path / FILE
+    return file.as_uri() if re.search(r"\s", str(file)) else str(file)
+
+
+def pip_conf(before: str, address: str) -> str:
+    """The text of a pip.conf that names the constraints and says what it said before; comments of it are lost."""
+    from configparser import Error, RawConfigParser  # noqa: PLC0415 (only what changes an environment needs it)
+    from io import StringIO  # noqa: PLC0415
+
+    parser = RawConfigParser()
+    try:
+        parser.read_string(before)
+    except Error:
+        parser = RawConfigParser()  # pip cannot read it either
+    for section in _SECTIONS:
+        if not parser.has_section(section):
+            parser.add_section(section)
+        others = [word for word in parser.get(section, _OPTION, fallback="").split() if not word.endswith(FILE)]
+        parser.set(section, _OPTION, " ".join([address, *others]))
+    text = StringIO()
+    parser.write(text)
+    return text.getvalue()
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,265 @@
+"""What can fail while an environment is made. The environment that was in force stays in force each time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.errors import VerlEnvError
+from verl_env.settings.mirrors import both
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from verl_env.environment.history import Change
+    from verl_env.wheels.check import Fault
+
+#: What to do after a failure whose cause may pass: downloads are kept, so a second run goes on where this one ended.
+AGAIN = "run the same command again; what was downloaded is kept"
+
+
+class IndexFileMissing(VerlEnvError):
+    """The index does not serve a file that the lock names, or none that fits this Python and platform."""
+
+    id = "index-file-missing"
+
+    def __init__(self, package: str, reason: str) -> None:
+        super().__init__(package, reason)
+        self.package = package
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"the index has no file for {self.package or 'a locked package'}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), or a directory with the file: --wheelhouse DIR"
+
+
+class HashMismatch(VerlEnvError):
+    """A file is not the one that was locked: damaged on the way, replaced on the index, or tampered with."""
+
+    id = "hash-mismatch"
+
+    def __init__(self, package: str, expected: str, actual: str, address: str = "") -> None:
+        super().__init__(package, expected, actual)
+        self.package = package
+        self.expected = expected
+        self.actual = actual
+        self.address = address
+
+    @property
+    def message(self) -> str:
+        origin = f" from {self.address}" if self.address else ""
+        return f"the file for {self.package}{origin} has {self.actual}, and the lock says {self.expected}"
+
+    @property
+    def hint(self) -> str:
+        return "do not use that file; try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), and tell the index's owner"
+
+
+class AddressUnavailable(VerlEnvError):
+    """The server of an address, or of the mirror of it, cannot be reached or does not have the file.
+
+    ``url`` is the address that is recorded, ``fetched`` that of the mirror which is configured for it, or the same.
+    """
+
+    id = "address-unavailable"
+
+    def __init__(self, url: str, fetched: str, reason: str) -> None:
+        super().__init__(url, fetched, reason)
+        self.url = url
+        self.fetched = fetched
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{both(self.url, self.fetched)} {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        if self.fetched != self.url:
+            return "correct the [mirrors] table of the configuration (docs/hpc.md), or put the file on that mirror"
+        return "behind a proxy: HTTPS_PROXY, or a mirror in the [mirrors] table of the configuration (docs/hpc.md)"
+
+
+class DownloadInterrupted(VerlEnvError):
+    """A download broke off before its end."""
+
+    id = "download-interrupted"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    @property
+    def message(self) -> str:
+        return f"the download of {self.what or 'a package'} broke off"
+
+    @property
+    def hint(self) -> str:
+        return AGAIN
+
+
+class IndexDenied(VerlEnvError):
+    """The index or a mirror refuses access: it needs a login, or does not serve this host."""
+
+    id = "index-denied"
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"{self.address} refuses access ({self.reason})"
+
+    @property
+    def hint(self) -> str:
+        return "give the login in the address of the index, in .netrc or by keyring; or choose another index"
+
+
+class BuildFailed(VerlEnvError):
+    """A source distribution of the lock did not build."""
+
+    id = "build-failed"
+
+    def __init__(self, package: str, tail: Sequence[str]) -> None:
+        super().__init__(package, tail)
+        self.package = package
+        self.tail = tuple(tail)
+
+    @property
+    def message(self) -> str:
+        return "\n  ".join([f"{self.package or 'a source distribution'} did not build:", *self.tail])
+
+    @property
+    def hint(self) -> str:
+        return "offline, the wheelhouse must hold a built wheel of it, or setuptools and wheel to build it with"
+
+
+class InstallerFailed(VerlEnvError):
+    """uv or pip failed for a reason that verl-env does not know; the end of its output says more."""
+
+    id = "installer-failed"
+
+    def __init__(self, name: str, command: Sequence[str], code: int, tail: Sequence[str]) -> None:
+        super().__init__(name, command, code, tail)
+        self.name = name
+        self.command = tuple(command)
+        self.code = code
+        self.tail = tuple(tail)
+
+    @property
+    def message(self) -> str:
+        how = f"was killed by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
+        return "\n  ".join([f"{self.name} {how}:", *self.tail])
+
+    @property
+    def hint(self) -> str:
+        return f"{AGAIN}; it was: {' '.join(self.command)}"
+
+
+class EnvironmentMismatch(VerlEnvError):
+    """After the installer ended, the new environment was not what the plan says; it was not put in force."""
+
+    id = "environment-mismatch"
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        super().__init__(changes)
+        self.changes = tuple(changes)
+
+    @property
+    def message(self) -> str:
+        named = [f"{change.name} is {change.old or 'missing'}, not {change.new or 'absent'}" for change in self.changes]
+        return f"the installer made something else than planned: {'; '.join(named[:5])}"
+
+    @property
+    def hint(self) -> str:
+        return "look for settings that redirect it: pip config list; cat ~/.config/uv/uv.toml"
+
+
+class CheckFailed(VerlEnvError):
+    """A check of the lockset failed in the new environment; it was not put in force, and the log was kept."""
+
+    id = "check-failed"
+
+    def __init__(self, check: str, reason: str, log: Path, tail: Sequence[str]) -> None:
+        super().__init__(check, reason, log, tail)
+        self.check = check
+        self.reason = reason
+        self.log = log
+        self.tail = tuple(tail)
+
+    @property
+    def message(self) -> str:
+        return "\n  ".join([f"the check {self.check} failed: {self.reason}", *self.tail])
+
+    @property
+    def hint(self) -> str:
+        return f"the whole output: {self.log}; to install without the checks: --no-check"
+
+
+class NativeMismatch(VerlEnvError):
+    """A wheel of a native component is not what it should be, or does not fit the environment, by what is in it.
+
+    A wheel's name says what somebody meant it to be; its metadata, symbols and versions say what it is. Each fault has
+    a kind: ``wheel-unreadable``, ``wrong-distribution``, ``wrong-version``, ``not-compiled``, ``object-damaged``,
+    ``wrong-arch``, ``wrong-python``, ``wrong-torch-abi``, ``wrong-cuda-major``, ``glibc-too-old``,
+    ``glibcxx-too-old``, ``no-gpu-code``, ``missing-library``. Nothing of the wheel was installed; a download that is
+    no wheel of the component is not kept either.
+    """
+
+    id = "native-mismatch"
+
+    def __init__(self, name: str, version: str, wheel: str, faults: Sequence[Fault], address: str = "") -> None:
+        super().__init__(name, version, wheel, faults)
+        self.address = address
+        self.name = name
+        self.version = version
+        self.wheel = wheel
+        self.faults = tuple(faults)
+
+    @property
+    def reason(self) -> str:
+        """What is at fault, the first of each kind: for a component that is left out."""
+        kinds = {fault.id: fault for fault in reversed(self.faults)}
+        return "; ".join(fault.message for fault in self.faults if kinds[fault.id] is fault)
+
+    @property
+    def message(self) -> str:
+        origin = f" from {self.address}" if self.address else ""
+        return f"{self.wheel}{origin} of {self.name} {self.version} does not fit: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        if self.address:
+            return (
+                "see what that gives (a login, a proxy?); put the right file into a directory and add: "
+                "--wheelhouse DIR; or name a mirror in the [mirrors] table of the configuration (docs/hpc.md)"
+            )
+        return "build it for what is here: --native build; or leave it out: --native skip"
+
+
+class InstallerMissing(VerlEnvError):
+    """The installer that was asked for is not there, or is too old."""
+
+    id = "installer-missing"
+
+    def __init__(self, name: str, *, found: str | None = None, needed: str = "") -> None:
+        super().__init__(name, found, needed)
+        self.name = name
+        self.found = found
+        self.needed = needed
+
+    @property
+    def message(self) -> str:
+        if self.found is None:
+            return f"{self.name} is not on this host"
+        return f"{self.name} {self.found} is too old: {self.needed} or newer is needed"
+
+    @property
+    def hint(self) -> str:
+        return "pip install 'verl-env[uv]', or: --installer pip"

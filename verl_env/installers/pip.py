@@ -1,0 +1,60 @@
+"""pip: the tool's own, which runs with the interpreter of the environment; the environment itself gets none."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.installers.base import Cache, Command
+from verl_env.installers.isolation import installer_environment
+
+if TYPE_CHECKING:
+    from verl_env.installers.base import Batch
+
+
+class Pip:
+    """The pip that is installed beside verl-env."""
+
+    name = "pip"
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def make_environment(self, path: Path, interpreter: str, prompt: str) -> Command:
+        # -I: no module of the user's can shadow venv.
+        return _command(interpreter, "-I", "-m", "venv", "--without-pip", "--prompt", prompt, str(path))
+
+    def install(self, environment: Path, batch: Batch) -> Command:
+        # Bytecode is left to the first import, as uv leaves it: compiling all of it takes longer than installing.
+        arguments = [] if batch.dependencies else ["--no-deps"]
+        arguments += ["--constraint", str(batch.constraints)] if batch.constraints else []
+        arguments += ["--no-compile", "--no-warn-script-location", "--only-binary", ":none:"]
+        arguments += ["--no-binary", ":none:", "--ignore-installed"]
+        arguments += ["--require-hashes"] if batch.hashes else []
+        arguments += ["--build-constraint", str(batch.build_constraints)] if batch.build_constraints else []
+        arguments += [] if batch.isolated else ["--no-build-isolation"]
+        arguments += ["--no-index"] if batch.source.offline else []
+        arguments += [word for link in batch.source.links for word in ("--find-links", link)]
+        python = str(environment / "bin" / "python")
+        pip = (sys.executable, "-m", "pip", "--python", python)
+        return _command(*pip, "install", *arguments, "--requirement", str(batch.requirements))
+
+    def cache_for(self, place: Path) -> Cache:
+        del place
+        if os.environ.get("PIP_NO_CACHE_DIR"):
+            return Cache(None, linked=False)
+        base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        return Cache(Path(os.environ.get("PIP_CACHE_DIR") or Path(base) / "pip"), linked=False)
+
+
+def find_pip() -> Pip:
+    """The pip that verl-env depends on."""
+    import pip  # noqa: PLC0415
+
+    return Pip(pip.__version__)
+
+
+def _command(*argv: str) -> Command:
+    return Command(argv, installer_environment(os.environ))

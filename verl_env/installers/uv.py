@@ -1,0 +1,92 @@
+"""uv: fast, with hard links from its cache where they work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.environment.files import hard_links_work
+from verl_env.installers.base import Cache, Command
+from verl_env.installers.failures import InstallerMissing
+from verl_env.installers.isolation import WORKING_DIRECTORY, installer_environment
+from verl_env.uv_program import uv_program
+from verl_env.versions import at_least
+
+if TYPE_CHECKING:
+    from verl_env.installers.base import Batch
+
+#: The first release with everything that is used here (``uv pip sync --require-hashes`` with ``--no-progress``).
+OLDEST = "0.9"
+
+
+class Uv:
+    """uv by its full path.
+
+    Args:
+        executable: The program.
+        version: Its version.
+        copy: Whether to copy out of the cache, where hard links do not work.
+    """
+
+    name = "uv"
+
+    def __init__(self, executable: str, version: str, *, copy: bool = False) -> None:
+        self.executable = executable
+        self.version = version
+        self.copy = copy
+
+    def make_environment(self, path: Path, interpreter: str, prompt: str) -> Command:
+        return self._command("venv", "--no-project", "--python", interpreter, "--prompt", prompt, "--quiet", str(path))
+
+    def install(self, environment: Path, batch: Batch) -> Command:
+        arguments = ["--python", str(environment / "bin" / "python")]
+        arguments += [] if batch.dependencies else ["--no-deps"]
+        arguments += ["--constraints", str(batch.constraints)] if batch.constraints else []
+        arguments += ["--require-hashes"] if batch.hashes else []
+        arguments += ["--build-constraints", str(batch.build_constraints)] if batch.build_constraints else []
+        arguments += [] if batch.isolated else ["--no-build-isolation"]
+        if batch.source.offline:
+            arguments += ["--no-index"] if batch.source.links else ["--offline"]
+        arguments += [word for link in batch.source.links for word in ("--find-links", link)]
+        return self._command("pip", "install", *arguments, "--requirements", str(batch.requirements))
+
+    def cache_for(self, place: Path) -> Cache:
+        if os.environ.get("UV_NO_CACHE"):
+            return Cache(None, linked=False)
+        env = installer_environment(os.environ)
+        argv = [self.executable, "cache", "dir"]
+        answer = subprocess.run(argv, env=env, cwd=WORKING_DIRECTORY, capture_output=True, text=True, check=False)
+        path = Path(answer.stdout.strip()) if answer.returncode == 0 and answer.stdout.strip() else None
+        mode = os.environ.get("UV_LINK_MODE")
+        if path is None or mode is not None:
+            return Cache(path, linked=path is not None and mode != "copy")
+        with contextlib.suppress(OSError):
+            path.mkdir(parents=True, exist_ok=True)
+        self.copy = not hard_links_work(path, place)
+        return Cache(path, linked=not self.copy)
+
+    def _command(self, *arguments: str) -> Command:
+        more = {"UV_LINK_MODE": "copy"} if self.copy else {}
+        return Command((self.executable, *arguments), installer_environment(os.environ, **more))
+
+
+def find_uv() -> Uv | None:
+    """uv, where it is (``uv_program``) and says its version; else None.
+
+    Raises:
+        InstallerMissing: it is too old.
+    """
+    executable = uv_program()
+    if executable is None:
+        return None
+    answer = subprocess.run([executable, "--version"], capture_output=True, text=True, check=False)
+    match = re.match(r"uv (\d+(?:\.\d+)*)", answer.stdout)
+    if match is None:
+        return None
+    if not at_least(match[1], OLDEST):
+        raise InstallerMissing("uv", found=match[1], needed=OLDEST)
+    return Uv(executable, match[1])

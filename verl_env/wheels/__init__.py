@@ -1,0 +1,1 @@
+"""Wheels: fetched, read, held against an environment, given to an installer; our runtime's own."""

@@ -1,0 +1,178 @@
+"""Published wheels of native components: from the wheelhouse, the cache, a configured mirror, or their address."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from verl_env import __version__
+from verl_env.install.errors import NativeUnavailable
+from verl_env.install.index import IndexUnavailable, download_wheel
+from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.settings.mirrors import both, mirrored
+from verl_env.wheels.identity import identity_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from http.client import HTTPResponse
+    from pathlib import Path
+
+    from verl_env.choose.model import Build
+    from verl_env.components.model import Wheel
+    from verl_env.install.model import Options
+
+#: Seconds without a byte before a server counts as silent.
+TIMEOUT = 20.0
+#: How often a download that broke off is begun again.
+ATTEMPTS = 3
+
+_CHUNK = 1 << 20
+
+
+def fetch_native(
+    choice: Build, options: Options, progress: Callable[[int, int | None], None], python: Path | None = None
+) -> Path:
+    """The published wheel of a component, as a file whose hash is the recorded one where one is recorded.
+
+    What is not that wheel is not kept in the cache: a server may have given a page for it, and another one later.
+
+    Args:
+        choice: A component and its wheel.
+        options: Wheelhouse, cache, and whether the network may be used.
+        progress: Called with the bytes so far and, where the server says it, their number.
+        python: The interpreter of the environment, whose tags a wheel of the index must have; None for our own.
+
+    Raises:
+        NativeUnavailable: it is in neither and cannot be fetched.
+        DownloadInterrupted: the download broke off, each time.
+        HashMismatch: it is another file than the recorded one.
+        NativeMismatch: it is no wheel, or one of another distribution or version.
+        ConfigError: the configuration cannot be used.
+    """
+    if choice.wheel is None:
+        raise NativeUnavailable(choice, choice.reason)
+    name = choice.wheel.file
+    if options.wheelhouse is not None and (options.wheelhouse / name).is_file():
+        return _checked(options.wheelhouse / name, choice, str(options.wheelhouse))
+    cached = options.cache / "wheels" / _key(choice.wheel.url) / name
+    if not cached.is_file():
+        if options.offline:
+            raise NativeUnavailable(choice, f"offline, and no {name} in the wheelhouse or the cache")
+        try:
+            _obtain(choice.wheel, cached, progress, python)
+        except (AddressUnavailable, IndexUnavailable) as error:
+            raise NativeUnavailable(choice, str(error)) from error
+    try:
+        where = "the index" if choice.wheel.on_index else both(choice.wheel.url, mirrored(choice.wheel.url))
+        return _checked(cached, choice, where)
+    except (HashMismatch, NativeMismatch):
+        cached.unlink(missing_ok=True)
+        raise
+
+
+def _obtain(wheel: Wheel, to: Path, progress: Callable[[int, int | None], None], python: Path | None) -> None:
+    """Gets a wheel from its address, or from the index."""
+    if wheel.on_index and wheel.sha256 is not None:
+        download_wheel(wheel.file, wheel.sha256, to.parent, python=python)
+    else:
+        download(wheel.url, to, progress)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    from hashlib import sha256  # noqa: PLC0415
+
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _key(url: str) -> str:
+    """A short name for an address: two wheels of one name may differ."""
+    from hashlib import sha256  # noqa: PLC0415
+
+    return sha256(url.encode()).hexdigest()[:16]
+
+
+def download(url: str, to: Path, progress: Callable[[int, int | None], None]) -> None:
+    """Downloads a file from its address, or from the mirror that is configured for it.
+
+    It gets its name when it is whole: others who share the directory see all of it or nothing.
+
+    Args:
+        url: The address that a lockset or a recipe states.
+        to: The file; its directory is made.
+        progress: Called with the bytes so far and, where the server says it, their number.
+
+    Raises:
+        AddressUnavailable: the server does not answer, or has no such file.
+        DownloadInterrupted: it broke off, each time.
+        ConfigError: the configuration cannot be used.
+    """
+    from secrets import token_hex  # noqa: PLC0415
+
+    fetched = mirrored(url)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f"{to.name}.{token_hex(4)}.part")
+    try:
+        for attempt in range(1, ATTEMPTS + 1):
+            if _attempt(url, fetched, part, progress):
+                part.replace(to)
+                return
+            time.sleep(0.2 * attempt)
+        raise DownloadInterrupted(f"{to.name} from {both(url, fetched)}")
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _checked(path: Path, choice: Build, address: str) -> Path:
+    """The file, once it is the recorded one and by its metadata the component; ``address`` is where it came from."""
+    expected = None if choice.wheel is None else choice.wheel.sha256
+    if expected is not None and (actual := file_sha256(path)) != expected:
+        raise HashMismatch(path.name, f"sha256:{expected}", f"sha256:{actual}", address)
+    if faults := identity_faults(path, choice):
+        raise NativeMismatch(choice.name, choice.version, path.name, faults, address)
+    return path
+
+
+def _attempt(url: str, fetched: str, part: Path, progress: Callable[[int, int | None], None]) -> bool:
+    """One download; False when it broke off."""
+    from http.client import HTTPException  # noqa: PLC0415
+    from urllib.error import HTTPError, URLError  # noqa: PLC0415
+    from urllib.request import Request, urlopen  # noqa: PLC0415
+
+    headers = {"User-Agent": f"verl-env/{__version__}"}
+    try:
+        # An address of a lockset, a recipe, or the user's own table.
+        response = urlopen(Request(fetched, headers=headers), timeout=TIMEOUT)  # noqa: S310
+    except HTTPError as error:
+        error.close()
+        raise AddressUnavailable(url, fetched, f"answers {error.code} {error.reason}") from error
+    except (URLError, OSError, ValueError) as error:
+        raise AddressUnavailable(url, fetched, f"cannot be reached ({_reason(error)})") from error
+    try:
+        with response:
+            return _copy(response, part, progress)
+    except (HTTPException, TimeoutError, ConnectionError):
+        return False
+
+
+def _copy(response: HTTPResponse, part: Path, progress: Callable[[int, int | None], None]) -> bool:
+    length = response.headers.get("Content-Length")
+    total = int(length) if length and length.isdigit() else None
+    done = 0
+    with part.open("wb") as file:
+        while chunk := response.read(_CHUNK):
+            file.write(chunk)
+            done += len(chunk)
+            progress(done, total)
+    return total is None or done == total
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    return str(getattr(reason, "strerror", None) or reason)
