@@ -15,6 +15,7 @@ COMMANDS = {
     "pack": "write an environment with its interpreter into one file",
     "unpack": "unpack such a file, each file of it checked",
     "mount": "mount such a file, read-only",
+    "module": "write module files for Lmod and environment-modules",
     "pip": "add packages under the pins of an environment, or take them out",
     "run": "run a command in an environment, with the variables of its lockset",
     "history": "what was done to an environment, when and by whom",

@@ -1,0 +1,1 @@
+"""Module files of an environment, for Lmod and for environment-modules."""
