@@ -36,7 +36,7 @@ ALLOWED = {
         "install",
         "patches",
     },
-    "bundle": {"builds", "wheels", "install", *BELOW_MAKING},
+    "bundle": {*MAKING, *BELOW_MAKING},
     "verify": {"machine", "doctor"},
     "cluster": {"machine", "locksets", "choose", "environment", "wheels", "install", "doctor"},
     "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify"},
@@ -99,3 +99,18 @@ def test_planning_for_a_recorded_machine_starts_light(tmp_path):
     assert not loaded & {"rich", "packaging", "subprocess", "logging", "importlib.metadata", "elftools", "pip", "uv"}
     assert not loaded & {"typing", "resolvelib"}
     assert "verl_env.choose.choose" in loaded
+
+
+#: What changes an environment as users see it; only the room of environments may call these.
+WRITES = {"write_state", "write_pins", "write_entries", "relocate", "point_to", "put_in_force", "remove_trees"}
+#: Not an environment that is in force: what a build fetched, a tree that is packed.
+OTHER_TREES = {"builds", "bundle", "cluster"}
+
+
+def test_only_one_room_changes_environments():
+    for path in MODULES:
+        if path.relative_to(PACKAGE).parts[0] in {"environment", *OTHER_TREES}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+            assert name not in WRITES, f"{path} calls {name}"
