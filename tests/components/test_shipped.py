@@ -12,10 +12,13 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 from packaging.version import Version
 
 from verl_env.components.compile import compiled_text, stale
+from verl_env.components.families import check_rows, wheels_of
 from verl_env.components.load import component_files, load_catalogue
+from verl_env.components.model import Release
 from verl_env.components.toolchain import torch_abi
 from verl_env.constraints import constraints_directory
 from verl_env.locksets.catalogue import load_catalogue as load_locksets
+from verl_env.versions import at_least, dotted
 
 ROOT = constraints_directory()
 CATALOGUE = load_catalogue()
@@ -45,12 +48,18 @@ def test_the_compiled_file_is_fresh():
 @pytest.mark.parametrize("name", sorted(component_files(ROOT / "components")))
 def test_no_file_names_an_index_or_a_place_of_the_maintainers(name):
     text = (ROOT / "components" / f"{name}.toml").read_text()
+    known = CATALOGUE.components[name].indexes if name in CATALOGUE.components else ()
+    for index in known:  # of wheels by CUDA and torch, which no mirror of an ordinary index has
+        text = text.replace(index.url, "")
     assert not INDEXES.search(text)
     assert not re.search(r"/(work|home|root)/", text)
 
 
 def test_no_index_in_the_compiled_file():
-    assert not INDEXES.search(compiled_text(ROOT))
+    text = compiled_text(ROOT)
+    for index in (index for component in COMPONENTS for index in component.indexes):
+        text = text.replace(index.url, "")
+    assert not INDEXES.search(text)
 
 
 @pytest.mark.parametrize(("name", "version"), NATIVES, ids=[f"{name}-{version}" for name, version in NATIVES])
@@ -119,7 +128,48 @@ def test_digests_that_came_from_a_collection_name_its_file_and_commit():
 
 def test_code_of_flash_attn_is_that_of_its_setup_where_the_toolkit_decides():
     made = [wheel for component, _, wheel in WHEELS if component.name == "flash-attn" and wheel.cuda == "13"]
-    assert {wheel.gpus for wheel in made} == {("8.0", "9.0", "10.0", "12.0")}
+    full = ("8.0", "9.0", "10.0", "12.0")
+    assert {wheel.gpus for wheel in made if wheel.arch == "x86_64"} == {full}
+    assert {wheel.gpus for wheel in made} == {full, ("9.0", "10.0")}  # verl's wheelhouse for aarch64: servers alone
+
+
+MANYLINUX = re.compile(r"manylinux_(\d+_\d+)_")
+FAMILIES = [(release, family) for _, release in RELEASES for family in release.families]
+
+
+def test_the_collection_is_there_and_each_address_once():
+    wheels = [wheel for _, release in RELEASES for wheel in wheels_of(release)]
+    addresses = [wheel.url for wheel in wheels]
+    assert len(addresses) == len(set(addresses)) > len(WHEELS) + 500
+    assert not any("{" in address for address in addresses)
+
+
+@pytest.mark.parametrize(("release", "family"), FAMILIES, ids=[f"{r.version}-{n}" for n, (r, _) in enumerate(FAMILIES)])
+def test_a_file_of_the_collection_is_what_its_name_says(release, family):
+    check_rows(family)
+    for wheel in wheels_of(Release(release.version, (), (), families=(family,))):
+        name, version, _, tags = parse_wheel_filename(wheel.file)
+        assert (name, version.public) == ("flash-attn", release.version)
+        assert version.local == f"cu{wheel.toolkit.replace('.', '')}torch{wheel.torch}"
+        assert {tag.interpreter for tag in tags} == {f"cp{wheel.pythons[0].replace('.', '')}"}
+        assert all(tag.platform.endswith(wheel.arch) for tag in tags)
+        glibcs = sorted(dotted(found[1].replace("_", ".")) for tag in tags if (found := MANYLINUX.match(tag.platform)))
+        assert (dotted(wheel.glibc) if wheel.glibc else None) == (glibcs[0] if glibcs else None)
+        assert wheel.toolkit.startswith(f"{wheel.cuda}.")
+        newest = "12.6" if wheel.torch == "2.6" and at_least(wheel.toolkit, "12.6") else wheel.toolkit
+        assert wheel.cxx11abi is torch_abi(CATALOGUE, wheel.torch, newest)  # torch 2.6 ends at CUDA 12.6
+
+
+@pytest.mark.parametrize(("release", "family"), FAMILIES, ids=[f"{r.version}-{n}" for n, (r, _) in enumerate(FAMILIES)])
+def test_code_for_blackwell_takes_a_toolkit_that_knows_it(release, family):
+    for wheel in wheels_of(Release(release.version, (), (), families=(family,))):
+        if wheel.gpus:
+            assert ("12.0" in wheel.gpus) is at_least(wheel.toolkit, "12.8")
+
+
+def test_transformer_engine_of_the_wheelhouse_is_for_three_kinds_of_gpus():
+    release = CATALOGUE.components["transformer-engine"].release("2.16.1")
+    assert [wheel.gpus for wheel in release.wheels if "verl-wheelhouse" in wheel.url] == [("8.0", "9.0", "10.0")]
 
 
 def test_names_of_flash_attn_do_not_decide_the_abi():

@@ -8,8 +8,14 @@ from zlib import crc32
 
 from verl_env.components.decode import SCHEMA
 from verl_env.components.errors import ComponentInvalidError
+from verl_env.components.families import check_rows
 from verl_env.components.load import COMPILED, FOLDER, component_files, load_catalogue
 from verl_env.constraints import constraints_directory, parse_toml
+from verl_env.shapes import FieldError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from verl_env.components.model import Component
 
 
 def compiled_text(root: Path) -> str:
@@ -47,10 +53,20 @@ def write_compiled(root: Path) -> None:
     """
     catalogue = load_catalogue(root)
     for name in catalogue.components:
-        _ = catalogue.components[name]
+        _check(name, root, catalogue.components[name])
     draft = root / f".{COMPILED}.draft"
     draft.write_text(compiled_text(root), encoding="utf-8")
     draft.replace(root / COMPILED)
+
+
+def _check(name: str, root: Path, component: Component) -> None:
+    """What a component says lazily must be right too."""
+    try:
+        for release in component.releases:
+            for family in release.families:
+                check_rows(family)
+    except FieldError as error:
+        raise ComponentInvalidError(root / FOLDER / f"{name}.toml", error.key, error.reason) from None
 
 
 if __name__ == "__main__":

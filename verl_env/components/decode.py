@@ -2,7 +2,7 @@
 
 A table of a wheel may stand for one wheel per Python: with ``{cp}`` in its address, which becomes ``cp310``, each of
 its Pythons has a wheel of its own, and ``sha256`` is a table from Python to digest. ``like`` names a table under
-``templates`` whose keys a wheel or recipe takes over where it does not have them itself.
+``templates`` whose keys a wheel, family or recipe takes over where it does not have them itself.
 """
 
 from __future__ import annotations
@@ -48,9 +48,23 @@ _wheels: Decoder[dict[str, Any]] = shape(
         "address_confirmed": (flag, True),
         "date": (moment, None),
         "after": (texts, ()),
+        "toolkit": (number, None),
+        "publisher": (text, None),
         "sha256": (_digests, None),
     },
 )
+_family = shape(
+    model.Family,
+    {"url": text, "rows": texts, "arch": text, "cuda": number, "cxx11abi": flag, "source": text},
+    {
+        "publisher": (text, None),
+        "gpus": (texts, ()),
+        "glibc": (number, None),
+        "built_on_glibc": (number, None),
+        "sha256": (mapping, NOTHING),
+    },
+)
+_index = shape(model.Index, {"url": text, "version": text, "pairs": texts, "publisher": text, "source": text})
 _tool = shape(
     model.Tool,
     {"name": text, "reason": text},
@@ -100,13 +114,16 @@ _release: Decoder[dict[str, Any]] = shape(
         "recipes": (many(_recipe), ()),
         "minimum_gpu": (text, None),
         "near": (texts, ()),
+        "families": (many(_family), ()),
     },
 )
 _range = shape(
     model.Range, {"user": text, "since": text, "source": text}, {"before": (text, None), "most": (text, None)}
 )
 _component: Decoder[dict[str, Any]] = shape(
-    dict, {"name": text, "releases": many(_release)}, {"imports": (text, None), "ranges": (many(_range), ())}
+    dict,
+    {"name": text, "releases": many(_release)},
+    {"imports": (text, None), "ranges": (many(_range), ()), "indexes": (many(_index), ())},
 )
 _rows: Decoder[dict[str, Any]] = shape(dict, {"cuda": many(number), "source": text}, {"gcc_below": (number, None)})
 _capability = shape(
@@ -144,7 +161,7 @@ def component(value: object) -> Component:
     releases = tuple(
         model.Release(**{**release, "wheels": tuple(_each(release["wheels"]))}) for release in fields["releases"]
     )
-    return model.Component(fields["name"], fields["imports"], releases, fields["ranges"])
+    return model.Component(fields["name"], fields["imports"], releases, fields["ranges"], fields["indexes"])
 
 
 def toolchain(
@@ -179,7 +196,7 @@ def _joined(release: Any, templates: dict[str, Any]) -> Any:
     """A release whose wheels and recipes have what their templates say."""
     if not isinstance(release, dict):
         return release
-    lists = {key: release[key] for key in ("wheels", "recipes") if isinstance(release.get(key), list)}
+    lists = {key: release[key] for key in ("wheels", "recipes", "families") if isinstance(release.get(key), list)}
     return {**release, **{key: [_like(each, templates) for each in items] for key, items in lists.items()}}
 
 

@@ -40,9 +40,11 @@ class Wheel:
         built_on_glibc: The glibc of the system that it was made on, where ``glibc`` is not measured: it may need one as
             new, and no newer; None where that is not known either.
         address_confirmed: False where it was published under its address once and has been moved since.
-        date: The day on which it was published, ``"2025-08-14"``; None where that is not known.
+        date: The day on which it was published or first listed, ``"2025-08-14"``; None where that is not known.
         after: The components that it cannot be without and that get in before it, ``("transformer-engine-cu13",)``;
             each in the version of this release.
+        toolkit: The CUDA whose nvcc made it, ``"12.8"``; None where that is not known.
+        publisher: Who made it, where that is not the project itself (``"mjun0812/flash-attention-prebuild-wheels"``).
     """
 
     url: str
@@ -61,6 +63,8 @@ class Wheel:
     address_confirmed: bool = True
     date: str | None = None
     after: tuple[str, ...] = ()
+    toolkit: str | None = None
+    publisher: str | None = None
 
     @property
     def file(self) -> str:
@@ -72,6 +76,42 @@ class Wheel:
     def on_index(self) -> bool:
         """Whether it is a file of the package index, and no address but its name and digest say which."""
         return self.url.startswith(INDEX)
+
+
+@record
+class Family:
+    """Many wheels of one release and one publisher: ``families.wheels_of`` makes them of ``rows``.
+
+    ``url`` has ``{tag}``, ``{cu}`` (``128``), ``{torch}`` and ``{cp}``; ``sha256`` maps ``"12.8 2.8 3.10"`` (CUDA,
+    torch and Python) to a digest; the rest is as in ``Wheel``.
+    """
+
+    url: str
+    rows: tuple[str, ...]
+    arch: str
+    cuda: str
+    cxx11abi: bool
+    source: str
+    publisher: str | None = None
+    gpus: tuple[str, ...] = ()
+    glibc: str | None = None
+    built_on_glibc: str | None = None
+    sha256: Mapping[str, str] = NOTHING
+
+
+@record
+class Index:
+    """A package index of wheels by CUDA and torch, of which the files are not listed here.
+
+    ``url`` has ``{cu}`` (``128``), ``version`` has ``{cuda}`` and ``{torch}`` in its local part; ``pairs`` are those of
+    CUDA and torch that somebody has seen there (``"12.8 2.8"``).
+    """
+
+    url: str
+    version: str
+    pairs: tuple[str, ...]
+    publisher: str
+    source: str
 
 
 @record
@@ -181,6 +221,7 @@ class Release:
     recipes: tuple[Recipe, ...]
     minimum_gpu: str | None = None
     near: tuple[str, ...] = ()
+    families: tuple[Family, ...] = ()
 
 
 @record
@@ -206,13 +247,14 @@ class Range:
 class Component:
     """A native component and its releases, newest first; ``imports`` is the module that must import afterwards.
 
-    ``ranges`` say which of its versions those that use it take.
+    ``ranges`` say which of its versions those that use it take; ``indexes`` have further wheels of it.
     """
 
     name: str
     imports: str | None
     releases: tuple[Release, ...]
     ranges: tuple[Range, ...] = ()
+    indexes: tuple[Index, ...] = ()
 
     def release(self, version: str) -> Release | None:
         """The release of that version, or None."""

@@ -44,7 +44,7 @@ def found(lockset, glibc, native, tools):
     [
         (OLD, "2.28", "2.31"),
         (OLD, "2.31", None),
-        (NEW, "2.34", "2.39"),
+        (NEW, "2.34", None),
         (NEW, "2.39", None),
     ],
 )
@@ -63,8 +63,16 @@ def test_a_wheel_that_may_need_a_newer_glibc_is_taken_with_a_warning(lockset, gl
 def test_it_is_tried_before_a_build_as_it_is_read_before_it_lands(lockset, glibc, nvcc):
     build = found(lockset, glibc, None, {"nvcc": nvcc, "gcc": "12.2.0", "gxx": "12.2.0"})
     assert build.how == "prebuilt"
-    assert any(WORDS.format("2.31" if lockset == OLD else "2.39") in said for said in build.warnings)
-    assert [other.how for other in build.others] == ["build"]
+    said = [warning for each in (build, *build.others) if each.how == "prebuilt" for warning in each.warnings]
+    assert any(WORDS.format("2.31" if lockset == OLD else "2.39") in warning for warning in said)
+    assert [other.how for other in build.others][-1] == "build"
+    assert all(other.how == "prebuilt" for other in build.others[:-1])
+
+
+def test_what_was_measured_comes_before_what_may_need_more():
+    build = found(NEW, "2.34", None, {})
+    assert "manylinux_2_24" in build.wheel.file
+    assert "manylinux" not in found(NEW, "2.39", None, {}).wheel.file
 
 
 def test_a_wheel_that_has_been_moved_says_so():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from verl_env.choose.compare import minor_release
 from verl_env.choose.errors import STANDS_FOR
 from verl_env.choose.resolver.facts import met
 from verl_env.choose.resolver.model import Want, Way
 from verl_env.choose.resolver.near import near_releases
 from verl_env.choose.resolver.needs import compiler_of_index, recipe_needs, wheel_needs
 from verl_env.choose.specifiers import allows
+from verl_env.components.families import wheels_of
 from verl_env.components.model import Release, Wheel
 from verl_env.records import record, replace
 
@@ -82,7 +84,7 @@ class Ways:
         yield from self._certain_first(
             self._by_wheel(want, release, wheel)
             for release in releases
-            for wheel in release.wheels
+            for wheel in _wheels(release, want)
             if self._is_allowed(want, release, wheel)
         )
         if self._source.mode in (None, "prebuilt"):
@@ -99,16 +101,16 @@ class Ways:
         return bool(wheel.after) or not (release.recipes or native_of(want.environment.lockset, want.name))
 
     def _certain_first(self, wheels: Iterable[Way]) -> list[Way]:
-        """Wheels, those that may need more than this machine has, or have been moved, after the others.
+        """Wheels in order: what may need more than this machine has, or was moved, last; of torch's own CUDA first.
 
         Such a wheel is read before it lands, which takes a second; a build takes hours.
         """
-        return sorted(wheels, key=self._is_doubted)
+        return sorted(wheels, key=lambda way: (self._is_doubted(way), _is_of_another_toolkit(way)))
 
     def _near(self, want: Want) -> Iterator[Way]:
         """The wheels of later patch releases that may stand in, the nearest first."""
         for release, ranges in near_releases(want, self._source.catalogue, self._source.stack, self._source.asked):
-            ways = self._certain_first(self._by_wheel(want, release, wheel) for wheel in release.wheels)
+            ways = self._certain_first(self._by_wheel(want, release, wheel) for wheel in _wheels(release, want))
             yield from (replace(way, instead_of=want.version, taken_by=ranges) for way in ways)
 
     def _is_doubted(self, wheel: Way) -> bool:
@@ -146,6 +148,16 @@ class Ways:
         )
 
 
+def _is_of_another_toolkit(way: Way) -> bool:
+    toolkit = way.wheel.toolkit if way.wheel is not None else None
+    return toolkit is not None and toolkit != minor_release(way.environment.lockset.cuda or "")
+
+
+def _wheels(release: Release, want: Want) -> tuple[Wheel, ...]:
+    """The wheels of a release; of collections, those for the torch and Python of the environment."""
+    return wheels_of(release, want.environment.lockset.torch, want.environment.python)
+
+
 def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
     """The releases of a component that a want allows, newest first; wheels that only the lockset names come last.
 
@@ -162,7 +174,7 @@ def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
     release = release or Release(want.version, (), ())
     urls = {wheel.url for wheel in release.wheels}
     more = tuple(_stated(wheel) for wheel in stated if wheel.url not in urls)
-    return (Release(release.version, release.wheels + more, release.recipes, release.minimum_gpu),)
+    return (replace(release, wheels=release.wheels + more),)
 
 
 def _for_accelerator(releases: Sequence[Release], accelerator: Accelerator) -> Iterator[Release]:
@@ -171,8 +183,9 @@ def _for_accelerator(releases: Sequence[Release], accelerator: Accelerator) -> I
     for release in releases:
         wheels = tuple(wheel for wheel in release.wheels if getattr(wheel, other) is None)
         recipes = tuple(recipe for recipe in release.recipes if all(tool.name != compiler for tool in recipe.tools))
-        if wheels or recipes:
-            yield Release(release.version, wheels, recipes, release.minimum_gpu)
+        families = release.families if accelerator == "cuda" else ()
+        if wheels or recipes or families:
+            yield replace(release, wheels=wheels, recipes=recipes, families=families)
 
 
 def _after(names: Sequence[str], environment: Environment, catalogue: Catalogue) -> tuple[Want, ...]:
@@ -193,7 +206,7 @@ def _only_built_against(native: Native, catalogue: Catalogue) -> bool:
     """Whether a component is no distribution: a directory or sources that a build looks into."""
     component = catalogue.components.get(native.name)
     release = component.release(native.version) if component else None
-    if release is None or release.wheels or not release.recipes:
+    if release is None or release.wheels or release.families or not release.recipes:
         return False
     return all(recipe.product != "wheel" for recipe in release.recipes)
 
