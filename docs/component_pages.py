@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from markup import code, prose, table
 
 from verl_env.components.load import load_catalogue
+from verl_env.versions import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from verl_env.components.model import Catalogue, Component, File, Recipe, Release, Tool, Wheel
+    from verl_env.components.model import Catalogue, Component, Family, File, Recipe, Release, Tool, Wheel
 
 HEAD = """# Native components
 
@@ -77,6 +78,7 @@ def _component(component: Component) -> Iterator[str]:
         if release.minimum_gpu:
             yield from (f"Its sources can be compiled for {release.minimum_gpu} and newer.", "")
         yield from _wheels(release)
+        yield from _families(release)
         for number, recipe in enumerate(release.recipes, 1):
             which = f", way {number}" if len(release.recipes) > 1 else ""
             yield from (f"Build{which}:", "", *_recipe(recipe), "")
@@ -87,6 +89,31 @@ def _wheels(release: Release) -> Iterator[str]:
         heads = ("wheel", "Python", "torch", "CUDA or ROCm", "C++ ABI", "code for", "glibc", "SHA-256")
         yield from (*table(heads, [_wheel(wheel) for wheel in release.wheels]), "")
         yield from (f"Sources: {prose('; '.join(dict.fromkeys(wheel.source for wheel in release.wheels)))}.", "")
+
+
+def _families(release: Release) -> Iterator[str]:
+    """Collections by their size: ``verl-env find`` lists each wheel."""
+    if release.families:
+        lines = [_family(family) for family in release.families]
+        yield from (*table(("collection", "wheels", "torch", "CUDA", "C++ ABI", "code for", "glibc"), lines), "")
+        yield from (f"Each of them: `verl-env find COMPONENT=={release.version} --all`.", "")
+        sources = dict.fromkeys(family.source for family in release.families)
+        yield from (f"Sources: {prose('; '.join(sources))}.", "")
+
+
+def _family(family: Family) -> tuple[str, ...]:
+    rows = [row.split(" ") for row in family.rows]
+    minors = sorted({row[3] for row in rows}, key=dotted)
+    toolkits = sorted({row[2] for row in rows}, key=dotted)
+    return (
+        f"{family.publisher or 'the project'}, {family.arch}",
+        str(sum(row[4].count(",") + 1 for row in rows)),
+        ", ".join(minors),
+        ", ".join(toolkits),
+        "new" if family.cxx11abi else "old",
+        ", ".join(family.gpus) or "not known",
+        family.glibc or f"perhaps {family.built_on_glibc}",
+    )
 
 
 def _wheel(wheel: Wheel) -> tuple[str, ...]:

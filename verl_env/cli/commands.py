@@ -9,6 +9,7 @@ COMMANDS = {
     "probe": "show the facts of this machine, each with its source",
     "stacks": "list every lockset with the verdict for this machine",
     "plan": "show what would be installed, and why",
+    "find": "find a wheel of flash-attn and the like for any torch, or the build that would work",
     "diff": "compare two locksets, or a lockset and an environment, package by package",
     "install": "make or repair an environment",
     "bundle": "put everything that an environment needs into one directory or file, for hosts without a network",

@@ -25,9 +25,21 @@ from verl_env.components.toolchain import gcc_below, needs_nvcc, nvcc_fits, tool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Protocol
 
     from verl_env.components.model import Catalogue, Recipe, Release, Tool, Wheel
-    from verl_env.locksets.model import Accelerator, Lockset
+    from verl_env.locksets.model import Accelerator
+
+    class Accelerated(Protocol):
+        """What a build is for, of a lockset or of any torch: the accelerator and its release, where that is known."""
+
+        @property
+        def accelerator(self) -> Accelerator: ...
+        @property
+        def cuda(self) -> str | None: ...
+        @property
+        def rocm(self) -> str | None: ...
+
 
 NVCC, GCC = tool_fact("nvcc"), tool_fact("gcc")
 
@@ -57,7 +69,7 @@ def wheel_needs(wheel: Wheel, accelerator: Accelerator) -> tuple[Need, ...]:
 
 
 def recipe_needs(
-    recipe: Recipe, release: Release, lockset: Lockset, catalogue: Catalogue, machine: Mapping[str, Fact]
+    recipe: Recipe, release: Release, lockset: Accelerated, catalogue: Catalogue, machine: Mapping[str, Fact]
 ) -> tuple[Need, ...]:
     """What a build requires of the machine; its headers and libraries are looked for before it begins.
 
@@ -109,7 +121,7 @@ def _comes_along(tool: Tool, recipe: Recipe) -> bool:
     return any(requirement.partition("=")[0].rstrip("<>!~ ") == tool.name for requirement in recipe.requires)
 
 
-def _tool(tool: Tool, lockset: Lockset) -> Iterator[Need]:
+def _tool(tool: Tool, lockset: Accelerated) -> Iterator[Need]:
     if tool.name not in TOOLS:
         return
     name, kind = tool_fact(tool.name), ROCM if tool.same_major_as == "rocm" else CUDA
@@ -137,7 +149,7 @@ def _host_compiler(catalogue: Catalogue, nvcc: Fact) -> Iterator[Need]:
             yield Need(GCC, below=below, why=f"nvcc {minor_release(nvcc.value)} takes no newer one")
 
 
-def _compilable(catalogue: Catalogue, gpus: Fact, lockset: Lockset) -> Iterator[Need]:
+def _compilable(catalogue: Catalogue, gpus: Fact, lockset: Accelerated) -> Iterator[Need]:
     """The releases of nvcc that can make code for each GPU of the machine, where not each of the lock's CUDA can."""
     major = (lockset.cuda or "0").partition(".")[0]
     for target in gpus.value if isinstance(gpus.value, tuple) else ():
