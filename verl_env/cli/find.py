@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Prints every wheel that fits, the best first, and else why none does and what would work."""
+    from verl_env.choose.errors import WishInvalidError
     from verl_env.choose.facts import facts_of
     from verl_env.choose.find.search import search
     from verl_env.choose.find.to_json import findings_json
@@ -37,7 +38,10 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.choose.wishes import parse_wishes
     from verl_env.components.load import load_catalogue
 
-    (asked,) = parse_wishes([args.component])
+    try:
+        (asked,) = parse_wishes([args.component])
+    except WishInvalidError as error:
+        raise UsageError(f"{args.component!r} is no component: it {error.reason}", command=HELP) from None
     if asked.more or asked.marker:
         raise UsageError(f"{args.component!r} is more than a component and its versions", command=HELP)
     catalogue = load_catalogue()
