@@ -94,7 +94,7 @@ def recipe_needs(
 
 
 def compiler_of_index(
-    recipe: Recipe, lockset: Lockset, catalogue: Catalogue, machine: Mapping[str, Fact]
+    recipe: Recipe, lockset: Accelerated, catalogue: Catalogue, machine: Mapping[str, Fact]
 ) -> str | None:
     """The version of the nvcc that the index gives to a build: where there is one, and the machine's does not fit."""
     if not needs_nvcc(recipe) or lockset.cuda is None:
