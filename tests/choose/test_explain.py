@@ -126,7 +126,7 @@ def test_a_refusal_in_one_line_and_as_an_error():
     error = NothingFitsError(found, ASK, summary(found.evaluations))
     assert (error.id, error.exit_code) == ("nothing-fits", 1)
     assert error.message == "no lockset for vllm fits: 4 by sm_70"
-    assert error.hint == "see why: verl-env plan --stack vllm --explain"
+    assert error.hint == "so it fits: verl-env plan --stack vllm --native skip"
 
 
 def test_the_error_of_a_machine_without_a_gpu_hints_at_the_gpu_node():
@@ -143,7 +143,7 @@ def test_changes_name_each_kind_once_the_nearest_first():
     described = machine("470.1", "7.0", glibc="2.17")
     request = Request(("vllm",), python="3.8")
     assert changes(evaluate(CU130, described, request), facts_of(described), request) == (
-        "Python 3.12 instead of 3.8: --python 3.12, or leave --python out",
+        "Python 3.12 instead of 3.8",
         "the NVIDIA driver updated from 470.1 to 580 or newer (580.95.05 for all features)",
         "an operating system with glibc 2.28 or newer (this one has 2.17)",
         "other GPUs: compute capability 8.0, 8.6, 8.9, 9.0, 10.0, 10.3, 12.0 or 12.1",

@@ -127,9 +127,18 @@ def test_a_flag_is_stronger_than_the_variable(probes, recorded, monkeypatch):
     assert machine.host.glibc == "2.28"
 
 
-def test_a_recorded_machine_and_flags_contradict_each_other(recorded):
-    with pytest.raises(UsageError, match="--gpu"):
-        options.machine_from(parse("--machine", recorded, "--gpu", "h100"))
+def test_flags_replace_what_a_recorded_machine_says(recorded):
+    machine = options.machine_from(parse("--machine", recorded, "--driver", "580.95.05"))
+    assert (machine.nvidia.driver, machine.host.glibc) == ("580.95.05", "2.28")
+
+
+@pytest.mark.parametrize("text", ["vllm+sglang", "vllm,sglang", "VLLM, sglang"])
+def test_a_stack_is_written_with_plus_or_commas(text):
+    args = argparse.Namespace(
+        stack=text, verl=None, lockset=None, python=None, preview=False, native=None, wishes=[], machine="n.json"
+    )
+    assert options.request_from(args).stack == ("vllm", "sglang")
+    assert options.request_from(args).described == ("--machine", "n.json")
 
 
 def test_a_variable_that_names_no_file(monkeypatch, tmp_path):

@@ -208,7 +208,7 @@ def test_a_wish_that_no_lockset_meets_is_a_refusal(plan):
     data = json.loads(captured.out)
     assert (code, data["lockset"]) == (1, None)
     assert "with" in {failed["requirement"] for refused in data["refused"] for failed in refused["failed"]}
-    assert "leave --with out" in " ".join(data["nearest"]["changes"])
+    assert "leave --with vllm==0.0.1 out" in " ".join(data["nearest"]["changes"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.choose.build import ALL, FIRST, PREVIEW, choose
+from tests.choose.build import ALL, CU128, FIRST, PREVIEW, ROCM7, choose
 from tests.choose.test_explain import ASK, machine
 from tests.machine.strategies import machines
 from verl_env.choose.model import Build, Choice, Rejected, Request
@@ -15,6 +15,7 @@ from verl_env.records import replace
 
 A100 = machine("535.54.03", *["8.0"] * 8)
 V100 = machine("580.65.06", "7.0", "7.0")
+ALONE = "a native component, is the only obstacle"
 
 
 def shown(described=A100, locksets=ALL, request=ASK, *, terminal=False, width=160, **options):
@@ -87,7 +88,8 @@ def test_a_refusal():
         "      flash-attn 2.7.4.post1 has no code for sm_70 (GPU-7.0); it is built for sm_80 and sm_90",
         "nearest: verl0.4-cu124/app.vllm, which would take",
         "  - other GPUs: compute capability 8.0, 8.6, 8.9 or 9.0",
-        "  - nothing else: flash-attn 2.7.4.post1, a native component, is the only obstacle",
+        f"  - nothing else: flash-attn 2.7.4.post1, {ALONE}; or do without: --native skip",
+        "hint: so it fits: verl-env plan --stack vllm --native skip",
         "hint: every reason: verl-env plan --stack vllm --explain",
     ]
 
@@ -111,9 +113,22 @@ def test_the_stream_decides_on_the_characters(encoding, mark):
 
 
 def test_a_group_speaks_of_its_own_reason_first():
-    lines = shown(V100, unicode=False).splitlines()
-    place = next(number for number, line in enumerate(lines) if "by architecture x86_64" in line)
-    assert "made of aarch64 wheels; this machine is x86_64" in lines[place + 1]
+    described = machine("470.1", "12.0", glibc="2.17")
+    lines = shown(described, [CU128], unicode=False).splitlines()
+    place = next(number for number, line in enumerate(lines) if "by glibc < " in line)
+    assert "glibc 2.17 is older" in lines[place + 1]
+
+
+def test_locksets_for_other_hardware_are_one_line():
+    lines = shown(V100).splitlines()
+    assert [line for line in lines if "AMD" in line or "aarch64" in line] == [
+        "  ├─▶ 2 locksets for AMD GPUs, 1 for aarch64"
+    ]
+    assert "made of aarch64 wheels" in shown(V100, explain=True)
+
+
+def test_where_all_is_for_other_hardware_each_reason_is_said():
+    assert "needs an AMD GPU" in shown(V100, [ROCM7])
 
 
 def test_a_long_group_is_cut_and_says_so():
@@ -134,9 +149,11 @@ def test_an_explained_refusal_names_every_failed_requirement():
 
 def test_no_gpu_shows_both_ways_on():
     lines = shown(machine(), FIRST).splitlines()
-    assert lines[-3].startswith("hint: describe the GPU node, for example: verl-env plan --stack vllm --gpu h100")
-    assert "verl-env probe -o node.json" in lines[-2]
-    assert "--machine node.json" in lines[-2]
+    assert lines[1:4] == [
+        "hint: describe the GPU node, for example: verl-env plan --stack vllm --gpu h100 --driver 550.54.15",
+        "hint: or record it, on the GPU node: verl-env probe -o node.json",
+        "      then here: verl-env plan --stack vllm --machine node.json",
+    ]
 
 
 def test_brackets_in_a_name_are_not_markup():
@@ -149,7 +166,9 @@ def test_brackets_in_a_name_are_not_markup():
 def test_a_terminal_gets_wrapped_lines_that_keep_the_chain(width):
     text = shown(V100, terminal=True, width=width, explain=True)
     lines = text.splitlines()
-    assert max(map(len, lines)) <= width
+    commands = [line for line in lines if line.startswith("  verl-env ")]
+    assert max(len(line) for line in lines if line not in commands) <= width
+    assert all(command.endswith(("--native skip", "--explain")) for command in commands)
     chain = lines[1 : next(number for number, line in enumerate(lines) if line.startswith("nearest"))]
     assert all(line.startswith(("  ├─▶ ", "  │ ", "  ╰─▶ ", "      ")) for line in chain)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.command_line import command
 from verl_env.errors import VerlEnvError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class NativeBuildFailed(VerlEnvError):
 
     @property
     def hint(self) -> str:
-        return f"the whole output: {self.log}; its likely cause: verl-env doctor --report {self.log}"
+        return f"the whole output: {self.log}; its likely cause: {command('doctor', '--report', self.log)}"
 
 
 class SourceUnavailable(VerlEnvError):

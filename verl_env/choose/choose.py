@@ -5,6 +5,7 @@ from __future__ import annotations
 from verl_env.choose.asked import extra_components, names, was_installed
 from verl_env.choose.compare import release, release_matches
 from verl_env.choose.errors import (
+    ChoiceError,
     LocksetAmbiguousError,
     LocksetUnknownError,
     StackUnavailableError,
@@ -75,27 +76,56 @@ def choose(
         WishInvalidError: one of ``request.wishes`` is no requirement.
         NativeUnavailableError: a native component cannot be had, and the request does not allow to leave it out.
     """
-    every = tuple(locksets)
-    asked = checked(every, request)
-    facts = facts_of(machine)
-    evaluations = _evaluate_all(every, facts, asked)
-    wishes: tuple[Asked, ...] = ()
-    if asked.wishes:
-        from verl_env.choose.wishes import parse_wishes, shipped_locks, with_wishes  # noqa: PLC0415  only where needed
+    chooser = _Chooser(tuple(locksets), components, locks)
+    try:
+        answer, asked = chooser.decide(machine, request)
+    except ChoiceError as error:
+        error.take_ways(request, lambda other: chooser.again(other, machine) is not None)
+        raise
+    if isinstance(answer, Choice):
+        return answer
+    from verl_env.choose.nearest import refusal  # noqa: PLC0415  a millisecond that an answer does not need
 
-        wishes, locks = parse_wishes(asked.wishes), locks or shipped_locks()
-        evaluations = with_wishes(evaluations, facts, asked, wishes, locks)
-    fitting = [evaluation for evaluation in evaluations if evaluation.fits]
-    if not fitting:
-        from verl_env.choose.nearest import refusal  # noqa: PLC0415  a millisecond that an answer does not need
+    return refusal(answer, facts_of(machine), asked, chooser.again)
 
-        return refusal(evaluations, facts, asked)
-    environments = environments_of(_comparable(fitting), facts, asked)
-    catalogue = components or _shipped()
-    found = resolve(Problem(environments, facts, asked, wishes, locks or _no_locks, catalogue, evaluations))
-    effectless = without_effect(wishes, found.environment.python, arch_of(found.environment.lockset, facts))
-    doubts = (*misspelt(found.extras, list(catalogue.components)), *effectless)
-    return _choice(found, evaluations, facts, doubts)
+
+class _Chooser:
+    """Decides, more than once where what would have to change is tried; locks are read once."""
+
+    def __init__(self, locksets: tuple[Lockset, ...], components: Catalogue | None, locks: Locks | None) -> None:
+        self._locksets = locksets
+        self._components = components
+        self._locks = locks
+
+    def decide(self, machine: Machine, request: Request) -> tuple[Choice | tuple[Evaluation, ...], Request]:
+        """The choice, or every evaluation where nothing fits; and the request with the full id of its lockset."""
+        asked = checked(self._locksets, request)
+        facts = facts_of(machine)
+        evaluations = _evaluate_all(self._locksets, facts, asked)
+        wishes: tuple[Asked, ...] = ()
+        if asked.wishes:
+            from verl_env.choose.wishes import parse_wishes, shipped_locks, with_wishes  # noqa: PLC0415  only if needed
+
+            wishes, self._locks = parse_wishes(asked.wishes), self._locks or shipped_locks()
+            evaluations = with_wishes(evaluations, facts, asked, wishes, self._locks)
+        fitting = [evaluation for evaluation in evaluations if evaluation.fits]
+        if not fitting:
+            return evaluations, asked
+        environments = environments_of(_comparable(fitting), facts, asked)
+        catalogue = self._components or _shipped()
+        locks = self._locks or _no_locks
+        found = resolve(Problem(environments, facts, asked, wishes, locks, catalogue, evaluations))
+        effectless = without_effect(wishes, found.environment.python, arch_of(found.environment.lockset, facts))
+        doubts = (*misspelt(found.extras, list(catalogue.components)), *effectless)
+        return _choice(found, evaluations, facts, doubts), asked
+
+    def again(self, request: Request, machine: Machine) -> Choice | None:
+        """The choice for another request or machine; None where that is refused as well."""
+        try:
+            answer, _ = self.decide(machine, request)
+        except ChoiceError:
+            return None
+        return answer if isinstance(answer, Choice) else None
 
 
 def ranked(evaluations: Iterable[Evaluation], request: Request) -> tuple[Evaluation, ...]:

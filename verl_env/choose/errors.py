@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from verl_env.choose.command import plan_command
 from verl_env.choose.words import counted, listed, missing_named
+from verl_env.command_line import command
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
+from verl_env.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, TypeAlias
 
     from verl_env.choose.model import Evaluation, PassedOver, Refusal, Request
+
+    #: A way on in words, and the request that it is.
+    Option: TypeAlias = tuple[str, Request]
 
 #: The component without which a part of a stack is not there at all; what else it needs may be left out.
 #: Megatron-Core has layers of its own beside those of TransformerEngine (``get_gpt_layer_local_spec``) and falls back
@@ -18,7 +24,39 @@ if TYPE_CHECKING:
 STANDS_FOR = {"deepep": "deep-ep", "megatron": "megatron-core"}
 
 
-class StackUnknownError(VerlEnvError):
+class ChoiceError(VerlEnvError):
+    """A request that cannot be answered; its hints are commands for requests that can, tried where that is possible."""
+
+    request: Request | None = None
+    ways: tuple[Option, ...] = ()
+
+    def options(self, request: Request) -> Iterator[Option]:
+        """Other requests that may be meant, or that ask for less; the best first."""
+        del request
+        return iter(())
+
+    def take_ways(self, request: Request, fits: Callable[[Request], bool]) -> None:
+        """Keeps the options of which something fits; the first where that is so of none, as it mends this error."""
+        every = tuple(self.options(request))
+        self.request = request
+        self.ways = tuple(each for each in every if fits(each[1])) or every[: self.untried]
+
+    #: How many options are named where none of them fits either.
+    untried = 1
+
+    @property
+    def hint(self) -> str | None:
+        """A line for each way on, with the command that takes it."""
+        lines = [f"{words}: {plan_command(request)}" for words, request in self.ways]
+        return "\n  or ".join((*lines, *self.more())) or None
+
+    def more(self) -> Iterator[str]:
+        """What the hint says last."""
+        if not self.ways:
+            yield f"see what there is: {command('stacks')}"
+
+
+class StackUnknownError(ChoiceError):
     """A stack of which a component is one that no lockset knows."""
 
     id = "stack-unknown"
@@ -34,14 +72,14 @@ class StackUnknownError(VerlEnvError):
         """The component, and every one that is known."""
         return f"no lockset knows the component {self.component!r}; known are {listed(self.known) or 'none'}"
 
-    @property
-    def hint(self) -> str:
-        """The component that was probably meant."""
-        near = nearest(self.component, self.known, count=1)
-        return f"did you mean: --stack {near[0]}" if near else "see what there is: verl-env stacks"
+    def options(self, request: Request) -> Iterator[Option]:
+        """The component that was probably meant, in its place."""
+        for near in nearest(self.component, self.known, count=1):
+            stack = tuple(dict.fromkeys(near if part == self.component else part for part in request.stack))
+            yield "did you mean", replace(request, stack=stack)
 
 
-class StackUnavailableError(VerlEnvError):
+class StackUnavailableError(ChoiceError):
     """Components that are known, but that no lockset provides together."""
 
     id = "stack-unavailable"
@@ -57,13 +95,13 @@ class StackUnavailableError(VerlEnvError):
         near = listed(("+".join(combination) for combination in self.nearest), "or")
         return f"no lockset provides {'+'.join(self.stack)} together; the nearest are {near}"
 
-    @property
-    def hint(self) -> str:
-        """The first of the nearest."""
-        return f"ask for less: --stack {'+'.join(self.nearest[0])}; see what there is: verl-env stacks"
+    def options(self, request: Request) -> Iterator[Option]:
+        """The largest parts of the stack that there are."""
+        for stack in self.nearest:
+            yield "ask for less", replace(request, stack=stack)
 
 
-class LocksetUnknownError(VerlEnvError):
+class LocksetUnknownError(ChoiceError):
     """A lockset id, or the end of one, that no lockset has."""
 
     id = "lockset-not-found"
@@ -79,15 +117,25 @@ class LocksetUnknownError(VerlEnvError):
         """The id as it was given."""
         return f"there is no lockset {self.asked!r}"
 
-    @property
-    def hint(self) -> str:
+    def options(self, request: Request) -> Iterator[Option]:
         """The nearest ids."""
+        for id_ in self._near():
+            yield "did you mean", replace(request, lockset=id_)
+
+    def more(self) -> Iterator[str]:
+        """The nearest ids, where no command is known to put them into."""
+        if self.request is None and self._near():
+            yield f"the nearest are: {', '.join(self._near())}"
+        elif not self.ways:
+            yield from super().more()
+
+    def _near(self) -> list[str]:
         short = {id_.rpartition("/")[2]: id_ for id_ in reversed(self.known)}
-        near = nearest(self.asked, self.known, count=3) or [short[name] for name in nearest(self.asked, short, count=3)]
-        return f"the nearest are: {', '.join(near)}" if near else "see what there is: verl-env stacks"
+        near = nearest(self.asked, self.known, count=3)
+        return near or [short[name] for name in nearest(self.asked, short, count=3)]
 
 
-class LocksetAmbiguousError(VerlEnvError):
+class LocksetAmbiguousError(ChoiceError):
     """The end of more than one lockset id."""
 
     id = "lockset-ambiguous"
@@ -103,13 +151,18 @@ class LocksetAmbiguousError(VerlEnvError):
         """Every lockset that it may mean."""
         return f"{self.asked!r} may be {listed(self.matches, 'or')}"
 
-    @property
-    def hint(self) -> str:
-        """The full id of the first."""
-        return f"give the full id, such as --lockset {self.matches[0]}"
+    def options(self, request: Request) -> Iterator[Option]:
+        """The full ids."""
+        for id_ in self.matches:
+            yield "give the full id", replace(request, lockset=id_)
+
+    def more(self) -> Iterator[str]:
+        """The first, where no command is known to put it into."""
+        if not self.ways:
+            yield f"give the full id, such as {self.matches[0]}"
 
 
-class VerlUnavailableError(VerlEnvError):
+class VerlUnavailableError(ChoiceError):
     """A release of verl that no lockset is for."""
 
     id = "verl-unavailable"
@@ -124,10 +177,16 @@ class VerlUnavailableError(VerlEnvError):
         """The release, and those that there are."""
         return f"no lockset is for verl {self.asked}; there are {listed(self.known)}"
 
-    @property
-    def hint(self) -> str:
-        """The newest that there is."""
-        return f"leave out --verl for the newest that fits, or give --verl {self.known[0]}"
+    def options(self, request: Request) -> Iterator[Option]:
+        """Whatever release fits; else the newest that there is."""
+        yield "the newest that fits", replace(request, verl=None)
+        for release in self.known:
+            yield f"verl {release}", replace(request, verl=release)
+
+    def take_ways(self, request: Request, fits: Callable[[Request], bool]) -> None:
+        """Two of the ways say enough."""
+        super().take_ways(request, fits)
+        self.ways = self.ways[:2]
 
 
 class NothingFitsError(VerlEnvError):
@@ -149,8 +208,11 @@ class NothingFitsError(VerlEnvError):
     @property
     def hint(self) -> str:
         """The first way on, else the command that explains."""
-        explain = f"see why: verl-env plan --stack {self.request.name} --explain"
-        return self.refusal.hints[0] if self.refusal.hints else explain
+        if self.refusal.hints:
+            return self.refusal.hints[0]
+        if self.refusal.command is not None:
+            return f"{nearest_words(self.refusal)}: {self.refusal.command}"
+        return f"see why: {plan_command(self.request, '--explain')}"
 
     def document(self) -> dict[str, Any]:
         """The document of ``plan`` where nothing fits: every refusal, grouped too, and the nearest."""
@@ -159,33 +221,50 @@ class NothingFitsError(VerlEnvError):
         return {**super().document(), **refusal_json(self.refusal, self.request)}
 
 
-class WishInvalidError(VerlEnvError):
-    """``--with`` names no requirement that pip could read, or one that nothing can meet as it is written."""
+class WishInvalidError(ChoiceError):
+    """``--with`` names no requirement that pip could read, or one that nothing can meet as it is written.
+
+    The hint is the wish in another form, where that is known.
+    """
 
     id = "with-invalid"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, text: str, reason: str, hint: str | None = None) -> None:
-        super().__init__(text, reason, hint)
+    def __init__(
+        self, text: str, reason: str, instead: tuple[str, str] | None = None, flags: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(text, reason, instead, flags)
         self.text = text
         self.reason = reason
-        self.way = hint
+        self.instead = instead
+        self.flags = flags
 
     @property
     def message(self) -> str:
         """The text, and what is wrong with it."""
         return f"--with {self.text!r} {self.reason}"
 
+    def options(self, request: Request) -> Iterator[Option]:
+        """The wish in another form."""
+        if self.instead is not None:
+            words, wish = self.instead
+            wishes = tuple(wish if each == self.text else each for each in request.wishes)
+            yield words, replace(request, wishes=wishes)
+
     @property
     def hint(self) -> str:
         """The way on, else what a requirement looks like."""
+        if self.flags and self.instead is not None:
+            stack = ("--stack", self.request.name, *self.request.described) if self.request else ()
+            return f"{self.instead[0]}: {command('install', *stack, '--with', self.instead[1], *self.flags)}"
         return (
-            self.way
-            or "write it as pip reads it: --with flash-attn, --with 'deepspeed>=0.16', --with 'name @ https://...'"
+            super().hint or ""
+            if self.ways
+            else "write it as pip reads it: --with flash-attn, --with 'deepspeed>=0.16', --with 'name @ https://...'"
         )
 
 
-class NativeMissingError(VerlEnvError):
+class NativeMissingError(ChoiceError):
     """A native component that must be there cannot be had.
 
     No published wheel fits and no build can be made, in any lockset that fits and on any of its Pythons, while
@@ -202,7 +281,7 @@ class NativeUnavailableError(NativeMissingError):
     def __init__(self, passed: Sequence[PassedOver], request: Request, evaluations: Sequence[Evaluation] = ()) -> None:
         super().__init__(passed, request, evaluations)
         self.passed = tuple(passed)
-        self.request = request
+        self.asked = request
         self.evaluations = tuple(evaluations)
 
     @property
@@ -214,24 +293,34 @@ class NativeUnavailableError(NativeMissingError):
         head = f"{first.lockset.id} on Python {first.python} cannot be completed:"
         return "\n  ".join([head, *map(missing_named, first.missing), *more])
 
-    @property
-    def hint(self) -> str:
-        """The command that shows every way, and the flags that ask for less."""
-        return f"{'; or '.join(self._less())}; every way: {_command(self.request)} --explain"
+    #: What does not help is not named: every way is shown by ``--explain``.
+    untried = 0
 
-    def _less(self) -> Iterator[str]:
+    def more(self) -> Iterator[str]:
+        """The command that shows every way."""
+        yield f"see every way: {plan_command(self.asked, '--explain')}"
+
+    def options(self, request: Request) -> Iterator[Option]:
         """What to ask less for, as far as it was asked for."""
-        native = self.request.native
-        if native is not None:
+        free = replace(request, native=None)
+        if request.native is not None:
             allow = {"prebuilt": "allow builds", "build": "allow wheels", "skip": "allow components"}
-            yield f"{allow[native]}: leave --native out"
-        if self.request.wishes and native in (None, "skip"):
-            yield "leave --with out"
-        parts = [part for part in self.request.stack if native is None and part in self._stood_for()]
-        if parts:
-            yield f"leave {listed(parts)} out of --stack"
-        if native != "skip" and not self.request.wishes:
-            yield "leave components out: --native skip"
+            yield allow[request.native], free
+        parts = tuple(part for part in request.stack if part in self._stood_for())
+        rest = tuple(part for part in request.stack if part not in parts)
+        if parts and rest:
+            yield f"leave {listed(parts)} out", replace(request, stack=rest)
+        missing = {each.name for passed in self.passed for each in passed.missing}
+        kept = tuple(wish for wish in request.wishes if _name(wish) not in missing)
+        if kept != request.wishes:
+            yield (
+                f"leave {listed(wish for wish in request.wishes if wish not in kept)} out",
+                replace(request, wishes=kept),
+            )
+        for name in ("lockset", "verl", "python"):
+            if getattr(request, name) is not None:
+                yield f"with any {name}", replace(request, **{name: None})
+        yield "leave components out", replace(request, native="skip", wishes=kept)
 
     def _stood_for(self) -> set[str]:
         """The parts of the stack of which the component is missing."""
@@ -248,14 +337,23 @@ class NativeUnavailableError(NativeMissingError):
         """The document of ``plan`` where nothing is chosen: every lockset that is refused, and the nearest."""
         from verl_env.choose.to_json import incomplete_json  # noqa: PLC0415  it imports the models of locksets
 
-        return {**super().document(), **incomplete_json(self.passed, self.evaluations, self.request)}
+        return {**super().document(), **incomplete_json(self.passed, self.evaluations, self.asked)}
 
 
-def _command(request: Request) -> str:
-    """``verl-env plan`` as it was asked, as far as components go."""
-    native = f" --native {request.native}" if request.native else ""
-    wishes = "".join(f" --with '{wish}'" for wish in request.wishes)
-    return f"verl-env plan --stack {request.name}{native}{wishes}"
+def nearest_words(refusal: Refusal) -> str:
+    """What the command of the nearest is."""
+    return "as it would be then" if refusal.elsewhere else "so it fits"
+
+
+def _name(wish: str) -> str:
+    """The normalized name of a wish."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  only wishes need it
+    from packaging.utils import canonicalize_name  # noqa: PLC0415
+
+    try:
+        return str(canonicalize_name(Requirement(wish).name))
+    except InvalidRequirement:
+        return wish
 
 
 def nearest(text: str, known: Sequence[str] | dict[str, str], *, count: int) -> list[str]:

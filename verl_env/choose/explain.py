@@ -38,6 +38,7 @@ OBSTACLES = (
 )
 #: How many locksets a sentence names.
 NAMED = 2
+_VENDORS = {"cuda": "NVIDIA GPUs", "rocm": "AMD GPUs"}
 _PLACE = {requirement: place for place, requirement in enumerate(OBSTACLES)}
 
 
@@ -88,6 +89,37 @@ def candidates(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     """Those that are what was asked for: of the stack, the release and the lockset, whatever refuses them."""
     narrowing = {"stack", "lockset", "verl"}
     return [each for each in evaluations if narrowing.isdisjoint(verdict.requirement for verdict in each.failed)]
+
+
+def for_others(evaluations: Sequence[Evaluation], machine: Machine) -> tuple[Evaluation, ...]:
+    """Those for hardware of another kind, which nobody with this machine asks about: another vendor, another processor.
+
+    None of them where they are all that there is.
+    """
+    amd = machine.nvidia is None and machine.amd is not None
+    other = [each for each in evaluations if each.failed and _for_another(each, "rocm" if amd else "cuda")]
+    return tuple(other) if len(other) < len(evaluations) else ()
+
+
+def others_line(evaluations: Sequence[Evaluation]) -> str:
+    """What hardware they are for: ``"7 locksets for AMD GPUs, 1 for aarch64"``."""
+    kinds: dict[str, int] = {}
+    for each in evaluations:
+        kind = listed(each.lockset.requires.arch, "or") if _arch_failed(each) else _VENDORS[each.lockset.accelerator]
+        kinds[kind] = kinds.get(kind, 0) + 1
+    (first, number), *rest = sorted(kinds.items(), key=lambda item: -item[1])
+    return ", ".join([f"{counted(number, 'lockset')} for {first}", *(f"{count} for {kind}" for kind, count in rest)])
+
+
+def _for_another(evaluation: Evaluation, mine: str) -> bool:
+    return _arch_failed(evaluation) or (
+        evaluation.lockset.accelerator != mine
+        and any(verdict.requirement == "accelerator" for verdict in evaluation.failed)
+    )
+
+
+def _arch_failed(evaluation: Evaluation) -> bool:
+    return any(verdict.requirement == "arch" for verdict in evaluation.failed)
 
 
 def why(choice: Choice, request: Request) -> tuple[str, ...]:

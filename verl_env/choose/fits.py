@@ -36,11 +36,18 @@ class Subject:
     optional: bool
 
 
-def subjects(lockset: Lockset, stack: Sequence[str]) -> Iterator[Subject]:
-    """The components of a lockset that a stack needs; every component where no stack is asked for."""
+def subjects(lockset: Lockset, stack: Sequence[str], *, natives: bool = True) -> Iterator[Subject]:
+    """The components of a lockset that a stack needs; every component where no stack is asked for.
+
+    Without ``natives``, native components are left out and limit nothing.
+    """
+    left_out = () if natives else {native.name for native in lockset.natives}
     scopes = {native.name: native.needed_for for native in lockset.natives if native.needed_for}
     for need in lockset.requires.gpu:
-        scope = scopes.get(need.component.partition(" ")[0], ())
+        name = need.component.partition(" ")[0]
+        scope = scopes.get(name, ())
+        if name in left_out:
+            continue
         if not (scope and stack) or not set(scope).isdisjoint(stack):
             yield Subject(need, component_name(lockset, need.component), optional=bool(scope) and not stack)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.facts import Facts, Gpus, Side
     from verl_env.choose.fits import Subject
-    from verl_env.choose.model import Outcome
+    from verl_env.choose.model import Outcome, Request
     from verl_env.locksets.model import Lockset
 
     #: How far a driver goes, and what it is, in words.
@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 
 
 def judge_gpus(
-    lockset: Lockset, facts: Facts, stack: Sequence[str], level: Level, driver: str | None = None
+    lockset: Lockset, facts: Facts, request: Request, level: Level, driver: str | None = None
 ) -> Iterator[Verdict]:
     """The verdicts on the GPUs of the lockset's vendor.
 
-    ``level`` is that of the driver, which PTX depends on, and ``driver`` what it is, in words.
+    ``level`` is that of the driver, which PTX depends on, and ``driver`` what it is, in words. A component that
+    ``--native skip`` leaves out limits nothing.
     """
+    stack, natives = request.stack, request.native != "skip"
     if not lockset.requires.gpu:
         return
     side, fit = (facts.cuda, cuda_fit) if lockset.accelerator == "cuda" else (facts.rocm, gfx_fit)
-    for subject in subjects(lockset, stack) if side.gpus else ():
+    for subject in subjects(lockset, stack, natives=natives) if side.gpus else ():
         yield _judge(lockset, subject, [(gpus, fit(subject.need, gpus.target)) for gpus in side.gpus], (level, driver))
     yield from _unjudged(lockset, side, stack)
 

@@ -22,6 +22,7 @@ class Request:
 
     ``native`` is ``--native``: None takes a published wheel where one fits, else builds, else leaves out. ``wishes``
     are requirements as pip reads them (``"deepspeed>=0.16"``) that the environment must meet beside the stack.
+    ``described`` are the flags that described the machine, each with its value, for the commands that messages name.
     """
 
     stack: tuple[str, ...]
@@ -31,6 +32,7 @@ class Request:
     preview: bool = False
     native: NativeMode | None = None
     wishes: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -105,12 +107,18 @@ class Choice:
 
 @record
 class Refusal:
-    """Nothing fits: every evaluation, the nearest with what would have to change, and the ways on, as commands."""
+    """Nothing fits: every evaluation, the nearest with what would have to change, and the ways on, as commands.
+
+    ``command`` plans the nearest as it would be with those changes: it was tried; None where no flag makes them.
+    ``elsewhere`` says that it describes another machine.
+    """
 
     evaluations: tuple[Evaluation, ...]
     nearest: Evaluation | None
     changes: tuple[str, ...]
     hints: tuple[str, ...] = ()
+    command: str | None = None
+    elsewhere: bool = False
 
 
 @record

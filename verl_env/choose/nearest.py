@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from verl_env.choose.changed import skippable, sole_natives, way_to
+from verl_env.choose.command import plan_command
 from verl_env.choose.compare import numbers
 from verl_env.choose.fits import supported_gpus
 from verl_env.choose.model import Refusal
 from verl_env.choose.words import component_name, listed
+from verl_env.command_line import command, quoted
+from verl_env.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from verl_env.choose.changed import Again
     from verl_env.choose.facts import Facts
     from verl_env.choose.model import Evaluation, Request, Verdict
     from verl_env.locksets.model import Lockset
@@ -36,14 +41,52 @@ DISTANCE = {
     "stack": 50_000,
     "lockset": 200_000,
 }
+#: To leave out native components that alone do not run on the GPUs: farther than another release, nearer than a driver.
+NATIVE_DISTANCE = 10
+#: How many locksets, the nearest first, are tried with what would have to change.
+TRIED = 12
+#: GPU nodes to name where the machine has no GPU: the first for which something fits.
+EXAMPLES = (
+    ("h100", "--driver", "550.54.15"),
+    ("h100", "--driver", "580.95.05"),
+    ("gh200", "--driver", "580.95.05"),
+    ("mi300x", "--rocm", "6.3.4"),
+)
+#: What the nearest never trades for something else: where one of these is in the way, it is so said.
+_FIXED = frozenset({"tier", "accelerator", "arch", "platform", "stack", "lockset"})
+#: The machine flags that do not speak of GPUs.
+_HOST = frozenset({"--glibc", "--arch"})
 
 
-def refusal(evaluations: Sequence[Evaluation], facts: Facts, request: Request) -> Refusal:
-    """The answer where every lockset is refused; ``evaluations`` are in the order of choice."""
-    near = min(evaluations, key=_distance, default=None)
-    if near is None:
+def refusal(evaluations: Sequence[Evaluation], facts: Facts, request: Request, again: Again) -> Refusal:
+    """The answer where every lockset is refused; ``evaluations`` are in the order of choice.
+
+    The nearest is the one of the least change that leads to it when tried, among those with the same hardware, stack
+    and lockset in their way as the nearest by its verdicts; where none does, that one.
+    """
+    order = sorted(evaluations, key=lambda each: _distance(each, request))
+    if not order:
         return Refusal((), None, (), ())
-    return Refusal(tuple(evaluations), near, changes(near, facts, request), hints(evaluations, facts, request))
+    alike = [each for each in order if _fixed(each) == _fixed(order[0])]
+    ways = ((near, way_to(near, facts, request, again)) for near in alike[:TRIED])
+    near, way = next(((near, way) for near, way in ways if way is not None), (order[0], None))
+    told = Told(evaluations, near, hints(evaluations, facts, request, again))
+    if way is None:
+        return told.refusal(changes(near, facts, request))
+    return told.refusal(changes(near, facts, request), plan_command(way.request), elsewhere=bool(way.flags))
+
+
+@record
+class Told:
+    """What a refusal says beside the changes: every evaluation, the nearest, and the hints."""
+
+    evaluations: Sequence[Evaluation]
+    near: Evaluation
+    hints: tuple[str, ...]
+
+    def refusal(self, changes: tuple[str, ...], command: str | None = None, *, elsewhere: bool = False) -> Refusal:
+        """The refusal with the changes that the nearest would take."""
+        return Refusal(tuple(self.evaluations), self.near, changes, self.hints, command, elsewhere)
 
 
 def changes(evaluation: Evaluation, facts: Facts, request: Request) -> tuple[str, ...]:
@@ -52,53 +95,76 @@ def changes(evaluation: Evaluation, facts: Facts, request: Request) -> tuple[str
     for verdict in sorted(evaluation.failed, key=lambda each: DISTANCE[each.requirement]):
         failed.setdefault(verdict.requirement, []).append(verdict)
     sentences = [_CHANGES[name](evaluation.lockset, group, facts, request) for name, group in failed.items()]
-    sole = _sole_native(evaluation)
+    sole = _sole_native(evaluation, request)
     return (*sentences, sole) if sole else tuple(sentences)
 
 
-def hints(evaluations: Sequence[Evaluation], facts: Facts, request: Request) -> tuple[str, ...]:
+def hints(evaluations: Sequence[Evaluation], facts: Facts, request: Request, again: Again) -> tuple[str, ...]:
     """The ways on, as commands: what fits in place of the lockset asked for; for a GPU node, where there is no GPU."""
-    stack = request.name or "STACK"
     other = next((each for each in evaluations if {one.requirement for one in each.failed} == {"lockset"}), None)
-    if other is not None:
-        return (f"leave --lockset out, or take what fits: --lockset {other.lockset.id}",)
-    reasons = {verdict.brief for evaluation in evaluations for verdict in evaluation.failed}
-    if not (reasons & {"no GPU", "no NVIDIA GPU", "no AMD GPU"}) or facts.cuda.gpus or facts.rocm.gpus:
+    free = replace(request, lockset=None)
+    if other is not None and again(free, facts.machine) is not None:
+        return (f"leave --lockset out: {plan_command(free)}",)
+    if not without_gpu(evaluations, facts):
         return ()
-    plan = f"verl-env plan --stack {stack}"
-    record = f"or record it: `verl-env probe -o node.json` on the GPU node, then `{plan} --machine node.json`"
-    return (f"describe the GPU node, for example: {plan} --gpu h100 --driver 550.54.15", record)
+    given = [word for word in zip(request.described[::2], request.described[1::2], strict=True) if word[0] in _HOST]
+    elsewhere = replace(request, described=tuple(word for pair in given for word in pair))
+    node = replace(elsewhere, described=("--machine", "node.json", *elsewhere.described))
+    there = command("probe", "-o", "node.json")
+    record_it = f"or record it, on the GPU node: {there}\n  then here: {plan_command(node)}"
+    return (*_example(facts, elsewhere, again), record_it)
 
 
-def _distance(evaluation: Evaluation) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
+def _fixed(evaluation: Evaluation) -> frozenset[str]:
+    return _FIXED & {verdict.requirement for verdict in evaluation.failed}
+
+
+def without_gpu(evaluations: Sequence[Evaluation], facts: Facts) -> bool:
+    """Whether a machine is known to have no GPU, and refused for that."""
+    briefs = {verdict.brief for evaluation in evaluations for verdict in evaluation.failed}
+    return bool(briefs & {"no GPU", "no NVIDIA GPU", "no AMD GPU"}) and not (facts.cuda.gpus or facts.rocm.gpus)
+
+
+def _example(facts: Facts, request: Request, again: Again) -> Iterator[str]:
+    """The first GPU of the examples for which something fits, as a command."""
+    from verl_env.machine.describe import describe  # noqa: PLC0415  only a refusal needs it
+
+    for gpu, flag, version in EXAMPLES:
+        machine = describe(facts.machine, gpus=[gpu], **{flag.removeprefix("--"): version})
+        asked = replace(request, described=("--gpu", gpu, flag, version, *request.described))
+        if again(asked, machine) is not None:
+            yield f"describe the GPU node, for example: {plan_command(asked)}"
+            return
+
+
+def _distance(evaluation: Evaluation, request: Request) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
     """Kinds of change, how many verdicts, then how far the driver and glibc have to go."""
     failed = evaluation.failed
     kinds = {verdict.requirement for verdict in failed}
     driver, glibc = evaluation.lockset.requires.driver, evaluation.lockset.requires.glibc
+    left_out = skippable(evaluation, request)
     return (
-        sum(DISTANCE[kind] for kind in kinds),
+        NATIVE_DISTANCE if left_out else sum(DISTANCE[kind] for kind in kinds),
         len(failed),
         (numbers(driver.minimum) or ()) if driver and "driver" in kinds else (),
         (numbers(glibc.minimum) or ()) if glibc and "glibc" in kinds else (),
     )
 
 
-def _sole_native(evaluation: Evaluation) -> str | None:
-    """A sentence where one native component is all that stands in the way."""
-    subjects = {verdict.subject for verdict in evaluation.failed}
-    gpu_only = all(verdict.requirement in ("compute-capability", "gfx") for verdict in evaluation.failed)
-    lockset = evaluation.lockset
-    natives = {component_name(lockset, native.name) for native in lockset.natives}
-    if not gpu_only or len(subjects) != 1 or not subjects <= natives:
-        return None
-    return f"nothing else: {subjects.pop()}, a native component, is the only obstacle"
+def _sole_native(evaluation: Evaluation, request: Request) -> str | None:
+    """A sentence where native components are all that stands in the way."""
+    names = [component_name(evaluation.lockset, name) for name in sole_natives(evaluation)]
+    instead = "; or do without: --native skip" if skippable(evaluation, request) else ""
+    if len(names) == 1:
+        return f"nothing else: {names[0]}, a native component, is the only obstacle{instead}"
+    return f"nothing else: {listed(names)}, native components, are the only obstacles{instead}" if names else None
 
 
 def _python(lockset: Lockset, _: Sequence[Verdict], __: Facts, request: Request) -> str:
     if not lockset.pythons:
         return "a lock of it for some Python"
     releases = [lock.python for lock in lockset.pythons]
-    return f"Python {listed(releases, 'or')} instead of {request.python}: --python {releases[0]}, or leave --python out"
+    return f"Python {listed(releases, 'or')} instead of {request.python}"
 
 
 def _preview(*_: object) -> str:
@@ -106,16 +172,16 @@ def _preview(*_: object) -> str:
 
 
 def _lockset(lockset: Lockset, *_: object) -> str:
-    return f"another lockset: --lockset {lockset.id}, or leave --lockset out"
+    return f"another lockset: {lockset.id}"
 
 
 def _with(_: Lockset, failed: Sequence[Verdict], *__: object) -> str:
-    wishes = listed([f"{verdict.subject} {verdict.have}" for verdict in failed])
-    return f"its own {wishes}: leave --with out, or ask for that version"
+    own = listed([f"{verdict.subject} {verdict.have}" for verdict in failed])
+    return f"its own {own}: leave {listed(quoted('--with', verdict.need) for verdict in failed)} out"
 
 
 def _verl(lockset: Lockset, *_: object) -> str:
-    return f"another release: --verl {lockset.verl}, or leave --verl out"
+    return f"another release of verl: {lockset.verl}"
 
 
 def _rocm(lockset: Lockset, *_: object) -> str:

@@ -38,4 +38,4 @@ def _on_accelerator(lockset: Lockset, facts: Facts, request: Request) -> Iterato
     rocm = judge_rocm(lockset, facts)
     if rocm is not None:
         yield rocm
-    yield from judge_gpus(lockset, facts, request.stack, level, driver.have if driver else None)
+    yield from judge_gpus(lockset, facts, request, level, driver.have if driver else None)

@@ -64,6 +64,7 @@ def nearest_json(refusal: Refusal) -> dict[str, Any] | None:
         "lockset": refusal.nearest.lockset.id,
         "failed": failed_json(refusal.nearest),
         "changes": list(refusal.changes),
+        "command": refusal.command,
     }
 
 

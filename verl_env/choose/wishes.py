@@ -157,11 +157,11 @@ def checked_for_component(wish: Asked) -> None:
     """
     if wish.url is not None:
         reason = f"gives an address, and {wish.name} is a native component, which is chosen by what its wheels are"
-        hint = f"put the wheel into a directory: --with {wish.name} --wheelhouse DIR"
-        raise WishInvalidError(wish.text, reason, hint)
+        instead = ("put the wheel into a directory", wish.name)
+        raise WishInvalidError(wish.text, reason, instead, ("--wheelhouse", "DIR"))
     if wish.extras:
         reason = f"names extras, and {wish.name} is a native component, of which there are none"
-        raise WishInvalidError(wish.text, reason, f"leave them out: --with '{wish.name}{wish.specifier}'")
+        raise WishInvalidError(wish.text, reason, ("leave them out", f"{wish.name}{wish.specifier}"))
 
 
 def _parse(text: str) -> Asked:
@@ -174,6 +174,6 @@ def _parse(text: str) -> Asked:
         raise WishInvalidError(text, f"is no requirement: {str(error).partition(chr(10))[0]}") from None
     specifier, name = str(requirement.specifier), str(canonicalize_name(requirement.name))
     if is_empty(specifier):
-        raise WishInvalidError(text, f"asks for no version: none is in {specifier}", f"name one range: --with {name}")
+        raise WishInvalidError(text, f"asks for no version: none is in {specifier}", ("name one range", name))
     marker = str(requirement.marker) if requirement.marker else ""
     return Asked(name, specifier, str(requirement), tuple(sorted(requirement.extras)), requirement.url, marker)

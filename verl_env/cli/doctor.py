@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.cli.options import add_machine_arguments, machine_from
+from verl_env.command_line import command
 from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,21 @@ def main(args: argparse.Namespace) -> int:
         from verl_env.cli.fix_doctor import fix
 
         return fix(args, facts, diagnosis, checks)
+    if not (args.json or args.markdown):
+        _name_fix(args, diagnosis)
     return EXIT_OK if diagnosis.healthy(strict=args.strict) else EXIT_NO
+
+
+def _name_fix(args: argparse.Namespace, diagnosis: Diagnosis) -> None:
+    """The command that mends what can be mended, where something can."""
+    from verl_env.cli.console import stderr_console
+    from verl_env.doctor.fix import steps
+
+    wanted = steps(diagnosis)
+    if wanted:
+        into = ("--into", args.into) if args.into else ()
+        line = f"{len(wanted)} of these can be mended: {command('doctor', '--fix', *into)}"
+        stderr_console().print(line, markup=False, highlight=False)
 
 
 def _reports(args: argparse.Namespace, checks: tuple[Check, ...]) -> int:

@@ -29,6 +29,9 @@ def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tu
     _show(wanted)
     if args.dry_run:
         return EXIT_OK if diagnosis.ok else EXIT_NO
+    if not args.yes and not sys.stdin.isatty():
+        console.print("nobody is there to be asked, and nothing was changed; to run these: --fix --yes", markup=False)
+        return EXIT_NO
     if not args.yes and not _agreed():
         return EXIT_NO
 
@@ -70,8 +73,6 @@ def _show(wanted: tuple[Step, ...]) -> None:
 
 
 def _agreed() -> bool:
-    """Whether the user agrees; nobody is asked without a terminal."""
-    if not sys.stdin.isatty():
-        return False
+    """Whether the user agrees."""
     print("run these? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env install``."""
-    add_choice_arguments(parser, stack_required=False)
+    add_choice_arguments(parser)
     add_machine_arguments(parser)
     group = parser.add_argument_group("environment")
     group.add_argument("--into", metavar="DIR", default=".venv", help="the environment (default: .venv)")
@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
             from verl_env.cli.install_bundle import install_from
 
             return install_from(Path(args.wheelhouse), target, args)
-    if args.stack is None:
+    if args.stack is None and args.lockset is None:
         raise UsageError("say what to install: --stack S", command="verl-env install --help")
     request = _with_recorded(request_from(args), target)
     verl_source = _verl_source(args)

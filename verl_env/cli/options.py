@@ -10,11 +10,14 @@ from verl_env.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from verl_env.machine.model import Machine
 
 #: A recorded machine, or ``none`` for this host without its GPUs.
 MACHINE_VARIABLE = "VERL_ENV_MACHINE"
+#: What stands in the root of an environment that verl-env made, and of one that it packed.
+_OURS = ("verl-env.json", "verl-env-pack.json")
 
 
 def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +31,11 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--arch", choices=("x86_64", "aarch64"), help="the processor architecture")
 
 
-def add_choice_arguments(parser: argparse.ArgumentParser, *, stack_required: bool = True) -> None:
+def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the stack and the flags that narrow the choice."""
     group = parser.add_argument_group("choice")
-    stacks = "vllm, sglang, vllm+sglang, vllm+megatron, ..."
-    group.add_argument("--stack", metavar="S", required=stack_required, help=stacks)
+    stacks = "vllm, sglang, vllm+sglang, vllm+megatron, ... (with --lockset: all of it)"
+    group.add_argument("--stack", metavar="S", help=stacks)
     group.add_argument("--verl", metavar="V", help="a release of verl or its prefix: 0.4 is every 0.4.x")
     group.add_argument("--lockset", metavar="ID", help="this lockset and no other (see: verl-env stacks)")
     group.add_argument("--python", metavar="V", help="the Python of the environment, such as 3.10")
@@ -54,13 +57,14 @@ def request_from(args: argparse.Namespace) -> Request:
         UsageError: the stack is empty, or the Python is no version.
     """
     return Request(
-        stack_from(args.stack),
+        _stack(args),
         verl=args.verl,
         lockset=args.lockset,
         python=python_from(args.python),
         preview=args.preview,
         native=getattr(args, "native", None),
         wishes=tuple(args.wishes),
+        described=described_words(args),
     )
 
 
@@ -70,28 +74,59 @@ def stack_from(text: str) -> tuple[str, ...]:
     Raises:
         UsageError: there is none.
     """
-    stack = tuple(dict.fromkeys(part.strip().lower() for part in text.split("+")))
+    stack = tuple(dict.fromkeys(part.strip().lower() for part in text.replace(",", "+").split("+")))
     if not all(stack):
         raise UsageError(f"--stack {text!r} names no stack", command="verl-env stacks")
     return stack
 
 
+def described_words(args: argparse.Namespace) -> tuple[str, ...]:
+    """The machine flags that were given, each with its value."""
+    given = ((f"--{name}", getattr(args, name, None)) for name in ("machine", "gpu", "driver", "rocm", "glibc", "arch"))
+    return tuple(word for flag, value in given if value is not None for word in (flag, value))
+
+
+def _stack(args: argparse.Namespace) -> tuple[str, ...]:
+    """The parts of ``--stack``; without it, everything that the lockset asked for provides.
+
+    Raises:
+        UsageError: neither is given, or the stack is empty.
+        VerlEnvError: the lockset is none, or several.
+    """
+    if args.stack is None:
+        return _of_lockset(args)
+    return stack_from(args.stack)
+
+
+def _of_lockset(args: argparse.Namespace) -> tuple[str, ...]:
+    if args.lockset is None:
+        raise UsageError("say what it is for: --stack vllm, or --lockset ID", command="verl-env stacks")
+    from verl_env.choose.choose import full_id
+    from verl_env.choose.errors import ChoiceError
+    from verl_env.locksets.catalogue import load_catalogue
+
+    provides = {lockset.id: lockset.provides for lockset in load_catalogue()}
+    try:
+        return provides[full_id(provides, args.lockset)]
+    except ChoiceError as error:
+        asked = Request((), verl=args.verl, lockset=args.lockset, described=described_words(args))
+        error.take_ways(asked, lambda _: True)
+        raise
+
+
 def machine_from(args: argparse.Namespace) -> Machine:
     """The machine that the flags, ``VERL_ENV_MACHINE`` or the probe describe, in this order of strength.
 
+    Flags beside ``--machine`` replace what the file says.
+
     Raises:
         MachineFileError: a recorded machine cannot be used.
-        UsageError: the flags contradict each other.
         VerlEnvError: a flag has an impossible value; the error names it.
     """
     flags = [name for name in ("gpu", "driver", "rocm", "glibc", "arch") if getattr(args, name) is not None]
-    if args.machine is None:
-        return _described(args) if flags else default_machine(with_gpus=True)
     if flags:
-        raise UsageError(
-            f"--machine already says what --{flags[0]} says; give one of the two", command="verl-env plan --help"
-        )
-    return _read(args.machine)
+        return _described(args)
+    return default_machine(with_gpus=True) if args.machine is None else _read(args.machine)
 
 
 def python_from(text: str | None, *, command: str = "verl-env plan --help") -> str | None:
@@ -114,7 +149,7 @@ def _described(args: argparse.Namespace) -> Machine:
     gpus = [] if args.gpu is None else [name.strip() for name in args.gpu.split(",")]
     if not all(gpus):
         raise UsageError(f"--gpu {args.gpu!r} names no GPU", command="verl-env plan --help")
-    base = default_machine(with_gpus=args.gpu is None)
+    base = default_machine(with_gpus=args.gpu is None) if args.machine is None else _read(args.machine)
     return describe(base, gpus=gpus, driver=args.driver, rocm=args.rocm, glibc=args.glibc, arch=args.arch)
 
 
@@ -136,3 +171,19 @@ def _read(name: str) -> Machine:
     from verl_env.machine.record import read_machine
 
     return read_machine(name)
+
+
+def own_environment(into: Path | None) -> Path:
+    """The environment to change or to run in: the one named, the active one where verl-env made it, or ``.venv``.
+
+    The active one may be that of verl-env itself: it counts only where there is no ``.venv`` either.
+    """
+    if into is not None:
+        return into
+    from pathlib import Path
+
+    here = Path(".venv")
+    active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
+    if active and (any((Path(active) / name).is_file() for name in _OURS) or not os.path.lexists(here)):
+        return Path(active)
+    return here

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json, stderr_console, stdout_console
+from verl_env.cli.options import own_environment
 from verl_env.errors import EXIT_NO, EXIT_OK
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ _MARKS = {"applied": "green", "applied-unverified": "yellow", "not-needed": "dim
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env patches``."""
     parser.add_argument("action", choices=("list", "apply", "verify", "remove"), help="what to do")
-    parser.add_argument("--into", metavar="DIR", type=Path, default=Path(".venv"), help="the environment (.venv)")
+    parser.add_argument(
+        "--into", metavar="DIR", type=Path, help="the environment (default: the active one, else .venv)"
+    )
     parser.add_argument(
         "--carrier",
         choices=("pth", "sitecustomize"),
@@ -36,11 +39,11 @@ def main(args: argparse.Namespace) -> int:
         VerlEnvError: there is no environment, its interpreter fails, or the installer does.
     """
     from verl_env.patches import change
-    from verl_env.patches.ask import PROCESSES, read_states, verify
+    from verl_env.patches.ask import PROCESSES, read_states
 
-    environment = args.into.absolute()
+    environment = own_environment(args.into).absolute()
     if args.action == "verify":
-        return _show_verified([verify(environment, process) for process in PROCESSES], args)
+        return _show_verified([_verify(environment, process) for process in PROCESSES], args)
     if args.action == "apply":
         change.apply(environment, args.carrier, waiting=_say)
     if args.action == "remove":
@@ -50,6 +53,15 @@ def main(args: argparse.Namespace) -> int:
 
 def _say(text: str) -> None:
     stderr_console().print(text, markup=False)
+
+
+def _verify(environment: Path, process: str) -> Report:
+    """Proves the patches in one kind of process, and says so beforehand: vLLM is imported, which takes a while."""
+    from verl_env.patches.ask import VERIFY_SECONDS, verify
+
+    line = f"proving in a {process} process: imports vLLM, a minute or so, at most {VERIFY_SECONDS / 60:.0f} ..."
+    stderr_console().print(line, style="dim", markup=False, highlight=False)
+    return verify(environment, process)
 
 
 def _show(report: Report, args: argparse.Namespace) -> int:

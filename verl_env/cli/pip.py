@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json, stderr_console, stdout_console
+from verl_env.cli.options import own_environment
 from verl_env.cli.parser import Formatter
 from verl_env.errors import EXIT_OK, UsageError
 
@@ -39,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env pip``."""
     parser.epilog = _EPILOG
     parser.formatter_class = _Plain
-    parser.add_argument("--into", metavar="DIR", type=Path, default=Path(".venv"), help="the environment (.venv)")
+    parser.add_argument(
+        "--into", metavar="DIR", type=Path, help="the environment (default: the active one, else .venv)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout (install, uninstall)")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="install, uninstall, list, ...")
 
@@ -51,6 +54,7 @@ def main(args: argparse.Namespace) -> int:
         UsageError: no command is named, or one that has no place here.
         VerlEnvError: what is asked for cannot be had, or would move a pin.
     """
+    args.into = own_environment(args.into)
     words = [word for word in args.words if word != "--"] if args.words[:1] == ["--"] else args.words
     if not words or words[0].startswith("-"):
         raise UsageError("name a command of pip, such as install or list", command="verl-env pip --help")

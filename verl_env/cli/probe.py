@@ -73,6 +73,7 @@ def _record(machine: Machine, path: str) -> None:
     import json
 
     from verl_env.cli.console import stderr_console
+    from verl_env.command_line import command
     from verl_env.machine.record import machine_to_json
 
     text = json.dumps(machine_to_json(machine), indent=2) + "\n"
@@ -81,4 +82,5 @@ def _record(machine: Machine, path: str) -> None:
             file.write(text)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}", command="verl-env probe --help") from error
-    stderr_console().print(f"recorded; use it with: verl-env plan --stack vllm --machine {path}", markup=False)
+    use = command("plan", "--stack", "vllm", "--machine", path)
+    stderr_console().print(f"recorded; use it with: {use}", markup=False)

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from verl_env.choose.explain import why
+from verl_env.command_line import quoted
 from verl_env.install.plan_json import native_to_json
 from verl_env.install.sizes import cost
 from verl_env.sizes import human
@@ -149,7 +150,8 @@ def outcome(console: Console, plan: Plan, result: Outcome, *, into: str, verbose
         console.print(f"not checked: {check} ({reason})", style="yellow", markup=False, highlight=False)
     if result.done:
         console.print(f"{into} is ready ({result.seconds:.1f} s); use it:", markup=False, highlight=False)
-        console.print(f"  source {into.rstrip('/')}/bin/activate", style="bold", markup=False, highlight=False)
+        activate = quoted("source", f"{into.rstrip('/')}/bin/activate")
+        console.print(f"  {activate}", style="bold", markup=False, highlight=False)
 
 
 def changes(console: Console, plan: Plan, lines: Sequence[Change], *, verbose: bool) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.choose.explain import candidates, machine_line, reasons, why
+from verl_env.choose.command import plan_command
+from verl_env.choose.errors import nearest_words
+from verl_env.choose.explain import candidates, for_others, machine_line, others_line, reasons, why
+from verl_env.choose.facts import facts_of
+from verl_env.choose.nearest import without_gpu
 from verl_env.choose.words import counted, listed
 
 if TYPE_CHECKING:
@@ -109,14 +113,19 @@ def render_refusal(
     what = f"for {request.name} " if request.stack else ""
     headline = f"No lockset {what}fits: {machine_line(machine)}"
     hang(console, f"  {marks.cross} ", headline, style="bold red", trunk=f"  {marks.trunk[0]}")
-    _chain(console, refusal.evaluations, marks, near=refusal.nearest, explain=explain)
+    node = without_gpu(refusal.evaluations, facts_of(machine))
+    for text in refusal.hints if node else ():
+        hint(console, text)
+    folded = () if explain else for_others(candidates(refusal.evaluations), machine)
+    _chain(console, refusal.evaluations, marks, near=refusal.nearest, explain=explain, folded=folded)
     if refusal.nearest is not None:
         say(console, f"nearest: {refusal.nearest.lockset.id}, which would take", style="bold")
         for change in refusal.changes:
             hang(console, "  - ", change)
-    more = () if explain else (f"every reason: verl-env plan --stack {request.name or 'STACK'} --explain",)
-    for hint in (*refusal.hints, *more):
-        hang(console, "hint: ", hint, style="bold cyan")
+    so = () if refusal.command is None else (f"{nearest_words(refusal)}: {refusal.command}",)
+    more = () if explain else (f"every reason: {plan_command(request, '--explain')}",)
+    for text in (*(() if node else refusal.hints), *so, *more):
+        hint(console, text)
 
 
 def marks_for(console: Console, *, unicode: bool | None = None) -> Marks:
@@ -146,6 +155,19 @@ def hang(console: Console, head: str, text: str, *, style: str = "", trunk: str 
         say(console, line)
 
 
+def hint(console: Console, text: str) -> None:
+    """Prints a way on; a command that does not fit beside its words gets a line of its own, which is never broken."""
+    for place, line in enumerate(text.splitlines()):
+        words, colon, command = line.strip().rpartition(": ")
+        head = "hint: " if not place else "      "
+        say(console, head, style="bold cyan", end="")
+        if console.is_terminal and len(head) + len(line.strip()) > console.width:
+            say(console, words + colon.rstrip())
+            say(console, f"  {command}")
+        else:
+            say(console, line.strip())
+
+
 def _wrapped(console: Console, text: str, indent: int) -> Sequence[str]:
     if not console.is_terminal:
         return [text]
@@ -170,12 +192,19 @@ def _refusals(console: Console, refused: Sequence[Evaluation], marks: Marks) -> 
 
 
 def _chain(
-    console: Console, evaluations: Sequence[Evaluation], marks: Marks, *, near: Evaluation | None, explain: bool
+    console: Console,
+    evaluations: Sequence[Evaluation],
+    marks: Marks,
+    *,
+    near: Evaluation | None,
+    explain: bool,
+    folded: Sequence[Evaluation] = (),
 ) -> None:
-    """The groups of refusals as a chain, those that were not asked for as its last link."""
+    """The groups of refusals as a chain; what is for other hardware and what was not asked for are its last links."""
     wanted = candidates(evaluations)
     rest = [each for each in evaluations if not each.fits and each not in wanted]
-    links = [_link(reason, near, explain=explain) for reason in reasons(wanted)]
+    links = [_link(reason, near, explain=explain) for reason in reasons(each for each in wanted if each not in folded)]
+    links += [(others_line(folded), [])] if folded else []
     if rest:
         links.append((f"{counted(len(rest), 'lockset')} not asked for", list(_unwanted(rest, explain=explain))))
     for place, (heading, lines) in enumerate(links):

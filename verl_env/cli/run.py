@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from verl_env.cli.console import stderr_console
+from verl_env.cli.options import own_environment
 from verl_env.errors import UsageError
 
 TYPE_CHECKING = False
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env run``."""
-    parser.add_argument("--into", metavar="DIR", type=Path, default=Path(".venv"), help="the environment (.venv)")
+    parser.add_argument(
+        "--into", metavar="DIR", type=Path, help="the environment (default: the active one, else .venv)"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="say which variables of the lockset you override")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="the command")
 
@@ -36,10 +39,11 @@ def main(args: argparse.Namespace) -> int:
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if not words:
         raise UsageError("no command is named", command="verl-env run --help")
-    packed = _packed(args.into)
+    into = own_environment(args.into)
+    packed = _packed(into)
     if packed is not None:
-        _become(words, packed, args.into)
-    opened = open_environment(args.into)
+        _become(words, packed, into)
+    opened = open_environment(into)
     env = run_variables(opened, os.environ)
     if args.verbose:
         for name, value in own_values(opened, os.environ).items():

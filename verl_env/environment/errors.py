@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.command_line import command
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 from verl_env.sizes import human
 
@@ -78,7 +79,7 @@ class EnvironmentForeign(TargetError):
 
     @property
     def hint(self) -> str:
-        return f"give another path: verl-env install --into {self.path}-verl ..., or remove it first"
+        return f"remove it first, or give another path: {command('install', '--into', f'{self.path}-verl')} ..."
 
 
 class TargetNotDirectory(TargetError):

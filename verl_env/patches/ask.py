@@ -23,7 +23,7 @@ PLUGIN = "verl_env"
 
 #: Seconds: reading source takes one; importing vLLM and torch from a network file system takes minutes.
 _READ_SECONDS = 60.0
-_VERIFY_SECONDS = 600.0
+VERIFY_SECONDS = 600.0
 _BORROWED = (
     "import sys; sys.path.insert(0, {source!r}); import runpy; runpy.run_module('verl_env_runtime', None, '__main__')"
 )
@@ -78,7 +78,7 @@ def verify(environment: Path, process: str) -> Report:
     interpreter(environment)
     if not is_installed(environment):
         raise RuntimeMissing(environment)
-    data = _ask(environment, ["-I", "-m", "verl_env_runtime", "--verify", process], _VERIFY_SECONDS)
+    data = _ask(environment, ["-I", "-m", "verl_env_runtime", "--verify", process], VERIFY_SECONDS)
     return parse_report(data, installed=True, hidden=_hidden())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.command_line import command
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class RuntimeMissing(VerlEnvError):
 
     @property
     def hint(self) -> str:
-        return f"verl-env patches apply --into {self.path}"
+        return command("patches", "apply", "--into", self.path)
 
 
 class InterpreterFailed(VerlEnvError):
@@ -65,7 +66,7 @@ class InterpreterFailed(VerlEnvError):
 
     @property
     def hint(self) -> str:
-        return f"verl-env doctor --into {self.path}"
+        return command("doctor", "--into", self.path)
 
 
 class InstallFailed(VerlEnvError):
@@ -102,4 +103,4 @@ class CarrierShadowed(VerlEnvError):
 
     @property
     def hint(self) -> str:
-        return f"the default carrier works here: verl-env patches apply --into {self.path}"
+        return f"the default carrier works here: {command('patches', 'apply', '--into', self.path)}"

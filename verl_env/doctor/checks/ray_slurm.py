@@ -196,7 +196,12 @@ CHECKS = (
         severity="error",
         title="The Ray cluster runs from another environment",
         cause="A head that was started from another environment has another Ray or another Python.",
-        remedy=Remedy("Stop it and start it from this environment.", ("ray stop", "ray start --head")),
+        remedy=Remedy(
+            "See whose it is. One of your own, for this work: stop it (ray stop ends every Ray of yours on this node) "
+            "and start it from this environment. One of another job or user: leave it, and start one of your own "
+            "beside it with ray.init(address='local').",
+            ("ps -o user,pid,lstart,args -C raylet",),
+        ),
         covers=("G6",),
         sources=("ray#50511", "ray#49912"),
         find=_ray_skew,
