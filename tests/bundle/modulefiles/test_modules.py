@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from verl_env.install.state import State, write_state
 
 from verl_env.bundle.modulefiles.model import Module, module_of
 from verl_env.bundle.modulefiles.write import lua, tcl, write
-from verl_env.install.state import State, write_state
 
 NASTY = 'a "quoted" $HOME [exit 1] {brace} back\\slash ; end'
 MODULE = Module(
