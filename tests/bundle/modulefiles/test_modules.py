@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from verl_env.install.state import State, write_state
 
 from verl_env.bundle.modulefiles.model import Module, module_of
 from verl_env.bundle.modulefiles.write import lua, tcl, write
+from verl_env.environment.state import State, write_state
 
 NASTY = 'a "quoted" $HOME [exit 1] {brace} back\\slash ; end'
 MODULE = Module(
@@ -32,7 +32,7 @@ def environment(tmp_path):
 
 
 def test_it_sets_what_run_sets(tmp_path):
-    from verl_env.install.additions.environment import open_environment, run_variables
+    from verl_env.additions.environment import open_environment, run_variables
 
     place = environment(tmp_path)
     module = module_of(place)

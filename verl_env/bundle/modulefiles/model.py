@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import verl_env
+from verl_env.additions.environment import open_environment, run_variables
 from verl_env.bundle.packing.model import read_pack
 from verl_env.bundle.packing.running import packed_variables
-from verl_env.install.additions.environment import open_environment, run_variables
-from verl_env.install.state import read_state
+from verl_env.environment.state import read_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from verl_env.install.state import State
+    from verl_env.environment.state import State
 
 #: Stands for the home of who loads a module, at the beginning of a value.
 HOME = "~"
