@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from verl_env.verify.model import Training
+from verl_env.verify.run import Room
 from verl_env.verify.training import options_for
 
 RELEASES = ("0.3.0.post1", "0.4.1", "0.5.0", "0.6.1", "0.7.0", "0.7.1", "0.8.0", "0.9.0", "0.9.1")
@@ -27,7 +28,9 @@ def test_options_compose(release, backend, tmp_path):
     name = "ppo_megatron_trainer" if backend == "megatron" else "ppo_trainer"
     config = tmp_path / "verl" / "verl" / "trainer" / "config"
     for packages in ({"verl": release}, {"verl": release, "flash-attn": "2.8.3"}):
-        options = options_for(Training(backend, "vllm", 1), packages)
+        training = Training(backend, "vllm", 1)
+        room = Room(tmp_path, tmp_path / "python", {})
+        options = room.filled(options_for(training, packages))
         argv = [sys.executable, "-c", COMPOSE, config, name, *options]
         done = subprocess.run(
             argv, check=False, env={"PYTHONPATH": str(tmp_path / "hydra")}, capture_output=True, text=True

@@ -41,6 +41,16 @@ def test_output_without_steps_has_none():
         ("0.3.0.post1", "+trainer.val_before_train=False", "actor_rollout_ref.rollout.calculate_log_probs=True"),
         ("0.4.1", "actor_rollout_ref.rollout.calculate_log_probs=True", "data.dataloader_num_workers=0"),
         ("0.9.1", "data.dataloader_num_workers=0", "+trainer.val_before_train=False"),
+        (
+            "0.8.0",
+            "custom_reward_function.path={programs}/reward.py",
+            "reward.custom_reward_function.path={programs}/reward.py",
+        ),
+        (
+            "0.9.0",
+            "reward.custom_reward_function.path={programs}/reward.py",
+            "custom_reward_function.path={programs}/reward.py",
+        ),
     ],
 )
 def test_options_follow_the_release(verl, has, lacks):
