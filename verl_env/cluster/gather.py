@@ -47,7 +47,7 @@ class Gathering:
     @property
     def complete(self) -> bool:
         """Whether every expected node has answered or told why it cannot."""
-        return len(self.answers.keys() | self.failed.keys()) >= len(self.expected)
+        return len(self.answers) + len(self.failed) >= len(self.expected)
 
     def take(self, line: bytes) -> None:
         """Takes one line of the launcher's output: an answer, or the last words of a node that may give none."""
@@ -68,7 +68,8 @@ class Gathering:
         if node not in self._known:
             self.strangers.add(node)
         elif "failed" in data:
-            self.failed.setdefault(node, str(data.get("why") or data["failed"]))
+            if node not in self.answers:
+                self.failed.setdefault(node, str(data.get("why") or data["failed"]))
         elif node not in self.answers:
             self.failed.pop(node, None)
             self.answers[node] = self._answer(node, data)
