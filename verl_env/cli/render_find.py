@@ -79,6 +79,12 @@ def _wheel(console: Console, each: Found, marks: Marks) -> None:
     hang(console, "      for     ", ", ".join(_for(wheel)))
     for doubt in each.doubts:
         hang(console, "      perhaps ", doubt.message, style="yellow")
+    if wheel.after:
+        hang(
+            console,
+            "      needs   ",
+            f"{listed(wheel.after)} {each.version} before it; verl-env pip install brings them",
+        )
     if each.unstated:
         hang(console, "      depends ", f"on what was not stated: {listed(each.unstated)}", style="dim")
     hang(console, "      at      ", wheel.url)
