@@ -111,6 +111,8 @@ def follow(plan, line, words, before):
 PAIRS = sorted(
     {*itertools.product(WISHES, ("no GPU", "V100", "R550", "GH200")), *itertools.product(("vllm", "sglang"), MACHINES)}
 )
+#: What can be had on no machine that flags describe: wishes that are wrong by themselves, wheels that nobody publishes.
+NOWHERE = {"an address", "extras", "megatron, no builds"}
 RECORDED = {each.id for each in load_catalogue() if each.tier == "recorded"}
 
 
@@ -127,7 +129,7 @@ def test_every_hint_and_nearest_can_be_followed(plan, wish, machine):
     if "error" in document and document["error"]["id"] != "nothing-fits":
         return
     if nearest["command"] is None:
-        assert nearest["lockset"] in RECORDED, "only what no flag can change has no command"
+        assert nearest["lockset"] in RECORDED or wish in NOWHERE, "only what no flag can change has no command"
         return
     code, document = plan(*shlex.split(nearest["command"])[1:])
     assert (code, document["lockset"]) == (0, nearest["lockset"]), nearest["command"]
