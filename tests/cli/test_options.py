@@ -145,3 +145,26 @@ def test_a_variable_that_names_no_file(monkeypatch, tmp_path):
     monkeypatch.setenv(options.MACHINE_VARIABLE, str(tmp_path / "none.json"))
     with pytest.raises(MachineFileError):
         options.machine_from(parse())
+
+
+@pytest.mark.parametrize(
+    ("files", "there", "want"),
+    [
+        ((), False, "active"),
+        ((), True, ".venv"),
+        (("verl-env.json",), True, "active"),
+        (("verl-env-pack.json",), True, "active"),
+    ],
+    ids=["nothing else is there", "the active one is the tool's", "the active one is ours", "the active one is a pack"],
+)
+def test_the_environment_that_is_meant(tmp_path, monkeypatch, files, there, want):
+    monkeypatch.chdir(tmp_path)
+    active = tmp_path / "active"
+    active.mkdir()
+    for name in files:
+        (active / name).touch()
+    if there:
+        (tmp_path / ".venv").mkdir()
+    monkeypatch.setenv("VIRTUAL_ENV", str(active))
+    assert options.own_environment(None).name == want
+    assert options.own_environment(tmp_path / "named").name == "named"
