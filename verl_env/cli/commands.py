@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "prove an environment by what it does: attention, generation, refit, training, several GPUs",
     "patches": "the run-time patches of an environment",
     "cluster": "the same on every node: diagnose them, stage an environment, write a job script",
+    "config": "show what is configured and where it comes from, or write a configuration file",
     "lock": "regenerate locksets from their recipes (maintainers)",
     "completion": "print a completion script for a shell",
 }

@@ -50,14 +50,23 @@ def load_config(env: Mapping[str, str] = os.environ) -> Config:
     Raises:
         ConfigError: a file cannot be read or says what makes no sense; the subclass says which and why.
     """
-    read = [(path, _read(path)) for path in _places(env)]
-    found = [(path, table) for path, table in read if table is not None]
+    found = read_tables(env)
     merged: dict[str, Any] = {}
     mirrors: dict[str, str] = {}
     for path, table in reversed(found):
         merged |= _directories(path, table, env)
         mirrors |= _mirrors(path, table)
     return Config(mirrors, merged.get("cache"), merged.get("build_cache"), tuple(path for path, _ in found))
+
+
+def read_tables(env: Mapping[str, str] = os.environ) -> list[tuple[Path, dict[str, Any]]]:
+    """The configuration files that are there, the strongest first, each as a table whose keys are known.
+
+    Raises:
+        ConfigError: a file cannot be read or is no TOML, or has an unknown key.
+    """
+    read = [(path, _read(path)) for path in _places(env)]
+    return [(path, table) for path, table in read if table is not None]
 
 
 def cache_directory(env: Mapping[str, str] = os.environ) -> Path:

@@ -89,3 +89,20 @@ class ConfigValueInvalid(ConfigError):
         if self.key.startswith("mirrors"):
             return 'write it as: "https://github.com/" = "https://mirror.example/github/"'
         return f'write it as: {self.key} = "/shared/verl-env" (variables such as $SCRATCH and ~ are replaced)'
+
+
+class ConfigFilePresent(ConfigError):
+    """``verl-env config init`` finds a configuration file, which it does not replace."""
+
+    id = "config-file-present"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "is there already")
+
+    @property
+    def message(self) -> str:
+        return f"the configuration {self.path} is there already"
+
+    @property
+    def hint(self) -> str:
+        return f"see what it says: verl-env config show; or move it away: mv {self.path} {self.path}.old"

@@ -1,0 +1,73 @@
+"""Every configured value with where it comes from, for those who wonder why something is where it is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verl_env.settings.config import (
+    BUILD_CACHE_VARIABLE,
+    CACHE_VARIABLE,
+    CONFIG_VARIABLE,
+    build_cache_directory,
+    cache_directory,
+    load_config,
+    read_tables,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key, its value in force, and its origin: a variable, a file, or ``default``."""
+
+    key: str
+    value: str
+    origin: str
+
+
+def settings(env: Mapping[str, str] = os.environ) -> tuple[Setting, ...]:
+    """Everything that is configured.
+
+    Raises:
+        ConfigError: a file cannot be used.
+    """
+    tables = read_tables(env)
+    found = [
+        Setting("cache", str(cache_directory(env)), _origin("cache", CACHE_VARIABLE, tables, env)),
+        Setting("build_cache", str(build_cache_directory(env)), _build_origin(tables, env)),
+    ]
+    for prefix, place in sorted(load_config(env).mirrors.items()):
+        file = next((path for path, table in tables if prefix in _stripped(table.get("mirrors", {}))), None)
+        found.append(Setting(f'mirrors."{prefix}"', place, str(file)))
+    return tuple(found)
+
+
+def own_file(env: Mapping[str, str] = os.environ) -> Path:
+    """The configuration file of the user, whether or not it is there."""
+    if named := env.get(CONFIG_VARIABLE):
+        return Path(named)
+    base = env.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()
+    return Path(base) / "verl-env" / "config.toml"
+
+
+def _origin(key: str, variable: str, tables: list[tuple[Path, dict[str, object]]], env: Mapping[str, str]) -> str:
+    if env.get(variable):
+        return variable
+    return next((str(path) for path, table in tables if key in table), DEFAULT)
+
+
+def _build_origin(tables: list[tuple[Path, dict[str, object]]], env: Mapping[str, str]) -> str:
+    """Where the directory of built wheels comes from; by default it lies in that of downloads."""
+    own = _origin("build_cache", BUILD_CACHE_VARIABLE, tables, env)
+    return own if own != DEFAULT else f"{DEFAULT}, below cache"
+
+
+def _stripped(table: object) -> set[str]:
+    return {str(key).rstrip("/") for key in table} if isinstance(table, dict) else set()
