@@ -14,6 +14,7 @@ from tests.install.wheels import House
 from verl_env.cli import install as module
 from verl_env.cli.main import EXIT_INTERRUPTED, main
 from verl_env.install import run as run_module
+from verl_env.install.completeness import COMPLETE
 from verl_env.locksets.write import toml_text
 from verl_env.records import replace
 from verl_env.wheels import runtime as runtime_wheel
@@ -119,7 +120,7 @@ def test_a_new_environment_and_then_nothing_to_do(bench, installer):
     assert f"source {bench.into}/bin/activate" in captured.out
     code, captured = bench.run("--installer", installer)
     assert (code, captured.err) == (0, "")
-    assert captured.out == f"nothing to do: {bench.into} is {ID} as locked\n"
+    assert captured.out == f"nothing to do: {bench.into} is {ID} as locked\n{COMPLETE}\n"
 
 
 def test_as_json_nothing_but_json_is_on_stdout(bench):
@@ -142,7 +143,7 @@ def test_a_dry_run_changes_nothing(bench):
     assert "to download" in captured.out
     assert sorted(bench.into.parent.rglob("*")) == before == []
     data = json.loads(bench.run("--dry-run", "--json")[1].out)
-    assert (data["dry_run"], data["done"], data["complete"]) == (True, False, False)
+    assert (data["dry_run"], data["done"], data["nothing_to_do"]) == (True, False, False)
     assert data["download_bytes"] == bench.demo.download_bytes + bench.verl.download_bytes
     assert data["free_bytes"] > 0
     assert sorted(bench.into.parent.rglob("*")) == []
@@ -174,7 +175,7 @@ def test_a_dry_run_on_a_finished_environment(bench):
     bench.run()
     code, captured = bench.run("--dry-run")
     assert code == 0
-    assert captured.out.endswith("nothing to do\n")
+    assert captured.out.endswith(f"nothing to do\n{COMPLETE}\n")
 
 
 def test_another_lockset_takes_its_place_and_nobody_is_asked_without_a_terminal(bench):

@@ -24,7 +24,7 @@ from verl_env.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from verl_env.choose.facts import Facts
     from verl_env.choose.model import Refusal, Request
@@ -52,6 +52,7 @@ def choose(
     *,
     components: Catalogue | None = None,
     locks: Locks | None = None,
+    barred: Callable[[str], str | None] = lambda _: None,
 ) -> Choice | Refusal:
     """The lockset, the Python and the way of each native component for a machine and a request, or the refusal of all.
 
@@ -66,6 +67,8 @@ def choose(
         request: What is asked for.
         components: The native components; None for the catalogue that is shipped.
         locks: What is pinned for a lockset and a Python; None for the locks that are shipped. Only wishes need it.
+        barred: Why nothing can be had from an address (``model.address_of``); None where nothing is known
+            against it.
 
     Raises:
         StackUnknownError: a component that no lockset knows.
@@ -76,7 +79,7 @@ def choose(
         WishInvalidError: one of ``request.wishes`` is no requirement.
         NativeUnavailableError: a native component cannot be had, and the request does not allow to leave it out.
     """
-    chooser = _Chooser(tuple(locksets), components, locks)
+    chooser = _Chooser(tuple(locksets), components, locks, barred)
     try:
         answer, asked = chooser.decide(machine, request)
     except ChoiceError as error:
@@ -92,7 +95,14 @@ def choose(
 class _Chooser:
     """Decides, more than once where what would have to change is tried; locks are read once."""
 
-    def __init__(self, locksets: tuple[Lockset, ...], components: Catalogue | None, locks: Locks | None) -> None:
+    def __init__(
+        self,
+        locksets: tuple[Lockset, ...],
+        components: Catalogue | None,
+        locks: Locks | None,
+        barred: Callable[[str], str | None],
+    ) -> None:
+        self._barred = barred
         self._locksets = locksets
         self._components = components
         self._locks = locks
@@ -114,7 +124,7 @@ class _Chooser:
         environments = environments_of(_comparable(fitting), facts, asked)
         catalogue = self._components or _shipped()
         locks = self._locks or _no_locks
-        found = resolve(Problem(environments, facts, asked, wishes, locks, catalogue, evaluations))
+        found = resolve(Problem(environments, facts, asked, wishes, locks, catalogue, evaluations, self._barred))
         effectless = without_effect(wishes, found.environment.python, arch_of(found.environment.lockset, facts))
         doubts = (*misspelt(found.extras, list(catalogue.components)), *effectless)
         return _choice(found, evaluations, facts, doubts), asked

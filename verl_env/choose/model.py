@@ -168,9 +168,8 @@ class Build:
     recorded, the machine does not state its nvcc); ``needs`` is what a build of it asks of the machine, in words,
     whichever way was taken. ``others`` are the further ways that fit, the preferred first, should this one fail;
     ``required`` says that the component must not be left out then. ``deviation`` is there where the version is not the
-    lockset's.
-    ``required`` says that the component must not be left out then. ``after`` are the components that it is of no use
-    without and that get in before it.
+    lockset's. ``after`` are the components that it is of no use without and that get in before it. ``unreached`` are,
+    of a component that is left out, the addresses of ways that fit and from which nothing can be had.
     """
 
     name: str
@@ -187,6 +186,12 @@ class Build:
     required: bool = False
     deviation: Deviation | None = None
     after: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Where its file comes from, as in ``address_of``."""
+        return address_of(self.name, self.version, self.wheel, self.recipe)
 
     @property
     def way(self) -> str:
@@ -194,3 +199,11 @@ class Build:
         if self.wheel is not None:
             return f"{self.version} from {self.wheel.url}"
         return f"{self.version} built from {self.recipe.source}" if self.recipe is not None else "left out"
+
+
+def address_of(name: str, version: str, wheel: Wheel | None, recipe: Recipe | None) -> str:
+    """Where a way gets its file from: an address, ``git+URL@REF``, or ``sdist:NAME==VERSION`` for the package index."""
+    if wheel is not None:
+        return wheel.url
+    source = "" if recipe is None else recipe.source
+    return f"sdist:{name}=={version}" if source == "sdist" else source

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.model import Check, Diagnosis
+    from verl_env.install.completeness import Completeness
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
         return _reports(args, checks)
     facts = _facts(args)
     diagnosis = _diagnose(args, facts, checks)
-    _show(args, diagnosis, str(facts.target.prefix if facts.target else ""))
+    _show(args, diagnosis, str(facts.target.prefix if facts.target else ""), facts.completeness)
     if args.fix:
         from verl_env.cli.fix_doctor import fix
 
@@ -152,13 +153,17 @@ def _diagnose(args: argparse.Namespace, facts: Facts, checks: tuple[Check, ...])
     return diagnose_deep(facts, checks)
 
 
-def _show(args: argparse.Namespace, diagnosis: Diagnosis, subject: str) -> None:
+def _show(args: argparse.Namespace, diagnosis: Diagnosis, subject: str, found: Completeness | None = None) -> None:
     from verl_env.cli.console import print_json, stdout_console
     from verl_env.cli.render_doctor import markdown, render, to_json
 
     if args.json:
-        print_json(to_json(diagnosis))
+        print_json({**to_json(diagnosis), **(found.to_json() if found is not None else {})})
     elif args.markdown:
         print(markdown(diagnosis, subject=subject))
     else:
+        if found is not None:
+            from verl_env.cli.render_install import completeness
+
+            completeness(stdout_console(), found)
         render(diagnosis, stdout_console(), subject=subject)

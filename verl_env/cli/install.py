@@ -48,10 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Makes or repairs the environment, or shows what would be done."""
     from verl_env.choose.choose import choose
-    from verl_env.choose.model import Choice
     from verl_env.environment.target import open_target
-    from verl_env.install.inspect import inspect
     from verl_env.install.plan import make_plan
+    from verl_env.install.reach.decide import Decided, Decider
     from verl_env.locksets.catalogue import load_catalogue, packages_of
 
     target = open_target(Path(args.into))
@@ -67,25 +66,29 @@ def main(args: argparse.Namespace) -> int:
     request = _with_recorded(request_from(args), target)
     verl_source = _verl_source(args)
     machine = machine_from(args)
-    choice = choose(load_catalogue(), machine, request)
-    if not isinstance(choice, Choice):
+    options = options_from(args, machine)
+    locksets = load_catalogue()
+
+    def planner(choice: Choice) -> Plan:
+        packages = packages_of(choice.lockset, choice.python)
+        return make_plan(choice, packages, request, machine, verl_source=verl_source, with_verl=not args.no_verl)
+
+    decider = Decider(
+        lambda barred: choose(locksets, machine, request, barred=barred), planner, target, options, tell=_tell
+    )
+    decided = decider.decide()
+    if not isinstance(decided, Decided):
         from verl_env.cli.refusal import refuse
 
-        return refuse(choice, request, machine, stderr_console, as_json=args.json)
-    packages = packages_of(choice.lockset, choice.python)
-    plan = make_plan(
-        choice,
-        packages,
-        request,
-        machine,
-        verl_source=verl_source,
-        with_verl=not args.no_verl,
-    )
-    options = options_from(args, machine)
-    seen = inspect(plan, target, options)
+        return refuse(decided, request, machine, stderr_console, as_json=args.json)
     if args.dry_run:
-        return show_dry_run(plan, target, options, seen, args)
-    return carry_out(plan, target, options, seen, (choice, request), args)
+        return show_dry_run(decided.plan, target, options, decided.seen, args)
+    return carry_out(decided.plan, target, options, decided.seen, (decided.choice, request), args)
+
+
+def _tell(message: str) -> None:
+    """Says on stderr what may take some seconds."""
+    stderr_console().print(message, style="dim", markup=False, highlight=False)
 
 
 def recorded_wishes(target: Target) -> tuple[str, ...]:
@@ -115,11 +118,13 @@ def carry_out(
 ) -> int:
     """Carries out a plan and shows what came of it; the exit code."""
     from verl_env.cli import render_install
+    from verl_env.install.completeness import of_plan
     from verl_env.install.run import install
 
     progress = render_install.Progress(stderr_console(), len(plan.steps))
     if not seen.complete:
         render_install.chosen(stderr_console(), plan, *chosen)
+        render_install.completeness(stderr_console(), of_plan(plan, into=args.into))
         if not _confirmed(plan, target, seen, args):
             return EXIT_NO
     from verl_env.builds.errors import NativeBuildFailed
@@ -133,9 +138,10 @@ def carry_out(
         stderr_console().print(f"\ninterrupted; {target.path} is as it was", markup=False)
         raise
     if args.json:
-        print_json(render_install.outcome_json(plan, outcome, seen))
+        print_json(render_install.outcome_json(plan, outcome, seen, into=args.into))
     else:
         render_install.outcome(stdout_console(), plan, outcome, into=args.into, verbose=args.verbose)
+        render_install.completeness(stdout_console(), of_plan(plan, outcome.left_out, args.into))
     return EXIT_OK
 
 
@@ -156,6 +162,7 @@ def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection,
     from verl_env.builds.outline import outline
     from verl_env.builds.works import works_of
     from verl_env.cli import render_builds, render_install
+    from verl_env.install.completeness import of_plan
     from verl_env.install.disk import free_bytes
     from verl_env.install.prepare import foreseen
 
@@ -164,12 +171,13 @@ def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection,
     works = None if seen.complete else works_of(plan, options)
     built = ((), ()) if works is None else outline(works, seen.in_place)
     if args.json:
-        shown = render_install.dry_run_json(plan, target, seen, free=free, problems=problems)
+        shown = render_install.dry_run_json(plan, target, seen, free=free, problems=problems, into=args.into)
         print_json({**shown, **(render_builds.builds_json(*built) if works is not None else {})})
     else:
         render_install.dry_run(stdout_console(), plan, target, seen, free=free, verbose=args.verbose)
         render_install.problems(stdout_console(), problems)
         render_builds.builds(stdout_console(), *built)
+        render_install.completeness(stdout_console(), of_plan(plan, render_install.known_missing(seen), args.into))
     return EXIT_OK
 
 

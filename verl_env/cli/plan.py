@@ -66,11 +66,15 @@ def _plan_as_json(plan: Plan, choice: Choice, *_: object) -> None:
 
 
 def _plan_as_text(plan: Plan, choice: Choice, request: Request, machine: Machine, args: argparse.Namespace) -> None:
-    from verl_env.cli.render_install import steps
-    from verl_env.cli.render_plan import hang, render_choice
+    from verl_env.cli.render_install import completeness, steps
+    from verl_env.cli.render_plan import hang, render_choice, say
+    from verl_env.command_line import command
+    from verl_env.install.completeness import of_plan
 
     console = stdout_console()
     render_choice(console, choice, request, machine, explain=args.explain, unicode=unicode_ok())
     steps(console, plan)
     for warning in plan.warnings[len(choice.warnings) :]:
         hang(console, "warning: ", warning, style="bold yellow")
+    completeness(console, of_plan(plan))
+    say(console, f"nobody was asked whether all of it can be had: {command('install', *plan.asked, '--dry-run')}")

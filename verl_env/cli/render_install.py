@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.explain import why
 from verl_env.command_line import quoted
+from verl_env.install.completeness import of_plan
 from verl_env.install.plan_json import native_to_json
 from verl_env.install.sizes import cost
 from verl_env.sizes import human
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from verl_env.environment.history import Change
     from verl_env.environment.target import Target
     from verl_env.errors import VerlEnvError
+    from verl_env.install.completeness import Completeness
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Outcome, Plan, Step
 
@@ -154,6 +156,15 @@ def outcome(console: Console, plan: Plan, result: Outcome, *, into: str, verbose
         console.print(f"  {activate}", style="bold", markup=False, highlight=False)
 
 
+def completeness(console: Console, found: Completeness) -> None:
+    """Whether verl has what it trains with: one line, or what stops and what helps."""
+    first, *more = found.lines()
+    style = "bold green" if found.complete else "bold yellow"
+    console.print(first, style=style, markup=False, highlight=False, soft_wrap=True)
+    for line in more:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def changes(console: Console, plan: Plan, lines: Sequence[Change], *, verbose: bool) -> None:
     """``+ - ~`` lines; a kind with many of them in one."""
     for kind in ("-", "~", "+"):
@@ -207,16 +218,23 @@ def problems(console: Console, errors: Sequence[VerlEnvError]) -> None:
 
 
 def dry_run_json(
-    plan: Plan, target: Target, seen: Inspection, *, free: int, problems: Sequence[VerlEnvError]
+    plan: Plan,
+    target: Target,
+    seen: Inspection,
+    *,
+    free: int,
+    problems: Sequence[VerlEnvError],
+    into: str = ".venv",
 ) -> dict[str, Any]:
     """The same for programs."""
     download, disk = _added_cost(plan, seen)
     return {
         **_common_json(plan, seen.changes),
+        **of_plan(plan, known_missing(seen), into).to_json(),
         "dry_run": True,
         "done": False,
         "path": str(target.path),
-        "complete": seen.complete,
+        "nothing_to_do": seen.complete,
         "reason": seen.reason,
         "steps": [{"kind": step.kind, "title": step.title, "detail": step.detail} for step in plan.steps],
         "download_bytes": download,
@@ -226,10 +244,16 @@ def dry_run_json(
     }
 
 
-def outcome_json(plan: Plan, result: Outcome, seen: Inspection) -> dict[str, Any]:
+def known_missing(seen: Inspection) -> dict[str, str]:
+    """What could not be had the last time, where nothing is to be done."""
+    return dict(seen.state.left_out) if seen.complete and seen.state is not None else {}
+
+
+def outcome_json(plan: Plan, result: Outcome, seen: Inspection, into: str = ".venv") -> dict[str, Any]:
     """What came of an installation, for programs."""
     return {
         **_common_json(plan, result.changes),
+        **of_plan(plan, result.left_out, into).to_json(),
         "dry_run": False,
         "done": result.done,
         "path": str(result.path),

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from verl_env.additions.environment import Opened
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env run``."""
@@ -49,6 +51,7 @@ def main(args: argparse.Namespace) -> int:
         for name, value in own_values(opened, os.environ).items():
             line = f"{name}={value} is yours; the lockset has {opened.state.env[name]}"
             stderr_console().print(line, markup=False, highlight=False)
+    _warn_if_incomplete(opened, words, env)
     _become(words, env, opened.target.path)
 
 
@@ -81,3 +84,15 @@ def _become(words: list[str], env: dict[str, str], path: Path) -> NoReturn:
         os.execve(program or words[0], words, env)  # noqa: S606 (the point of this command)
     except OSError as error:
         raise CommandRefused(words[0], error.strerror or str(error)) from error
+
+
+def _warn_if_incomplete(opened: Opened, words: list[str], env: dict[str, str]) -> None:
+    """Says on stderr what stops a trainer that is started here, once however deep commands are nested."""
+    from verl_env.additions.trainers import TOLD, unhelped
+
+    found = unhelped(opened, words)
+    if found is None or os.environ.get(TOLD) == str(opened.target.path):
+        return
+    env[TOLD] = str(opened.target.path)
+    for line in found.lines():
+        stderr_console().print(line, markup=False, highlight=False, soft_wrap=True)

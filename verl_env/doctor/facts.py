@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from verl_env.doctor.target import Target
+    from verl_env.install.completeness import Completeness
     from verl_env.machine.model import Known
 
 
@@ -44,6 +45,7 @@ class Facts:
         lockset: Id of the lockset it was installed from.
         locked: Canonical name to version of every package of that lockset.
         moved: Those of its pins that the user moved knowingly, with the version put there; None where it was removed.
+        completeness: What verl misses of the lockset's native components; None where nothing says so.
     """
 
     machine: Machine = field(default_factory=Machine)
@@ -63,6 +65,7 @@ class Facts:
     lockset: str | None = None
     locked: Mapping[str, str] = field(default_factory=dict)
     moved: Mapping[str, str | None] = field(default_factory=dict)
+    completeness: Completeness | None = None
 
     def installed(self, *names: str) -> bool:
         """Whether every one of these packages is known to be there."""
@@ -126,6 +129,11 @@ class Facts:
     def has_amd_gpu(self) -> bool:
         """Whether an AMD GPU is known to be here."""
         return bool(self.machine.amd and self.machine.amd.devices)
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether a GPU is known to be here."""
+        return self.has_nvidia_gpu or self.has_amd_gpu
 
     @property
     def cuda(self) -> str | None:

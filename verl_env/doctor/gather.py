@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from verl_env.doctor.facts import Facts, flavour_of_version
 from verl_env.doctor.target import Target
 from verl_env.environment.state import read_state
 from verl_env.errors import VerlEnvError
+from verl_env.install.completeness import of_state
 from verl_env.install.plan import VERL
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN
@@ -70,6 +72,7 @@ def _made_from(prefix: Path, packages: Mapping[str, str | None]) -> dict[str, An
     made: dict[str, Any] = {"lockset": state.lockset, "moved": state.drift}
     try:
         lockset = next(each for each in load_catalogue() if each.id == state.lockset)
+        made["completeness"] = of_state(state, lockset, os.path.relpath(prefix), packages)
         pins = {package.name: package.version for package in packages_of(lockset, state.python)}
     except (StopIteration, KeyError, VerlEnvError):
         return made

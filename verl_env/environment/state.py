@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FILE = "verl-env.json"
 SCHEMA = 1
+_MAPPINGS = ("left_out", "env", "drift", "built", "ways", "facts", "deviations", "barred")
 
 
 @record
@@ -44,6 +45,7 @@ class State:
     now, None where it was removed; ``built`` the native components that were built, as the plan names their versions;
     ``ways`` where each native component that is there came from (``Build.way``); ``facts`` what each that was built was
     built from (``builds.made``); ``deviations`` maps each that came in another version than the lockset's to that one.
+    ``asked`` and ``barred`` are those of the plan.
     """
 
     path: str
@@ -64,6 +66,8 @@ class State:
     ways: Mapping[str, str] = NOTHING
     facts: Mapping[str, Mapping[str, Any]] = NOTHING
     deviations: Mapping[str, str] = NOTHING
+    asked: tuple[str, ...] = ()
+    barred: Mapping[str, str] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -73,15 +77,15 @@ def read_state(environment: Path) -> State | None:
         if data.pop("schema") != SCHEMA:
             return None
         extras = tuple(Extra(**extra) for extra in data.get("extras", ()))
-        return State(**{**data, "checks": tuple(data["checks"]), "extras": extras})
+        asked = tuple(data.get("asked", ()))
+        return State(**{**data, "checks": tuple(data["checks"]), "extras": extras, "asked": asked})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def write_state(environment: Path, state: State) -> None:
     """Writes the record into an environment, replacing one that is there in one step."""
-    names = ("left_out", "env", "drift", "built", "ways", "facts", "deviations")
-    mappings = {name: dict(getattr(state, name)) for name in names}
+    mappings = {name: dict(getattr(state, name)) for name in _MAPPINGS}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())

@@ -33,7 +33,8 @@ class Plan:
     """All that ``install`` does, decided beforehand. Sizes in bytes.
 
     ``extras`` are requirements beside the lock, which are installed under its constraints; ``wishes`` is all that was
-    asked for beside the stack.
+    asked for beside the stack. ``asked`` is the request as words of a command line; ``barred`` the addresses and hosts
+    that nothing can be had from, each with the reason (``reach``).
     """
 
     stack: str
@@ -52,6 +53,8 @@ class Plan:
     verl_source: str | None = None
     extras: tuple[str, ...] = ()
     wishes: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    barred: Mapping[str, str] = NOTHING
 
 
 @record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verl_env.choose.command import words_of
 from verl_env.install.model import Plan, Step
 from verl_env.install.sizes import cost
 from verl_env.locksets.model import Check
@@ -66,6 +67,7 @@ def make_plan(
         verl_source=verl_source,
         extras=choice.extras,
         wishes=request.wishes,
+        asked=words_of(request),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from verl_env.choose.to_json import passed_json, refused_json, rejected_json
+from verl_env.install.completeness import of_plan
 from verl_env.records import values
 
 TYPE_CHECKING = False
@@ -46,6 +47,7 @@ def plan_to_json(plan: Plan, choice: Choice) -> dict[str, Any]:
         "checks": [check.id for check in plan.checks],
         "extras": list(plan.extras),
         "passed": [passed_json(each) for each in choice.passed],
+        **of_plan(plan).to_json(),
     }
 
 

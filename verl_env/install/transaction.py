@@ -185,6 +185,8 @@ class Transaction:
             ways={name: way.way for name, way in self._made.taken.items()},
             facts=self._made.facts,
             deviations={each.name: each.deviation.locked for each in plan.natives if each.deviation is not None},
+            asked=plan.asked,
+            barred=plan.barred,
             installer=self._tools.installer.name,
             tool=__version__,
             made=made,

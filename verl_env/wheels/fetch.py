@@ -53,9 +53,9 @@ def fetch_native(
     if choice.wheel is None:
         raise NativeUnavailable(choice, choice.reason)
     name = choice.wheel.file
-    if options.wheelhouse is not None and (options.wheelhouse / name).is_file():
-        return _checked(options.wheelhouse / name, choice, str(options.wheelhouse))
-    cached = options.cache / "wheels" / _key(choice.wheel.url) / name
+    housed, cached = places_of(choice.wheel.url, name, options)
+    if housed is not None and housed.is_file():
+        return _checked(housed, choice, str(options.wheelhouse))
     if not cached.is_file():
         if options.offline:
             raise NativeUnavailable(choice, f"offline, and no {name} in the wheelhouse or the cache")
@@ -77,6 +77,12 @@ def _obtain(wheel: Wheel, to: Path, progress: Callable[[int, int | None], None],
         download_wheel(wheel.file, wheel.sha256, to.parent, python=python)
     else:
         download(wheel.url, to, progress)
+
+
+def places_of(url: str, name: str, options: Options) -> tuple[Path | None, Path]:
+    """Where a published wheel is looked for before its address: the wheelhouse, if there is one, and the cache."""
+    housed = None if options.wheelhouse is None else options.wheelhouse / name
+    return housed, options.cache / "wheels" / _key(url) / name
 
 
 def file_sha256(path: Path) -> str:

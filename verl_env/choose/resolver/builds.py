@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from verl_env.choose.model import Build, Deviation
-from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS
+from verl_env.choose.model import Build, Deviation, address_of
+from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS, REACH
 from verl_env.choose.resolver.ways import native_of
 from verl_env.choose.resolver.words import doubt_words, need_words
 from verl_env.choose.words import listed, missing_words
@@ -71,6 +71,7 @@ def build_of(
         required=required,
         deviation=_deviation(way, rejected),
         after=_after(way),
+        unreached=tuple(_unreached(want, examiner)) if way.how == "skip" else (),
     )
 
 
@@ -106,6 +107,13 @@ def _accepts(words: Range) -> str:
 def _after(way: Way) -> tuple[str, ...]:
     """The components without which a wheel is of no use; what a build is built upon is the build's own affair."""
     return tuple(want.name for want in way.after) if way.wheel is not None else ()
+
+
+def _unreached(want: Want, examiner: Examiner) -> Iterator[str]:
+    """The addresses of the ways in whose way nothing is but that nothing can be had from there."""
+    for way in examiner.ways(want):
+        if {need.name for need in examiner.unmet(way)} == {REACH}:
+            yield address_of(way.name, way.version, way.wheel, way.recipe)
 
 
 def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[str]) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CAPABILITY, GFX = "<compute-capability>", "<gfx>"
 PYTHON, TORCH, CUDA, ROCM, ABI = "<python>", "<torch>", "<cuda>", "<rocm>", "<cxx11abi>"
 ARCH, GLIBC, HEADERS = "<arch>", "<glibc>", "<python.h>"
+#: Stands for what an address is needed for: no machine has it, so that what needs it cannot be had.
+REACH = "<reach>"
 #: Tools that the probe knows, by the names that recipes use.
 TOOLS = {"nvcc": "nvcc", "gcc": "gcc", "g++": "gxx", "hipcc": "hipcc", "cmake": "cmake", "ninja": "ninja"}
 #: Facts whose values are releases: ``2.6`` stands for every 2.6.x.
@@ -36,7 +38,7 @@ def machine_facts(facts: Facts) -> Mapping[str, Fact]:
     tools = toolchain if isinstance(toolchain, Toolchain) else Toolchain()
     values: dict[str, Value] = {ARCH: host.arch, GLIBC: host.glibc}
     values |= {tool_fact(name): getattr(tools, attribute) for name, attribute in TOOLS.items()}
-    values |= {CAPABILITY: _targets(facts.cuda), GFX: _targets(facts.rocm)}
+    values |= {CAPABILITY: _targets(facts.cuda), GFX: _targets(facts.rocm), REACH: None}
     return {name: Fact(name, value) for name, value in values.items()}
 
 

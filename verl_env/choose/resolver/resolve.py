@@ -15,7 +15,7 @@ from verl_env.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from verl_env.choose.facts import Facts
     from verl_env.choose.model import Build, Evaluation, Request
@@ -44,7 +44,7 @@ class Resolution:
 class Problem:
     """Environments in order of preference (at least one), and what each of them must hold.
 
-    ``evaluations`` are those of every lockset, for the error where there is no way.
+    ``evaluations`` are those of every lockset, for the error where there is no way; ``barred`` is as in ``Source``.
     """
 
     environments: tuple[Environment, ...]
@@ -54,6 +54,7 @@ class Problem:
     locks: Locks
     catalogue: Catalogue
     evaluations: tuple[Evaluation, ...] = ()
+    barred: Callable[[str], str | None] = lambda _: None
 
 
 def resolve(problem: Problem) -> Resolution:
@@ -75,7 +76,9 @@ class _Resolution:
         self._mode = problem.request.native
         self._machine = machine_facts(problem.facts)
         asked = tuple(wish.name for wish in problem.wishes)
-        self._source = Source(problem.catalogue, self._machine, self._mode, problem.request.stack, asked)
+        self._source = Source(
+            problem.catalogue, self._machine, self._mode, problem.request.stack, asked, problem.barred
+        )
         self._ways = Ways(self._source)
 
     def run(self) -> Resolution:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from verl_env.choose.compare import minor_release
 from verl_env.choose.errors import STANDS_FOR
-from verl_env.choose.resolver.facts import met
-from verl_env.choose.resolver.model import Want, Way
+from verl_env.choose.model import address_of
+from verl_env.choose.resolver.facts import REACH, met
+from verl_env.choose.resolver.model import Need, Want, Way
 from verl_env.choose.resolver.near import near_releases
 from verl_env.choose.resolver.needs import compiler_of_index, recipe_needs, wheel_needs
 from verl_env.choose.specifiers import allows
@@ -15,10 +16,10 @@ from verl_env.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from verl_env.choose.model import NativeMode
-    from verl_env.choose.resolver.model import Environment, Fact, Need
+    from verl_env.choose.resolver.model import Environment, Fact
     from verl_env.components.model import Catalogue, Recipe
     from verl_env.locksets.model import Accelerator, Lockset, Native, Prebuilt
 
@@ -28,6 +29,8 @@ class Source:
     """Where ways come from: the catalogue, the facts of the machine, and what ``--native`` allows.
 
     ``stack`` is what environments are for, and ``asked`` the components that they hold besides.
+    ``barred`` says of an address (``choose.model.address_of``) why nothing can be had from it, None where nothing is
+    known against it.
     """
 
     catalogue: Catalogue
@@ -35,6 +38,7 @@ class Source:
     mode: NativeMode | None = None
     stack: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
+    barred: Callable[[str], str | None] = lambda _: None
 
 
 def native_of(lockset: Lockset, name: str) -> Native | None:
@@ -126,14 +130,19 @@ class Ways:
         key = (id(wheel), accelerator)
         if key not in self._needs:
             self._needs[key] = wheel_needs(wheel, accelerator)
+        needs = (*self._needs[key], *self._reach(address_of(want.name, release.version, wheel, None)))
         after = tuple(Want(name, want.environment, release.version) for name in wheel.after)
-        return Way(
-            want.name, release.version, want.environment, "prebuilt", wheel=wheel, needs=self._needs[key], after=after
-        )
+        return Way(want.name, release.version, want.environment, "prebuilt", wheel=wheel, needs=needs, after=after)
+
+    def _reach(self, address: str) -> tuple[Need, ...]:
+        """A condition that nothing meets, where nothing can be had from an address."""
+        reason = self._source.barred(address)
+        return () if reason is None else (Need(REACH, among=("yes",), why=reason),)
 
     def _by_recipe(self, want: Want, release: Release, recipe: Recipe) -> Way:
         lockset, catalogue = want.environment.lockset, self._source.catalogue
         needs = recipe_needs(recipe, release, lockset, catalogue, self._source.machine)
+        needs = (*needs, *self._reach(address_of(want.name, release.version, None, recipe)))
         after = _after(recipe.after, want.environment, catalogue)
         ours = compiler_of_index(recipe, lockset, catalogue, self._source.machine)
         return Way(

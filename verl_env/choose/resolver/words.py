@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verl_env.choose.model import Rejected
-from verl_env.choose.resolver.facts import ABI, ARCH, CAPABILITY, CUDA, GFX, GLIBC, HEADERS, PYTHON, ROCM, TORCH
+from verl_env.choose.resolver.facts import ABI, ARCH, CAPABILITY, CUDA, GFX, GLIBC, HEADERS, PYTHON, REACH, ROCM, TORCH
 from verl_env.choose.words import listed, sm
 from verl_env.machine.model import UNKNOWN
 
@@ -36,6 +36,8 @@ def build_words(way: Way) -> str:
 
 def obstacle_words(need: Need, value: Value) -> str:
     """Why a build's condition on a fact is not met."""
+    if need.name == REACH:
+        return need.why
     if need.name == HEADERS:
         return "needs the headers of Python (Python.h), and its interpreter comes without them"
     if need.name in (CAPABILITY, GFX):
@@ -137,4 +139,5 @@ _WHEELS: dict[str, Callable[[Sequence[Need], Value], str]] = {
     GLIBC: _glibc,
     CAPABILITY: _gpu,
     GFX: _gpu,
+    REACH: lambda needs, _: "; ".join(dict.fromkeys(need.why for need in needs)),
 }

@@ -23,6 +23,7 @@ from verl_env.doctor.checks.families import checks as families
 from verl_env.doctor.checks.filesystems import CHECKS as FILESYSTEMS
 from verl_env.doctor.checks.gpu import CHECKS as GPU
 from verl_env.doctor.checks.headers import CHECKS as HEADERS
+from verl_env.doctor.checks.incomplete import CHECKS as INCOMPLETE
 from verl_env.doctor.checks.leaks import CHECKS as LEAKS
 from verl_env.doctor.checks.libraries import CHECKS as LIBRARIES
 from verl_env.doctor.checks.loader import CHECKS as LOADER
@@ -53,6 +54,7 @@ CHECKS = (
     *DEPENDENCIES,
     *TRANSFORMERS,
     *CONFLICTS,
+    *INCOMPLETE,
     *OWNERSHIP,
     *COUPLING,
     *COUPLING_ENV,

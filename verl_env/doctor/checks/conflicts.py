@@ -93,23 +93,6 @@ def _pyarrow(facts: Facts) -> Hit | None:
     return None
 
 
-def _no_flash_attn(facts: Facts) -> Hit | None:
-    if not facts.absent("flash-attn") or not facts.matches("verl", "<0.9") or facts.rocm_torch:
-        return None
-    if facts.target is not None and any("flash_attn_2" in shared.path for shared in facts.target.objects):
-        return None
-    return Hit((facts.named("verl"), "flash-attn is not installed"), severity="info")
-
-
-def _add_flash_attn(facts: Facts) -> Remedy:
-    return remedy(
-        facts.shell,
-        "Install flash-attn for the torch that is there.",
-        Fix(install=("flash-attn",), build=True),
-        safe=False,
-    )
-
-
 def _cupy(facts: Facts) -> Hit | None:
     name = facts.first_of(("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x"))
     if name is None or facts.cuda_major is None or name.endswith(f"{facts.cuda_major}x"):
@@ -227,22 +210,6 @@ CHECKS = (
         sources=("verl setup.py", "verl PR#7028"),
         find=_pyarrow,
         log=(r"module 'pyarrow(?:\.lib)?' has no attribute",),
-    ),
-    Check(
-        id="flash-attn-absent",
-        theme="dependencies",
-        severity="error",
-        title="flash-attn is not installed",
-        cause="verl's padding and cross entropy use flash-attn, which it does not list as a dependency.",
-        remedy=_add_flash_attn,
-        covers=("D20",),
-        sources=("dynamo PR#14571", "verl attention_utils.py"),
-        find=_no_flash_attn,
-        log=(
-            r"No module named '?flash_attn'?(?![.\w])",
-            r"flash_attn seems to be not installed",
-            r"FlashAttention2 has been toggled on, but it cannot be used",
-        ),
     ),
     Check(
         id="cupy-cuda",

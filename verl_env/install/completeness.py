@@ -1,0 +1,175 @@
+"""Whether an environment has every native component that its verl trains with; else what stops, and what helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.choose.words import listed
+from verl_env.command_line import command
+from verl_env.components.without import without
+from verl_env.records import record
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from verl_env.environment.state import State
+    from verl_env.install.model import Plan
+    from verl_env.locksets.model import Lockset
+
+COMPLETE = "complete: every native component that verl trains with is there"
+
+
+@record
+class Lacking:
+    """A component that verl misses: why it is not there, what stops, and the options with which verl goes on.
+
+    ``seen`` says where it was seen to train with them, empty where only verl's source says so. ``verl`` is its release;
+    ``known`` whether anybody looked into it.
+    """
+
+    name: str
+    version: str
+    reason: str
+    stops: str
+    verl: str
+    options: tuple[str, ...] = ()
+    critic: tuple[str, ...] = ()
+    seen: str = ""
+    known: bool = True
+
+
+@record
+class Completeness:
+    """What is missing, and how to give it: in words, each with the command that does it."""
+
+    lacking: tuple[Lacking, ...] = ()
+    ways: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """How to give what is missing, as sentences with the command at their end."""
+        return tuple(f"{words}: {line}" for words, line in self.ways)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing stops."""
+        return not self.lacking
+
+    def lines(self) -> tuple[str, ...]:
+        """One line, or two: what stops, and what helps."""
+        if self.complete:
+            return (COMPLETE,)
+        clauses = "; ".join(f"without {each.name} {each.stops}" for each in self.lacking)
+        return f"incomplete: {clauses}", f"  {self._helps()}"
+
+    def to_json(self) -> dict[str, Any]:
+        """``complete`` and ``incomplete`` of ``plan`` and ``install``."""
+        return {"complete": self.complete, "incomplete": [self._entry(each) for each in self.lacking]}
+
+    def _entry(self, each: Lacking) -> dict[str, Any]:
+        return {
+            "name": each.name,
+            "version": each.version,
+            "reason": each.reason,
+            "stops": each.stops,
+            "instead": ", or ".join(filter(None, (options_words(each), *self.gives))),
+            "options": list(each.options),
+            "seen": each.seen or None,
+        }
+
+    def _helps(self) -> str:
+        """What helps against all that is missing: the options of each, what has none, then the commands."""
+        helped = [words for each in self.lacking if (words := options_words(each))]
+        helpless = [each for each in self.lacking if each.known and not each.options]
+        if helpless:
+            known = f"no option of verl {helpless[0].verl} does without {listed([e.name for e in helpless], 'or')}"
+            return "; ".join((*helped, known, *self.gives))
+        return ", or ".join(filter(None, ("; ".join(helped), *self.gives)))
+
+
+def of_plan(plan: Plan, left_out: Mapping[str, str] | None = None, into: str = ".venv") -> Completeness:
+    """The completeness of what a plan makes.
+
+    Args:
+        plan: The plan.
+        left_out: What could not be had while it was carried out, with the reason; None before that.
+        into: The environment, as the user writes it.
+    """
+    planned = {build.name: build.reason for build in plan.natives if build.how == "skip"}
+    gone = planned | dict(left_out or {})
+    files = {build.name: (*build.unreached, build.address) for build in plan.natives}
+    return _completeness(plan.lockset, gone, plan.asked, into, files)
+
+
+def of_state(state: State, lockset: Lockset, into: str, there: Container[str] = ()) -> Completeness:
+    """The completeness of an environment by its record; what came into it since, as ``there`` says, is not missing."""
+    gone = {name: reason for name, reason in state.left_out.items() if name not in there}
+    return _completeness(lockset, gone, state.asked, into, {name: tuple(state.barred) for name in gone})
+
+
+def _completeness(
+    lockset: Lockset, gone: Mapping[str, str], asked: Sequence[str], into: str, addresses: Mapping[str, Sequence[str]]
+) -> Completeness:
+    lacking = tuple(
+        found
+        for native in lockset.natives
+        if native.name in gone
+        and (found := _lacking(native.name, native.version, gone[native.name], lockset.verl)) is not None
+    )
+    if not lacking:
+        return Completeness()
+    return Completeness(lacking, tuple(_ways([each.name for each in lacking], asked, into, addresses)))
+
+
+def _lacking(name: str, version: str, reason: str, verl: str) -> Lacking | None:
+    """None where verl is known to go on without it; where nobody looked, that is said."""
+    row = without(name, verl)
+    if row is None:
+        return Lacking(name, version, reason, f"it is not known what verl {verl} can do", verl, known=False)
+    if not row.stops:
+        return None
+    return Lacking(name, version, reason, row.stops, verl, row.options, row.critic, row.seen)
+
+
+def options_words(each: Lacking) -> str:
+    """``"train with A B (seen to train)"``; empty where no option helps."""
+    if not each.options:
+        return ""
+    known = "seen to train" if each.seen else f"by the source of verl {each.verl}; not tried"
+    return f"train with {' '.join(each.options)} ({known})"
+
+
+def _ways(
+    names: Sequence[str], asked: Sequence[str], into: str, addresses: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """How to give what is missing: published wheels by the installation again, others by themselves."""
+    files = {name: file for name in names if (file := _wheel(name, addresses.get(name, ())))}
+    if files and asked:
+        wishes = [word for name in files for word in ("--with", name)]
+        again = command("install", *_without_native(asked), *_place(into), *wishes, "--wheelhouse", ".")
+        yield f"give the wheel ({listed(files.values())} in the current directory)", again
+    if rest := [name for name in names if name not in files]:
+        wheels = " ".join(f"./{name.replace('-', '_')}-*.whl" for name in rest)
+        yield f"give a wheel of {listed(rest)}", f"{command('pip', *_place(into), 'install')} {wheels}"
+
+
+def _place(into: str) -> list[str]:
+    return [] if into == ".venv" else ["--into", into]
+
+
+def _without_native(asked: Sequence[str]) -> list[str]:
+    """The words without ``--native``, which may be why something is missing."""
+    words = list(asked)
+    if "--native" in words:
+        del words[words.index("--native") : words.index("--native") + 2]
+    return words
+
+
+def _wheel(name: str, addresses: Sequence[str]) -> str:
+    """The file name of the first of some addresses that is a wheel of a component; empty where none is."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415  only where something is missing
+
+    stem = name.replace("-", "_").lower()
+    files = (unquote(urlsplit(address).path).rsplit("/", 1)[-1] for address in addresses)
+    return next((file for file in files if file.endswith(".whl") and file.lower().startswith(f"{stem}-")), "")
