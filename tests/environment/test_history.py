@@ -8,7 +8,7 @@ from tests.install.plans import lockset
 from verl_env.additions.errors import Unresolved
 from verl_env.cli import main as program
 from verl_env.environment.change import changeable
-from verl_env.environment.errors import EnvironmentForeign, NothingToRollBack
+from verl_env.environment.errors import EnvironmentUnchangeable, NothingToRollBack
 from verl_env.environment.reuse import packages_of
 from verl_env.environment.rollback import rollback
 from verl_env.errors import EXIT_NO
@@ -95,7 +95,7 @@ def test_an_environment_of_another_tool(plain):
 
 def test_what_is_no_environment_is_left_alone(tmp_path):
     (tmp_path / "lib").mkdir()
-    with pytest.raises(EnvironmentForeign, match="neither"):
+    with pytest.raises(EnvironmentUnchangeable, match="neither"):
         changeable(tmp_path)
 
 

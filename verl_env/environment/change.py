@@ -204,7 +204,7 @@ def changeable(path: Path) -> Target:
     """The environment at a path, whoever made it.
 
     Raises:
-        EnvironmentForeign: it is none, or that of the system, which nobody should change as a whole.
+        EnvironmentUnchangeable: it is none, or that of the system, which nobody should change as a whole.
     """
     target = Target(path.absolute())
     if target.current() is not None:
