@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment import journal
-from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked
+from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked, EnvironmentUnchangeable
 from verl_env.environment.files import remove_trees
 from verl_env.environment.history import Change, Entry, as_json, user, write_entries
 from verl_env.environment.lock import locked
@@ -214,4 +214,4 @@ def changeable(path: Path) -> Target:
         plain.recover()
     if any((plain.path / name).exists() for name in ("pyvenv.cfg", "conda-meta")):
         return plain
-    raise EnvironmentForeign(plain.path, "neither a virtual environment nor one of conda")
+    raise EnvironmentUnchangeable(plain.path, "it is neither a virtual environment nor one of conda")
