@@ -117,3 +117,40 @@ def test_strict_counts_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     assert any(finding["severity"] == "warning" for finding in said["findings"])
     assert (code, strict) == (0, 1)
+
+
+LOCK = """version = 1
+[[package]]
+name = "torch"
+version = "2.11.0"
+source = { registry = "x" }
+[[package]]
+name = "vllm"
+version = "0.33.0"
+"""
+
+
+def test_pins_are_judged_before_they_are_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "uv.lock").write_text(LOCK)
+    (tmp_path / "good.txt").write_text("torch==2.11.0  # pinned\nvllm==0.24.0\n")
+    machine = ("--gpu", "h100:8", "--driver", "580.65.06")
+    before = ("--gpu", "h100:8", "--driver", "535.288.01")
+
+    code, said = asked(capsys, "--lock", str(tmp_path / "uv.lock"), *machine)
+    good, _ = asked(capsys, "--requirements", str(tmp_path / "good.txt"), *machine)
+    old, driver = asked(
+        capsys, "--requirements", str(tmp_path / "good.txt"), "--gpu", "h100:8", "--driver", "535.288.01"
+    )
+
+    assert code == 1
+    assert "vllm-abi" in said["roots"]
+    assert good == 0
+    assert (old, driver["roots"]) == (1, ["driver-too-old"])
+
+
+def test_what_excludes_one_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "r").write_text("torch==2.11.0")
+
+    assert main(["doctor", "--report", str(tmp_path / "r"), "--lock", str(tmp_path / "r")]) == 2
+    assert main(["doctor", "--lock", str(tmp_path / "r"), "--fix"]) == 2
+    assert "give one" in capsys.readouterr().err

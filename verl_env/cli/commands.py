@@ -23,6 +23,7 @@ COMMANDS = {
     "rollback": "go back to what an environment was before its last change",
     "doctor": "diagnose an environment",
     "report": "write down an environment and its machine, for doctor --report",
+    "mcp": "serve probe, plan, doctor and verify as read-only tools for assistants",
     "verify": "prove an environment by what it does: attention, generation, refit, training, several GPUs",
     "patches": "the run-time patches of an environment",
     "cluster": "the same on every node: diagnose them, stage an environment, write a job script",

@@ -30,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--markdown", action="store_true", help="markdown for an issue")
+    parser.add_argument(
+        "--requirements", metavar="FILE", help="judge pins before they are installed, on this or a described machine"
+    )
+    parser.add_argument("--lock", metavar="FILE", help="the same for a uv.lock or pylock.toml")
     parser.add_argument("--strict", action="store_true", help="warnings count: exit 1 where there is one")
     parser.add_argument("--only", metavar="ID", action="append", help="this check (may be repeated)")
     parser.add_argument("--list", action="store_true", help="list every check")
@@ -58,6 +62,8 @@ def main(args: argparse.Namespace) -> int:
         return EXIT_OK
     if args.report:
         return _reports(args, checks)
+    if args.requirements or args.lock:
+        return _planned(args, checks)
     facts = _facts(args)
     diagnosis = _diagnose(args, facts, checks)
     _show(args, diagnosis, str(facts.target.prefix if facts.target else ""), facts.completeness)
@@ -97,6 +103,20 @@ def _reports(args: argparse.Namespace, checks: tuple[Check, ...]) -> int:
     return EXIT_OK if all(one.healthy(strict=args.strict) for _, one in found) else EXIT_NO
 
 
+def _planned(args: argparse.Namespace, checks: tuple[Check, ...]) -> int:
+    """Diagnoses an environment that is only written down: its pins, on the machine that the flags describe."""
+    from dataclasses import replace
+
+    from verl_env.doctor.reports import diagnose_report
+
+    name = args.requirements or args.lock
+    stated = _report(name)
+    facts = replace(stated, machine=machine_from(args), log="", environment={}, packages_complete=bool(args.lock))
+    diagnosis = diagnose_report(facts, checks, whole=not args.only)
+    _show(args, diagnosis, name)
+    return EXIT_OK if diagnosis.healthy(strict=args.strict) else EXIT_NO
+
+
 def _report(name: str) -> Facts:
     import sys
 
@@ -115,6 +135,12 @@ def _reject_contradictions(args: argparse.Namespace) -> None:
     if args.report and (args.deep or args.fix or args.into):
         flag = "--deep" if args.deep else "--fix" if args.fix else "--into"
         raise UsageError(f"{flag} needs an environment; --report describes one", command="verl-env doctor --help")
+    described = [name for name in ("report", "requirements", "lock") if getattr(args, name)]
+    if len(described) > 1 or (described and not args.report and (args.deep or args.fix or args.into)):
+        raise UsageError(
+            "--report, --requirements and --lock each describe an environment: give one, and no flag of a real one",
+            command="verl-env doctor --help",
+        )
     if (args.dry_run or args.yes) and not args.fix:
         flag = "--dry-run" if args.dry_run else "--yes"
         raise UsageError(f"{flag} belongs to --fix", command="verl-env doctor --help")

@@ -37,7 +37,9 @@ def _frames(match: re.Match[str]) -> list[str]:
     """The distributions of the frames of the traceback that a message ends, outermost first."""
     before = match.string[max(0, match.start() - _REACH) : match.start()]
     before = before[before.rfind(_HEAD) + 1 :] if _HEAD in before else before
-    return [_distribution(frame["top"]) for frame in _FRAME.finditer(before)]
+    found = [_distribution(frame["top"]) for frame in _FRAME.finditer(before)]
+    # torch's frames only pass a call of a module on.
+    return [name for name in found if name != "torch"] or found
 
 
 def _distribution(module: str) -> str:
@@ -59,8 +61,12 @@ def _vanished(facts: Facts, match: re.Match[str]) -> Hit | None:
     asking, lacking = _sides(match)
     if lacking is None or lacking in _OTHERS or "partially initialized" in match[0] or shadowed(match):
         return None
-    if not match.groupdict().get("module") and (asking is None or lacking in {"torch", "ray"}):
+    called = match[0].startswith("TypeError")
+    if not match.groupdict().get("module") and (lacking in {"torch", "ray"} or (asking is None and not called)):
         return None
+    if asking is None and called:
+        text = f"{facts.named(lacking)} and what it is built on are of different releases: {match[0]}"
+        return Hit((facts.named(lacking),) if facts.installed(lacking) else (), text)
     who = facts.named(asking) if asking else "what imports it"
     lines = tuple(facts.named(one) for one in (asking, lacking) if one and facts.installed(one))
     title = f"{facts.named(lacking)} has no {name}, which {who} uses"
