@@ -138,9 +138,7 @@ def test_pins_are_judged_before_they_are_installed(tmp_path: Path, capsys: pytes
 
     code, said = asked(capsys, "--lock", str(tmp_path / "uv.lock"), *machine)
     good, _ = asked(capsys, "--requirements", str(tmp_path / "good.txt"), *machine)
-    old, driver = asked(
-        capsys, "--requirements", str(tmp_path / "good.txt"), "--gpu", "h100:8", "--driver", "535.288.01"
-    )
+    old, driver = asked(capsys, "--requirements", str(tmp_path / "good.txt"), *before)
 
     assert code == 1
     assert "vllm-abi" in said["roots"]
