@@ -110,7 +110,7 @@ class Parts:
         """
         name, seen = choice.name, self._seen
         if choice.how == "skip":
-            return choice.reason
+            return "" if choice.warnings else choice.reason
         if any(name == each.name for each in self._kept):
             self._keep(choice)
             return "kept"
