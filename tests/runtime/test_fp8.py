@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 
 import pytest
@@ -9,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from verl_env_runtime import journal  # noqa: E402
-from verl_env_runtime.fp8 import layout  # noqa: E402
+from verl_env_runtime.fp8 import layout, staging  # noqa: E402
 from verl_env_runtime.fp8.layout import fingerprint, record_of  # noqa: E402
 from verl_env_runtime.fp8.names import Selection, quantize_weights  # noqa: E402
 from verl_env_runtime.fp8.quantize import dequantized, scaled_fp8_blockwise  # noqa: E402
-from verl_env_runtime.fp8.refit import IncompleteRefit, load_quantized, refit  # noqa: E402
+from verl_env_runtime.fp8.refit import IncompleteRefit, RefitFailed, load_quantized, refit  # noqa: E402
 from verl_env_runtime.fp8.wrap import wrap  # noqa: E402
 
 SHAPES = [(128, 128), (256, 384), (300, 200), (1, 1), (1, 300), (129, 1), (127, 255)]
@@ -241,20 +242,172 @@ def test_a_layer_that_gets_nothing_keeps_its_weights(process):
     assert same(live(model), before)
 
 
-def test_half_a_layer_is_refused_where_the_layout_differs():
-    model = Model(requantizing)
+def one_row_block(name):
+    """A load of the first half of a parameter."""
+
+    def load(model):
+        parameter = dict(model.named_parameters())["qkv_proj." + name]
+        parameter.data[: len(parameter) // 2].copy_(weights(2)[name][: len(parameter) // 2])
+
+    return load
+
+
+def whole(name):
+    return lambda model: model.load_weights([(name, weights(2)[name])])
+
+
+PARTS = {
+    "codes alone": ([whole("weight")], ("weight_scale_inv",)),
+    "scales alone": ([whole("weight_scale_inv")], ("weight",)),
+    "half the codes": ([one_row_block("weight"), whole("weight_scale_inv")], ("weight",)),
+    "half the scales": ([whole("weight"), one_row_block("weight_scale_inv")], ("weight_scale_inv",)),
+    "half of both": ([one_row_block("weight"), one_row_block("weight_scale_inv")], ("weight", "weight_scale_inv")),
+}
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_a_layer_leaves_the_old_weights_whole(process, part):
+    model, fresh = Model(process), Model(process, seed=2)
+    before, (loads, missing) = live(model), PARTS[part]
+    places = {name: value.data_ptr() for name, value in model.named_parameters()}
+    with pytest.raises(IncompleteRefit, match="has its old value") as caught, refit(model):  # noqa: PT012  on leaving
+        model.norm.data.fill_(7)
+        for load in loads:
+            load(model)
+    assert caught.value.layers == {"qkv_proj": missing}
+    assert same(live(model), before)
+    assert places == {name: value.data_ptr() for name, value in model.named_parameters()}
+    with refit(model):
+        model.load_weights(weights(2).items())
+    assert same(live(model), live(fresh))
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("part", [*PARTS, "all"])
+def test_an_exception_after_a_load_leaves_the_old_weights_whole(process, part):
+    model = Model(process)
     before = live(model)
-    with pytest.raises(IncompleteRefit, match=r"qkv_proj: weight_scale_inv") as caught, refit(model):
-        model.load_weights([("weight", weights(2)["weight"])])
-    assert caught.value.layers == {"qkv_proj": ("weight_scale_inv",)}
+    loads = PARTS[part][0] if part in PARTS else [whole("weight"), whole("weight_scale_inv")]
+    with pytest.raises(KeyError), refit(model):  # noqa: PT012  loads come first
+        model.norm.data.fill_(7)
+        for load in loads:
+            load(model)
+        raise KeyError
     assert same(live(model), before)
 
 
-def test_missing_rows_are_noticed():
-    model = Model(requantizing)
-    with pytest.raises(IncompleteRefit), refit(model):  # noqa: PT012  it is raised on leaving
-        model.load_weights([("weight_scale_inv", weights(2)["weight_scale_inv"])])
-        dict(model.named_parameters())["qkv_proj.weight"].data[:128].copy_(weights(2)["weight"][:128])
+def test_a_layer_that_is_whole_waits_for_one_that_is_not():
+    model = torch.nn.ModuleList([Model(bare), Model(transposing)])
+    before = live(model)
+    with pytest.raises(IncompleteRefit) as caught, refit(model):  # noqa: PT012  on leaving
+        model[0].load_weights(weights(2).items())
+        whole("weight")(model[1])
+    assert list(caught.value.layers) == ["1.qkv_proj"]
+    assert same(live(model), before)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_bias_may_stay_away_as_a_whole(given):
+    model = Model(bare)
+    layer = model.qkv_proj
+    layer.register_parameter("bias", loading(256, torch.bfloat16))
+    layer.bias.data.fill_(3)
+    layout._records.pop(layer)
+    layer.weight.__class__ = layer.weight_scale_inv.__class__ = Loading
+    layer.quant_method.process_weights_after_loading(layer)
+    with refit(model):
+        model.load_weights(weights(2).items())
+        if given:
+            layer.bias.data.fill_(4)
+    assert set(layer.bias.tolist()) == {4.0 if given else 3.0}
+    assert torch.equal(layer.weight.float(), Model(bare, seed=2).qkv_proj.weight.float())
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_refit_inside_another_leaves_its_layers_to_the_outer_one(process):
+    model, fresh = Model(process), Model(process, seed=2)
+    with refit(model):
+        for name, tensor in weights(2).items():
+            with refit(model):
+                model.load_weights([(name, tensor)])
+    assert same(live(model), live(fresh))
+
+
+def test_a_layer_that_cannot_be_staged_leaves_those_before_it(monkeypatch):
+    model = torch.nn.ModuleList([Model(transposing), Model(transposing)])
+    before, made, buffer = live(model), [], staging._buffer
+
+    def fails_at_the_second(slot, device):
+        made.append(slot)
+        if len(made) > 1:
+            raise MemoryError
+        return buffer(slot, device)
+
+    monkeypatch.setattr(staging, "_buffer", fails_at_the_second)
+    with pytest.raises(MemoryError), refit(model):
+        raise AssertionError
+    assert len(made) == 2
+    assert same(live(model), before)
+    monkeypatch.undo()
+    with refit(model):
+        model[0].load_weights(weights(2).items())
+        model[1].load_weights(weights(2).items())
+    assert same(live(model[1]), live(Model(transposing, seed=2)))
+
+
+@pytest.mark.parametrize("mutates", [False, True])
+def test_a_layer_whose_processing_fails_keeps_its_old_weights_and_the_error_says_so(mutates):
+    model = torch.nn.ModuleList([Model(transposing), Model(transposing), Model(transposing)])
+    before = live(model[0])
+
+    def fails(_method, layer):
+        if mutates:
+            layer.weight.data.fill_(1)
+        raise ZeroDivisionError("no kernel")
+
+    object.__setattr__(record_of(model[0].qkv_proj), "process", fails)
+    said = "old weights: 0.qkv_proj, 2.qkv_proj; with the new ones: 1.qkv_proj;"
+    with pytest.raises(RefitFailed, match=re.escape(said)) as caught, refit(model):  # noqa: PT012  on leaving
+        model[0].load_weights(weights(2).items())
+        model[1].load_weights(weights(2).items())
+    assert (caught.value.old, caught.value.new) == (("0.qkv_proj", "2.qkv_proj"), ("1.qkv_proj",))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert same(live(model[0]), before)
+    assert same(live(model[1]), live(Model(transposing, seed=2)))
+
+
+def test_processing_that_gives_another_shape_changes_nothing():
+    model = Model(packing)
+    before, extra = live(model), model.qkv_proj.extra.clone()
+
+    def other(method, layer):
+        packing(method, layer)
+        layer.weight = torch.nn.Parameter(layer.weight.data[:3], requires_grad=False)
+
+    object.__setattr__(record_of(model.qkv_proj), "process", other)
+    with pytest.raises(RefitFailed, match="shape"), refit(model):
+        model.load_weights(weights(2).items())
+    assert same(live(model), before)
+    assert model.qkv_proj.extra == extra
+
+
+def test_a_parameter_quantizes_to_plain_tensors():
+    codes, scales = scaled_fp8_blockwise(torch.nn.Parameter(torch.randn(128, 128)))
+    assert not codes.requires_grad
+    assert not scales.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float8_e4m3fn])
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 0, 1)])
+def test_what_is_missing_in_any_layout(dtype, order):
+    data = torch.zeros(2, 4, 8).to(dtype).permute(order)
+    staging._blank(data)
+    assert staging._missing(data) == 1
+    data[0].fill_(1)
+    assert 0 < staging._missing(data) < 1
+    data.fill_(1)
+    assert staging._missing(data) == 0
 
 
 def test_the_loading_class_is_back_inside_and_gone_outside():
@@ -306,10 +459,9 @@ def test_a_process_that_fails_in_a_refit_raises_and_restores():
 
     record = record_of(model.qkv_proj)
     object.__setattr__(record, "process", fails)
-    with pytest.raises(ZeroDivisionError), refit(model):
+    with pytest.raises(RefitFailed), refit(model):
         model.load_weights(weights(2).items())
-    after = live(model)
-    assert same({"scale": after["qkv_proj.weight_scale_inv"]}, {"scale": before["qkv_proj.weight_scale_inv"]})
+    assert same(live(model), before)
 
 
 def test_rows_that_change_places_change_the_fingerprint():

@@ -39,10 +39,10 @@ def test_one_new_module_and_nothing_from_the_library(environment, tmp_path):
     assert set(environment.ask(count)) - set(bare.ask(count)) == {"_verl_env_boot"}
 
 
-def test_patched_on_import_and_gone_afterwards(environment):
+def test_patched_on_import_by_one_finder(environment):
     code = IMPORT_ALL + SURVIVES + STATES
     code += "import sys\nprint(json.dumps([states, survives(), len([f for f in sys.meta_path if 'verl' in repr(f)])]))"
-    assert environment.ask(code) == [ALL_IN_FORCE, True, 0]
+    assert environment.ask(code) == [ALL_IN_FORCE, True, 1]
 
 
 def test_the_fault_is_there_without_the_hook(environment):
@@ -84,11 +84,58 @@ def test_reload_while_others_wait(environment):
     assert environment.ask(code) == [True, True]
 
 
-def test_reload_after_the_hook_has_gone(environment):
-    code = IMPORT_ALL + "import importlib; importlib.reload(moe)\n" + SURVIVES + STATES
-    code += "first = [states['moe-weight-loader'], survives()]\nverl_env_runtime.install()\n" + STATES
-    code += "print(json.dumps([first, [states['moe-weight-loader'], survives()]]))"
-    assert environment.ask(code) == [[["failed", False], False], [["applied-unverified", True], True]]
+RELOADED = {
+    "reload": "import importlib; importlib.reload(moe)\n",
+    "twice": "import importlib; importlib.reload(moe); importlib.reload(moe)\n",
+    "purge": "import sys\nfor name in [key for key in sys.modules if key.startswith('vllm')]: del sys.modules[name]\n"
+    + IMPORT_ALL,
+}
+
+
+@pytest.mark.parametrize("how", RELOADED)
+def test_modules_that_are_loaded_again_are_patched_again(environment, how):
+    code = IMPORT_ALL + RELOADED[how] + SURVIVES + STATES + "print(json.dumps([survives(), states]))"
+    assert environment.ask(code) == [True, ALL_IN_FORCE]
+
+
+FINDER = """
+import sys
+from importlib.machinery import PathFinder
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return PathFinder.find_spec(name, path, target) if name.startswith("vllm") else None
+sys.meta_path.insert(0, Finder)
+"""
+
+
+def test_a_finder_before_ours_is_said_and_repaired_by_install(environment):
+    code = FINDER + IMPORT_ALL + SURVIVES + STATES + "before = [survives(), states['moe-weight-loader']]\n"
+    code += "verl_env_runtime.install()\n" + STATES + "import importlib; importlib.reload(moe)\n"
+    code += "print(json.dumps([before, states, survives()]))"
+    assert environment.ask(code) == [[False, ["failed", False]], ALL_IN_FORCE, True]
+
+
+def test_install_goes_before_a_finder_that_came_while_vllm_was_imported(environment):
+    code = "import vllm\n" + FINDER + "import verl_env_runtime; verl_env_runtime.install()\n"
+    code += IMPORT_ALL + SURVIVES + STATES + "print(json.dumps([survives(), states]))"
+    assert environment.ask(code) == [True, ALL_IN_FORCE]
+
+
+def test_a_pth_file_before_ours_that_imports_vllm(own_environment):
+    (own_environment.site / "a.pth").write_text("import vllm.model_executor.layers.fused_moe.layer\n")
+    code = IMPORT_ALL + SURVIVES + STATES + "print(json.dumps([survives(), states]))"
+    assert own_environment.ask(code) == [True, ALL_IN_FORCE]
+
+
+def test_vllm_in_an_archive_has_no_source_to_read(own_environment):
+    shutil.make_archive(str(own_environment.site / "archive"), "zip", own_environment.site, "vllm")
+    shutil.rmtree(own_environment.site / "vllm")
+    (own_environment.site / "archive.pth").write_text(str(own_environment.site / "archive.zip"))
+    code = IMPORT_ALL + "import verl_env_runtime; print(json.dumps(verl_env_runtime.status()))"
+    for entry in own_environment.ask(code):
+        assert (entry["state"], entry["in_force"]) == ("declined", False)
+        assert "cannot be read" in entry["reason"]
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])

@@ -67,3 +67,17 @@ def test_what_is_not_there(tmp_path):
     assert tree.function("vllm.lora.worker_manager", "WorkerLoRAManager.other") is None
     assert tree.function("vllm.lora.worker_manager", "WorkerLoRAManager._load_adapter") is not None
     assert "vllm" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [("0.9.2", "0.9.2"), ("0.10.0", "0.10.0"), ("0.10.0.post0", "0.10.0.post0"), ("0.11.0", "0.11.0"), (None, None)],
+)
+def test_of_two_metadata_the_one_that_came_with_the_code(tmp_path, own, expected):
+    root = fakes.write_vllm(tmp_path, "0.10.0")
+    other = tmp_path / "vllm-0.9.2.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.9.2\n")
+    if own is not None:
+        (root / "_version.py").write_text(f"__version__ = version = '{own}'\n")
+    assert tree_at(root).version == expected

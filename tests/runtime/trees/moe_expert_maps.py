@@ -47,8 +47,8 @@ def built_for_rocm():
     """The version of the tree, as a build for ROCm states it."""
     from verl_env_runtime import source
 
-    stated = source._metadata_version
-    source._metadata_version = lambda folder: f"{stated(folder)}+rocm700"
+    stated = source._metadata_versions
+    source._metadata_versions = lambda folder: [f"{version}+rocm700" for version in stated(folder)]
 
 
 def main():

@@ -18,3 +18,5 @@ def find_spec(name="", path=None, target=None):  # type: ignore[no-untyped-def] 
 
 
 sys.meta_path.insert(2, sys.modules[__name__])  # after the finders of built-in and frozen modules
+if "vllm" in sys.modules:  # a .pth file that sorts before ours has imported it
+    find_spec("vllm")  # type: ignore[no-untyped-call]

@@ -61,8 +61,9 @@ def decide(patch: Patch, target: Target, tree: Tree, environ: Mapping[str, str] 
     """The verdict on one target of a patch in one source tree."""
     if switched_off(patch, environ):
         return Verdict(DISABLED, f"{SWITCH}={environ.get(SWITCH, '')}")
-    if tree.version is None:
-        return Verdict(DECLINED, "the version of vLLM cannot be read")
+    if tree.version is None or not tree.readable:
+        archive = f"source of vLLM cannot be read: {tree.root} is not a folder"
+        return Verdict(DECLINED, "the " + ("version of vLLM cannot be read" if tree.readable else archive))
     if patch.platform == "rocm" and "rocm" not in tree.version:
         return Verdict(NOT_NEEDED, f"vLLM {tree.version} is not built for ROCm")
     if not in_range(tree.version, *KNOWN):

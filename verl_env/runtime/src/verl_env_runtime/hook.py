@@ -85,7 +85,7 @@ def foreign(function: Any, module: str) -> str | None:
 
 
 class Watch:
-    """The import finder of a process that imports vLLM; it leaves ``sys.meta_path`` when its work is done."""
+    """The import finder of a process that imports vLLM; it stays, as a module may be reloaded or imported again."""
 
     verl_env_watch = True
 
@@ -93,7 +93,6 @@ class Watch:
         self.work: dict[str, list[Job]] = {}
         for job in work:
             self.work.setdefault(job[1].module, []).append(job)
-        self.waiting = set(self.work)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
         """The spec that the other finders give, with a loader that tells us when the module is there."""
@@ -111,12 +110,9 @@ class Watch:
         return spec
 
     def loaded(self, module: ModuleType) -> None:
-        """Applies what waits for a module, and leaves when nothing waits any more."""
+        """Applies what is meant for a module."""
         for patch, target, verdict in self.work.get(module.__name__, ()):
             apply(patch, target, verdict, module)
-        self.waiting.discard(module.__name__)
-        if not self.waiting and self in sys.meta_path:
-            sys.meta_path.remove(self)
 
     def _others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         for finder in list(sys.meta_path):
@@ -190,8 +186,11 @@ def resolve(name: str) -> Any:
 
 
 def _arm() -> None:
-    if _watch() is not None:
-        _sweep(_watch())
+    watch = _watch()
+    if watch is not None:
+        sys.meta_path.remove(watch)
+        sys.meta_path.insert(0, watch)  # a finder that came later may have put itself before ours
+        _sweep(watch)
         return
     work = jobs()
     if not work:
@@ -210,8 +209,8 @@ def _arm() -> None:
 
 
 def _sweep(watch: Watch | None) -> None:
-    """Applies what waits for modules that are imported already."""
-    for name in sorted(watch.waiting) if watch else ():
+    """Applies what is meant for modules that are imported already."""
+    for name in sorted(watch.work) if watch else ():
         module = sys.modules.get(name)
         if module is not None and watch is not None and not _initializing(module):
             watch.loaded(module)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .versions import version_key
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.machinery import ModuleSpec
@@ -39,6 +41,11 @@ class Tree:
 
     root: Path
     version: str | None
+
+    @property
+    def readable(self) -> bool:
+        """Whether the package is a folder; in an archive its source is not read."""
+        return self.root.is_dir()
 
     def read(self, module: str) -> str | None:
         """The text of a module given by its full name, or None where there is no source."""
@@ -93,17 +100,27 @@ def vllm_spec() -> ModuleSpec | None:
 
 
 def tree_at(root: Path) -> Tree:
-    """The tree of a package folder; its version as the metadata beside it states it, else its ``_version.py``."""
-    return Tree(root, _metadata_version(root.parent) or _own_version(root) or _imported_version())
+    """The tree of a package folder with its version.
+
+    The metadata beside it state the version, else its ``_version.py``. Where several metadata disagree, as after an
+    interrupted upgrade, ``_version.py`` came with the code: it decides, and without it the version is unknown.
+    """
+    stated, own = _metadata_versions(root.parent), _own_version(root)
+    if len(stated) > 1:
+        return Tree(root, next((version for version in stated if _same(version, own)), own))
+    return Tree(root, (stated[0] if stated else None) or own or _imported_version())
 
 
-def _metadata_version(folder: Path) -> str | None:
+def _metadata_versions(folder: Path) -> list[str]:
+    """The different versions that the metadata in a folder state."""
     found = sorted(folder.glob("vllm-*.dist-info/METADATA")) + sorted(folder.glob("vllm.egg-info/PKG-INFO"))
-    for path in found:
-        match = re.search(r"^Version: *(\S+)", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-        if match:
-            return match[1]
-    return None
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in found)
+    matches = (re.search(r"^Version: *(\S+)", text, re.MULTILINE) for text in texts)
+    return list(dict.fromkeys(match[1] for match in matches if match))
+
+
+def _same(version: str, own: str | None) -> bool:
+    return own is not None and version_key(version) == version_key(own) is not None
 
 
 def _own_version(root: Path) -> str | None:

@@ -43,6 +43,7 @@ def scaled_fp8_blockwise(data_hp: Any, weight_block_size: Sequence[int] = (128, 
         ValueError: the data is no matrix of floats, or the block sizes are not two positive numbers.
     """
     rows, columns = _checked(data_hp, weight_block_size)
+    data_hp = data_hp.detach()
     if data_hp.is_cuda and data_hp.numel() and _triton_usable(rows, columns):
         from .kernel import scaled_fp8_blockwise_triton  # noqa: PLC0415  imports triton
 

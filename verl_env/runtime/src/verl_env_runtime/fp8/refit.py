@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import weakref
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from .layout import record_of
 from .names import quantize_weights
-from .staging import IncompleteRefit, finish, restore, stage
+from .staging import IncompleteRefit, RefitFailed, finish, host_copy, lacking, restore, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,9 +19,14 @@ if TYPE_CHECKING:
 
     from .staging import Staged
 
-__all__ = ["IncompleteRefit", "load_quantized", "refit"]
+    Saved = tuple[Any, Any]
+
+__all__ = ["IncompleteRefit", "RefitFailed", "load_quantized", "refit"]
 
 _RELOAD = "vllm.model_executor.model_loader.reload"
+
+#: Layers that a refit has open now: one inside it leaves them to it.
+_open: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 @contextlib.contextmanager
@@ -29,30 +35,31 @@ def refit(model: Any, *, model_config: Any = None) -> Iterator[Any]:
 
     On leaving, every layer is processed as after the first load, and the values are in the storage that they were in
     before, so that captured CUDA graphs and references stay valid. From vLLM 0.16 on, vLLM's own layerwise reload
-    does this; before, the record that the patch ``fp8-block-quant`` keeps. Layers whose kernel layout differs from the
-    checkpoint's are held twice meanwhile (``refit`` takes a submodule too, to keep that small).
+    does this; before, the record that the patch ``fp8-block-quant`` keeps, and then a refit is all or nothing: an
+    exception inside, or a layer with a part of its weights, leaves the model with its old ones. For that they are kept
+    meanwhile: those whose kernel layout differs from the checkpoint's beside the new ones, the rest in host memory
+    (``refit`` takes a submodule too, to keep that small). A refit inside another leaves its layers to the outer one.
 
     Args:
         model: the vLLM model, or a submodule of it.
         model_config: vLLM's ``ModelConfig``; only its ``dtype`` is used, which is guessed where it is not given.
 
     Raises:
-        IncompleteRefit: a layer that must be loaded as a whole got a part of its weights; it keeps its old ones.
+        IncompleteRefit: a layer got a part of its weights (codes without scales for one); the model keeps the old.
+        RefitFailed: vLLM's processing failed; it says which layers have their old and which the new weights.
     """
     if _layerwise(model):
         with _vllm_reload(model, model_config):
             yield model
         return
-    staged = _stage_all(model)
+    staged, others = _stage_all(model)
     try:
         yield model
+        _check(staged)
     except BaseException:
-        for layer in staged.values():
-            restore(layer)
+        _restore_all(staged, others)
         raise
-    incomplete = {name: missing for name, missing in _finish_all(staged) if missing}
-    if incomplete:
-        raise IncompleteRefit(incomplete)
+    _finish_all(staged)
 
 
 def load_quantized(model: Any, weights: Iterable[tuple[str, Any]], *, model_config: Any = None) -> Any:
@@ -73,21 +80,55 @@ def load_quantized(model: Any, weights: Iterable[tuple[str, Any]], *, model_conf
         return model.load_weights(quantize_weights(weights, model))
 
 
-def _stage_all(model: Any) -> dict[str, Staged]:
-    found = ((name, layer, record_of(layer)) for name, layer in model.named_modules())
-    return {name: stage(layer, record) for name, layer, record in found if record is not None}
+def _stage_all(model: Any) -> tuple[dict[str, Staged], list[Saved]]:
+    """Stages every layer that no outer refit has open, and keeps the values of all other parameters.
+
+    Where one fails, for memory for instance, those before it are put back.
+    """
+    found = [(name, layer, record_of(layer)) for name, layer in model.named_modules()]
+    staged: dict[str, Staged] = {}
+    try:
+        held = {id(value) for _, layer, record in found if record for value in layer._parameters.values()}  # noqa: SLF001
+        rest = [value for value in model.parameters() if id(value) not in held] if held and not _open else []
+        others = [(value, host_copy(value.data)) for value in rest]
+        for name, layer, record in found:
+            if record is not None and layer not in _open:
+                staged[name] = stage(layer, record)
+                _open.add(layer)
+    except BaseException:
+        _restore_all(staged, [])
+        raise
+    return staged, others
 
 
-def _finish_all(staged: dict[str, Staged]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _check(staged: dict[str, Staged]) -> None:
+    incomplete = {name: names for name, layer in staged.items() if (names := lacking(layer))}
+    if incomplete:
+        raise IncompleteRefit(incomplete)
+
+
+def _restore_all(staged: dict[str, Staged], others: list[Saved]) -> None:
+    for layer in staged.values():
+        _open.discard(layer.layer)
+        restore(layer)
+    for parameter, value in others:
+        parameter.data.copy_(value)
+
+
+def _finish_all(staged: dict[str, Staged]) -> None:
     """Finishes each layer; one that fails does not keep the others in checkpoint layout."""
-    failure: Exception | None = None
+    failures: dict[str, Exception] = {}
+    idle = {name for name, layer in staged.items() if lacking(layer) is None}
     for name, layer in staged.items():
+        _open.discard(layer.layer)
         try:
-            yield name, finish(layer)
-        except Exception as error:  # noqa: BLE001, PERF203  raised below, when every layer is back
-            failure = failure or error
-    if failure is not None:
-        raise failure
+            (restore if name in idle else finish)(layer)
+        except Exception as error:  # noqa: BLE001  raised below, when every layer is back
+            failures[name] = error
+    if failures:
+        first = next(iter(failures.values()))
+        new = tuple(name for name in staged if name not in failures and name not in idle)
+        raise RefitFailed(tuple(name for name in staged if name not in new), new, first) from first
 
 
 def _layerwise(model: Any) -> bool:
