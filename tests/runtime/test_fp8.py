@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import types
 
 import pytest
@@ -332,6 +333,25 @@ def test_a_refit_inside_another_leaves_its_layers_to_the_outer_one(process):
             with refit(model):
                 model.load_weights([(name, tensor)])
     assert same(live(model), live(fresh))
+
+
+def test_a_refit_inside_one_of_vllms_own_leaves_the_end_to_the_outer_one(monkeypatch):
+    model, calls = torch.nn.Linear(2, 2), []
+    info = types.SimpleNamespace(restore_metadata=({"weight": 1}, {}))
+    reload = types.SimpleNamespace(
+        initialize_layerwise_reload=lambda _model: calls.append("begin"),
+        finalize_layerwise_reload=lambda _model, _config: calls.append("end"),
+    )
+    name = "vllm.model_executor.model_loader.reload"
+    monkeypatch.setitem(sys.modules, "vllm", types.ModuleType("vllm"))
+    monkeypatch.setitem(sys.modules, name, reload)
+    monkeypatch.setitem(sys.modules, name + ".layerwise", types.SimpleNamespace(LAYERWISE_INFO={model: info}))
+    for _ in range(2):
+        with refit(model):
+            with refit(model):
+                calls.append("inner")
+            calls.append("outer")
+    assert calls == ["begin", "inner", "outer", "end"] * 2
 
 
 def test_a_layer_that_cannot_be_staged_leaves_those_before_it(monkeypatch):

@@ -146,12 +146,18 @@ def _layerwise(model: Any) -> bool:
 
 @contextlib.contextmanager
 def _vllm_reload(model: Any, model_config: Any) -> Iterator[None]:
+    if model in _open:
+        yield
+        return
     reload = import_module(_RELOAD)
     config = model_config if model_config is not None else SimpleNamespace(dtype=_dtype(model))
     reload.initialize_layerwise_reload(model)
+    opened = [layer for layer in model.modules() if layer not in _open]
+    _open.update(opened)
     try:
         yield
     finally:
+        _open.difference_update(opened)
         reload.finalize_layerwise_reload(model, config)
 
 
