@@ -38,7 +38,7 @@ ALLOWED = {
     },
     "bundle": {*MAKING, *BELOW_MAKING},
     "verify": {"machine", "doctor"},
-    "cluster": {"machine", "locksets", "choose", "environment", "wheels", "install", "doctor"},
+    "cluster": {"machine", "locksets", "choose", "environment", "wheels", "install", "doctor", "bundle"},
     "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify"},
 }
 SHARED = {"command_line", "constraints", "errors", "records", "shapes", "sizes", "uv_program", "versions"}

@@ -59,9 +59,14 @@ def available():
 
 
 class Lab:
-    """A Slurm with nodes ``n01`` and so on, in a short folder whose parents belong to root."""
+    """A Slurm with nodes ``n01`` and so on, in a short folder whose parents belong to root.
 
-    def __init__(self, at, nodes, *, port=17817, gpus=4):
+    With ``disks``, options of tmpfs by the name of a node and "" for the others, each node has a disk of its own at
+    ``local`` in the folder, which the others and this process do not see.
+    """
+
+    def __init__(self, at, nodes, *, port=17817, gpus=4, disks=None):
+        self.disks, self.local = disks, Path(at) / "local"
         self.at, self.port, self.gpus = Path(at), port, gpus
         self.names = [f"n{number:02d}" for number in range(1, nodes + 1)]
         self.env = {**os.environ, "SLURM_CONF": f"{at}/etc/slurm.conf"}
@@ -69,7 +74,7 @@ class Lab:
             del self.env[name]
 
     def __enter__(self):
-        for name in ("etc", "run", "log", "state", "spool", "munge"):
+        for name in ("etc", "run", "log", "state", "spool", "munge", "local"):
             (self.at / name).mkdir(parents=True, exist_ok=True)
         self.at.chmod(0o755)
         (self.at / "munge").chmod(0o700)
@@ -108,7 +113,12 @@ class Lab:
 
     def start(self, name):
         """Starts the daemon of a node."""
-        self.call("slurmd", "-N", name)
+        argv = ["slurmd", "-N", name]
+        if self.disks is not None:
+            script = 'mount -t tmpfs -o "$1" disk "$2" && shift 2 && exec "$@"'
+            options = self.disks.get(name, self.disks[""])
+            argv = ["unshare", "--mount", "sh", "-c", script, "sh", options, str(self.local), *argv]
+        self.call(*argv)
 
     def kill(self, name):
         """Ends a node as if its power went: its daemon, its step daemons, and all that these started."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.cli import cluster_script
+from verl_env.cli import cluster_install, cluster_script
 from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from verl_env.cluster.doctor import Question
     from verl_env.cluster.slurm.allocation import Wish
 
+_NODES = "inside of a Slurm job: all of its nodes, unless told otherwise"
 _HELP = "verl-env cluster {action} --help"
 
 
@@ -23,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     line = "probe and diagnose every node, and name those that differ or do not answer"
     _doctor_arguments(actions.add_parser("doctor", help=line, description=line[0].upper() + line[1:] + "."))
+    line = "put a packed environment on the disk of every node, and say which have it"
+    staging = actions.add_parser("install", help=line, description=line[0].upper() + line[1:] + ".")
+    cluster_install.add_arguments(staging)
+    _slurm_arguments(staging)
     line = "write the script of a job: Ray or torchrun on all nodes, and its end when any part ends"
     cluster_script.add_arguments(actions.add_parser("script", help=line, description=line[0].upper() + line[1:] + "."))
 
@@ -33,7 +38,12 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         VerlEnvError: the nodes cannot be asked.
     """
-    return {"doctor": _doctor, "script": cluster_script.main}[args.action](args)
+    return {"doctor": _doctor, "install": _install, "script": cluster_script.main}[args.action](args)
+
+
+def _install(args: argparse.Namespace) -> int:
+    _check_numbers(args)
+    return cluster_install.main(args, _wish(args))
 
 
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +60,14 @@ def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _node_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("nodes", "inside of a Slurm job: all of its nodes, unless told otherwise")
-    group.add_argument("--slurm", action="store_true", help="ask through srun (the default)")
+    group = parser.add_argument_group("nodes", _NODES)
     group.add_argument("--ray", metavar="ADDRESS", help="ask through a Ray cluster that runs: auto, or HOST:PORT")
+    _slurm_arguments(parser, group)
+
+
+def _slurm_arguments(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup | None = None) -> None:
+    group = group or parser.add_argument_group("nodes", _NODES)
+    group.add_argument("--slurm", action="store_true", help="ask through srun (the default)")
     group.add_argument("--nodes", metavar="N", type=int, help="how many nodes there must be")
     group.add_argument("--nodelist", metavar="LIST", help="these nodes, as Slurm writes them: n[01-16]")
     group.add_argument("--partition", metavar="P", help="the partition to take nodes from")
@@ -68,7 +83,7 @@ def _wish(args: argparse.Namespace) -> Wish:
     from verl_env.cluster.slurm.allocation import Wish
 
     options = [*args.slurm_option, *([f"--partition={args.partition}"] if args.partition else [])]
-    return Wish(args.nodes, args.nodelist, tuple(options), args.wait)
+    return Wish(args.nodes, args.nodelist, tuple(options), args.wait, args.action)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -81,10 +96,15 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--deep goes through Slurm or --local; a Ray cluster holds its GPUs itself", command=command)
     if args.local is not None and (args.local < 2 or not args.deep):  # noqa: PLR2004  a pair
         raise UsageError("--local N is for --deep, with N of at least 2", command=command)
-    if args.nodes is not None and args.nodes < 1:
-        raise UsageError(f"--nodes {args.nodes} is no number of nodes", command=command)
     if args.timeout is None:
         args.timeout = 300.0 if args.deep else 120.0
+    _check_numbers(args)
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    command = _HELP.format(action=args.action)
+    if args.nodes is not None and args.nodes < 1:
+        raise UsageError(f"--nodes {args.nodes} is no number of nodes", command=command)
     if args.timeout <= 0 or args.wait <= 0:
         raise UsageError("--timeout and --wait are numbers of seconds above 0", command=command)
 

@@ -11,12 +11,20 @@ class NoNodesNamed(VerlEnvError):
     id = "no-nodes-named"
     exit_code = EXIT_MISUSE
 
+    def __init__(self, action: str = "doctor") -> None:
+        super().__init__(action)
+        self.action = action
+
     @property
     def message(self) -> str:
         return "this is not inside a Slurm job, and neither nodes nor a Ray cluster are named"
 
     @property
     def hint(self) -> str:
+        if self.action != "doctor":
+            return (
+                f"run it inside of your job, or name the nodes: verl-env cluster {self.action} ... --nodelist n[01-04]"
+            )
         return "verl-env cluster doctor --slurm --nodes 4, or verl-env cluster doctor --ray auto"
 
 
@@ -86,8 +94,9 @@ class JobTooSmall(VerlEnvError):
 
     id = "job-too-small"
 
-    def __init__(self, asked: int, have: int) -> None:
-        super().__init__(asked, have)
+    def __init__(self, asked: int, have: int, action: str = "doctor") -> None:
+        super().__init__(asked, have, action)
+        self.action = action
         self.asked = asked
         self.have = have
 
@@ -97,7 +106,9 @@ class JobTooSmall(VerlEnvError):
 
     @property
     def hint(self) -> str:
-        return f"verl-env cluster doctor --nodes {self.have}, or ask for a larger job: salloc --nodes={self.asked}"
+        return (
+            f"verl-env cluster {self.action} --nodes {self.have}, or ask for a larger job: salloc --nodes={self.asked}"
+        )
 
 
 class RayMissing(VerlEnvError):

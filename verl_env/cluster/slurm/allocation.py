@@ -29,26 +29,30 @@ _SLACK = 20.0
 class Wish:
     """Which nodes are asked for: a number, a list, or both None for those of the job that this is in.
 
-    ``options`` are given to salloc as they are; ``wait`` is how long an allocation may take, in seconds.
+    ``options`` are given to salloc as they are; ``wait`` is how long an allocation may take, in seconds; ``action`` is
+    the command, for hints.
     """
 
     nodes: int | None = None
     nodelist: str | None = None
     options: tuple[str, ...] = ()
     wait: float = 60.0
+    action: str = "doctor"
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """Nodes that can be asked now, in the order of Slurm's tasks.
 
-    ``expected`` holds in addition those that were named and cannot be had; ``reasons`` says of each why.
+    ``expected`` holds in addition those that were named and cannot be had; ``reasons`` says of each why. ``job_nodes``
+    are all nodes of the job, also those that were not asked for.
     """
 
     job: str
     nodes: tuple[str, ...]
     expected: tuple[str, ...]
     reasons: Mapping[str, str]
+    job_nodes: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -66,7 +70,7 @@ def allocation(wish: Wish, environ: Mapping[str, str]) -> Iterator[Allocation]:
         yield _within(wish, mine, environ["SLURM_JOB_ID"])
         return
     if wish.nodes is None and wish.nodelist is None:
-        raise NoNodesNamed
+        raise NoNodesNamed(wish.action)
     expected = hostnames(wish.nodelist) if wish.nodelist else ()
     reasons = unusable(expected) if expected else {}
     usable = [name for name in expected if name not in reasons]
@@ -77,7 +81,7 @@ def allocation(wish: Wish, environ: Mapping[str, str]) -> Iterator[Allocation]:
     job = _allocate([*asked, *wish.options], " ".join(asked), wish.wait)
     try:
         nodes = nodes_of_job(job)
-        yield Allocation(job, nodes, expected or nodes, reasons)
+        yield Allocation(job, nodes, expected or nodes, reasons, nodes)
     finally:
         with contextlib.suppress(VerlEnvError):
             ask(["scancel", job])
@@ -85,11 +89,12 @@ def allocation(wish: Wish, environ: Mapping[str, str]) -> Iterator[Allocation]:
 
 def _within(wish: Wish, mine: tuple[str, ...], job: str) -> Allocation:
     if wish.nodes is not None and wish.nodes > len(mine):
-        raise JobTooSmall(wish.nodes, len(mine))
+        raise JobTooSmall(wish.nodes, len(mine), wish.action)
     expected = hostnames(wish.nodelist) if wish.nodelist else mine[: wish.nodes]
     outside = {name: "it is not one of this job" for name in expected if name not in mine}
     reasons = {**unusable([name for name in expected if name in mine]), **outside}
-    return Allocation(job, tuple(name for name in mine if name in expected and name not in reasons), expected, reasons)
+    there = tuple(name for name in mine if name in expected and name not in reasons)
+    return Allocation(job, there, expected, reasons, mine)
 
 
 def _allocate(options: Sequence[str], asked: str, wait: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from verl_env.cluster.gather import Gathering
 from verl_env.cluster.slurm.ask import unusable
@@ -29,13 +29,14 @@ class Heard:
     reasons: dict[str, str]
 
 
-def gather(allocation: Allocation, command: Sequence[str], *, seconds: float) -> Heard:
+def gather(allocation: Allocation, command: Sequence[str], *, seconds: float, stdin: IO[bytes] | None = None) -> Heard:
     """Runs a command once on each node of an allocation.
 
     Args:
         allocation: The nodes.
         command: Answers as ``answers`` says.
         seconds: What each node has.
+        stdin: What every task reads; None for nothing.
 
     Raises:
         ProgramMissing: there is no srun.
@@ -43,7 +44,8 @@ def gather(allocation: Allocation, command: Sequence[str], *, seconds: float) ->
     started = time.time()
     asked = Gathering(allocation.nodes, started=started)
     if allocation.nodes:
-        run_step(allocation, command, seconds=seconds + SLACK, take=asked.take, done=lambda: asked.complete)
+        allowed, done = seconds + SLACK, lambda: asked.complete
+        run_step(allocation, command, seconds=allowed, take=asked.take, done=done, stdin=stdin)
     asked.expected = tuple(dict.fromkeys((*allocation.expected, *allocation.nodes)))
     return Heard(asked, {**_late_reasons(asked), **allocation.reasons})
 

@@ -1,0 +1,166 @@
+"""The task of one node of ``cluster install``: whether a pack can go to its disk, and the pack put in place there.
+
+Started by ``cluster.command`` with one argument, a JSON object: ``step`` is ``check`` or ``finish``, ``to`` the
+directory, ``digest`` the SHA-256 of the pack, ``size`` its bytes, ``need`` the bytes that are wanted in all, ``kind``
+what it is. With ``stdin`` the pack comes through it; otherwise it lies beside the directory already.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from verl_env.bundle.packing.unpack import unpack
+from verl_env.cluster.answers import SCHEMA, answer_lines
+from verl_env.errors import VerlEnvError
+from verl_env.sizes import human
+from verl_env.wheels.fetch import file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+#: In an installed prefix: the digest of the pack that it is from.
+ORIGIN = "verl-env-pack.origin"
+_CHUNK = 1 << 20
+_TOOLS = {"squashfs": "unsquashfs", "tar": "zstd"}
+
+
+class NotHere(Exception):
+    """Why this node cannot have it; the text is a clause."""
+
+
+def beside(to: Path, digest: str) -> Path:
+    """Where the pack lies on a node until it is unpacked: on the same file system as the directory."""
+    return to.with_name(f".{to.name}.{digest[:12]}.pack")
+
+
+def main(arguments: list[str]) -> None:
+    """Does its step and prints what came of it."""
+    asked = json.loads(arguments[0])
+    node = os.environ.get("VERL_ENV_NODE") or os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    answer: dict[str, Any] = {"schema": SCHEMA, "node": node}
+    try:
+        answer["aspects"] = {"state": {"check": check, "finish": finish}[asked["step"]](asked)}
+    except NotHere as error:
+        answer |= {"failed": "stage", "why": str(error)}
+    except VerlEnvError as error:
+        answer |= {"failed": error.id, "why": error.message}
+    except OSError as error:
+        answer |= {"failed": "stage", "why": _worded(error)}
+    sys.stdout.write(answer_lines(answer))
+
+
+def check(asked: Mapping[str, Any]) -> str:
+    """``present`` where the directory is of this very pack, else ``ready``: there is room, and it can be written.
+
+    Raises:
+        NotHere: it cannot go there.
+        OSError: the directory above it cannot be made or written.
+    """
+    to, digest = Path(asked["to"]), asked["digest"]
+    if _is_from(to, digest):
+        return "present"
+    if os.path.lexists(to) and (to.is_symlink() or not to.is_dir() or any(to.iterdir())):
+        found = _origin(to)
+        what = f"the pack {found[:12]}" if found else "something that no pack was installed as"
+        raise NotHere(f"{to} is there already and holds {what}")
+    tool = _TOOLS[asked["kind"]]
+    if shutil.which(tool) is None:
+        raise NotHere(f"{tool}, which unpacks it, is not on this node")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with beside(to, digest).open("ab") as file:
+        _lock(file, to)
+        _clean(to)
+    free = shutil.disk_usage(to.parent).free
+    if free < asked["need"]:
+        raise NotHere(f"{to.parent} has {human(free)} free, and it takes {human(asked['need'])}")
+    return "ready"
+
+
+def finish(asked: Mapping[str, Any]) -> str:
+    """``installed``; ``absent`` where no whole pack lies beside the directory.
+
+    Raises:
+        NotHere: another run is at it.
+        VerlEnvError: what was unpacked is not what was packed, or cannot run here.
+        OSError: there is no room, or the like.
+    """
+    to, digest = Path(asked["to"]), asked["digest"]
+    pack = beside(to, digest)
+    if not asked.get("stdin") and (not pack.is_file() or pack.stat().st_size != asked["size"]):
+        return "absent"
+    with pack.open("ab") as file:
+        _lock(file, to)
+        try:
+            have = _received(file, sys.stdin.buffer) if asked.get("stdin") else file_sha256(pack)
+            if have != digest:
+                return "absent"
+            _put(pack, to, digest)
+        finally:
+            pack.unlink(missing_ok=True)
+    return "installed"
+
+
+def _put(pack: Path, to: Path, digest: str) -> None:
+    """Unpacks beside the directory, and puts it in place by one rename."""
+    new = to.with_name(f".{to.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        unpack(pack, new)
+        (new / ORIGIN).write_text(f"{digest}\n", encoding="utf-8")
+        new.rename(to)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _received(file: IO[bytes], source: IO[bytes]) -> str:
+    """Writes what comes through a stream; its SHA-256."""
+    digest = hashlib.sha256()
+    file.truncate(0)
+    while chunk := source.read(_CHUNK):
+        digest.update(chunk)
+        file.write(chunk)
+    file.flush()
+    return digest.hexdigest()
+
+
+def _lock(file: IO[bytes], to: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        raise NotHere(f"another run is installing {to} on it") from error
+
+
+def _clean(to: Path) -> None:
+    """Removes what a run that was killed left beside the directory."""
+    for left in to.parent.glob(f".{to.name}.*.pack"):
+        left.unlink(missing_ok=True)
+    for left in (*to.parent.glob(f".{to.name}.new"), *to.parent.glob(f"..{to.name}.new.*.part")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_from(to: Path, digest: str) -> bool:
+    return _origin(to) == digest
+
+
+def _origin(to: Path) -> str:
+    try:
+        return (to / ORIGIN).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _worded(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
