@@ -106,8 +106,17 @@ def _or_unknown(machine: Machine) -> Machine:
     return replace(machine, nvidia=UNKNOWN, amd=UNKNOWN)
 
 
-def install_components(chosen: Components, opened: Opened, work: NewGeneration, reporter: Reporter) -> Parts:
+def install_components(
+    chosen: Components, opened: Opened, work: NewGeneration, reporter: Reporter, *, anew: Collection[str] = ()
+) -> Parts:
     """Fetches or builds the components, checks them, and installs them into a new generation.
+
+    Args:
+        chosen: The components.
+        opened: The environment.
+        work: The new generation.
+        reporter: Who is told.
+        anew: Names of those that are not kept, whole as they may look.
 
     Returns:
         What says which ways were taken.
@@ -117,7 +126,8 @@ def install_components(chosen: Components, opened: Opened, work: NewGeneration, 
         NativeMismatch: a wheel is not what it says.
         NativeBuildFailed: one did not build.
     """
-    kept = keepable(opened.generation, opened.state.python, chosen.seen.want)
+    whole = keepable(opened.generation, opened.state.python, chosen.seen.want)
+    kept = tuple(each for each in whole if each.name not in anew)
     places = (work.path, work.stage)
     parts = Parts(chosen.plan, chosen.options, reporter, chosen.tools, places, kept=kept, seen=chosen.seen)
     for build in chosen.builds:

@@ -17,7 +17,8 @@ from verl_env.install.prepare import choose_installer
 from verl_env.installers.base import Batch, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
 
     from verl_env.environment.change import NewGeneration
 
@@ -55,10 +56,29 @@ def replace_packages(
         file = new.stage / "replaced.txt"
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         run_installer(installer, installer.install(new.path, Batch(file, Source(), hashes=False)), show)
-    for name in {*map(normalise, gone), *packages_of(new.path)} & have.keys():
-        if read_record(have[name].folder) is None:
-            raise RecordMissing(name, new.target.path)
+    check_recorded(new, gone)
     new.take_over(gone=[normalise(name) for name in gone])
+
+
+def check_recorded(new: NewGeneration, gone: Collection[str] = ()) -> None:
+    """Whether the files are known of every package that a generation does not take over from the one in force.
+
+    Of a package with several metadata folders, as a broken installation leaves them, one has to say.
+
+    Raises:
+        RecordMissing: none does.
+    """
+    if new.old is None:
+        return
+    replaced = {*map(normalise, gone), *packages_of(new.path)} & packages_of(new.old).keys()
+    for name in sorted(replaced):
+        folders = [str(path) for site in sites(new.old) for path in site.glob("*-info") if _named(path) == name]
+        if all(read_record(folder) is None for folder in folders):
+            raise RecordMissing(name, new.target.path)
+
+
+def _named(folder: Path) -> str:
+    return normalise(folder.name.rpartition(".")[0].partition("-")[0])
 
 
 def _name(requirement: str) -> str:

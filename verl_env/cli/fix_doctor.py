@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.fix import Step
+    from verl_env.doctor.fix import Means, Step
     from verl_env.doctor.model import Check, Diagnosis
 
 
@@ -26,7 +26,7 @@ def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tu
     if not wanted:
         console.print("nothing here can be mended by --fix; see the remedies above", markup=False)
         return EXIT_OK if diagnosis.ok else EXIT_NO
-    _show(wanted)
+    _show(wanted, restores=facts.lockset is not None)
     if args.dry_run:
         return EXIT_OK if diagnosis.ok else EXIT_NO
     if not args.yes and not sys.stdin.isatty():
@@ -35,6 +35,7 @@ def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tu
     if not args.yes and not _agreed():
         return EXIT_NO
 
+    means = _means()
     for step in wanted:
         outcome = apply(
             step,
@@ -42,6 +43,7 @@ def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tu
             diagnosis,
             lambda prefix: _again(facts, checks, prefix),
             lambda text: console.print(text, markup=False),
+            means,
         )
         console.print(f"{outcome.finding}: {outcome.state}", outcome.detail, markup=False)
     after = _again(facts, checks)
@@ -62,13 +64,26 @@ def _again(facts: Facts, checks: tuple[Check, ...], prefix: Path | None = None) 
     return diagnose(now, checks)
 
 
-def _show(wanted: tuple[Step, ...]) -> None:
+def _means() -> Means:
+    """The caches that installations use, and a reporter on this terminal."""
+    from verl_env.cli.console import stderr_console
+    from verl_env.cli.render_install import Progress
+    from verl_env.doctor.fix import Means
+    from verl_env.install.model import Options
+    from verl_env.settings.config import build_cache_directory, cache_directory
+
+    cache, built = cache_directory().absolute(), build_cache_directory().absolute()
+    return Means(Options(cache=cache, build_cache=built), Progress(stderr_console(), 0))
+
+
+def _show(wanted: tuple[Step, ...], *, restores: bool) -> None:
+    """What will be done; where a lockset says what, its text tells all, and its command is this one."""
     from verl_env.cli.console import stderr_console
 
     console = stderr_console()
     for step in wanted:
         console.print(f"[{step.finding.id}] {step.finding.remedy.text}", markup=False)
-        for command in step.commands:
+        for command in () if restores else step.commands:
             console.print(f"    {command}", markup=False)
 
 

@@ -44,6 +44,7 @@ class Facts:
         unmet: Requirements that its lockset leaves unmet on purpose, as (package, requirement name).
         lockset: Id of the lockset it was installed from.
         locked: Canonical name to version of every package of that lockset.
+        natives: Native components of that lockset that were not left out; an installation chooses their wheels.
         moved: Those of its pins that the user moved knowingly, with the version put there; None where it was removed.
         completeness: What verl misses of the lockset's native components; None where nothing says so.
     """
@@ -64,6 +65,7 @@ class Facts:
     unmet: frozenset[tuple[str, str]] = frozenset()
     lockset: str | None = None
     locked: Mapping[str, str] = field(default_factory=dict)
+    natives: frozenset[str] = frozenset()
     moved: Mapping[str, str | None] = field(default_factory=dict)
     completeness: Completeness | None = None
 

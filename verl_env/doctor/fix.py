@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.model import Diagnosis, Finding, Fix
     from verl_env.environment.change import NewGeneration
+    from verl_env.environment.state import State
+    from verl_env.install.model import Options
+    from verl_env.install.reporter import Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class Step:
     finding: Finding
     fix: Fix
     commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what an installation is done: its options, and who is told of it."""
+
+    options: Options
+    reporter: Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,7 @@ def apply(
     before: Diagnosis,
     again: Callable[[Path], Diagnosis],
     waiting: Callable[[str], None] = lambda _: None,
+    means: Means | None = None,
 ) -> Outcome:
     """Runs one fix and puts its result in force only where it mends.
 
@@ -62,9 +74,10 @@ def apply(
         before: The diagnosis that asked for the fix.
         again: Diagnoses the environment as it would be, at the place where it is made.
         waiting: Is told whom it waits for.
+        means: With what packages of a lockset are brought back; a fix that brings none back needs none.
 
     Raises:
-        ValueError: the facts are those of a report, without an environment.
+        ValueError: the facts are those of a report, without an environment, or the means are missing.
         EnvironmentForeign: it is the system's own.
         EnvironmentUnchangeable: it cannot be changed as a whole.
         EnvironmentLocked: another run is changing it.
@@ -74,14 +87,31 @@ def apply(
     if facts.target is None:
         raise ValueError(step.finding.id)
     with change(changeable(facts.target.prefix), f"doctor --fix ({step.finding.id})", waiting=waiting) as new:
-        failure = _carry_out(step.fix, new)
+        try:
+            state, pins = _restore(step, new, facts, means) if step.fix.restore else (None, None)
+        except VerlEnvError as error:
+            return Outcome(step.finding.id, "failed", error.message)
+        failure = None if step.fix.restore else _carry_out(step.fix, new)
         if failure is not None:
             return Outcome(step.finding.id, "failed", failure)
         worse = _worse(step.finding.id, before, again(new.path))
         if worse is not None:
             return Outcome(step.finding.id, "taken-back", worse)
-        new.commit()
+        new.commit(state, pins)
     return Outcome(step.finding.id, "mended")
+
+
+def _restore(
+    step: Step, new: NewGeneration, facts: Facts, means: Means | None
+) -> tuple[State | None, dict[str, str] | None]:
+    """Makes a new generation with what the lockset has; its record and its pins."""
+    from verl_env.additions.restore import restore_packages  # noqa: PLC0415
+
+    if means is None:
+        raise ValueError(step.finding.id)
+    with_what = (means.options, facts.machine, means.reporter)
+    fix = step.fix
+    return restore_packages(new, fix.restore, with_what, others=fix.install, gone=fix.uninstall)
 
 
 def _carry_out(fix: Fix, new: NewGeneration) -> str | None:

@@ -78,6 +78,7 @@ def _made_from(prefix: Path, packages: Mapping[str, str | None]) -> dict[str, An
         return made
     if state.verl_source is not None or VERL not in packages:
         pins.pop(VERL, None)
+    made["natives"] = frozenset(each.name for each in lockset.natives if each.name not in state.left_out)
     lock = lockset.python(state.python)
     unmet = lock.unmet if lock is not None else ()
     names = ((canonicalize_name(each.package), Requirement(each.requires).name) for each in unmet)

@@ -26,7 +26,8 @@ class Fix:
     """Changes of packages that mend a finding; what ``--fix`` runs: first ``uninstall``, then ``install``.
 
     ``install`` holds requirements. ``reinstall`` replaces files even where the version is there already; ``deps``
-    lets the installer change other packages too, which no safe fix does.
+    lets the installer change other packages too, which no safe fix does. ``restore`` are packages that come back as
+    the environment's lockset has them, native components among them.
     """
 
     uninstall: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Fix:
     reinstall: bool = False
     deps: bool = False
     build: bool = False
+    restore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

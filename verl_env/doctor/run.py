@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.doctor.link import linked
 from verl_env.doctor.model import SEVERITIES, Diagnosis, Finding, Hit, Skipped
+from verl_env.doctor.restore import for_lockset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -118,7 +119,7 @@ def _finding(check: Check, facts: Facts, hit: Hit, evidence: Iterable[str], basi
         title=hit.title or check.title,
         evidence=tuple(evidence),
         cause=hit.cause or check.cause,
-        remedy=hit.remedy or default,
+        remedy=for_lockset(hit.remedy or default, facts),
         references=(*(f"failures:{mode}" for mode in modes), *check.sources),
         basis=basis,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from verl_env.command_line import quoted
 from verl_env.doctor.checks.dependencies import versions
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.engines.record import is_cut
@@ -137,12 +138,13 @@ def _newest(found: tuple[str, ...]) -> str:
 def _clean(facts: Facts) -> Remedy:
     names = tuple(facts.duplicates)
     text = "Remove each package until none of its versions is left, then install it once; delete the leftovers."
-    if not names or facts.target is None:
-        return Remedy(text, tuple(facts.shell.uninstall(name) for name in names))
-    leftovers = [f"{site.path}/{name}" for site in facts.target.sites for name in site.leftovers]
+    sites = () if facts.target is None else facts.target.sites
+    leftovers = [quoted("rm", "-r", f"{site.path}/{name}") for site in sites for name in site.leftovers]
+    if not names:
+        return Remedy("Delete the leftovers." if leftovers else text, tuple(leftovers))
     commands = [facts.shell.uninstall(*names), facts.shell.uninstall(*names)]
     commands.append(facts.shell.install(*(f"{name}=={_newest(facts.duplicates[name])}" for name in names)))
-    return Remedy(text, (*commands, *(f"rm -r '{path}'" for path in leftovers)))
+    return Remedy(text, (*commands, *leftovers))
 
 
 CHECKS = (

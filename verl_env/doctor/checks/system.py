@@ -58,6 +58,8 @@ def _glibc_by_table(facts: Facts, have: str) -> Hit | None:
 
 
 def _older_glibc(facts: Facts) -> Remedy:
+    if "flash-attn" in facts.natives:
+        return Remedy("Take the flash-attn that fits this host.", (facts.shell.install("flash-attn"),))
     commands = ["export FLASH_ATTENTION_FORCE_BUILD=TRUE"]
     version = facts.version("flash-attn")
     commands.append(facts.shell.install(f"flash-attn=={version.public}" if version else "flash-attn", build=True))
@@ -102,6 +104,8 @@ def _libgl(facts: Facts) -> Hit | None:
 
 def _headless(facts: Facts) -> Remedy:
     name = "opencv-python" if facts.installed("opencv-python") else "opencv-contrib-python"
+    if name in facts.locked:
+        return Remedy("Load libGL of the site, or have it installed.", ("sudo apt-get install libgl1 libglib2.0-0",))
     version = facts.version(name)
     wanted = f"opencv-python-headless=={version.public}" if version else "opencv-python-headless"
     commands = (facts.shell.uninstall(name), facts.shell.install(wanted, reinstall=True))
