@@ -223,3 +223,65 @@ def test_pip_and_uv_find_the_pins_and_what_the_user_said_stays(world):
     world.install([world.house.add("demo", "2.0")], lock=lockset(id="verl0.2/next"))
     assert read_pins(world.path) == {"demo": "2.0"}
     assert "index-url = https://i.example/simple" in conf.read_text()
+
+
+def wreck(world, damage):
+    """Damages ``other``, as a full disk, a clean-up or an editor does: in place, so in the cache of uv too."""
+    module = world.site / "other" / "__init__.py"
+    if damage == "folder":
+        shutil.rmtree(world.site / "other")
+    elif damage == "missing":
+        module.unlink()
+    elif damage == "record":
+        (world.site / "other-2.0.dist-info" / "RECORD").unlink()
+    else:
+        module.write_text("" if damage == "empty" else "version = 'another'\n")
+
+
+@pytest.mark.parametrize("damage", ["folder", "missing", "empty", "size", "record"])
+def test_what_lost_or_changed_a_file_is_repaired(world, installer, damage):
+    world.install(installer=installer)
+    wreck(world, damage)
+    outcome = world.install(installer=installer)
+    why = "its RECORD cannot be read" if damage == "record" else "other/__init__.py is not as installed"
+    assert outcome.changes == (Change("~", "other", "2.0", f"2.0 ({why})"),)
+    assert (world.site / "other" / "__init__.py").read_text() == "version = '2.0'\n"
+    assert not world.install(installer=installer).done
+
+
+def test_a_first_installation_out_of_a_damaged_cache_is_whole(world, tmp_path):
+    world.install()
+    wreck(world, "empty")
+    world.path = tmp_path / "project" / "second"
+    world.site = world.path / "lib" / f"python{PYTHON}" / "site-packages"
+    world.install()
+    assert (world.site / "other" / "__init__.py").read_text() == "version = '2.0'\n"
+    assert read_state(world.path).unlike == {}
+
+
+def test_scripts_bytecode_and_the_installers_own_notes_may_change(world, installer):
+    world.install(installer=installer)
+    script = world.path / "bin" / "demo-run"
+    script.write_text(script.read_text() + "# mine\n")
+    for name in ("INSTALLER", "REQUESTED"):
+        (world.site / "demo-1.0.dist-info" / name).write_text("another")
+    subprocess.run([world.path / "bin" / "python", "-c", "import demo, other"], check=True)
+    shutil.rmtree(world.site / "other" / "__pycache__")
+    assert not world.install(installer=installer).done
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_script_that_is_gone_or_empty_comes_back(world, content):
+    world.install()
+    script = world.path / "bin" / "demo-run"
+    script.unlink() if content is None else script.write_text(content)
+    assert world.install().changes == (Change("~", "demo", "1.0", "1.0 (../../../bin/demo-run is not as installed)"),)
+    assert subprocess.check_output([script], text=True) == "demo 1.0\n"
+
+
+def test_a_wheel_whose_own_record_is_wrong_is_installed_once(world, installer):
+    odd = world.house.add("odd", "1.0", record_says={"odd/__init__.py": 3})
+    assert world.install([odd], installer=installer).done
+    assert not world.install([odd], installer=installer).done
+    (world.site / "odd" / "__init__.py").unlink()
+    assert [change.name for change in world.install([odd], installer=installer).changes] == ["odd"]

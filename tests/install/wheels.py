@@ -13,8 +13,13 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def wheel_bytes(name, version, files, *, scripts=None, entry_points=None, inner_version=None, requires=()):
-    """A wheel: ``files`` maps paths to text or bytes, ``scripts`` names to text, ``entry_points`` to functions."""
+def wheel_bytes(
+    name, version, files, *, scripts=None, entry_points=None, inner_version=None, requires=(), record_says=None
+):
+    """A wheel: ``files`` maps paths to text or bytes, ``scripts`` names to text, ``entry_points`` to functions.
+
+    ``record_says`` maps paths to the sizes that RECORD states of them, where it states wrong ones.
+    """
     project = name.replace("-", "_")
     info = f"{project}-{inner_version or version}.dist-info"
     contents = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
@@ -27,7 +32,8 @@ def wheel_bytes(name, version, files, *, scripts=None, entry_points=None, inner_
     if entry_points:
         lines = "".join(f"{script} = {function}\n" for script, function in entry_points.items())
         contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{lines}".encode()
-    record = "".join(f"{path},sha256={_digest(content)},{len(content)}\n" for path, content in contents.items())
+    sizes = {path: len(content) for path, content in contents.items()} | (record_says or {})
+    record = "".join(f"{path},sha256={_digest(content)},{sizes[path]}\n" for path, content in contents.items())
     contents[f"{info}/RECORD"] = (record + f"{info}/RECORD,,\n").encode()
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:

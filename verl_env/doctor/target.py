@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from verl_env.doctor.engines.metadata import Distribution, Site
-    from verl_env.doctor.engines.record import Clash, Damage, Owned
+    from verl_env.doctor.engines.record import Clash, Owned
+    from verl_env.environment.damage import Damage
 
 _SHARED = re.compile(r"\.so(\.\d+)*$")
 _CONFIG = re.compile(r"^\s*([\w-]+)\s*=\s*(.*?)\s*$", re.MULTILINE)

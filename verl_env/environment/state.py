@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FILE = "verl-env.json"
 SCHEMA = 1
-_MAPPINGS = ("left_out", "env", "drift", "built", "ways", "facts", "deviations", "barred")
+_MAPPINGS = ("left_out", "env", "drift", "built", "ways", "facts", "deviations", "barred", "unlike")
 
 
 @record
@@ -45,7 +45,8 @@ class State:
     now, None where it was removed; ``built`` the native components that were built, as the plan names their versions;
     ``ways`` where each native component that is there came from (``Build.way``); ``facts`` what each that was built was
     built from (``builds.made``); ``deviations`` maps each that came in another version than the lockset's to that one.
-    ``asked`` and ``barred`` are those of the plan.
+    ``asked`` and ``barred`` are those of the plan. ``unlike`` are the files, by package and with their sizes (None
+    where missing), that are not as the package's own RECORD says though they came so: they are no damage.
     """
 
     path: str
@@ -68,6 +69,7 @@ class State:
     deviations: Mapping[str, str] = NOTHING
     asked: tuple[str, ...] = ()
     barred: Mapping[str, str] = NOTHING
+    unlike: Mapping[str, Mapping[str, int | None]] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -88,4 +90,6 @@ def write_state(environment: Path, state: State) -> None:
     mappings = {name: dict(getattr(state, name)) for name in _MAPPINGS}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
+    if not state.unlike:
+        del data["unlike"]
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from verl_env.additions.wanted import missing_wishes, recorded, wanted_extras
 from verl_env.builds.made import made_otherwise
+from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.state import read_state
-from verl_env.install.compare import as_taken, compare, wanted
+from verl_env.install.compare import as_taken, compare, satisfies, wanted
 from verl_env.install.plan import plan_digest
-from verl_env.records import record, replace
+from verl_env.records import NOTHING, record, replace
 from verl_env.wheels.runtime import fingerprint
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.environment.history import Change
+    from verl_env.environment.installed import Distribution
     from verl_env.environment.state import State
     from verl_env.environment.target import Target
     from verl_env.install.compare import Wanted
@@ -59,9 +61,12 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     digest = plan_digest(plan, fingerprint(plan.lockset.id))
     extras = recorded(state, plan)
     want = wanted_extras(extras) | _wanted(plan, state, digest, made_otherwise(plan, state, options.machine))
-    have = {} if environment is None else installed(site_packages(environment, plan.python))
+    site = site_packages(target.path if environment is None else environment, plan.python)
+    have = {} if environment is None else installed(site)
     if environment is not None and not have and state is not None and state.python != plan.python:
-        have = installed(site_packages(environment, state.python))
+        site = site_packages(environment, state.python)
+        have = installed(site)
+    want = _with_repairs(want, have, site, state)
     changes = compare(have, want)
     reason = _reason(plan, target, options, state, digest)
     if reason is None and (missing := missing_wishes(plan, extras)):
@@ -77,6 +82,18 @@ def _wanted(plan: Plan, state: State | None, digest: str, anew: Mapping[str, str
     natives = tuple(as_taken(choice, state.ways) for choice in plan.natives)
     without = state.left_out.keys() - required
     return wanted(replace(plan, natives=natives), without=without, built=state.built, anew=anew)
+
+
+def _with_repairs(
+    want: Mapping[str, Wanted], have: Mapping[str, Distribution], site: Path, state: State | None
+) -> dict[str, Wanted]:
+    """What is wanted, and anew of it what is there and lost or changed a file since it was installed."""
+    there = {name: each for name, each in have.items() if name in want and satisfies(each, want[name])}
+    damaged = spoiled(site, there, NOTHING if state is None else state.unlike)
+    return {
+        name: replace(each, fresh=True, remark=damaged[name].text) if name in damaged else each
+        for name, each in want.items()
+    }
 
 
 def _reason(plan: Plan, target: Target, options: Options, state: State | None, digest: str) -> str | None:

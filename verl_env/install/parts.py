@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.builds.environment import assemble
 from verl_env.builds.targets import gpu_targets
-from verl_env.environment.installed import site_packages
+from verl_env.environment.damage import spoiled
+from verl_env.environment.installed import installed, site_packages
 from verl_env.install.compare import as_taken, brings_wheel
 from verl_env.install.errors import NativeUnavailable
 from verl_env.install.prepare import checked_works
@@ -27,7 +28,7 @@ from verl_env.wheels.runtime import build, bytecode_command
 from verl_env.wheels.stage import batch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from verl_env.additions.model import Found
     from verl_env.builds.builder import Builder
@@ -78,6 +79,8 @@ class Parts:
         self.taken: dict[str, Build] = {}
         #: What each that was built was built from.
         self.facts: dict[str, dict[str, Any]] = {}
+        #: What came damaged out of the installer's cache and could not be had otherwise.
+        self.suspect: set[str] = set()
         self._builder: Builder | None = None
         self._lock_site: Path | None = None
 
@@ -97,6 +100,13 @@ class Parts:
                 self._stage / "build-constraints.txt", self._plan.lockset.build_constraints
             )
             self._install(Batch(file, self._source(), build_constraints=constraints))
+            self._again(
+                {package.name for package in packages},
+                lambda names: requirements.write_locked(
+                    file, [each for each in packages if each.name in names], offline=self._options.offline
+                ),
+                Batch(file, self._source(), build_constraints=constraints, fresh=True),
+            )
         carried = len(self._plan.packages) - len(packages)
         return f"{len(packages)} installed" + (f", {carried} kept" if carried else "")
 
@@ -135,8 +145,13 @@ class Parts:
         """Installs what users added beside the lock."""
         if found:
             file = self._stage / "additions.txt"
-            file.write_text("".join(f"{each.line}\n" for each in found), encoding="utf-8")
+            _write_lines(file, [each.line for each in found])
             self._install(Batch(file, self._source(), hashes=False))
+            self._again(
+                {each.name for each in found if not each.editable},
+                lambda names: _write_lines(file, [each.line for each in found if each.name in names]),
+                Batch(file, self._source(), hashes=False, fresh=True),
+            )
             self._reporter.note(f"beside the lock: {', '.join(f'{each.name} {each.text}' for each in found)}")
 
     def verl(self) -> str:
@@ -259,7 +274,32 @@ class Parts:
     def _install(self, batch: Batch) -> None:
         self._run(self._tools.installer.install(self._new, batch))
 
+    def _again(self, names: Container[str], write: Callable[[Container[str]], None], batch: Batch) -> None:
+        """Installs anew what is not as its RECORD says though it was just installed: the cache's copy was changed.
+
+        Args:
+            names: What was installed.
+            write: Writes the requirements of some of them into the file of the batch.
+            batch: What installs them.
+        """
+        site = site_packages(self._new, self._plan.python)
+        changed = {name: each.text for name, each in spoiled(site, installed(site)).items() if name in names}
+        if not changed:
+            return
+        words = "; ".join(f"{name}: {text}" for name, text in changed.items())
+        if batch.source.offline and not batch.source.links:
+            self.suspect |= changed.keys()
+            self._reporter.warn(f"the installer's cache is damaged, and offline there is no other source ({words})")
+            return
+        self._reporter.note(f"fetched anew, as the installer's cache has it damaged ({words})")
+        write(changed)
+        self._install(batch)
+
     def _run(self, command: Command) -> None:
         done = run(command, self._reporter.terminal)
         if done.code != 0:
             raise classify(self._tools.installer.name, command.argv, done.code, done.output)
+
+
+def _write_lines(file: Path, lines: Iterable[str]) -> None:
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from verl_env import __version__
 from verl_env.additions.keep import Additions, component_extras, needless, plan_additions
 from verl_env.additions.wanted import undone, wanted_extras
+from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.state import State
 from verl_env.install.carry import carry, keepable, unowned
@@ -21,7 +22,7 @@ from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from verl_env.choose.model import Build
     from verl_env.environment.change import NewGeneration
@@ -187,11 +188,17 @@ class Transaction:
             deviations={each.name: each.deviation.locked for each in plan.natives if each.deviation is not None},
             asked=plan.asked,
             barred=plan.barred,
+            unlike=self._unlike(),
             installer=self._tools.installer.name,
             tool=__version__,
             made=made,
             extras=(*self._extras, *component_extras(plan, installed(self._site))),
         )
+
+    def _unlike(self) -> dict[str, Mapping[str, int | None]]:
+        """What came from its source otherwise than its own RECORD says: the next look must not call it damaged."""
+        found = spoiled(self._site, installed(self._site))
+        return {name: each.files for name, each in found.items() if each.files and name not in self._parts.suspect}
 
     def _left_out(self) -> dict[str, str]:
         skipped = {choice.name: choice.reason for choice in self._plan.natives if choice.how == "skip"}

@@ -29,6 +29,7 @@ class Pip:
     def install(self, environment: Path, batch: Batch) -> Command:
         # Bytecode is left to the first import, as uv leaves it: compiling all of it takes longer than installing.
         arguments = [] if batch.dependencies else ["--no-deps"]
+        arguments += ["--no-cache-dir"] if batch.fresh else []
         arguments += ["--constraint", str(batch.constraints)] if batch.constraints else []
         arguments += ["--no-compile", "--no-warn-script-location", "--only-binary", ":none:"]
         arguments += ["--no-binary", ":none:", "--ignore-installed"]

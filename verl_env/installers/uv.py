@@ -45,6 +45,8 @@ class Uv:
     def install(self, environment: Path, batch: Batch) -> Command:
         arguments = ["--python", str(environment / "bin" / "python")]
         arguments += [] if batch.dependencies else ["--no-deps"]
+        # A file that was changed in place was changed in the cache too, where it is linked out of it.
+        arguments += ["--reinstall", "--no-cache"] if batch.fresh else []
         arguments += ["--constraints", str(batch.constraints)] if batch.constraints else []
         arguments += ["--require-hashes"] if batch.hashes else []
         arguments += ["--build-constraints", str(batch.build_constraints)] if batch.build_constraints else []

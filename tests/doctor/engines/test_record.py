@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.doctor.conftest import Environment, digest
 from verl_env.doctor.engines.metadata import read_distribution, scan_site
-from verl_env.doctor.engines.record import Damage, clashes, damages, hash_matches, is_cut, read_record
+from verl_env.doctor.engines.record import clashes, damages, hash_matches, is_cut, read_record
+from verl_env.environment.damage import Damage
 
 
 def records(environment: Environment) -> list[object]:

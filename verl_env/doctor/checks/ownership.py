@@ -15,8 +15,9 @@ from verl_env.doctor.facts import parse_version
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 
 if TYPE_CHECKING:
-    from verl_env.doctor.engines.record import Clash, Damage
+    from verl_env.doctor.engines.record import Clash
     from verl_env.doctor.facts import Facts
+    from verl_env.environment.damage import Damage
 
 
 _SHOWN = 6

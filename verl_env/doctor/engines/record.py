@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import base64
-import csv
 import hashlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from verl_env.environment.damage import Damage, recorded_files, size_damages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,25 +42,9 @@ class Clash:
     holder: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A recorded file that is not as recorded; ``there`` and ``recorded`` are its sizes in bytes."""
-
-    distribution: str
-    path: str
-    what: Literal["missing", "size", "hash"]
-    detail: str
-    there: int = 0
-    recorded: int = 0
-
-
 def read_record(distribution: Distribution) -> Owned:
     """The recorded files of a distribution, without byte code; empty where it has no RECORD."""
-    try:
-        text = distribution.record.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return Owned(distribution, ())
-    return Owned(distribution, tuple(_entries(text)))
+    return Owned(distribution, recorded_files(str(distribution.record)) or ())
 
 
 def clashes(records: Iterable[Owned]) -> list[Clash]:
@@ -84,18 +69,15 @@ def damages(owned: Owned, *, foreign: frozenset[str] = frozenset(), deep: bool =
         deep: Whether to read and hash every file.
     """
     site, name = owned.distribution.site, owned.distribution.name
-    for path, digest, size in owned.entries:
-        if path in foreign or size is None:
-            continue
+    entries = [entry for entry in owned.entries if entry[0] not in foreign and entry[2] is not None]
+    found = list(size_damages(name, site, entries))
+    yield from found
+    if not deep:
+        return
+    off = {damage.path for damage in found}
+    for path, digest, _ in entries:
         full = os.path.join(site, path)  # noqa: PTH118  a hot loop
-        try:
-            there = os.stat(full).st_size  # noqa: PTH116
-        except OSError:
-            yield Damage(name, full, "missing", "recorded, but not there", 0, size)
-            continue
-        if there != size:
-            yield Damage(name, full, "size", f"{there} bytes instead of {size}", there, size)
-        elif deep and digest and not hash_matches(full, digest):
+        if full not in off and digest and not hash_matches(full, digest):
             yield Damage(name, full, "hash", f"contents differ from {digest}")
 
 
@@ -132,15 +114,6 @@ def hash_matches(path: str | Path, digest: str) -> bool:
         while chunk := file.read(_CHUNK):
             found.update(chunk)
     return base64.urlsafe_b64encode(found.digest()).rstrip(b"=").decode() == expected
-
-
-def _entries(text: str) -> Iterator[tuple[str, str | None, int | None]]:
-    for line in text.splitlines():
-        if "__pycache__" in line or line.endswith(".pyc,,"):
-            continue
-        row: Sequence[str] = next(csv.reader([line])) if '"' in line else line.rsplit(",", 2)
-        if len(row) == 3:  # noqa: PLR2004  path, hash, size
-            yield row[0], row[1] or None, int(row[2]) if row[2].isdigit() else None
 
 
 def _clash(site: str, path: str, claims: Sequence[tuple[str, str | None, int | None]]) -> Clash:
