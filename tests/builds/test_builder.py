@@ -11,7 +11,7 @@ import pytest
 
 from tests.builds.worlds import answer, extension, tar_bytes
 from tests.install.plans import Recorder
-from tests.install.test_process import gone
+from tests.installers.test_process import gone
 from verl_env.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
 from verl_env.components.model import Tool
 from verl_env.installers.failures import HashMismatch, NativeMismatch

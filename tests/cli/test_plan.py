@@ -169,7 +169,7 @@ def test_what_cannot_be_had_as_asked_is_an_error_with_every_way(plan):
     ],
 )
 def test_components_that_cannot_be_had_refuse_every_lockset(plan, flags):
-    toolchain = {**H580["toolchain"], "nvcc": None}
+    toolchain = {**H580["toolchain"], "nvcc": None, "gcc": None, "gxx": None}
     code, captured = plan(*flags, "--json", **{**H580, "toolchain": toolchain})
     data = json.loads(captured.out)
     assert (code, data["schema"], data["stack"], data["lockset"]) == (1, 1, flags[1], None)
@@ -190,7 +190,8 @@ def test_explain_shows_every_way_that_does_not_fit(plan):
 
 
 def test_what_was_passed_over_is_said(plan):
-    code, captured = plan("--stack", "vllm", "--python", "3.11", "--explain", **H580)
+    toolchain = {**H580["toolchain"], "gcc": None, "gxx": None}
+    code, captured = plan("--stack", "vllm", "--python", "3.11", "--explain", **{**H580, "toolchain": toolchain})
     assert code == 0
     assert "comes first but is passed over" in captured.out
     assert "on Python 3.11 cannot be completed" in captured.out

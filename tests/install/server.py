@@ -8,13 +8,15 @@ class Index:
     """Serves the files of a directory as ``/simple/<project>/`` and ``/files/<name>``.
 
     ``faults`` maps file names to ``gone`` (404), ``broken`` (503), ``denied`` (403), ``cut`` (ends half-way, without
-    its announced length), ``cut-once`` or ``stall`` (stops half-way). ``asked`` lists every path that was asked for.
+    its announced length), ``cut-once`` or ``stall`` (stops half-way). ``asked`` lists every path that was asked for,
+    ``fetched`` those that were asked for as a whole.
     """
 
     def __init__(self, directory):
         self.directory = directory
         self.faults = {}
         self.asked = []
+        self.fetched = []
         self.closing = threading.Event()
         index = self
 
@@ -27,6 +29,8 @@ class Index:
 
             def do_GET(self):
                 index.asked.append(self.path)
+                if self.headers.get("Range") != "bytes=0-0":  # the first byte alone: only whether it is there
+                    index.fetched.append(self.path)
                 index.answer(self)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

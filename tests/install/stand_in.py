@@ -149,5 +149,5 @@ class World(Bench):
         return recorded
 
     def downloads(self, url):
-        """How often the stand-in was asked for the file of an address."""
-        return self.github.asked.count("/" + url.removeprefix(GITHUB).replace("+", "%2B"))
+        """How often the file of an address was fetched from the stand-in."""
+        return self.github.fetched.count("/" + url.removeprefix(GITHUB).replace("+", "%2B"))

@@ -85,10 +85,13 @@ REFUSED = {
     "a server that never answers": (
         fault("silent"),
         "native-unavailable",
-        ["cannot be reached", "(mirror of https://github.com/"],
+        ["did not answer within", "(mirror of https://github.com/"],
     ),
 }
+#: What is known before the download: such a wheel never is the chosen one.
+FORESEEN = ("gone", "a server that never answers")
 CASES = pytest.mark.parametrize(("make", "id_", "words"), REFUSED.values(), ids=REFUSED.keys())
+LANDING = {name: case for name, case in REFUSED.items() if name not in FORESEEN}
 
 
 def test_the_right_wheel(world):
@@ -102,7 +105,7 @@ def test_the_right_wheel(world):
     assert world.downloads(PUBLISHED) == 1
 
 
-@CASES
+@pytest.mark.parametrize(("make", "id_", "words"), LANDING.values(), ids=LANDING.keys())
 def test_what_does_not_fit_gives_way_to_the_next(world, make, id_, words):
     world.component(make(world), right(world, REBUILT))
     code, said = world.install("--with", "flash-attn")
@@ -113,6 +116,24 @@ def test_what_does_not_fit_gives_way_to_the_next(world, make, id_, words):
     assert world.way == f"{VERSION} from {OTHER.replace('+', '%2B')}"
     assert world.install("--with", "flash-attn")[1].startswith("nothing to do")
     assert world.downloads(OTHER) == 1
+
+
+def test_what_is_gone_is_passed_over_before_the_download(world):
+    world.component(fault("gone")(world), right(world, REBUILT))
+    code, said = world.install("--with", "flash-attn")
+    assert code == 0, said
+    assert "taken instead" not in said
+    assert world.way == f"{VERSION} from {OTHER.replace('+', '%2B')}"
+    assert world.downloads(PUBLISHED) == 0
+
+
+def test_a_silent_server_takes_all_its_wheels_with_it(world):
+    world.component(fault("silent")(world), right(world, REBUILT))
+    code, said = world.install("--with", "flash-attn")
+    assert code == 1
+    assert "error[native-unavailable]" in said
+    assert "2 published wheels of flash-attn" in said
+    assert not world.into.exists()
 
 
 @CASES

@@ -35,7 +35,7 @@ def ask(
         try:
             answer = prober(place, seconds)
         except Exception as error:  # noqa: BLE001  a fault in asking must not keep anything from being tried
-            answer = Answer(f"{place.host} cannot be asked ({type(error).__name__}: {error})")
+            answer = Answer(f"{place.said} cannot be asked ({type(error).__name__}: {error})")
         answers.put((address, answer))
 
     for address, place in places.items():
@@ -48,7 +48,7 @@ def ask(
             break
         found[address] = answer
     return found | {
-        address: Answer(f"{place.host} {silent(seconds)}", host=True)
+        address: Answer(f"{place.said} {silent(seconds)}", host=True)
         for address, place in places.items()
         if address not in found
     }

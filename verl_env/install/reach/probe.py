@@ -30,13 +30,22 @@ class Place:
     """Where an address is asked: ``url`` is that of its mirror where one is configured, ``git`` a repository.
 
     With ``installer`` it is a project on the package index of ``uv`` or ``pip``, and ``url`` the name of the project:
-    which index that is, is found out when it is asked.
+    which index that is, is found out when it is asked. ``mirror_of`` is the address for which a mirror is asked.
     """
 
     url: str
     git: bool = False
     proxies: Mapping[str, str] = NOTHING
     installer: str = ""
+    mirror_of: str = ""
+
+    @property
+    def said(self) -> str:
+        """The host in words: with that of the address where a mirror stands for it."""
+        if not self.mirror_of:
+            return self.host
+        mirror, origin = urlsplit(self.url), urlsplit(self.mirror_of.removeprefix(_GIT))
+        return f"{mirror.scheme}://{self.host} (mirror of {origin.scheme}://{origin.hostname}/)"
 
     @property
     def host(self) -> str:
@@ -65,9 +74,15 @@ def place_of(address: str) -> Place | None:
     """
     if address.startswith(_GIT):
         url, at, ref = mirrored(address).removeprefix(_GIT).rpartition("@")
-        return Place(url if at and "/" not in ref else mirrored(address).removeprefix(_GIT), git=True)
+        whole = url if at and "/" not in ref else mirrored(address).removeprefix(_GIT)
+        return Place(whole, git=True, mirror_of=_origin(address))
     fetched = mirrored(address)
-    return Place(fetched) if urlsplit(fetched).scheme in _WEB else None
+    return Place(fetched, mirror_of=_origin(address)) if urlsplit(fetched).scheme in _WEB else None
+
+
+def _origin(address: str) -> str:
+    """The address itself where a mirror stands for it; else nothing."""
+    return "" if mirrored(address) == address else address
 
 
 def probe(place: Place, seconds: float) -> Answer:
@@ -105,9 +120,9 @@ def _web(place: Place, seconds: float) -> Answer:
             return THERE
     except HTTPError as error:
         error.close()
-        return Answer(f"{place.host} answers {error.code} {error.reason}".rstrip(), host=error.code == _PROXY_ASKS)
+        return Answer(f"{place.said} answers {error.code} {error.reason}".rstrip(), host=error.code == _PROXY_ASKS)
     except (URLError, OSError, ValueError, HTTPException) as error:
-        return Answer(f"{place.host} {_reason(error, seconds)}", host=urlsplit(place.url).scheme != "file")
+        return Answer(f"{place.said} {_reason(error, seconds)}", host=urlsplit(place.url).scheme != "file")
 
 
 def _git(place: Place, seconds: float) -> Answer:
@@ -122,7 +137,7 @@ def _git(place: Place, seconds: float) -> Answer:
     if isinstance(outcome, NotFound):
         return THERE  # that there is no git is for the tools of the build to say
     if not isinstance(outcome, Completed):
-        return Answer(f"{place.host} {silent(seconds)}", host=True)
+        return Answer(f"{place.said} {silent(seconds)}", host=True)
     if outcome.returncode == 0:
         return THERE
     lines = [line for line in outcome.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
@@ -130,7 +145,7 @@ def _git(place: Place, seconds: float) -> Answer:
     for prefix in _PREFIXES:
         said = said.removeprefix(prefix)
     lost = any(word in said.lower() for word in _LOST)
-    return Answer(f"{place.host} {'cannot be reached' if lost else 'does not give it'} ({said.strip()})", host=lost)
+    return Answer(f"{place.said} {'cannot be reached' if lost else 'does not give it'} ({said.strip()})", host=lost)
 
 
 def silent(seconds: float) -> str:
