@@ -33,7 +33,7 @@ def test_every_wheel_is_there_with_its_address():
         for release in catalogue.components[name].releases:
             for wheel in release.wheels:
                 of_index = wheel.url == f"index:{wheel.file}"
-                assert (f"| {wheel.file} of the index |" if of_index else f"[{wheel.file}]({wheel.url})") in PAGE
+                assert (f"| {wheel.file} of the index" if of_index else f"[{wheel.file}]({wheel.url})") in PAGE
 
 
 def test_a_name_that_lies_is_said_to(sample):
