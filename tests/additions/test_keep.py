@@ -44,7 +44,7 @@ def test_one_that_is_gone_or_damaged_comes_back(world, installer):
     shutil.rmtree(world.site / "thing")
     recorder = Recorder()
     outcome = world.install(installer=installer, recorder=recorder)
-    assert [(change.kind, change.name) for change in outcome.changes] == [("+", "helper")]
+    assert [(change.kind, change.name) for change in outcome.changes] == [("+", "helper"), ("~", "thing")]
     assert (world.site / "thing" / "__init__.py").exists()
     assert recorder.notes == ["beside the lock: helper 0.2, thing 1.0"]
 
@@ -135,7 +135,9 @@ def test_a_file_comes_back_from_its_path(world):
     wheel = world.house.path / "helper-0.2-py3-none-any.whl"
     world.add(str(wheel))
     shutil.rmtree(world.site / "helper")
-    assert not world.install().done, "files are not looked at where nothing else is to do"
+    assert world.install().done, "files are looked at where nothing else is to do"
+    assert (world.site / "helper" / "__init__.py").exists()
+    shutil.rmtree(world.site / "helper")
     world.install(lock=NEXT)
     (extra,) = world.state.extras
     assert (extra.origin, extra.wish) == (wheel.as_uri(), str(wheel))

@@ -111,8 +111,9 @@ def follow(plan, line, words, before):
 PAIRS = sorted(
     {*itertools.product(WISHES, ("no GPU", "V100", "R550", "GH200")), *itertools.product(("vllm", "sglang"), MACHINES)}
 )
-#: What can be had on no machine that flags describe: wishes that are wrong by themselves, wheels that nobody publishes.
-NOWHERE = {"an address", "extras", "megatron, no builds"}
+#: What can be had on no machine that flags describe: wishes that are wrong by themselves or contradict
+#: each other, wheels that nobody publishes.
+NOWHERE = {"an address", "extras", "megatron, no builds", "no components"}
 RECORDED = {each.id for each in load_catalogue() if each.tier == "recorded"}
 
 
