@@ -100,18 +100,18 @@ def test_training_is_judged_by_its_last_step(tmp_path):
     mine = subject(packages={"verl": "0.9.1", "flash-attn": "2.8.3"})
     training = part(needs=("verl",), train=Training("fsdp", "vllm", 1))
 
-    def last(corr):
-        (trainer / "main_ppo.py").write_text(steps.replace("CORR", corr))
+    def trained(source):
+        (trainer / "main_ppo.py").write_text(source)
         return verify(
             mine, [training], room, started=lambda _: None, ended=lambda _: None, findings=lambda _: ()
         ).results[0]
 
-    assert last("0.999").state == "passed"
-    stale = last("0.4")
-    assert stale.reason == "probs_correlation is 0.4, at least 0.99 was expected"
-    (trainer / "main_ppo.py").write_text(steps.splitlines()[0])
-    one = verify(mine, [training], room, started=lambda _: None, ended=lambda _: None, findings=lambda _: ())
-    assert one.results[0].reason == "it made 1 of 2 steps"
+    assert trained(steps.replace("CORR", "0.999")).state == "passed"
+    assert trained(steps.replace("CORR", "0.4")).reason == "probs_correlation is 0.4, at least 0.99 was expected"
+    assert trained(steps.splitlines()[0]).reason == "it made 1 of 2 steps"
+    silent = trained("print('step:1 - actor/grad_norm:0.5'); print('step:2 - actor/grad_norm:0.5')")
+    assert silent.state == "failed"
+    assert "probs_difference was not measured" in silent.reason
 
 
 def test_the_document_has_what_design_promises(attempt):

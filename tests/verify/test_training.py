@@ -2,9 +2,8 @@
 
 import pytest
 
-from verl_env.verify.load import load_training
 from verl_env.verify.model import Training
-from verl_env.verify.training import command, figures_of, options_for
+from verl_env.verify.training import bounds_for, command, figures_of, options_for
 
 FSDP = Training("fsdp", "vllm", 1)
 LINE = (
@@ -75,6 +74,14 @@ def test_megatron_has_a_configuration_of_its_own():
     assert "trainer.n_gpus_per_node=2" in words
 
 
-def test_every_bound_is_of_a_metric():
-    data = load_training()
-    assert {*data.at_most, *data.at_least} <= data.metrics.keys()
+@pytest.mark.parametrize(
+    ("verl", "at_most", "at_least"),
+    [
+        ("0.3.0.post1", set(), {"grad_norm", "kl_to_start"}),
+        ("0.5.0", {"probs_difference"}, {"grad_norm", "kl_to_start"}),
+        ("0.9.1", {"probs_difference"}, {"grad_norm", "kl_to_start", "probs_correlation"}),
+    ],
+)
+def test_what_a_release_prints_is_bound(verl, at_most, at_least):
+    upper, lower = bounds_for(verl)
+    assert (set(upper), set(lower)) == (at_most, at_least)

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def complaints(
-    figures: Mapping[str, Any], at_most: Mapping[str, float], at_least: Mapping[str, float], *, all_of: bool
-) -> list[str]:
-    """What is out of bounds, each in words; NaN is out of every bound.
+def complaints(figures: Mapping[str, Any], at_most: Mapping[str, float], at_least: Mapping[str, float]) -> list[str]:
+    """What is out of bounds or was not measured, each in words; NaN is out of every bound.
 
     Args:
         figures: What was measured.
         at_most: Upper bounds by figure.
         at_least: Lower bounds by figure.
-        all_of: Whether a figure that is not there is a complaint; else nothing is said of it.
     """
-    found: list[str] = []
-    for name, bound in at_most.items():
-        if _missing(figures, name, all_of=all_of, found=found):
-            continue
-        if not float(figures[name]) <= bound:
-            found.append(f"{name} is {_shown(figures[name])}, at most {_shown(bound)} was expected")
-    for name, bound in at_least.items():
-        if _missing(figures, name, all_of=all_of, found=found):
-            continue
-        if not float(figures[name]) >= bound:
-            found.append(f"{name} is {_shown(figures[name])}, at least {_shown(bound)} was expected")
-    return found
-
-
-def _missing(figures: Mapping[str, Any], name: str, *, all_of: bool, found: list[str]) -> bool:
-    if name in figures:
-        return False
-    if all_of:
-        found.append(f"{name} was not measured")
-    return True
+    sides = (("at most", operator.le, at_most), ("at least", operator.ge, at_least))
+    return [
+        f"{name} is {_shown(figures[name])}, {side} {_shown(bound)} was expected"
+        if name in figures
+        else f"{name} was not measured"
+        for side, holds, bounds in sides
+        for name, bound in bounds.items()
+        if name not in figures or not holds(float(figures[name]), bound)
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,14 +34,22 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure that the trainer prints of a step: under which name, from which release on, and its bounds."""
+
+    printed: str
+    since: str | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrainData:
-    """How verl is started, what it prints, and the bounds of these figures at the last step."""
+    """How verl is started, and what it prints, by figure."""
 
     module: str
     options: tuple[Options, ...]
-    metrics: Mapping[str, str]
-    at_most: Mapping[str, float] = field(default_factory=dict)
-    at_least: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, Metric]
 
 
 @cache
@@ -55,7 +63,7 @@ def load_training() -> TrainData:
     """Training, for every release of verl that a lockset has."""
     data = _read("train.toml")
     options = tuple(Options(**{**table, "set": tuple(table["set"])}) for table in data["options"])
-    return TrainData(data["module"], options, data["metrics"], data["at_most"], data["at_least"])
+    return TrainData(data["module"], options, {name: Metric(**table) for name, table in data["metrics"].items()})
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.machine.process import Abandoned, Completed, NotFound, NotStarted, TimedOut
 from verl_env.verify.judge import complaints
-from verl_env.verify.load import load_training
 from verl_env.verify.model import Result, Verification
 from verl_env.verify.possible import obstacle
 from verl_env.verify.process import run_marked
-from verl_env.verify.training import command, figures_of
+from verl_env.verify.training import bounds_for, command, figures_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -134,13 +133,13 @@ def _try(part: Part, subject: Subject, room: Room) -> Result:
     seconds, log = time.monotonic() - begun, _output(outcome)
     (room.directory / f"{part.id}.log").write_text(log, encoding="utf-8", errors="replace")
     figures = figures_of(log) if part.train else _answer(answer)
-    wrong = _wrong(part, outcome, figures)
+    wrong = _wrong(part, subject, outcome, figures)
     if wrong:
         return Result(part.id, "failed", "; ".join(wrong), seconds, figures, log=_tail(log))
     return Result(part.id, "passed", "", seconds, figures)
 
 
-def _wrong(part: Part, outcome: Outcome, figures: Mapping[str, Any]) -> list[str]:
+def _wrong(part: Part, subject: Subject, outcome: Outcome, figures: Mapping[str, Any]) -> list[str]:
     """What speaks against a part."""
     if not (isinstance(outcome, Completed) and outcome.returncode == 0):
         return [_ending(outcome)]
@@ -149,10 +148,10 @@ def _wrong(part: Part, outcome: Outcome, figures: Mapping[str, Any]) -> list[str
             return ["it gave no answer"]
         optional = "fp8_error" not in figures
         at_most = {name: bound for name, bound in part.at_most.items() if not (optional and name == "fp8_error")}
-        return complaints(figures, at_most, part.at_least, all_of=True)
-    data = load_training()
-    steps = [] if figures["steps"] >= _STEPS else [f"it made {figures['steps']:.0f} of {_STEPS} steps"]
-    return steps + complaints(figures, data.at_most, data.at_least, all_of=False)
+        return complaints(figures, at_most, part.at_least)
+    if figures["steps"] < _STEPS:
+        return [f"it made {figures['steps']:.0f} of {_STEPS} steps"]
+    return complaints(figures, *bounds_for(subject.packages["verl"]))
 
 
 def _answer(path: Path) -> dict[str, Any]:

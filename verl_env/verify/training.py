@@ -60,6 +60,19 @@ def figures_of(output: str) -> dict[str, float]:
     if steps:
         printed = {name: float(value) for name, value in _METRIC.findall(steps[-1])}
         for figure, metric in load_training().metrics.items():
-            if math.isfinite(printed.get(metric, math.nan)):
-                figures[figure] = printed[metric]
+            if math.isfinite(printed.get(metric.printed, math.nan)):
+                figures[figure] = printed[metric.printed]
     return figures
+
+
+def bounds_for(verl: str) -> tuple[dict[str, float], dict[str, float]]:
+    """The upper and the lower bounds of the figures that a release of verl prints."""
+    metrics = {
+        name: metric
+        for name, metric in load_training().metrics.items()
+        if metric.since is None or Version(verl) >= Version(metric.since)
+    }
+    return (
+        {name: metric.at_most for name, metric in metrics.items() if metric.at_most is not None},
+        {name: metric.at_least for name, metric in metrics.items() if metric.at_least is not None},
+    )
