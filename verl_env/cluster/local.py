@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
     from verl_env.cluster.stream import Ended
 
-#: Starts the command COUNT times at once, each with a rank, a name and a GPU of its own, and waits for all.
+#: Starts the command COUNT times at once, each with a rank, a name and a GPU of its own, and waits for all. With a host
+#: id of its own each (NCCL's documentation, NCCL_HOSTID), NCCL takes the way between nodes, and not the one inside of one.
 _SCRIPT = """
 count=$1
 shift
 IFS=, read -r -a gpus <<<"${CUDA_VISIBLE_DEVICES:-$(seq -s , 0 $((count - 1)))}"
 for ((rank = 0; rank < count; rank++)); do
-    VERL_ENV_RANK=$rank VERL_ENV_NODE=local$rank CUDA_VISIBLE_DEVICES=${gpus[rank % ${#gpus[@]}]} "$@" &
+    VERL_ENV_RANK=$rank VERL_ENV_NODE=local$rank CUDA_VISIBLE_DEVICES=${gpus[rank % ${#gpus[@]}]} \
+        NCCL_HOSTID=${NCCL_HOSTID:-local$rank} "$@" &
 done
 wait
 """
