@@ -8,7 +8,7 @@ import lockset_parts as parts
 from markup import section, table
 
 from verl_env.choose.fits import supported_gpus
-from verl_env.cli.stacks import ranges
+from verl_env.cli.stacks import ranges, tier
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 
 if TYPE_CHECKING:
@@ -32,11 +32,16 @@ what differs between two of them.
 
 #: What each tier promises, and what not.
 TIERS = {
+    "proven": (
+        "installed, and proved by what it does: `verl-env verify` ran on a GPU, something passed and nothing failed. "
+        "Its page lists the parts, the GPU and the driver"
+    ),
     "installed": (
         "resolved and hashed; an environment was made from one of its locks, and those of its checks passed there that "
-        "need no GPU. Native components were part of that only where [the evidence]({up}evidence.md) says so"
+        "need no GPU. Its page says which native components were in it; [the evidence]({up}evidence.md) tells of each"
     ),
     "locked": "resolved and hashed for each Python named, but not installed by those who made it",
+    "planned": "a complete plan that nobody has carried out on such a machine; its page says why",
     "recorded": (
         "facts only: it cannot be locked from a package index, and `verl-env plan` refuses it. "
         "The notes say what is missing"
@@ -65,12 +70,17 @@ def lockset_page(lockset: Lockset) -> str:
     preview = " It is a preview: chosen only with `--preview` or `--lockset`." if lockset.preview else ""
     blocks = [
         [f"# {lockset.id}", "", MARK],
-        [f"**{lockset.tier.capitalize()}**: {TIERS[lockset.tier].format(up='../../')}.{preview}"],
+        [
+            f"**{lockset.tier.capitalize()}**: {TIERS[lockset.tier].format(up='../../')}.{preview}",
+            *parts.planned(lockset),
+        ],
         section("What it mirrors", parts.mirrors(lockset)),
         section("How to install it", parts.install(lockset)),
         section("Contents", parts.contents(lockset, packages)),
         section("What it needs of a machine", parts.needs(lockset)),
         section("Pythons", parts.pythons(lockset, packages)),
+        section("Where it was installed", parts.installs(lockset)),
+        section("What was proved", parts.proofs(lockset)),
         section("Variables at run time", parts.variables(lockset)),
         section("Native components", parts.natives(lockset)),
         section("Where it differs from what it mirrors", parts.deviations(lockset)),
@@ -92,6 +102,6 @@ def _row(lockset: Lockset) -> tuple[str, ...]:
         ", ".join(lock.python for lock in lockset.pythons) or "-",
         driver.minimum if driver else "-",
         ranges(supported_gpus(lockset)) or "not stated",
-        lockset.tier,
+        tier(lockset, preview=False),
         "yes" if lockset.preview else "no",
     )

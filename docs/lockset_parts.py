@@ -123,6 +123,46 @@ def pythons(lockset: Lockset, packages: Mapping[str, Sequence[Package]]) -> list
     )
 
 
+def planned(lockset: Lockset) -> list[str]:
+    """Why it is no more than planned."""
+    return ["", prose(lockset.planned)] if lockset.planned else []
+
+
+def installs(lockset: Lockset) -> list[str]:
+    """Each environment that was made, with its native components and those that it went without."""
+    rows = [
+        (
+            each.date,
+            each.python,
+            ", ".join(f"{name} {version}" for name, version in each.natives.items()) or "none",
+            ", ".join(each.left_out) or "none",
+            f"[evidence](../../{each.seen.removeprefix('docs/')})",
+            prose(each.note or "-"),
+        )
+        for each in lockset.installs
+    ]
+    return table(("date", "Python", "native components", "left out", "seen", "note"), rows)
+
+
+def proofs(lockset: Lockset) -> list[str]:
+    """Each run of ``verl-env verify``, with what came of its parts."""
+    rows = [
+        (
+            each.date[:DATE],
+            each.python,
+            f"{each.gpus} x {each.gpu}" if each.gpu else "none",
+            each.driver or "-",
+            *(
+                ", ".join(part for part, state in each.parts.items() if state == wanted) or "none"
+                for wanted in ("passed", "failed")
+            ),
+            ", ".join(f"{name} {version}" for name, version in each.natives.items()) or "none",
+        )
+        for each in lockset.proofs
+    ]
+    return table(("date", "Python", "GPU", "driver", "passed", "failed", "native components"), rows)
+
+
 def variables(lockset: Lockset) -> list[str]:
     """The environment variables that the recipe sets."""
     rows = [(code(name), code(value) if value else "(empty)") for name, value in lockset.env.items()]

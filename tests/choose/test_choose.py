@@ -14,7 +14,9 @@ from verl_env.choose.explain import why
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Request
 from verl_env.choose.pythons import pythons_in_order
+from verl_env.locksets.model import Proof
 from verl_env.machine.model import UNKNOWN, Host, Machine, Nvidia, NvidiaDevice, PythonInterpreter
+from verl_env.records import replace
 
 HERE = machine("580.95.05", "9.0")
 
@@ -53,6 +55,18 @@ def test_what_was_installed_goes_before_what_was_only_locked():
         "2 of 2 locksets fit; verl 0.4 is the newest family among those that were installed and checked",
         "newer, fits, but was only locked, not installed: --lockset f/newer",
     )
+
+
+def test_what_was_proven_goes_before_what_was_installed_in_the_same_family():
+    tried = lockset("f/tried", order=1, tier="installed", installed=("3.10",))
+    done = Proof("2026-11-28T00:00:00Z", "3.10", ok=True, parts={"train": "passed"}, natives={})
+    proven = lockset("f/proven", order=2, tier="proven", installed=("3.10",), proofs=(done,))
+    failed = lockset("f/failed", order=0, tier="installed", installed=("3.10",), proofs=(replace(done, ok=False),))
+    found = choose([tried, proven, failed], HERE, ASK)
+    assert found.lockset is proven
+    assert why(found, ASK)[-1] == "it was proven, and f/failed and f/tried not"
+    newer = lockset("f/newer", family="0.5", tier="installed", installed=("3.10",))
+    assert choose([tried, proven, newer], HERE, ASK).lockset is newer
 
 
 def test_what_was_installed_for_another_python_is_only_locked_for_this_one():

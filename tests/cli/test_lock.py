@@ -7,10 +7,13 @@ import pytest
 from tests.components import samples as components
 from tests.locksets import samples
 from tests.locksets.indexes import Folder
+from tests.locksets.test_evidence import PROOF
 from tests.locksets.test_make import UNMET
 from tests.locksets.test_measure import elf
 from verl_env.cli.main import main
+from verl_env.environment.state import State, write_state
 from verl_env.errors import EXIT_MISUSE, EXIT_NO, EXIT_OK
+from verl_env.locksets.load import load_lockset
 
 
 @pytest.fixture
@@ -89,7 +92,6 @@ def test_json_holds_nothing_but_the_outcome(root, capsys):
     ("arguments", "error", "code"),
     [
         (["nothing"], "lockset-unknown", EXIT_MISUSE),
-        (["--offline"], "usage", EXIT_MISUSE),
         (["--check", "--offline", "app.engine"], "usage", EXIT_MISUSE),
     ],
 )
@@ -120,3 +122,31 @@ def test_measure_prints_what_an_environment_needs(tmp_path, capsys, monkeypatch)
     measured = json.loads(capsys.readouterr().out)
     assert measured["symbols"] == {"GLIBC": {"version": "2.30", "file": "x.so"}}
     assert (measured["schema"], measured["files"]) == (1, 1)
+
+
+def test_an_environment_and_a_proof_are_recorded_beside_their_lockset(root, tmp_path, capsys):
+    assert main(["lock"]) == EXIT_OK
+    site = tmp_path / "env" / "lib" / "python3.10" / "site-packages" / "attention-2.0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Name: attention\nVersion: 2.0\n")
+    state = State(
+        "/e", samples.ID, "engine", "3.10", "d", None, {"other": "why"}, ("torch",), made="2026-11-28T01:02:03Z"
+    )
+    write_state(tmp_path / "env", state)
+    assert main(["lock", "--record", str(tmp_path / "env")]) == EXIT_MISUSE
+    assert main(["lock", "--record", str(tmp_path / "env"), "--seen", "docs/evidence.md#x"]) == EXIT_OK
+    lockset = load_lockset(root / samples.ID / "lockset.toml")
+    assert (lockset.tier, lockset.tried_with()) == ("installed", {"other": None, "attention": "2.0"})
+    (tmp_path / "proof.json").write_text(json.dumps(PROOF))
+    assert main(["lock", "--record", str(tmp_path / "proof.json")]) == EXIT_OK
+    assert load_lockset(root / samples.ID / "lockset.toml").tier == "proven"
+    assert (root / samples.ID / "proofs" / "2026-11-28t06-00-00z-nvidia-h200-py3.10.14.json").is_file()
+    assert main(["lock", "--check", "--offline"]) == EXIT_OK
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}"])
+def test_what_is_no_record_is_refused(root, tmp_path, capsys, text):
+    (tmp_path / "x.json").write_text(text)
+    assert main(["lock", "--record", str(tmp_path / "x.json")]) == EXIT_MISUSE
+    assert main(["lock", "--record", str(tmp_path)]) == EXIT_MISUSE
+    assert "Traceback" not in capsys.readouterr().err

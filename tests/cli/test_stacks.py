@@ -10,7 +10,9 @@ from verl_env.choose.choose import evaluate, evaluate_all
 from verl_env.choose.fits import CAPABILITIES
 from verl_env.cli.main import main
 from verl_env.cli.stacks import EVERYTHING, HEADINGS, ranges, render, row, to_json, verdict
+from verl_env.locksets.model import Install, Proof
 from verl_env.machine.record import machine_to_json
+from verl_env.records import replace
 
 A100 = machine("535.54.03", "8.0", "8.0")
 
@@ -33,6 +35,18 @@ def recorded(tmp_path):
     file = tmp_path / "machine.json"
     file.write_text(json.dumps(machine_to_json(A100)))
     return str(file)
+
+
+def test_a_tier_says_which_natives_nobody_had_in_it():
+    install = Install("2026-11-20", "3.10", "docs/evidence.md#x", ("apex", "flash-attn"), {"megatron-core": "0.12.2"})
+    tried = replace(FIRST[0], tier="installed", installed=("3.10",), installs=(install,))
+    assert row(evaluate(tried, A100, EVERYTHING))[HEADINGS.index("tier")] == "installed without flash-attn + 1"
+    [found] = to_json([evaluate(tried, A100, EVERYTHING)])["locksets"]
+    assert found["natives"] == {"apex": None, "flash-attn": None, "megatron-core": "0.12.2"}
+    done = Proof("2026-11-28T00:00:00Z", "3.10", True, {"train": "passed"}, {"flash-attn": "2.8.3"}, "H200", 1, "580.1")
+    [found] = to_json([evaluate(replace(tried, tier="proven", proofs=(done,)), A100, EVERYTHING)])["locksets"]
+    proof = {"gpu": "H200", "driver": "580.1", "python": "3.10", "date": done.date, "parts": {"train": "passed"}}
+    assert (found["tier"], found["proofs"]) == ("proven", [proof])
 
 
 @pytest.mark.parametrize(

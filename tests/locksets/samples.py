@@ -109,7 +109,7 @@ def write_catalogue(root: Path, entries: Any, schema: int = 1) -> None:
 
 
 RECIPE: dict[str, Any] = {
-    **{key: value for key, value in LOCKSET.items() if key not in {"pythons", "deviations"}},
+    **{key: value for key, value in LOCKSET.items() if key not in {"pythons", "deviations", "tier"}},
     "date": "2025-07-18T09:23:19Z",
     "glibc": "2.35",
     "pythons": ["3.10"],

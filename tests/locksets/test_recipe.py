@@ -52,7 +52,7 @@ def test_a_recipe_is_read_whole(tmp_path):
 def test_identity_is_what_a_lockset_takes_over(tmp_path):
     recipe = load_recipe(samples.write_recipe(tmp_path))
     assert recipe.identity == {
-        key: value for key, value in samples.LOCKSET.items() if key not in {"schema", "pythons", "deviations"}
+        key: value for key, value in samples.LOCKSET.items() if key not in {"schema", "pythons", "deviations", "tier"}
     }
 
 
@@ -70,7 +70,7 @@ def test_identity_is_what_a_lockset_takes_over(tmp_path):
         ({"requires": {"arch": ["x86_64", "aarch64"], "gpu": []}}, "requires.arch"),
         ({"requires": {"arch": [], "gpu": []}}, "requires.arch"),
         ({"pythons": ["three"]}, "pythons[0]"),
-        ({"pythons": []}, "pythons"),
+        ({"tier": "installed"}, "tier"),
         ({"glibc": None}, "glibc"),
         ({"include": "shared.toml"}, "include"),
     ],

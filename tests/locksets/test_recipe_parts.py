@@ -58,13 +58,14 @@ def test_what_may_not_stand_in_an_included_file(tmp_path, part, key):
 
 
 def test_what_is_only_recorded_gives_its_lockset_without_an_index(tmp_path):
-    recipe = load_recipe(samples.write_recipe(tmp_path, tier="recorded", pythons=[], glibc=None, torch="unknown"))
+    recipe = load_recipe(samples.write_recipe(tmp_path, pythons=[], glibc=None, torch="unknown"))
     files = make_lockset(recipe, index=None)
     assert set(files) == {"lockset.toml"}
     assert 'tier = "recorded"' in files["lockset.toml"]
     assert "pythons = []" in files["lockset.toml"]
 
 
-def test_a_recorded_recipe_has_no_pythons(tmp_path):
-    with pytest.raises(LocksetInvalidError, match="must be none where the tier is recorded"):
-        load_recipe(samples.write_recipe(tmp_path, tier="recorded"))
+@pytest.mark.parametrize("change", [{"tier": "installed"}, {"installed": ["3.10"]}, {"planned": "x", "pythons": []}])
+def test_no_recipe_says_how_far_it_was_tried(tmp_path, change):
+    with pytest.raises(LocksetInvalidError, match=r"may stand here|goes with Pythons"):
+        load_recipe(samples.write_recipe(tmp_path, **change))

@@ -8,7 +8,7 @@ from verl_env.choose.words import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from verl_env.choose.model import Request
     from verl_env.locksets.model import Lockset
@@ -48,7 +48,16 @@ def extra_components(lockset: Lockset, request: Request) -> int:
 
 def was_installed(lockset: Lockset, request: Request) -> bool:
     """Whether a lockset was installed and checked for the Python asked for, or for any where none was."""
-    return minor_release(request.python) in lockset.installed if request.python else bool(lockset.installed)
+    return _among(lockset.installed, request)
+
+
+def was_proven(lockset: Lockset, request: Request) -> bool:
+    """Whether a lockset was proven for the Python asked for, or for any where none was."""
+    return _among(lockset.proven, request)
+
+
+def _among(pythons: Sequence[str], request: Request) -> bool:
+    return minor_release(request.python) in pythons if request.python else bool(pythons)
 
 
 def _recorded(lockset: Lockset) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.choose.asked import extra_components, names, was_installed
+from verl_env.choose.asked import extra_components, names, was_installed, was_proven
 from verl_env.choose.compare import release, release_matches
 from verl_env.choose.errors import (
     ChoiceError,
@@ -142,11 +142,12 @@ def ranked(evaluations: Iterable[Evaluation], request: Request) -> tuple[Evaluat
     """Evaluations in the order of choice, whatever order they come in.
 
     What was installed and checked for the Python asked for goes before what was only locked, then the newest family
-    of verl, then the fewest components beyond those asked for, then the declared order.
+    of verl, then what was proven, then the fewest components beyond those asked for, then the declared order.
     """
     order = sorted(
         evaluations, key=lambda each: (extra_components(each.lockset, request), each.lockset.order, each.lockset.id)
     )
+    order.sort(key=lambda each: not was_proven(each.lockset, request))
     order.sort(key=lambda each: release(each.lockset.family), reverse=True)
     order.sort(key=lambda each: not was_installed(each.lockset, request))
     order.sort(key=_doubtful)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verl_env.choose.accelerator import gpu_names
-from verl_env.choose.asked import ASKED, extra_components, was_installed
+from verl_env.choose.asked import ASKED, extra_components, was_installed, was_proven
 from verl_env.choose.compare import release
 from verl_env.choose.facts import facts_of
 from verl_env.choose.words import counted, listed
@@ -159,8 +159,10 @@ def _only_locked(other: Evaluation, choice: Choice, request: Request) -> bool:
 
 def _decided(choice: Choice, rivals: Sequence[Evaluation], request: Request) -> str:
     """What put the chosen one before the others of its family that fit."""
-    least = min(extra_components(rival.lockset, request) for rival in rivals)
     others = listed(rival.lockset.id for rival in rivals)
+    if was_proven(choice.lockset, request) and not any(was_proven(rival.lockset, request) for rival in rivals):
+        return f"it was proven, and {others} not"
+    least = min(extra_components(rival.lockset, request) for rival in rivals)
     if extra_components(choice.lockset, request) < least:
         return f"it brings less that was not asked for than {others}"
     return f"it comes before {others} in the declared order"

@@ -17,10 +17,13 @@ def pythons_in_order(lockset: Lockset, facts: Facts, request: Request) -> tuple[
     """The releases that a lockset's environment can be made with, each with its interpreter, None where there is none.
 
     Only the release asked for, where one is. Else those that the machine has an interpreter for, then the others; in
-    both groups those that the lockset was installed for go first, then the order that it declares.
+    both groups those that the lockset was proven for go first, those that it was installed for, then its own order.
     """
     have = facts.interpreters or {}
-    declared = sorted((lock.python for lock in lockset.pythons), key=lambda python: python not in lockset.installed)
+    proven, installed = lockset.proven, lockset.installed
+    declared = sorted(
+        (lock.python for lock in lockset.pythons), key=lambda python: (python not in proven, python not in installed)
+    )
     if request.python is not None:
         declared = [python for python in declared if python == minor_release(request.python)]
     declared.sort(key=lambda python: python not in have)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from verl_env.choose.model import Evaluation, PassedOver, Refusal, Rejected, Request, Verdict
+    from verl_env.locksets.model import Proof
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -155,11 +156,18 @@ def lockset_json(evaluation: Evaluation, *, verdicts: bool = False) -> dict[str,
         "glibc": glibc.minimum if glibc else None,
         "preview": lockset.preview,
         "tier": lockset.tier,
+        "natives": lockset.tried_with(),
+        "proofs": [_proof_json(each) for each in lockset.proofs],
         "fits": evaluation.fits,
         "failed": failed_json(evaluation),
         "warnings": [each.message for each in evaluation.verdicts if each.outcome in ("warned", "unknown")],
         **({"verdicts": [_with_outcome(each) for each in evaluation.verdicts]} if verdicts else {}),
     }
+
+
+def _proof_json(proof: Proof) -> dict[str, Any]:
+    shown = {"gpu": proof.gpu, "driver": proof.driver, "python": proof.python, "date": proof.date}
+    return {**shown, "parts": dict(proof.parts)}
 
 
 def _with_outcome(verdict: Verdict) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json
@@ -20,7 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 where files are not what recipes give"
     )
-    parser.add_argument("--offline", action="store_true", help="with --check: only what needs no index")
+    parser.add_argument("--offline", action="store_true", help="only what needs no index, of every recipe")
+    parser.add_argument(
+        "--record",
+        metavar="ENV|FILE",
+        type=Path,
+        help="instead: an environment that was made, or a proof of verl-env verify, becomes data of its lockset",
+    )
+    parser.add_argument("--seen", metavar="PLACE", help="with --record ENV: where the documentation tells of it")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--measure", metavar="ENV", help="instead: glibc and GPU code of an installed environment")
     parser.add_argument(
@@ -38,6 +46,11 @@ def main(args: argparse.Namespace) -> int:
     """
     if args.measure:
         return _measure(args.measure)
+    if args.record:
+        from verl_env.cli.lock_record import record
+
+        print(f"wrote {record(args.record, args.seen)}", file=sys.stderr)
+        args.offline = True
     if args.releases:
         return _releases(args)
     outcomes = _outcomes(args)
@@ -51,15 +64,16 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
-    from verl_env.locksets.locking import check_offline, lock
+    from verl_env.locksets.locking import check_offline, lock, refresh
 
-    if args.offline and (args.ids or not args.check):
-        raise UsageError(
-            "--offline goes with --check and looks at every recipe", command="verl-env lock --check --offline"
-        )
+    if args.offline and args.ids:
+        raise UsageError("--offline looks at every recipe", command="verl-env lock --check --offline")
     compiled = _compiled(check=args.check)
     if args.offline:
-        return (*check_offline(), *compiled)
+        outcomes = check_offline()
+        if not args.check:
+            refresh()
+        return (*outcomes, *compiled)
     return (*lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True)), *compiled)
 
 

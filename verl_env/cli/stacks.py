@@ -101,7 +101,7 @@ def row(evaluation: Evaluation) -> tuple[str, ...]:
         " ".join(lock.python for lock in lockset.pythons) or "-",
         f">= {driver.minimum}" if driver else "-",
         ranges(supported_gpus(lockset)) or "-",
-        _tier(lockset),
+        tier(lockset),
         verdict(evaluation),
     )
 
@@ -130,8 +130,13 @@ def ranges(capabilities: Sequence[str]) -> str:
     return ", ".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
-def _tier(lockset: Lockset) -> str:
-    return f"{lockset.tier}, preview" if lockset.preview else lockset.tier
+def tier(lockset: Lockset, *, preview: bool = True) -> str:
+    """The tier, with the native components that no environment of it had: ``"installed without flash-attn + 2"``."""
+    missing = [name for name, version in lockset.tried_with().items() if version is None]
+    missing.sort(key=lambda name: name != "flash-attn")
+    more = f" + {len(missing) - 1}" if len(missing) > 1 else ""
+    without = f" without {missing[0]}{more}" if missing else ""
+    return f"{lockset.tier}{without}{', preview' if preview and lockset.preview else ''}"
 
 
 def _table(console: Console, evaluations: Sequence[Evaluation], *, unicode: bool) -> None:

@@ -79,6 +79,16 @@ python_lock = shape(
     {"unmet": (many(unmet), NOTHING)},
 )
 deviation = shape(model.Deviation, {"package": text, "recipe": text, "locked": text, "reason": text})
+install = shape(
+    model.Install,
+    {"date": moment, "python": number, "seen": text},
+    {"left_out": (texts, NOTHING), "natives": (mapping, records.NOTHING), "note": (text, None)},
+)
+proof = shape(
+    model.Proof,
+    {"date": text, "python": number, "ok": flag, "parts": mapping, "natives": mapping},
+    {"gpu": (text, None), "gpus": (count, 0), "driver": (number, None)},
+)
 check = shape(model.Check, {"id": text, "code": text}, {"needs": (one_of("gpu"), None)})
 
 #: The keys that lockset.toml shares with recipe.toml.
@@ -89,7 +99,6 @@ IDENTITY = {
     "verl": text,
     "order": count,
     "preview": flag,
-    "tier": one_of("installed", "locked", "recorded"),
     "accelerator": one_of("cuda", "rocm"),
     "torch": text,
     "provides": texts,
@@ -101,13 +110,23 @@ IDENTITY = {
 IDENTITY_OPTIONAL = {
     "cuda": (number, None),
     "rocm": (number, None),
-    "installed": (many(number), NOTHING),
     "natives": (many(native), NOTHING),
     "deviations": (many(deviation), NOTHING),
     "notes": (texts, NOTHING),
     "build_constraints": (texts, NOTHING),
+    "planned": (text, None),
 }
-_lockset = shape(model.Lockset, {**IDENTITY, "pythons": many(python_lock)}, IDENTITY_OPTIONAL)
+#: What ``evidence`` makes of the files beside a recipe.
+_TRIED = {
+    "installed": (many(number), NOTHING),
+    "installs": (many(install), NOTHING),
+    "proofs": (many(proof), NOTHING),
+}
+_lockset = shape(
+    model.Lockset,
+    {**IDENTITY, "pythons": many(python_lock), "tier": one_of("recorded", "planned", "locked", "installed", "proven")},
+    {**IDENTITY_OPTIONAL, **_TRIED},
+)
 
 
 def read_toml(file: str | Path) -> dict[str, Any]:

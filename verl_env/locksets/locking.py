@@ -66,6 +66,20 @@ def lock(
     return tuple(outcomes)
 
 
+def refresh(directory: Path | None = None) -> None:
+    """Writes what needs no index: each lockset.toml from recipe, evidence and the locks that are there; the catalogue.
+
+    Raises:
+        LocksetInvalidError: a file cannot be read.
+    """
+    root = directory or constraints_directory()
+    for recipe in map(load_recipe, recipe_files(root)):
+        file = recipe.file.parent / LOCKSET_FILE
+        if file.is_file():
+            _write(file, lockset_text(recipe, read_toml(file).get("pythons", [])))
+    _write(root / COMPILED, catalogue_text(root))
+
+
 def select(ids: Sequence[str], recipes: Sequence[Recipe]) -> list[Recipe]:
     """The recipes that are asked for, in their order.
 

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from verl_env.constraints import read_bytes
 from verl_env.locksets import catalogue
 from verl_env.locksets.errors import RecipeMismatchError
+from verl_env.locksets.evidence import evidence
 from verl_env.locksets.load import LOCKSET_FILE, SCHEMA, read_toml
 from verl_env.locksets.replay import Replay
 from verl_env.locksets.target import Target, glibc_of
@@ -71,9 +72,9 @@ def make_lockset(recipe: Recipe, index: Index, say: Callable[[str], None] = lamb
 
 
 def lockset_text(recipe: Recipe, locks: Sequence[Mapping[str, Any]]) -> str:
-    """lockset.toml: what the recipe says, and the table of each Python's lock."""
+    """lockset.toml: what the recipe says, how far it was tried, and the table of each Python's lock."""
     head = "# Written by verl-env lock from recipe.toml and a replay of its steps; do not edit.\n"
-    return head + toml_text({"schema": SCHEMA, **recipe.identity, "pythons": list(locks)})
+    return head + toml_text({"schema": SCHEMA, **recipe.identity, **evidence(recipe), "pythons": list(locks)})
 
 
 def replay_python(recipe: Recipe, python: str, index: Index, say: Callable[[str], None]) -> PythonResult:

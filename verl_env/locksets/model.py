@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-    Tier = Literal["installed", "locked", "recorded"]
+    Tier = Literal["recorded", "planned", "locked", "installed", "proven"]
     Accelerator = Literal["cuda", "rocm"]
 
 
@@ -150,11 +150,46 @@ class Check:
 
 
 @record
+class Install:
+    """An environment that was made from a lockset, and whose checks passed.
+
+    ``natives`` maps the native components in it to their versions, ``left_out`` names those that were not; of any
+    other nothing is known. ``seen`` is the place in the documentation that tells of it.
+    """
+
+    date: str
+    python: str
+    seen: str
+    left_out: tuple[str, ...] = ()
+    natives: Mapping[str, str] = NOTHING
+    note: str | None = None
+
+
+@record
+class Proof:
+    """A run of ``verl-env verify`` on an environment of a lockset.
+
+    ``parts`` maps each to ``passed``, ``failed`` or ``impossible``; ``ok`` says that something passed and nothing
+    failed; ``natives`` are the native components that were there, with their versions.
+    """
+
+    date: str
+    python: str
+    ok: bool
+    parts: Mapping[str, str]
+    natives: Mapping[str, str]
+    gpu: str | None = None
+    gpus: int = 0
+    driver: str | None = None
+
+
+@record
 class Lockset:
     """One lockset. ``provides`` are the stack components it can serve (``vllm``, ``sglang``, ``megatron``, ...).
 
-    ``tier`` says how far it was tried: ``installed`` and checked for the Pythons in ``installed``, ``locked`` only, or
-    ``recorded`` because no index serves it.
+    ``tier`` says how far it was tried, and follows from ``installs`` and ``proofs`` (``evidence.py``): ``proven``;
+    ``installed`` and checked for the Pythons in ``installed``; ``locked`` only; ``planned``, for the reason in
+    ``planned``; or ``recorded`` because no index serves it.
     """
 
     id: str
@@ -179,10 +214,32 @@ class Lockset:
     notes: tuple[str, ...] = ()
     build_constraints: tuple[str, ...] = ()
     installed: tuple[str, ...] = ()
+    planned: str | None = None
+    installs: tuple[Install, ...] = ()
+    proofs: tuple[Proof, ...] = ()
 
     def python(self, version: str) -> PythonLock | None:
         """The lock for a Python (``"3.10"``), or None."""
         return next((lock for lock in self.pythons if lock.python == version), None)
+
+    @property
+    def proven(self) -> tuple[str, ...]:
+        """The Pythons for which it was proven."""
+        return tuple(proof.python for proof in self.proofs if proof.ok)
+
+    def tried_with(self) -> dict[str, str | None]:
+        """The native components of the fullest environment that its tier rests on; None for one that was not in it.
+
+        Of what is not named, nothing is known.
+        """
+        proofs = [proof.natives for proof in self.proofs if proof.ok]
+        if proofs:
+            fullest = max(proofs, key=len)
+            return {native.name: fullest.get(native.name) for native in self.natives}
+        if not self.installs:
+            return {}
+        install = max(self.installs, key=lambda each: (len(each.natives), -len(each.left_out)))
+        return {**dict.fromkeys(install.left_out), **install.natives}
 
 
 @record

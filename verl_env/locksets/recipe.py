@@ -1,8 +1,9 @@
 """Recipes: the hand-written inputs of a lockset.
 
-``recipe.toml`` holds every key that lockset.toml has except ``pythons``, and besides them the steps of the image in
-their order, the date as of which they are replayed, and what the replay must be told: requirements of source
-distributions, overrides, components that no index brings, and the reason of each requirement that stays unmet.
+``recipe.toml`` holds every key that lockset.toml has except ``pythons`` and what says how far it was tried
+(``evidence.py``), and besides them the steps of the image in their order, the date as of which they are replayed, and
+what the replay must be told: requirements of source distributions, overrides, components that no index brings, and the
+reason of each requirement that stays unmet.
 """
 
 from __future__ import annotations
@@ -199,10 +200,8 @@ def load_recipe(file: Path) -> Recipe:
         raise LocksetInvalidError(file, "id", f"must be its folder, {folder}, not {fields['id']}")
     if len(fields["requires"].arch) != 1:
         raise LocksetInvalidError(file, "requires.arch", "must be one architecture: each has locks of its own")
-    if bool(fields["pythons"]) is (fields["tier"] == "recorded"):
-        raise LocksetInvalidError(file, "pythons", "must be none where the tier is recorded, and some where it is not")
-    if bool(fields["installed"]) is not (fields["tier"] == "installed"):
-        raise LocksetInvalidError(file, "installed", "must be Pythons where the tier is installed, and none elsewhere")
+    if fields["planned"] and not fields["pythons"]:
+        raise LocksetInvalidError(file, "planned", "goes with Pythons: what has no lock is recorded only")
     if fields["pythons"] and not fields["glibc"]:
         raise LocksetInvalidError(file, "glibc", "is missing")
     shared = {**IDENTITY, **IDENTITY_OPTIONAL}
