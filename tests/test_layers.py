@@ -38,8 +38,9 @@ ALLOWED = {
     },
     "bundle": {*MAKING, *BELOW_MAKING},
     "verify": {"machine", "doctor"},
+    "facts": {"machine", "locksets"},
     "cluster": {"machine", "locksets", "choose", "environment", "wheels", "install", "doctor", "bundle"},
-    "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify"},
+    "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify", "facts"},
 }
 SHARED = {"command_line", "constraints", "errors", "records", "shapes", "sizes", "uv_program", "versions"}
 #: What runs in the target environment: the runtime, and the programs of the proofs.

@@ -109,7 +109,7 @@ def test_an_architecture_is_no_product() -> None:
         ("rtx-409", "rtx-4090"),
         ("titan", "titan-v"),
         ("gfx9010", "gfx90a"),
-        ("b100", "b200"),
+        ("b20", "b200"),
         ("l40x", "l40s"),
     ],
 )

@@ -3,6 +3,7 @@
 A CUDA release names two drivers. Its own (``toolkit``) runs everything. The least one of its major release
 (``minimum``) runs it too, by minor-version compatibility, but there the driver cannot compile PTX of the newer
 release, and newer driver features are missing. Source of the rule: NVIDIA's page on minor-version compatibility.
+Besides, a driver must know the GPU: the branch that first did is in the table of compute capabilities.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 from enum import Enum
 
 from verl_env.choose.compare import numbers, reaches
+from verl_env.choose.facts import label
 from verl_env.choose.model import Verdict
+from verl_env.choose.words import sm
+from verl_env.machine.tables import capabilities
+from verl_env.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,22 +35,42 @@ class Level(Enum):
     FULL = 4
 
 
+@record
+class Least:
+    """The least driver and what it is the least of: a CUDA release, or a GPU that no older driver knows."""
+
+    driver: str
+    of: str
+
+
 def judge_driver(lockset: Lockset, facts: Facts) -> tuple[Level, Verdict | None]:
     """The level of the driver, and the verdict on it; None where the lockset asks for no driver."""
-    need = lockset.requires.driver
-    if need is None or facts.machine.nvidia is None:
+    stated = lockset.requires.driver
+    if stated is None or facts.machine.nvidia is None:
         return Level.UNKNOWN, None
+    least = _least(stated, lockset, facts)
+    need = replace(stated, minimum=least.driver)
     nvidia = facts.nvidia
     if nvidia is None:
         return Level.UNKNOWN, _not_stated(need)
     if nvidia.driver is None:
-        return Level.BELOW, _absent(lockset, need)
+        return Level.BELOW, _absent(least)
     cuda = _cuda_level(lockset, nvidia)
     if _reads_cuda(nvidia, windows=facts.machine.host.wsl is True) and cuda is not Level.UNKNOWN:
         return cuda, _by_cuda(lockset, need, nvidia, cuda)
     if not isinstance(nvidia.driver, str) or numbers(nvidia.driver) is None:
         return Level.UNKNOWN, _not_stated(need, nvidia.driver if isinstance(nvidia.driver, str) else None)
-    return _by_driver(lockset, need, nvidia, nvidia.driver, cuda)
+    return _by_driver(lockset, need, least, nvidia, cuda)
+
+
+def _least(need: DriverNeed, lockset: Lockset, facts: Facts) -> Least:
+    """The higher of what the CUDA release and what the GPUs of the machine ask for."""
+    asked = [Least(need.minimum, _release(lockset))]
+    for gpus in facts.cuda.gpus:
+        if row := capabilities().get(gpus.target):
+            name = label(gpus)
+            asked.append(Least(row.driver, name if sm(gpus.target) in name else f"{name} ({sm(gpus.target)})"))
+    return max(asked, key=lambda each: numbers(each.driver) or ())
 
 
 def _reads_cuda(nvidia: Nvidia, *, windows: bool) -> bool:
@@ -64,10 +89,10 @@ def _cuda_level(lockset: Lockset, nvidia: Nvidia) -> Level:
     return Level.MINOR if have[0] == need[0] else Level.BELOW
 
 
-def _by_driver(lockset: Lockset, need: DriverNeed, nvidia: Nvidia, driver: str, cuda: Level) -> tuple[Level, Verdict]:
-    release = _release(lockset)
+def _by_driver(lockset: Lockset, need: DriverNeed, least: Least, nvidia: Nvidia, cuda: Level) -> tuple[Level, Verdict]:
+    driver, release = str(nvidia.driver), _release(lockset)
     if reaches(driver, need.minimum) is False:
-        message = f"driver {driver} is older than {need.minimum}, the least that runs {release}"
+        message = f"driver {driver} is older than {need.minimum}, the least that runs {least.of}"
         if cuda is Level.FULL:
             message += f"; that the loaded libcuda is of CUDA {nvidia.cuda} (cuda-compat) is not relied on"
         return Level.BELOW, _verdict(need, "failed", driver, message)
@@ -123,9 +148,9 @@ def _have(nvidia: Nvidia) -> str:
     return f"{nvidia.driver}, {cuda}" if isinstance(nvidia.driver, str) else cuda
 
 
-def _absent(lockset: Lockset, need: DriverNeed) -> Verdict:
-    message = f"no NVIDIA driver is loaded; {_release(lockset)} needs {need.minimum} or newer"
-    return Verdict("driver", "failed", f">= {need.minimum}", None, message, brief="no driver")
+def _absent(least: Least) -> Verdict:
+    message = f"no NVIDIA driver is loaded; {least.of} needs {least.driver} or newer"
+    return Verdict("driver", "failed", f">= {least.driver}", None, message, brief="no driver")
 
 
 def _not_stated(need: DriverNeed, text: str | None = None) -> Verdict:

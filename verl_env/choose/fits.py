@@ -6,6 +6,7 @@ from enum import Enum
 
 from verl_env.choose.compare import capability, gfx_numbers
 from verl_env.choose.words import component_name
+from verl_env.machine.tables import capabilities
 from verl_env.records import record
 
 TYPE_CHECKING = False
@@ -72,19 +73,27 @@ def cuda_fit(need: GpuNeed, target: str) -> Fit:
 
     Code for a capability runs on every later minor of the same major, except code of architecture-specific targets
     (``9.0a``), which runs on that capability alone. PTX of the highest target can be compiled for anything later.
-    Source: CUDA C++ Programming Guide, "Application Compatibility".
+    Source: CUDA C++ Programming Guide, "Application Compatibility". Where the table of capabilities says so (Rubin),
+    only code that was made for the capability counts.
     """
     have = capability(target)
     least = capability(need.minimum) if need.minimum else None
     if have is None or (least is not None and have[:2] < least[:2]):
         return Fit.NONE
     if not need.targets:
-        return Fit.NATIVE
+        return Fit.NONE if needs_own_code(target) else Fit.NATIVE
     targets = [parsed for parsed in map(capability, need.targets) if parsed is not None]
-    if any(_runs(parsed, have) for parsed in targets):
+    own = needs_own_code(target)
+    if any(parsed[:2] == have[:2] if own else _runs(parsed, have) for parsed in targets):
         return Fit.NATIVE
     highest = max(targets, default=(0, 0, "a"))
     return Fit.PTX if need.ptx and highest[2] != "a" and have[:2] > highest[:2] else Fit.NONE
+
+
+def needs_own_code(target: str) -> bool:
+    """Whether only code made for a compute capability is known to run there."""
+    row = capabilities().get(target)
+    return row is not None and row.own_code
 
 
 def gfx_fit(need: GpuNeed, target: str) -> Fit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verl_env.choose.driver import Level
-from verl_env.choose.fits import Fit, cuda_fit, gfx_fit, subjects, supported_gpus
+from verl_env.choose.fits import Fit, cuda_fit, gfx_fit, needs_own_code, subjects, supported_gpus
 from verl_env.choose.model import Verdict
 from verl_env.choose.words import counted, listed, sm
 from verl_env.records import replace
@@ -84,10 +84,14 @@ def _against(subject: Subject, gpus: Sequence[Gpus], message: str, odd: tuple[in
 def _lack(subject: Subject, refused: Sequence[Gpus], names: str = "") -> str:
     """``flash-attn 2.7.4.post1 has no code for sm_70 (Tesla V100); it is built for sm_80 and sm_90``."""
     need, codes = subject.need, listed((_code(gpus.target) for gpus in refused), "or")
+    if need.minimum and not need.targets and needs_own_code(refused[0].target):
+        return f"{subject.name} is not known to have code for {codes}{names}, which needs code of its own"
     if not need.targets or refused[0].target in need.targets:
         return f"{subject.name} does not run on {codes}{names}; it needs {_code(need.minimum or '')} or newer"
     ptx = ", with PTX of the last" if need.ptx else ""
-    return f"{subject.name} has no code for {codes}{names}; it is built for {listed(map(_code, need.targets))}{ptx}"
+    own = "; code for an older GPU is not known to run on it" if needs_own_code(refused[0].target) else ""
+    built = listed(map(_code, need.targets))
+    return f"{subject.name} has no code for {codes}{names}; it is built for {built}{ptx}{own}"
 
 
 def _names(gpus: Iterable[Gpus]) -> str:

@@ -29,5 +29,6 @@ COMMANDS = {
     "cluster": "the same on every node: diagnose them, stage an environment, write a job script",
     "config": "show what is configured and where it comes from, or write a configuration file",
     "lock": "regenerate locksets from their recipes (maintainers)",
+    "facts": "compare the hardware tables with what their sources publish (maintainers)",
     "completion": "print a completion script for a shell",
 }

@@ -97,6 +97,21 @@ class DriverReport:
 
 
 @record
+class Capability:
+    """The CUDA release and the Linux driver branch that first knew a compute capability.
+
+    ``own_code``: only code that was made for it is known to run there; that of an earlier minor is not counted on.
+    """
+
+    compute_capability: str
+    architecture: str
+    cuda: str
+    driver: str
+    src: tuple[str, ...]
+    own_code: bool = False
+
+
+@record
 class Gfx:
     """An AMD target: products, standing in ROCm, and ``gfx_target_version`` of KFD."""
 
@@ -222,6 +237,12 @@ def driver_branches() -> tuple[DriverBranch, ...]:
 def driver_reports() -> tuple[DriverReport, ...]:
     """What drivers were seen to report as their CUDA version."""
     return rows("nvidia-drivers", "report", DriverReport)
+
+
+@cache
+def capabilities() -> Mapping[str, Capability]:
+    """Compute capabilities, as far as it is known since when they are."""
+    return {row.compute_capability: row for row in rows("nvidia-drivers", "capability", Capability)}
 
 
 @cache

@@ -23,8 +23,8 @@ class TorchRelease:
     torch: str
     cuda: tuple[str, ...]
     cuda_experimental: tuple[str, ...]
-    rocm: str
     src: tuple[str, ...]
+    rocm: Known[str] = UNKNOWN
     python_min: Known[str] = UNKNOWN
     python_max: Known[str] = UNKNOWN
 

@@ -1,0 +1,1 @@
+"""The hardware tables held against what their sources publish for machines to read."""
