@@ -241,7 +241,7 @@ def test_an_old_kernel_leaves_the_target_to_the_tools(tmp_path: Path) -> None:
 
 def test_a_hanging_tool_costs_the_name_only(tmp_path: Path) -> None:
     program(tmp_path, "/opt/rocm/bin/amd-smi", script="exec sleep 60")
-    new = FakeGpu(90500, 0x75A3, "0000:75:00.0", 128)
+    new = FakeGpu(90500, 0x75FF, "0000:75:00.0", 128)  # of no table
     machine = probe_amd(plant(tmp_path, FakeHost((new,)).files), {}, deadline=time.monotonic() + 0.2)
     assert [(d.gfx, d.name) for d in side(machine).devices] == [("gfx950", UNKNOWN)]
     assert ids(machine) == ["amd-tool-timeout"]
