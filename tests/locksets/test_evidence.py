@@ -113,3 +113,10 @@ def test_what_is_shipped_names_places_that_exist(lockset):
         file, _, place = install.seen.partition("#")
         headings = re.findall(r"(?m)^#+ (.*)$", (ROOT / file).read_text())
         assert place in {re.sub(r"[^a-z0-9 _-]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def test_two_proofs_of_one_second_are_two(recipe):
+    folder = recipe.file.parent
+    files = {add_proof(folder, PROOF), add_proof(folder, failed(PROOF)), add_proof(folder, PROOF)}
+    assert {file.name[:20] for file in files} == {"2026-11-28-nvidia-h2"}
+    assert len(files) == 2

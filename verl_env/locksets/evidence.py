@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from verl_env.locksets.errors import LocksetInvalidError
@@ -117,9 +118,10 @@ def add_install(folder: Path, entry: Mapping[str, Any]) -> Path:
 
 def add_proof(folder: Path, document: Mapping[str, Any]) -> Path:
     """Writes a document of ``verl-env verify`` beside a lockset, under a name that says of what; returns the file."""
-    parts = (document["date"], document["gpu"] or "no-gpu", f"py{document['python']}")
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-").lower()
-    file = folder / PROOFS / f"{name}.json"
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    digest = sha256(text.encode()).hexdigest()[:8]
+    name = "-".join((document["date"][:10], document["gpu"] or "no-gpu", f"py{document['python']}", digest))
+    file = folder / PROOFS / f"{re.sub(r'[^A-Za-z0-9.]+', '-', name).lower()}.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     return file
