@@ -19,6 +19,7 @@ from pathlib import Path
 from verl_env.cluster.answers import answer_lines
 from verl_env.cluster.compare import judge
 from verl_env.cluster.gather import Gathering
+from verl_env.cluster.launcher import Heard
 from verl_env.cluster.node.agent import answer
 from verl_env.cluster.stream import stream
 
@@ -46,7 +47,7 @@ def measure(count):
         started = time.perf_counter()
         gathering = Gathering([f"node{number:04d}" for number in range(count)])
         stream(["cat", file.name], seconds=60, on_line=gathering.take, on_error=print, done=lambda: gathering.complete)
-        verdict = judge(gathering, {}, otherwise="no answer")
+        verdict = judge(Heard(gathering, {}), otherwise="no answer")
         seconds = time.perf_counter() - started
         size = Path(file.name).stat().st_size
     assert not verdict.missing

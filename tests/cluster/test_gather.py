@@ -3,6 +3,7 @@ import time
 from verl_env.cluster.answers import MARK, answer_lines
 from verl_env.cluster.compare import judge
 from verl_env.cluster.gather import Gathering
+from verl_env.cluster.launcher import Heard
 
 
 def put(gathering, node, task=None, **document):
@@ -21,7 +22,7 @@ def test_the_verdict_is_the_expected_nodes_minus_the_answers():
     put(gathering, "n3")
     assert not gathering.complete
     assert missing(gathering) == {"n2": "no answer"}
-    verdict = judge(gathering, {}, otherwise="no answer")
+    verdict = judge(Heard(gathering, {}), otherwise="no answer")
     assert not verdict.ok
     assert [group.nodes for group in verdict.groups] == [("n1", "n3")]
 
@@ -70,7 +71,7 @@ def test_a_node_that_was_not_expected_is_told():
     gathering = Gathering(["n1"])
     put(gathering, "n1")
     put(gathering, "n9")
-    verdict = judge(gathering, {}, otherwise="")
+    verdict = judge(Heard(gathering, {}), otherwise="")
     assert verdict.ok
     assert verdict.notes == ("n9 answered and was not expected",)
 
@@ -81,7 +82,7 @@ def test_evidence_does_not_part_nodes_but_findings_do():
     put(gathering, "n1", findings=[{**finding, "evidence": ["1 GiB"]}])
     put(gathering, "n2", findings=[{**finding, "evidence": ["2 GiB"]}])
     put(gathering, "n3")
-    verdict = judge(gathering, {}, otherwise="")
+    verdict = judge(Heard(gathering, {}), otherwise="")
     assert [group.nodes for group in verdict.groups] == [("n1", "n2"), ("n3",)]
     assert [(each.aspect, each.have) for each in verdict.differences] == [("doctor: cuda-home", "not found")]
 
@@ -89,14 +90,14 @@ def test_evidence_does_not_part_nodes_but_findings_do():
 def test_an_error_that_all_nodes_have_is_still_an_error():
     gathering = Gathering(["n1"])
     put(gathering, "n1", findings=[{"id": "cuda-home", "severity": "error", "title": "t"}])
-    assert not judge(gathering, {}, otherwise="").ok
+    assert not judge(Heard(gathering, {}), otherwise="").ok
 
 
 def test_a_clock_is_off_only_where_it_shows_what_cannot_be():
     gathering = Gathering(["n1", "n2", "n3", "n4"], started=time.time() - 30)
     for node, off in (("n1", -29), ("n2", -90), ("n3", 60), ("n4", 0)):
         put(gathering, node, clock=time.time() + off)
-    verdict = judge(gathering, {}, otherwise="")
+    verdict = judge(Heard(gathering, {}), otherwise="")
     assert {node: [fault.title for fault in faults] for node, faults in verdict.faults.items()} == {
         "n2": ["Its clock is 60 s behind that of this host"],
         "n3": ["Its clock is 60 s ahead of that of this host"],
@@ -113,4 +114,4 @@ def test_documents_are_kept_once_for_all_nodes_that_gave_the_same():
 
 
 def test_no_answer_at_all_is_not_well():
-    assert not judge(Gathering([]), {}, otherwise="").ok
+    assert not judge(Heard(Gathering([]), {}), otherwise="").ok

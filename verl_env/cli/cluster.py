@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
-    from verl_env.cluster.doctor import Question
-    from verl_env.cluster.slurm.allocation import Wish
+    from verl_env.cluster.deep.judge import DeepVerdict
+    from verl_env.cluster.launcher import Launcher
+    from verl_env.cluster.model import Verdict
 
 _NODES = "inside of a Slurm job: all of its nodes, unless told otherwise"
 _HELP = "verl-env cluster {action} --help"
@@ -27,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     line = "put a packed environment on the disk of every node, and say which have it"
     staging = actions.add_parser("install", help=line, description=line[0].upper() + line[1:] + ".")
     cluster_install.add_arguments(staging)
-    _slurm_arguments(staging)
+    staging.add_argument("--into", metavar="ENV", help="with --ray: the environment of the cluster (default as doctor)")
+    _node_arguments(staging)
     line = "write the script of a job: Ray or torchrun on all nodes, and its end when any part ends"
     cluster_script.add_arguments(actions.add_parser("script", help=line, description=line[0].upper() + line[1:] + "."))
 
@@ -42,8 +46,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _install(args: argparse.Namespace) -> int:
-    _check_numbers(args)
-    return cluster_install.main(args, _wish(args))
+    _check(args)
+    pack = cluster_install.pack_of(args)
+    with _nodes(args) as nodes:
+        return cluster_install.main(args, pack, nodes)
 
 
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,11 +68,6 @@ def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
 def _node_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("nodes", _NODES)
     group.add_argument("--ray", metavar="ADDRESS", help="ask through a Ray cluster that runs: auto, or HOST:PORT")
-    _slurm_arguments(parser, group)
-
-
-def _slurm_arguments(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup | None = None) -> None:
-    group = group or parser.add_argument_group("nodes", _NODES)
     group.add_argument("--slurm", action="store_true", help="ask through srun (the default)")
     group.add_argument("--nodes", metavar="N", type=int, help="how many nodes there must be")
     group.add_argument("--nodelist", metavar="LIST", help="these nodes, as Slurm writes them: n[01-16]")
@@ -79,11 +80,22 @@ def _slurm_arguments(parser: argparse.ArgumentParser, group: argparse._ArgumentG
     )
 
 
-def _wish(args: argparse.Namespace) -> Wish:
-    from verl_env.cluster.slurm.allocation import Wish
+@contextlib.contextmanager
+def _nodes(args: argparse.Namespace) -> Iterator[Launcher]:
+    """The nodes that are meant, and the way to them."""
+    if args.ray:
+        from verl_env.cli.doctor import environment_of
+        from verl_env.cluster.ray.launcher import Ray
+
+        yield Ray(args.ray, environment_of(args.into), args.nodes)
+        return
+    from verl_env.cluster.slurm.allocation import Wish, allocation
+    from verl_env.cluster.slurm.launcher import Slurm
 
     options = [*args.slurm_option, *([f"--partition={args.partition}"] if args.partition else [])]
-    return Wish(args.nodes, args.nodelist, tuple(options), args.wait, args.action)
+    wish = Wish(args.nodes, args.nodelist, tuple(options), args.wait, args.action)
+    with allocation(wish, os.environ) as allocated:
+        yield Slurm(allocated)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -92,17 +104,6 @@ def _check(args: argparse.Namespace) -> None:
     if args.ray and (args.slurm or args.nodelist or args.partition or args.slurm_option):
         flag = next(name for name in ("slurm", "nodelist", "partition", "slurm_option") if getattr(args, name))
         raise UsageError(f"--{flag.replace('_', '-')} is for Slurm, and --ray asks a Ray cluster", command=command)
-    if args.ray and args.deep:
-        raise UsageError("--deep goes through Slurm or --local; a Ray cluster holds its GPUs itself", command=command)
-    if args.local is not None and (args.local < 2 or not args.deep):  # noqa: PLR2004  a pair
-        raise UsageError("--local N is for --deep, with N of at least 2", command=command)
-    if args.timeout is None:
-        args.timeout = 300.0 if args.deep else 120.0
-    _check_numbers(args)
-
-
-def _check_numbers(args: argparse.Namespace) -> None:
-    command = _HELP.format(action=args.action)
     if args.nodes is not None and args.nodes < 1:
         raise UsageError(f"--nodes {args.nodes} is no number of nodes", command=command)
     if args.timeout <= 0 or args.wait <= 0:
@@ -110,56 +111,35 @@ def _check_numbers(args: argparse.Namespace) -> None:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    if args.local is not None or args.deep:
-        return _deep(args)
-    return _shallow(args)
-
-
-def _question(args: argparse.Namespace) -> Question:
-    from verl_env.cli.doctor import environment_of
-    from verl_env.cluster.doctor import Question
-
-    places = (str(Path.cwd()), os.environ.get("HOME") or "/")
-    environment, named = environment_of(args.into), args.into is not None
-    return Question(environment, named, places, required=tuple(args.directory), seconds=args.timeout)
-
-
-def _deep(args: argparse.Namespace) -> int:
-    """The verdict on the nodes, and where they would work together, on what they exchange."""
-    from verl_env.cli.console import print_json, stdout_console
-    from verl_env.cli.doctor import environment_of
-    from verl_env.cli.render_cluster import deep_json, render, render_deep, to_json
-    from verl_env.cluster import deep
-    from verl_env.cluster.doctor import by_srun_and_deep
-
-    _check(args)
-    environment = environment_of(args.into)
-    backend = args.backend or ("nccl" if Path("/dev/nvidiactl").exists() or args.local is None else "gloo")
-    if args.local is not None:
-        exchanged = deep.on_this_host(args.local, environment, backend, seconds=args.timeout)
-        verdict = None
-    else:
-        verdict, exchanged = by_srun_and_deep(_question(args), _wish(args), backend)
-    if args.json:
-        shallow = {"schema": 1} if verdict is None else to_json(verdict)
-        print_json({**shallow, "ok": (verdict is None or verdict.ok) and exchanged.ok, "deep": deep_json(exchanged)})
-    else:
-        if verdict is not None:
-            render(verdict, stdout_console())
-        render_deep(exchanged, stdout_console())
-    return EXIT_OK if exchanged.ok and (verdict is None or verdict.ok) else EXIT_NO
-
-
-def _shallow(args: argparse.Namespace) -> int:
+    """The verdict on the nodes, and with ``--deep`` on what those that answered exchange."""
     from verl_env.cli.console import print_json, stdout_console
     from verl_env.cli.render_cluster import render, to_json
-    from verl_env.cluster.doctor import by_ray_tasks, by_srun
 
+    if args.timeout is None:
+        args.timeout = 300.0 if args.deep else 120.0
     _check(args)
-    question = _question(args)
-    verdict = by_ray_tasks(question, args.ray, args.nodes) if args.ray else by_srun(question, _wish(args))
+    if args.local is not None and (args.local < 2 or not args.deep):  # noqa: PLR2004  a pair
+        raise UsageError("--local N is for --deep, with N of at least 2", command=_HELP.format(action="doctor"))
+    verdict, exchanged = _examined(args)
     if args.json:
-        print_json(to_json(verdict))
+        print_json(to_json(verdict, exchanged))
     else:
-        render(verdict, stdout_console())
-    return EXIT_OK if verdict.ok else EXIT_NO
+        render(verdict, exchanged, stdout_console())
+    return EXIT_OK if (verdict is None or verdict.ok) and (exchanged is None or exchanged.ok) else EXIT_NO
+
+
+def _examined(args: argparse.Namespace) -> tuple[Verdict | None, DeepVerdict | None]:
+    from verl_env.cli.doctor import environment_of
+    from verl_env.cluster.deep.exchange import exchange
+    from verl_env.cluster.doctor import Question, examine
+    from verl_env.cluster.local import Local
+
+    environment = environment_of(args.into)
+    if args.local is not None:
+        processes = Local(args.local)
+        backend = args.backend or ("nccl" if Path("/dev/nvidiactl").exists() else "gloo")
+        return None, exchange(processes, processes.names, environment, backend, seconds=args.timeout)
+    places = (str(Path.cwd()), os.environ.get("HOME") or "/")
+    question = Question(environment, args.into is not None, places, tuple(args.directory), args.timeout)
+    with _nodes(args) as nodes:
+        return examine(question, nodes, args.backend or "nccl" if args.deep else None)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.cluster.install import Staged
-    from verl_env.cluster.slurm.allocation import Wish
+    from verl_env.cluster.install import Pack, Staged
+    from verl_env.cluster.launcher import Launcher
 
 _COMMAND = "verl-env cluster install --help"
 
@@ -31,18 +31,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main(args: argparse.Namespace, wish: Wish) -> int:
-    """Installs, and says which nodes have it.
+def pack_of(args: argparse.Namespace) -> Pack:
+    """What is to be installed.
 
     Raises:
-        VerlEnvError: the file is no pack, or no node can be asked.
+        PackInvalid: the file is no pack.
+        UsageError: the directory is none that it can go to.
     """
-    from verl_env.cli.console import print_json, stdout_console
-    from verl_env.cluster.install import by_slurm, read
+    from verl_env.cluster.install import read
 
     if not args.to.is_absolute() or ".." in args.to.parts or args.to == args.to.parent:
         raise UsageError(f"--to {args.to} is not the full path of a directory of its own", command=_COMMAND)
-    staged = by_slurm(read(args.file.absolute(), args.to), wish, seconds=args.timeout)
+    return read(args.file.absolute(), args.to)
+
+
+def main(args: argparse.Namespace, pack: Pack, nodes: Launcher) -> int:
+    """Installs, and says which nodes have it.
+
+    Raises:
+        VerlEnvError: no node can be asked.
+    """
+    from verl_env.cli.console import print_json, stdout_console
+    from verl_env.cluster.install import install
+
+    staged = install(pack, nodes, seconds=args.timeout)
     if args.json:
         print_json(to_json(staged))
     else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.cluster.deep import DeepVerdict
+    from verl_env.cluster.deep.judge import DeepVerdict
     from verl_env.cluster.model import Fault, Group, Severity, Verdict
 
 _COLOURS = {"error": "bold red", "warning": "bold yellow"}
@@ -22,10 +22,16 @@ _MARKS = {"error": ("✗", "x"), "warning": ("!", "!")}
 _SHOWN = ("gpus", "driver", "glibc", "python", "environment", "lockset", "ray", "infiniband")
 
 
-def to_json(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as ``verl-env cluster doctor --json`` prints it."""
+def to_json(verdict: Verdict | None, exchanged: DeepVerdict | None) -> dict[str, Any]:
+    """The verdicts, of which one may be missing, as ``verl-env cluster doctor --json`` prints them."""
+    said: dict[str, Any] = {"schema": 1, "ok": True, **({} if verdict is None else _verdict_json(verdict))}
+    if exchanged is not None:
+        said |= {"ok": said["ok"] and exchanged.ok, "deep": _deep_json(exchanged)}
+    return said
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     return {
-        "schema": 1,
         "ok": verdict.ok,
         "expected": list(verdict.expected),
         "answered": sum(len(group.nodes) for group in verdict.groups),
@@ -63,8 +69,7 @@ def _group_json(group: Group) -> dict[str, Any]:
     }
 
 
-def deep_json(exchanged: DeepVerdict) -> dict[str, Any]:
-    """What ``--deep`` adds to the verdict."""
+def _deep_json(exchanged: DeepVerdict) -> dict[str, Any]:
     return {
         "ok": exchanged.ok,
         "backend": exchanged.backend,
@@ -75,8 +80,15 @@ def deep_json(exchanged: DeepVerdict) -> dict[str, Any]:
     }
 
 
-def render_deep(exchanged: DeepVerdict, console: Console) -> None:
-    """What came of the exchange between nodes."""
+def render(verdict: Verdict | None, exchanged: DeepVerdict | None, console: Console) -> None:
+    """The verdicts for a reader."""
+    if verdict is not None:
+        _render(verdict, console)
+    if exchanged is not None:
+        _render_deep(exchanged, console)
+
+
+def _render_deep(exchanged: DeepVerdict, console: Console) -> None:
     for text in exchanged.errors:
         _line(console, "error", text)
     for text in exchanged.slow:
@@ -86,8 +98,8 @@ def render_deep(exchanged: DeepVerdict, console: Console) -> None:
     console.print(f"{exchanged.backend} over {len(exchanged.nodes)} nodes: {state} ({figures})", markup=False)
 
 
-def render(verdict: Verdict, console: Console) -> None:
-    """The verdict for a reader: who is missing, what differs, what each group is, one line at the end."""
+def _render(verdict: Verdict, console: Console) -> None:
+    """Who is missing, what differs, what each group is, one line at the end."""
     for reason, nodes in _by_reason(verdict):
         _line(console, "error", f"{fold(nodes)}: no answer: {reason}")
     for each in verdict.differences:

@@ -8,32 +8,26 @@ from verl_env.cluster.aspects import aspect, order, worded
 from verl_env.cluster.model import Difference, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from verl_env.cluster.gather import Gathering
+    from verl_env.cluster.launcher import Heard
     from verl_env.cluster.model import Group, Severity
 
 _ABSENT = object()
 
 
-def judge(
-    gathering: Gathering,
-    reasons: Mapping[str, str],
-    *,
-    otherwise: str,
-    notes: Sequence[str] = (),
-    seconds: float = 0.0,
-) -> Verdict:
-    """The verdict on what was gathered; for ``reasons`` and ``otherwise`` see ``Gathering.missing``."""
+def judge(heard: Heard, *, otherwise: str, seconds: float = 0.0) -> Verdict:
+    """The verdict on what was heard; for ``otherwise`` see ``Gathering.missing``."""
+    gathering = heard.gathering
     groups = gathering.groups()
     strangers = [f"{name} answered and was not expected" for name in sorted(gathering.strangers)]
     return Verdict(
         expected=gathering.expected,
-        missing=gathering.missing(reasons, otherwise=otherwise),
+        missing=gathering.missing(heard.reasons, otherwise=otherwise),
         groups=groups,
         differences=tuple(differences(groups)),
         faults={node: answer.faults for node, answer in gathering.answers.items() if answer.faults},
-        notes=(*notes, *strangers),
+        notes=(*heard.notes, *strangers),
         seconds=seconds,
     )
 

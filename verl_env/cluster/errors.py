@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 
+@dataclass(eq=False)
 class NoNodesNamed(VerlEnvError):
     """There is no allocation to ask, and none was asked for."""
 
     id = "no-nodes-named"
     exit_code = EXIT_MISUSE
-
-    def __init__(self, action: str = "doctor") -> None:
-        super().__init__(action)
-        self.action = action
+    action: str = "doctor"
 
     @property
     def message(self) -> str:
@@ -28,15 +28,13 @@ class NoNodesNamed(VerlEnvError):
         return "verl-env cluster doctor --slurm --nodes 4, or verl-env cluster doctor --ray auto"
 
 
+@dataclass(eq=False)
 class ProgramMissing(VerlEnvError):
     """A program of Slurm is not on PATH."""
 
     id = "slurm-missing"
     exit_code = EXIT_MISUSE
-
-    def __init__(self, program: str) -> None:
-        super().__init__(program)
-        self.program = program
+    program: str
 
     @property
     def message(self) -> str:
@@ -47,15 +45,13 @@ class ProgramMissing(VerlEnvError):
         return "run it on a login node of the cluster (module load slurm), or ask a Ray cluster: --ray auto"
 
 
+@dataclass(eq=False)
 class SlurmFailed(VerlEnvError):
     """A program of Slurm gave no answer that can be used; ``said`` are its last words."""
 
     id = "slurm-failed"
-
-    def __init__(self, command: str, said: str) -> None:
-        super().__init__(command, said)
-        self.command = command
-        self.said = said
+    command: str
+    said: str
 
     @property
     def message(self) -> str:
@@ -66,16 +62,14 @@ class SlurmFailed(VerlEnvError):
         return "see whether the controller answers: sinfo"
 
 
+@dataclass(eq=False)
 class AllocationRefused(VerlEnvError):
-    """Slurm does not give these nodes, now or ever; ``reason`` is its own word for it."""
+    """Slurm does not give these nodes, now or ever; ``reason`` is its own word for it, ``waited`` in seconds."""
 
     id = "allocation-refused"
-
-    def __init__(self, asked: str, reason: str, *, waited: float = 0.0) -> None:
-        super().__init__(asked, reason, waited)
-        self.asked = asked
-        self.reason = reason
-        self.waited = waited
+    asked: str
+    reason: str
+    waited: float = 0.0
 
     @property
     def message(self) -> str:
@@ -89,16 +83,14 @@ class AllocationRefused(VerlEnvError):
         return "see which nodes and partitions there are: sinfo -N -l"
 
 
+@dataclass(eq=False)
 class JobTooSmall(VerlEnvError):
     """The job that this runs in has fewer nodes than were asked for."""
 
     id = "job-too-small"
-
-    def __init__(self, asked: int, have: int, action: str = "doctor") -> None:
-        super().__init__(asked, have, action)
-        self.action = action
-        self.asked = asked
-        self.have = have
+    asked: int
+    have: int
+    action: str = "doctor"
 
     @property
     def message(self) -> str:
@@ -111,15 +103,13 @@ class JobTooSmall(VerlEnvError):
         )
 
 
+@dataclass(eq=False)
 class RayMissing(VerlEnvError):
     """The environment has no Ray to reach a cluster with."""
 
     id = "ray-missing"
     exit_code = EXIT_MISUSE
-
-    def __init__(self, environment: str) -> None:
-        super().__init__(environment)
-        self.environment = environment
+    environment: str
 
     @property
     def message(self) -> str:
@@ -130,15 +120,13 @@ class RayMissing(VerlEnvError):
         return "name the environment that the cluster was started from: --into DIR"
 
 
+@dataclass(eq=False)
 class RayUnreachable(VerlEnvError):
     """No Ray cluster answers at the address; ``said`` are the last words of its client."""
 
     id = "ray-unreachable"
-
-    def __init__(self, address: str, said: str) -> None:
-        super().__init__(address, said)
-        self.address = address
-        self.said = said
+    address: str
+    said: str
 
     @property
     def message(self) -> str:
@@ -147,3 +135,20 @@ class RayUnreachable(VerlEnvError):
     @property
     def hint(self) -> str:
         return "see whether it runs, on its head node: ray status"
+
+
+@dataclass(eq=False)
+class RayTooSmall(VerlEnvError):
+    """The Ray cluster has fewer living nodes than were asked for; ``alive`` are their names."""
+
+    id = "ray-too-small"
+    asked: int
+    alive: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        return f"{self.asked} nodes were asked for, and Ray has {len(self.alive)}: {', '.join(self.alive)}"
+
+    @property
+    def hint(self) -> str:
+        return "see the end of the log of Ray on a node that is missing: /tmp/ray/session_latest/logs/raylet.out"

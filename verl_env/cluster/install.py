@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from verl_env.bundle.packing.image import kind_of
@@ -14,9 +12,6 @@ from verl_env.bundle.packing.peek import peek
 from verl_env.cluster.command import node_command
 from verl_env.cluster.model import Missing
 from verl_env.cluster.node.stage import beside
-from verl_env.cluster.slurm.allocation import allocation
-from verl_env.cluster.slurm.gather import gather
-from verl_env.cluster.slurm.sbcast import broadcast
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
@@ -24,7 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from verl_env.cluster.slurm.allocation import Allocation, Wish
+    from verl_env.cluster.launcher import Launcher
+
+
+_UNKNOWN = "nothing is known of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Which nodes have a pack now; ``way`` is what carried it: ``sbcast``, ``srun``, both, or nothing."""
+    """Which nodes have a pack now; ``way`` is what carried it: ``sbcast``, ``srun``, ``ray``, or nothing."""
 
     pack: Pack
     expected: tuple[str, ...]
@@ -59,22 +57,20 @@ class Staged:
 
 @dataclass(slots=True)
 class _Run:
-    """The nodes of an allocation on the way; ``reasons`` are those of nodes that do not go on."""
+    """An installation on the way; ``reasons`` are those of nodes that do not go on."""
 
-    nodes: Allocation
+    nodes: Launcher
     pack: Pack
     seconds: float
+    expected: tuple[str, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)
     way: list[str] = field(default_factory=list)
 
-    def step(self, names: Sequence[str], step: str, *, stdin: bool = False) -> dict[str, str]:
-        """Does a step on nodes; the state of each that answers."""
-        if not names:
-            return {}
-        allocated = replace(self.nodes, nodes=tuple(names), expected=tuple(names), reasons={})
-        command = self._command(step, stdin=stdin)
-        with self.pack.file.open("rb") if stdin else contextlib.nullcontext() as source:
-            heard = gather(allocated, command, seconds=self.seconds, stdin=source)
+    def step(self, step: str, names: Sequence[str] | None = None, *, stdin: bool = False) -> dict[str, str]:
+        """Does a step on nodes, or on all; the state of each that answers."""
+        file = self.pack.file if stdin else None
+        heard = self.nodes.ask(self._command(step, stdin=stdin), seconds=self.seconds, names=names, file=file)
+        self.expected = self.expected or heard.gathering.expected
         otherwise = f"no answer within {self.seconds:.0f} s"
         self.reasons |= {each.node: each.reason for each in heard.gathering.missing(heard.reasons, otherwise=otherwise)}
         return {node: str(group.aspects.get("state")) for group in heard.gathering.groups() for node in group.nodes}
@@ -99,42 +95,47 @@ def read(file: Path, to: Path) -> Pack:
     return Pack(file, to, file_sha256(file), size, size + (0 if described is None else described.bytes), kind)
 
 
-def by_slurm(pack: Pack, wish: Wish, *, seconds: float) -> Staged:
-    """Installs a pack on nodes through Slurm; ``seconds`` is what each step of a node has.
+def install(pack: Pack, nodes: Launcher, *, seconds: float) -> Staged:
+    """Installs a pack on nodes; ``seconds`` is what each step of a node has.
 
     Raises:
         VerlEnvError: no node can be asked; what nodes answer is never an error.
     """
-    with allocation(wish, os.environ) as nodes:
-        started = time.monotonic()
-        run = _Run(nodes, pack, seconds, dict(nodes.reasons))
-        checked = run.step(nodes.nodes, "check")
-        present = tuple(name for name, state in checked.items() if state == "present")
-        installed = _carried(run, [name for name, state in checked.items() if state == "ready"])
-        seconds = time.monotonic() - started
-    expected = tuple(dict.fromkeys((*nodes.expected, *nodes.nodes)))
-    have = {*present, *installed}
-    failed = [Missing(name, run.reasons.get(name, "nothing is known of it")) for name in expected if name not in have]
-    ordered = [tuple(name for name in expected if name in names) for names in (installed, present)]
-    return Staged(pack, expected, ordered[0], ordered[1], tuple(failed), tuple(run.way), seconds)
+    started = time.monotonic()
+    run = _Run(nodes, pack, seconds)
+    checked = run.step("check")
+    present = {name for name, state in checked.items() if state == "present"}
+    installed = _carried(run, [name for name in run.expected if checked.get(name) == "ready"])
+    have = installed | present
+    missing = (Missing(name, run.reasons.get(name, _UNKNOWN)) for name in run.expected if name not in have)
+    return Staged(
+        pack=pack,
+        expected=run.expected,
+        installed=tuple(name for name in run.expected if name in installed),
+        present=tuple(name for name in run.expected if name in present),
+        failed=tuple(missing),
+        way=tuple(run.way),
+        seconds=time.monotonic() - started,
+    )
 
 
-def _carried(run: _Run, ready: list[str]) -> list[str]:
+def _carried(run: _Run, ready: list[str]) -> set[str]:
     """The nodes on which it was put in place, of those that have room for it.
 
-    sbcast goes to all nodes of a job or to none, and ends for all when it fails for one; so what it did is seen on the
-    nodes, and those that have no whole file get it through one srun.
+    A broadcast ends for all when it fails for one; so what it did is seen on the nodes, and those that have no whole
+    file get it through the launcher itself.
     """
-    installed: list[str] = []
-    if ready and set(ready) == set(run.nodes.job_nodes):
-        run.way.append("sbcast")
-        broadcast(run.nodes.job, run.pack.file, beside(run.pack.to, run.pack.digest), seconds=run.seconds)
-        states = run.step(ready, "finish")
-        installed = [name for name, state in states.items() if state == "installed"]
+    installed: set[str] = set()
+    pack = run.pack
+    way = run.nodes.broadcast(pack.file, beside(pack.to, pack.digest), ready, seconds=run.seconds) if ready else None
+    if way is not None:
+        run.way.append(way)
+        states = run.step("finish", ready)
+        installed = {name for name, state in states.items() if state == "installed"}
         ready = [name for name, state in states.items() if state == "absent"]
     if ready:
-        run.way.append("srun")
-        states = run.step(ready, "finish", stdin=True)
-        installed += [name for name, state in states.items() if state == "installed"]
+        run.way.append(run.nodes.carrier)
+        states = run.step("finish", ready, stdin=True)
+        installed |= {name for name, state in states.items() if state == "installed"}
         run.reasons |= {name: "what arrived is not the pack" for name, state in states.items() if state == "absent"}
     return installed

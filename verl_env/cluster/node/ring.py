@@ -1,8 +1,9 @@
 """One rank of ``cluster doctor --deep``, in the Python of the environment: pairs of nodes, then all of them.
 
 It stands alone: the environment has torch, and nothing of verl-env. Its arguments are a JSON object (``backend``,
-``address``, ``port``, ``world``, ``seconds``, ``megabytes``) and what its rank is read from. Each step is told before
-and after it, so that of a pair that hangs both ends are known by what they did not say.
+``address``, ``port``, ``world``, ``seconds``, ``megabytes``) and the variables that hold its rank and, where the
+``address`` is empty, that of the first rank. Each step is told before and after it, so that of a pair that hangs both
+ends are known by what they did not say.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ def main() -> None:
     device = "cuda:0" if asked["backend"] == "nccl" else "cpu"
     if device != "cpu":
         torch.cuda.set_device(0)
+    address = asked["address"] or os.environ["VERL_ENV_HEAD"]
+    patience = dt.timedelta(seconds=asked["seconds"])
     store = distributed.TCPStore(
-        asked["address"], asked["port"], asked["world"], rank == 0, dt.timedelta(seconds=asked["seconds"])
-    )
+        address, asked["port"], asked["world"], rank == 0, patience, wait_for_workers=False
+    )  # fmt: skip
     say(rank, "met")
     distributed.init_process_group(
-        asked["backend"], store=store, rank=rank, world_size=asked["world"],
-        timeout=dt.timedelta(seconds=asked["seconds"]),
+        asked["backend"], store=store, rank=rank, world_size=asked["world"], timeout=patience
     )  # fmt: skip
     say(rank, "joined")
     values = torch.ones((asked["megabytes"] << 20) // 4, device=device)

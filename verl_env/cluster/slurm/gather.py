@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from verl_env.cluster.gather import Gathering
+from verl_env.cluster.launcher import Heard
 from verl_env.cluster.slurm.ask import unusable
 from verl_env.cluster.slurm.srun import run_step
 from verl_env.errors import VerlEnvError
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 #: Seconds that srun may take beyond those of a task: to start it on all nodes, and to notice a dead one.
 SLACK = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What came of the tasks, and what Slurm says of the nodes that did not answer."""
-
-    gathering: Gathering
-    reasons: dict[str, str]
 
 
 def gather(allocation: Allocation, command: Sequence[str], *, seconds: float, stdin: IO[bytes] | None = None) -> Heard:

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.cluster.deep import Heard, judge
+from verl_env.cluster.deep.judge import judge
+from verl_env.cluster.deep.steps import Steps
 from verl_env.cluster.node.ring import MARK, peers
 
 
 def heard(nodes, *steps):
-    found = Heard(tuple(nodes))
+    found = Steps(tuple(nodes))
     for rank, step, more in steps:
         found.take(f"{rank}: {MARK}{json.dumps({'rank': rank, 'step': step, **more})}".encode())
     return found
@@ -51,24 +52,48 @@ def test_all_well():
     assert verdict.figures["pair_median_gb_per_s"] > 3
 
 
-def test_of_a_pair_that_hangs_both_are_named_once():
-    steps = [(0, "pair", {"peer": 1}), (1, "pair", {"peer": 0}), (2, "paired", {"peer": 0, "seconds": 1})]
+def test_of_a_pair_that_hangs_both_are_named_once_and_others_are_not_blamed():
+    steps = [(0, "pair", {"peer": 1}), (1, "pair", {"peer": 0}), (2, "pair", {"peer": 0}), (3, "sum", {})]
+    errors = judge(heard("abcd", *steps), "gloo").errors
+    assert errors == ("a and b: no exchange between them came to an end", "c,d: waited for them")
+
+
+def test_who_falls_silent_between_exchanges_is_named_and_not_those_in_the_queue():
+    steps = [(0, "pair", {"peer": 1}), (2, "pair", {"peer": 0}), (1, "paired", {"peer": 2, "seconds": 1})]
     errors = judge(heard("abc", *steps), "gloo").errors
-    assert errors[0] == "a and b: no exchange came to an end"
-    assert "c: it exchanged with others, and has no sum over all" in errors
+    assert errors == ("b: it fell silent; a waited for its part", "a,c: waited for it")
 
 
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
-        ([], "never started"),
-        ([(1, "started", {})], "did not reach the first node"),
-        ([(1, "met", {})], "did not join the group"),
+        ([], "its process never started"),
+        ([(1, "started", {})], "its process started, and did not reach the first node"),
+        ([(1, "joined", {})], "it joined the group, and exchanged nothing"),
     ],
 )
-def test_how_far_a_silent_node_came_is_told(steps, words):
-    errors = judge(heard("ab", (0, "summed", {"seconds": 1, "right": True}), *steps), "gloo").errors
-    assert [error for error in errors if error.startswith("b: ") and words in error]
+def test_who_came_least_far_is_named_with_the_step(steps, words):
+    others = [(rank, "sum", {}) for rank in (0, 2)]
+    assert judge(heard("abc", *others, *steps), "gloo").errors == (f"b: {words}", "a,c: waited for it")
+
+
+def test_a_rank_that_fails_is_named_with_its_last_words():
+    found = heard("abc", (0, "met", {}), (1, "started", {}), (2, "met", {}))
+    found.take(b"1: Traceback (most recent call last):")
+    found.take(b"1: RuntimeError: No CUDA GPUs are available")
+    found.take(b'1: verl-env-answer {"schema":1,"node":"b","failed":"died","why":"its task ended with code 1"}')
+    blamed, waited = judge(found, "nccl").errors
+    assert blamed.startswith("b: its process started, and did not reach the first node (its task ended with code 1);")
+    assert blamed.endswith("it said: RuntimeError: No CUDA GPUs are available")
+    assert waited == "a,c: waited for it"
+
+
+def test_the_same_failure_everywhere_is_one_line():
+    found = heard("abc")
+    for rank, node in enumerate("abc"):
+        found.take(b'%d: verl-env-answer {"schema":1,"node":"%s","failed":"died","why":"w"}' % (rank, node.encode()))
+    assert found.over()
+    assert judge(found, "nccl").errors == ("a,b,c: its process never started (w)",)
 
 
 def test_a_slow_pair_is_named():
