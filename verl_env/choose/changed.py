@@ -43,13 +43,11 @@ def way_to(evaluation: Evaluation, facts: Facts, request: Request, again: Again)
     cannot be had there. ``--lockset`` is added only where another lockset would be chosen.
     """
     for changed in _changes(evaluation, facts, request):
-        found = again(changed.request, changed.machine)
-        if found is not None and found.lockset is evaluation.lockset:
-            return changed
         pinned = replace(changed, request=replace(changed.request, lockset=evaluation.lockset.id))
-        found = again(pinned.request, pinned.machine)
-        if found is not None:
-            return pinned
+        if again(pinned.request, pinned.machine) is None:  # then it is not what is chosen of all either
+            continue
+        found = again(changed.request, changed.machine)
+        return changed if found is not None and found.lockset is evaluation.lockset else pinned
     return None
 
 
