@@ -10,4 +10,4 @@ types:
 	mypy
 
 test:
-	pytest
+	pytest -n auto --dist worksteal

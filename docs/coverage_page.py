@@ -5,7 +5,8 @@ The matrix is also what tests/choose/test_matrix.py and benchmarks/matrix.py go 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from verl_env.machine.model import Amd, AmdDevice, Host, Machine, Nvidia, Nvidia
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from verl_env.locksets.model import Lockset
 
@@ -106,13 +107,20 @@ def matrix() -> Iterator[Place]:
             yield Place(gpu, driver, glibc, python, arch)
 
 
-def answers(locksets: Sequence[Lockset], stack: str) -> dict[Place, Choice | Refusal]:
-    """What the chooser says to every machine of the matrix."""
-    components = load_components()
-    return {
-        place: choose(locksets, place.machine, Request((stack,), python=place.python), components=components)
-        for place in matrix()
-    }
+@cache
+def answers(stack: str) -> Mapping[Place, Choice | Refusal]:
+    """What the chooser says to every machine of the matrix; one question for GPUs that differ by name alone."""
+    locksets, components = load_catalogue(), load_components()
+    named: dict[str, str] = {}
+    alike = {gpu: named.setdefault(target, gpu) for gpu, target in GPUS.items()}
+    found: dict[Place, Choice | Refusal] = {}
+    for place in matrix():
+        same = replace(place, gpu=alike[place.gpu])
+        if same not in found:
+            request = Request((stack,), python=place.python)
+            found[same] = choose(locksets, same.machine, request, components=components)
+        found[place] = found[same]
+    return found
 
 
 def coverage_page() -> str:
@@ -126,7 +134,7 @@ def coverage_page() -> str:
         pythons=", ".join(PYTHONS),
         rocm=ROCM,
     )
-    found = {stack: answers(locksets, stack) for stack in STACKS}
+    found = {stack: answers(stack) for stack in STACKS}
     used = {answer.lockset.id for each in found.values() for answer in each.values() if isinstance(answer, Choice)}
     parts = [head, *(_stack_section(stack, found[stack]) for stack in STACKS)]
     return "\n".join([*parts, _legend([lockset for lockset in locksets if lockset.id in used])])

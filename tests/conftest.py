@@ -1,4 +1,7 @@
-"""What all tests share: no timed property tests (a busy host is no fault), no configuration, a compiler."""
+"""What all tests share: no timed property tests (a busy host is no fault), no configuration, a compiler.
+
+``HYPOTHESIS_PROFILE=thorough`` tries more examples of each property.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("usual", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 Compile = Callable[..., Path]
 

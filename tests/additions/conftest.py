@@ -5,10 +5,14 @@ from tests.install.conftest import *  # noqa: F403 (fixtures)
 
 
 @pytest.fixture
-def world(tmp_path, house, target_path):
-    world = World(tmp_path, house, target_path)
-    world.install()
-    return world
+def place(snapshots):
+    """A project with the environment of a world, as it was just after its installation."""
+    return snapshots.restore("world", lambda path: World(path).install())
+
+
+@pytest.fixture
+def world(place, tmp_path):
+    return World(place, tmp_path)
 
 
 @pytest.fixture(params=["uv", "pip"])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.plans import PYTHON, Recorder, lockset, options, plan
+from tests.install.wheels import House
 from verl_env.additions.arguments import parse_install
 from verl_env.additions.change import add, remove
 from verl_env.environment.installed import installed
@@ -19,9 +20,11 @@ class World:
     ``thing`` 1.0 goes with it, 2.0 needs a newer numpy and torch; ``deep`` needs a newer torch through ``mid``.
     """
 
-    def __init__(self, tmp_path, house, path):
-        self.tmp_path, self.house, self.path = tmp_path, house, path
-        self.site = path / "lib" / f"python{PYTHON}" / "site-packages"
+    def __init__(self, place, tmp_path=None):
+        self.tmp_path, self.path = tmp_path or place, place / "project" / ".venv"
+        self.path.parent.mkdir(exist_ok=True)
+        self.house = house = House(place / "wheelhouse")
+        self.site = self.path / "lib" / f"python{PYTHON}" / "site-packages"
         self.numpy = house.add("numpy", "1.26.4")
         self.torch = house.add("torch", "2.6.0", requires=["numpy"])
         self.engine = house.add("engine", "0.8", requires=["torch==2.6.0", "gone>3", "numpy<2"])

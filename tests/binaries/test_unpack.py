@@ -9,7 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.binaries.test_cubin import blob, entry, record
@@ -197,7 +197,6 @@ PIECES = st.lists(
 )
 
 
-@settings(max_examples=300)
 @given(PIECES, st.integers(1, 70))
 def test_every_kept_byte_is_in_its_place(pieces: list[bytes], chunk: int) -> None:
     content = elf(*pieces)

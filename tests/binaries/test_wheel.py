@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.binaries.test_cubin import blob, entry, record
@@ -208,7 +208,6 @@ def module() -> bytes:
     return found[0].read_bytes()
 
 
-@settings(max_examples=200)
 @given(st.data())
 def test_no_damage_crashes_the_reader(module: bytes, data: st.DataObject) -> None:
     """Bytes of a real object and of its wheel are overwritten; the reader answers, or says that it cannot."""

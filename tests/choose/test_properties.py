@@ -1,6 +1,6 @@
 """What must hold for every machine that the model can express."""
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.choose.build import ALL, choose
@@ -77,7 +77,6 @@ drivers = st.tuples(st.sampled_from([470, 515, 525, 535, 550, 570, 575, 580, 595
 
 
 @given(machines, requests)
-@settings(max_examples=300)
 def test_it_answers_for_every_machine_and_says_why(machine, request):
     found = choose(ALL, machine, request)
     assert machine_line(machine)

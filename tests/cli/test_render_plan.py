@@ -1,7 +1,7 @@
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -180,7 +180,6 @@ def test_without_a_terminal_nothing_wraps():
 
 
 @given(machines, st.booleans(), st.booleans(), st.sampled_from([30, 80, 200]))
-@settings(max_examples=60)
 def test_every_answer_can_be_shown(described, explain, terminal, width):
     text = shown(described, explain=explain, terminal=terminal, width=width)
     assert "nearest: " in text or "because" in text

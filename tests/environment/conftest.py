@@ -5,27 +5,29 @@ import sys
 
 import pytest
 
+from tests.additions.conftest import place  # noqa: F401 (fixtures)
 from tests.additions.world import World
 from tests.install.conftest import (  # noqa: F401 (fixtures)
     clean_settings,
     house,
-    index,
     installer_caches,
     runtime_source,
+    snapshots,
     steady_runtime,
-    target_path,
 )
+from tests.install.server import Index
 from verl_env.uv_program import uv_program
 
 
 @pytest.fixture
-def world(tmp_path, house, target_path, index, monkeypatch):  # noqa: F811
+def world(place, tmp_path, monkeypatch):  # noqa: F811
     """An environment of verl-env's own, and an index that serves what can be added."""
-    world = World(tmp_path, house, target_path)
-    world.install()
+    world = World(place, tmp_path)
+    index = Index(world.house.path)
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
     monkeypatch.setenv("PIP_INDEX_URL", index.simple)
-    return world
+    yield world
+    index.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tests.install.server import Index
+from tests.install.snapshots import Snapshots
 from tests.install.wheels import House
 from verl_env.wheels import runtime as runtime_wheel
 
@@ -15,6 +16,11 @@ PREFIXES = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA_")
 @pytest.fixture(scope="session")
 def installer_caches(tmp_path_factory):
     return tmp_path_factory.mktemp("caches")
+
+
+@pytest.fixture(scope="session")
+def snapshots(tmp_path_factory):
+    return Snapshots(tmp_path_factory.mktemp("snapshots"))
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ class _Chooser:
         if not fitting:
             return evaluations, asked
         environments = environments_of(_comparable(fitting), facts, asked)
-        catalogue = self._components or _shipped()
+        catalogue = self._components = self._components or _shipped()
         locks = self._locks or _no_locks
         found = resolve(Problem(environments, facts, asked, wishes, locks, catalogue, evaluations, self._barred))
         effectless = without_effect(wishes, found.environment.python, arch_of(found.environment.lockset, facts))
@@ -131,8 +131,10 @@ class _Chooser:
 
     def again(self, request: Request, machine: Machine) -> Choice | None:
         """The choice for another request or machine; None where that is refused as well."""
+        asked = tuple(each for each in self._locksets if each.id == request.lockset)
+        chooser = _Chooser(asked, self._components, self._locks, self._barred) if asked else self
         try:
-            answer, _ = self.decide(machine, request)
+            answer, _ = chooser.decide(machine, request)
         except ChoiceError:
             return None
         return answer if isinstance(answer, Choice) else None

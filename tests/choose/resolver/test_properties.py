@@ -1,6 +1,6 @@
 """What must hold for every machine, catalogue and request: an answer with reasons, and no way whose conditions fail."""
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.choose.resolver.world import COMPONENTS, LOCKSETS, catalogue, machine
@@ -75,7 +75,6 @@ def ask(every, described, request, components):
 
 
 @given(locksets, machines, requests, catalogues)
-@settings(max_examples=250)
 def test_what_is_chosen_holds_on_the_machine(every, described, request, components):
     found = ask(every, described, request, components)
     if not isinstance(found, Choice):
@@ -102,7 +101,6 @@ def test_what_is_chosen_holds_on_the_machine(every, described, request, componen
 
 
 @given(locksets, machines, requests.filter(lambda request: not request.wishes), catalogues)
-@settings(max_examples=250)
 def test_the_first_environment_that_is_complete_wins(every, described, request, components):
     """The resolver against trying each environment in order."""
     found = ask(every, described, request, components)
