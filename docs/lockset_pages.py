@@ -81,6 +81,7 @@ def lockset_page(lockset: Lockset) -> str:
         section("Pythons", parts.pythons(lockset, packages)),
         section("Where it was installed", parts.installs(lockset)),
         section("What was proved", parts.proofs(lockset)),
+        section("Training that was seen to work", parts.trainings(lockset)),
         section("Variables at run time", parts.variables(lockset)),
         section("Native components", parts.natives(lockset)),
         section("Where it differs from what it mirrors", parts.deviations(lockset)),

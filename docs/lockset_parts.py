@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import textwrap
 from typing import TYPE_CHECKING
 
 from component_pages import anchor
@@ -11,6 +13,8 @@ from verl_env.choose.fits import supported_gpus
 from verl_env.cli.stacks import ranges
 from verl_env.locksets.groups import ENGINES, GROUPS, group_of
 from verl_env.sizes import human
+from verl_env.verify.load import load_parts
+from verl_env.verify.training import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -161,6 +165,34 @@ def proofs(lockset: Lockset) -> list[str]:
         for each in lockset.proofs
     ]
     return table(("date", "Python", "GPU", "driver", "passed", "failed", "native components"), rows)
+
+
+def trainings(lockset: Lockset) -> list[str]:
+    """The command of each training that was proved, with the most native components that it was proved with."""
+    seen = {
+        part: proof
+        for proof in sorted(lockset.proofs, key=lambda proof: len(proof.natives))
+        for part, state in proof.parts.items()
+        if state == "passed"
+    }
+    lines = []
+    for part in load_parts():
+        if part.train and (proof := seen.get(part.id)):
+            natives = " and ".join(f"{name} {version}" for name, version in proof.natives.items()) or "nothing built"
+            where = f"{part.train.gpus} x {proof.gpu}, driver {proof.driver}, with {natives}"
+            words = command(part.train, {"verl": lockset.verl, **proof.natives})
+            lines += [f"On {where} ({proof.date[:DATE]}), {part.title}:", "", *_shell(words), ""]
+    return [*lines, "The model was tiny; the batch sizes and the share of memory are for that."] if lines else []
+
+
+def _shell(words: Sequence[str]) -> list[str]:
+    """A command of several lines, with names of the reader's own in the place of the proof's files."""
+    places = {"{models}/dense": "MODEL", "{models}/": "", "{programs}/": "", "{work}/": ""}
+    for name, place in places.items():
+        words = [word.replace(name, place) for word in words]
+    text = shlex.join(["verl-env", "run", "--", "python", *words])
+    lines = textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+    return ["    " + line for line in " \\\n".join(lines).splitlines()]
 
 
 def variables(lockset: Lockset) -> list[str]:

@@ -162,3 +162,25 @@ def test_the_index_of_other_accelerators():
     requires = {"arch": ["x86_64"], "rocm": ["7.0"], "gpu": []}
     row = index_page([sample(**changes, requires=requires)]).splitlines()[-1]
     assert "| ROCm 7.0.2 | 3.10 | - | not stated | locked | yes |" in row
+
+
+PROOF = {
+    "date": "2026-11-28T08:50:29+00:00",
+    "python": "3.10",
+    "gpu": "NVIDIA H200",
+    "gpus": 1,
+    "driver": "580.159.04",
+    "natives": {},
+}
+
+
+def test_training_is_shown_where_it_was_proved(page):
+    text = page(tier="proven", proofs=[{**PROOF, "ok": True, "parts": {"train-fsdp-vllm": "passed"}}])
+    assert "On 1 x NVIDIA H200, driver 580.159.04, with nothing built (2026-11-28), two GRPO steps" in text
+    assert "attn_implementation=sdpa" in text
+    assert "{" not in text.split("## Training that was seen to work")[1].split("## ")[0]
+
+
+def test_training_that_failed_is_not_shown(page):
+    text = page(tier="installed", proofs=[{**PROOF, "ok": False, "parts": {"train-fsdp-vllm": "failed"}}])
+    assert "Training that was seen to work" not in text

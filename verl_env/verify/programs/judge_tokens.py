@@ -19,6 +19,27 @@ def reference_model(path: str) -> Any:
     return AutoModelForCausalLM.from_pretrained(path, **more).cuda().eval()
 
 
+def moved(before: list[Any], after: list[Any]) -> int:
+    """How many answers have other tokens than before."""
+    return sum(a != b for (a, _), (b, _) in zip(before, after))  # noqa: B905 (Python 3.9)
+
+
+def compare_answers(reference: list[Any], answers: list[Any]) -> dict[str, Any]:
+    """The agreement of greedy answers with those of a reference; differences are of tokens that both chose."""
+    pairs = [
+        (mine, theirs)
+        for (ids, logprobs), (chosen, expected) in zip(answers, reference)  # noqa: B905 (Python 3.9)
+        for mine, theirs in zip(zip(ids, logprobs), zip(chosen, expected))  # noqa: B905
+    ]
+    same = [abs(mine[1] - theirs[1]) for mine, theirs in pairs if mine[0] == theirs[0]]
+    return {
+        "tokens": len(pairs),
+        "agreeing": len(same),
+        "disagreeing": len(pairs) - len(same),
+        "logprob_difference": sum(same) / len(same) if same else float("nan"),
+    }
+
+
 def compare(path: str, prompts: list[list[int]], answers: list[tuple[list[int], list[float]]]) -> dict[str, Any]:
     """The agreement of greedy answers with the reference.
 

@@ -23,7 +23,7 @@ def main(model: str, following: str) -> None:
         figures["weights"] = engine.collective_rpc(vllm_engine.load, args=(directory,))[0]
         engine.reset_prefix_cache()
     after = vllm_engine.answers_of(engine)
-    figures["moved"] = sum(a != b for (a, _), (b, _) in zip(before, after))  # noqa: B905 (Python 3.9)
+    figures["moved"] = judge_tokens.moved(before, after)
     give(**figures, **judge_tokens.compare(following, prompts, after))
 
 

@@ -23,12 +23,12 @@ def prompts_of(engine: Any) -> list[list[int]]:
     return [list(tokenizer(text).input_ids) for text in PROMPTS]
 
 
-def answers_of(engine: Any) -> list[tuple[list[int], list[float]]]:
+def answers_of(engine: Any, **more: Any) -> list[tuple[list[int], list[float]]]:
     """Greedy answers: token ids and their log-probabilities."""
     given = [{"prompt_token_ids": ids} for ids in prompts_of(engine)]
     asked = SamplingParams(temperature=0, max_tokens=NEW_TOKENS, logprobs=1, ignore_eos=True)
     found = []
-    for request in engine.generate(given, asked):
+    for request in engine.generate(given, asked, **more):
         out = request.outputs[0]
         ids = list(out.token_ids)
         found.append((ids, [out.logprobs[at][token].logprob for at, token in enumerate(ids)]))
