@@ -40,3 +40,30 @@ def test_without_a_gpu_the_answer_is_honest(empty, tmp_path, capsys):
 def test_no_environment_is_an_error_and_no_traceback(tmp_path, capsys):
     assert main(["verify", "--into", str(tmp_path / "none")]) == 2
     assert "error[" in capsys.readouterr().err
+
+
+def test_a_kept_proof_is_shown_by_doctor_and_report(empty, tmp_path, capsys):
+    assert main(["verify", "--into", str(empty), "--keep"]) == 1
+    capsys.readouterr()
+    main(["doctor", "--into", str(empty)])
+    assert "on no GPU; nothing could be tried" in capsys.readouterr().out
+    main(["doctor", "--into", str(empty), "--json"])
+    [proof] = json.loads(capsys.readouterr().out)["proofs"]
+    assert proof["current"] is True
+    assert proof["parts"]["attention"] == "impossible"
+    main(["report", "--into", str(empty), "-o", str(tmp_path / "report.json")])
+    assert json.loads((tmp_path / "report.json").read_text())["proofs"] == [proof]
+    assert main(["doctor", "--report", str(tmp_path / "report.json")]) in {0, 1}
+
+
+def test_a_proof_that_cannot_be_kept_is_shown_and_said(empty, capsys, monkeypatch):
+    monkeypatch.setattr("verl_env.environment.proofs.replace_bytes", _refused)
+    assert main(["verify", "--into", str(empty), "--keep", "--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["ok"] is False
+    assert "error[verify-not-kept]" in said.err
+    assert "verify --into" in said.err
+
+
+def _refused(*_):
+    raise PermissionError(13, "Permission denied")

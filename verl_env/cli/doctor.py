@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verl_env.cli.options import add_machine_arguments, machine_from
 from verl_env.command_line import command
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.model import Check, Diagnosis
-    from verl_env.install.completeness import Completeness
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
         return _planned(args, checks)
     facts = _facts(args)
     diagnosis = _diagnose(args, facts, checks)
-    _show(args, diagnosis, str(facts.target.prefix if facts.target else ""), facts.completeness)
+    _show(args, diagnosis, str(facts.target.prefix if facts.target else ""), facts)
     if args.fix:
         from verl_env.cli.fix_doctor import fix
 
@@ -179,17 +178,27 @@ def _diagnose(args: argparse.Namespace, facts: Facts, checks: tuple[Check, ...])
     return diagnose_deep(facts, checks)
 
 
-def _show(args: argparse.Namespace, diagnosis: Diagnosis, subject: str, found: Completeness | None = None) -> None:
+def _show(args: argparse.Namespace, diagnosis: Diagnosis, subject: str, facts: Facts | None = None) -> None:
     from verl_env.cli.console import print_json, stdout_console
     from verl_env.cli.render_doctor import markdown, render, to_json
 
     if args.json:
-        print_json({**to_json(diagnosis), **(found.to_json() if found is not None else {})})
+        print_json({**to_json(diagnosis), **(_made(facts) if facts else {})})
     elif args.markdown:
         print(markdown(diagnosis, subject=subject))
     else:
-        if found is not None:
+        if facts is not None and facts.completeness is not None:
             from verl_env.cli.render_install import completeness
 
-            completeness(stdout_console(), found)
+            completeness(stdout_console(), facts.completeness)
+        if facts is not None and facts.proofs:
+            from verl_env.cli.render_doctor import render_proof
+
+            render_proof(facts.proofs[-1], stdout_console())
         render(diagnosis, stdout_console(), subject=subject)
+
+
+def _made(facts: Facts) -> dict[str, Any]:
+    """What a diagnosis says of a real environment beside its findings: whether it is complete, and its proofs."""
+    complete = {} if facts.completeness is None else facts.completeness.to_json()
+    return {**complete, "proofs": [proof.to_json() for proof in facts.proofs]}

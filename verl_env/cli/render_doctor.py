@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from verl_env.doctor.model import Check, Diagnosis, Finding, Unrecognised
+    from verl_env.environment.proofs import KeptProof
 
 _COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _MARKS = {"error": ("✗", "x"), "warning": ("!", "!"), "info": ("i", "i")}
@@ -174,3 +175,17 @@ def render_list(checks: tuple[Check, ...], console: Console) -> None:
         covers = ",".join(check.covers)
         line = f"{check.id:34} {check.theme:12} {check.severity:8} {covers:16} {check.title}"
         console.print(line, markup=False)
+
+
+def render_proof(proof: KeptProof, console: Console) -> None:
+    """One line of what ``verl-env verify`` saw of this environment, on what and when."""
+    found = proof.to_json()
+    groups = [
+        f"{state}: {', '.join(part for part, its in found['parts'].items() if its == state)}"
+        for state in ("passed", "failed")
+        if state in found["parts"].values()
+    ]
+    since = "" if proof.current else ", before the environment was last changed"
+    where = f"{found['gpu'] or 'no GPU'}{', driver ' + found['driver'] if found['driver'] else ''}"
+    line = f"verified {found['date'][:10]} on {where}{since}; {'; '.join(groups) or 'nothing could be tried'}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.cli.console import print_json, stderr_console, stdout_console
+from verl_env.cli.console import print_error, print_json, stderr_console, stdout_console
 from verl_env.errors import EXIT_NO, EXIT_OK
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--list", action="store_true", help="list the parts, with their estimates")
     parser.add_argument("--work", metavar="DIR", type=Path, help="keep models and logs here (default: removed)")
+    parser.add_argument("--keep", action="store_true", help="keep it in the environment: doctor and report show it")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write the JSON document here")
 
@@ -76,7 +77,21 @@ def _verify(args: argparse.Namespace, parts: list[Part], directory: Path) -> int
         findings=lambda log: _findings(log, facts),
     )
     _write(args, found)
-    return EXIT_OK if found.ok else EXIT_NO
+    kept = not args.keep or _keep(prefix, found)
+    return EXIT_OK if found.ok and kept else EXIT_NO
+
+
+def _keep(prefix: Path, found: Verification) -> bool:
+    """Whether it could be kept; what was proved is shown already, and is not lost to an error."""
+    from verl_env.environment.proofs import keep_proof
+    from verl_env.verify.errors import ProofNotKept
+
+    try:
+        keep_proof(prefix, found.to_json())
+    except OSError as error:
+        print_error(ProofNotKept(prefix, error.strerror or str(error)))
+        return False
+    return True
 
 
 def _findings(log: str, facts: Facts) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from verl_env.doctor.target import Target
+    from verl_env.environment.proofs import KeptProof
     from verl_env.install.completeness import Completeness
     from verl_env.machine.model import Known
 
@@ -47,6 +48,7 @@ class Facts:
         natives: Native components of that lockset that were not left out; an installation chooses their wheels.
         moved: Those of its pins that the user moved knowingly, with the version put there; None where it was removed.
         completeness: What verl misses of the lockset's native components; None where nothing says so.
+        proofs: What ``verl-env verify`` was kept of, the oldest first.
     """
 
     machine: Machine = field(default_factory=Machine)
@@ -68,6 +70,7 @@ class Facts:
     natives: frozenset[str] = frozenset()
     moved: Mapping[str, str | None] = field(default_factory=dict)
     completeness: Completeness | None = None
+    proofs: tuple[KeptProof, ...] = ()
 
     def installed(self, *names: str) -> bool:
         """Whether every one of these packages is known to be there."""

@@ -15,6 +15,7 @@ from verl_env.doctor.engines.host import HostFacts, read_host
 from verl_env.doctor.engines.metadata import by_name
 from verl_env.doctor.facts import Facts, flavour_of_version
 from verl_env.doctor.target import Target
+from verl_env.environment.proofs import kept_proofs
 from verl_env.environment.state import read_state
 from verl_env.errors import VerlEnvError
 from verl_env.install.completeness import of_state
@@ -60,6 +61,7 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
         host=_host(environment) if host is None else host,
         target=target,
         shell=Shell(_installer(named), str(target.interpreter), made.get("locked", {})),
+        proofs=kept_proofs(prefix),
         **made,
     )
 

@@ -46,6 +46,7 @@ def report_of(facts: Facts, *, hide: bool = False) -> dict[str, Any]:
     }
     data |= {"torch_flavour": facts.torch_flavour} if facts.torch_flavour else {}
     data |= {"lockset": facts.lockset} if facts.lockset else {}
+    data |= {"proofs": [proof.to_json() for proof in facts.proofs]} if facts.proofs else {}
     return dict(redact_json(data, names=_names())) if hide else data
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from verl_env.errors import EXIT_MISUSE, VerlEnvError
+from typing import TYPE_CHECKING
+
+from verl_env.command_line import command
+from verl_env.errors import EXIT_MISUSE, EXIT_NO, VerlEnvError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class PartUnknown(VerlEnvError):
@@ -23,3 +29,23 @@ class PartUnknown(VerlEnvError):
     @property
     def hint(self) -> str:
         return "verl-env verify --list"
+
+
+class ProofNotKept(VerlEnvError):
+    """The environment of ``verify --keep`` may not be written; the proof itself was made and shown."""
+
+    id = "verify-not-kept"
+    exit_code = EXIT_NO
+
+    def __init__(self, prefix: Path, reason: str) -> None:
+        super().__init__(prefix)
+        self.prefix = prefix
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        return f"the proof cannot be kept in {self.prefix}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return command("verify", "--into", str(self.prefix), "-o", "proof.json")
