@@ -12,6 +12,7 @@ from verl_env.additions.model import Cause
 from verl_env.environment.history import Change
 from verl_env.environment.pins import FILE
 from verl_env.environment.state import read_state
+from verl_env.environment.wheelhouse import FOLDER
 
 USER = {"PATH": "/usr/bin", "HOME": "/home/u", "PYTHONHOME": "/opt/python", "VIRTUAL_ENV": "/other"}
 
@@ -24,6 +25,7 @@ def test_the_variables_of_a_command(world):
         "VIRTUAL_ENV": str(world.path),
         "DEMO_VARIABLE": "1",
         "UV_CONSTRAINT": f"{world.path}/{FILE}",
+        "UV_FIND_LINKS": f"{world.path}/{FOLDER}",
         "PIP_PYTHON": f"{world.path}/bin/python",
     }
 

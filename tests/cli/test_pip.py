@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -181,7 +182,10 @@ def test_a_native_component_that_was_added_is_taken_out_again(world):
     assert read_state(world.into).ways["fast-thing"].startswith("2.0 from ")
     assert world.pip("uninstall", "fast-thing")[0] == 0
     assert "fast-thing" not in read_state(world.into).ways
-    assert "fast-thing" not in (world.into / "verl-env-constraints.txt").read_text()
+    pins = (world.into / "verl-env-constraints.txt").read_text().splitlines()
+    assert [line for line in pins if line.startswith("fast-thing")] == [
+        "fast-thing==2.0+torch2.6  # not installed; its wheel lies in verl-env-wheels"
+    ]
     assert world.run()[0] == 0
     assert "fast-thing" not in world.versions
 
@@ -248,8 +252,52 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_component_that_is_given_as_a_file(world, form):
     code, captured = world.pip("install", FORMS[form](given(world, "2.0+mine")))
-    assert (code, captured.err) == (0, "")
+    assert (code, captured.err.strip() in {"", "fast-thing 2.0: given wheel fast_thing-2.0+mine-py3-none-any.whl"}) == (
+        0,
+        True,
+    )
     assert world.versions["fast-thing"] == "2.0+mine"
+    assert (world.into / "verl-env-wheels" / "fast_thing-2.0+mine-py3-none-any.whl").is_file()
+
+
+@pytest.mark.parametrize("route", ["path", "wheelhouse", "mirror"])
+def test_three_routes_lead_to_the_same_place(world, route):
+    """A native of the environment: recorded, whole after its source is gone, back after damage, pinned."""
+    file = given(world, "2.0+mine")
+    words = {
+        "path": [str(file)],
+        "wheelhouse": ["fast-thing", "--wheelhouse", str(file.parent)],
+        "mirror": ["fast-thing"],
+    }
+    assert world.pip("install", *words[route])[0] == 0
+    version = "2.0+torch2.6" if route == "mirror" else "2.0+mine"
+    file.unlink()
+    state = read_state(world.into)
+    assert state.ways["fast-thing"].startswith("2.0 from ")
+    assert [(extra.name, extra.origin, extra.wish) for extra in state.extras] == [("fast-thing", None, "fast-thing")]
+    assert "fast-thing==2.0\n" in (world.into / "verl-env-constraints.txt").read_text()
+    code, captured = world.run()
+    assert (code, captured.out.partition(":")[0]) == (0, "nothing to do")
+    shutil.rmtree(next(world.into.glob("lib/*/site-packages/fast_thing-*.dist-info")))
+    assert world.run()[0] == 0
+    assert world.versions["fast-thing"] == version
+
+
+def test_a_wheelhouse_is_looked_into_when_the_environment_is_made(world):
+    file = given(world, "2.0+mine")
+    assert world.run("--with", "fast-thing", "--wheelhouse", str(world.house.path))[0] == 0
+    assert world.versions["fast-thing"] == "2.0+torch2.6"
+    (world.house.path / file.name).write_bytes(file.read_bytes())
+    code, captured = world.run("--with", "fast-thing", "--wheelhouse", str(world.house.path))
+    assert (code, captured.out.partition(":")[0]) == (0, "nothing to do")
+    assert world.pip("uninstall", "fast-thing")[0] == 0
+    assert world.run("--with", "fast-thing", "--wheelhouse", str(world.house.path))[0] == 0
+    assert world.versions["fast-thing"] == "2.0+mine"
+
+
+def test_a_wheelhouse_that_is_none(world):
+    code, captured = world.pip("install", "fast-thing", "--wheelhouse", "nowhere")
+    assert (code, "error[usage]: --wheelhouse nowhere is no directory" in captured.err) == (2, True)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.install.plans import lockset, native, plan, prebuilt
-from verl_env.environment.pins import FILE, PIP_CONF, constraint_address, pip_conf, read_pins, write_pins
+from verl_env.environment.pins import (
+    FILE,
+    PIP_CONF,
+    constraint_address,
+    links_address,
+    pip_conf,
+    read_pins,
+    write_pins,
+)
+from verl_env.environment.wheelhouse import FOLDER, keep_wheel, put_wheel, wheels_in
 from verl_env.install.plan import pins_of
 from verl_env.installers.pip import find_pip
 from verl_env.locksets.model import Package
@@ -44,25 +53,30 @@ def sections(text):
 def test_what_the_user_said_in_pip_conf_is_kept(tmp_path):
     old = tmp_path / "old"
     old.mkdir()
-    (old / PIP_CONF).write_text("[global]\nindex-url = https://i/100%\n[install]\nconstraint = mine.txt\nno-deps = 1\n")
+    (old / PIP_CONF).write_text(
+        "[global]\nindex-url = https://i/100%\n[install]\nconstraint = mine.txt\nno-deps = 1\nfind-links = https://l\n"
+    )
     for _ in range(2):
         write_pins(old, tmp_path / ".venv", "x", {}, old)
     found = sections((old / PIP_CONF).read_text())
     ours = str(tmp_path / ".venv" / FILE)
     assert found["global"] == {"index-url": "https://i/100%"}
-    assert found["install"] == {"constraint": f"{ours} mine.txt", "no-deps": "1"}
-    assert found["download"] == found["wheel"] == {"constraint": ours}
+    wheels = str(tmp_path / ".venv" / FOLDER)
+    assert found["install"] == {"constraint": f"{ours} mine.txt", "no-deps": "1", "find-links": f"{wheels} https://l"}
+    assert found["download"] == found["wheel"] == {"constraint": ours, "find-links": wheels}
 
 
 def test_an_environment_that_was_moved_names_one_place():
-    before = pip_conf("", "/old/.venv/verl-env-constraints.txt")
-    assert sections(pip_conf(before, "/new/.venv/verl-env-constraints.txt"))["install"] == {
-        "constraint": "/new/.venv/verl-env-constraints.txt"
+    before = pip_conf("", "/old/.venv/verl-env-constraints.txt", "/old/.venv/verl-env-wheels")
+    after = pip_conf(before, "/new/.venv/verl-env-constraints.txt", "/new/.venv/verl-env-wheels")
+    assert sections(after)["install"] == {
+        "constraint": "/new/.venv/verl-env-constraints.txt",
+        "find-links": "/new/.venv/verl-env-wheels",
     }
 
 
 def test_a_pip_conf_that_pip_cannot_read_is_replaced():
-    assert sections(pip_conf("no section\n", "/x"))["wheel"] == {"constraint": "/x"}
+    assert sections(pip_conf("no section\n", "/x", "/y"))["wheel"] == {"constraint": "/x", "find-links": "/y"}
 
 
 @pytest.mark.parametrize(
@@ -116,3 +130,50 @@ def test_the_real_uv_keeps_the_pins(tmp_path, house, monkeypatch, folder):
     assert refused.returncode == 1
     assert "pinned>=2" in refused.stderr
     assert subprocess.run([*command, "pinned"], capture_output=True, check=False).returncode == 0
+
+
+def made(house, tmp_path, folder):
+    """An environment with the wheel of one component, and a source beside it that has a newer one."""
+    environment = tmp_path / folder / ".venv"
+    subprocess.run(find_pip().make_environment(environment, sys.executable, "x").argv, check=True)
+    house.add("flash_attn", "1.0")
+    put_wheel(environment, house.path / "flash_attn-1.0-py3-none-any.whl")
+    (house.path / "flash_attn-1.0-py3-none-any.whl").unlink()
+    house.add("flash_attn", "2.0")
+    write_pins(environment, environment, "x", {"torch": "2"}, None)
+    return environment
+
+
+@pytest.mark.parametrize("folder", ["plain", "with space"])
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_plain_pip_and_uv_take_the_wheel_that_was_read_for_the_environment(
+    tmp_path, house, monkeypatch, folder, installer
+):
+    from verl_env.installers.uv import find_uv
+
+    monkeypatch.delenv("PIP_CONFIG_FILE")
+    environment = made(house, tmp_path, folder)
+    python = environment / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--find-links", house.path]
+    if installer == "uv":
+        command = [find_uv().executable, "pip", "install", "--python", python]
+        monkeypatch.setenv("UV_CONSTRAINT", constraint_address(environment))
+        monkeypatch.setenv("UV_FIND_LINKS", f"{links_address(environment)},{house.path}")
+    done = subprocess.run([*command, "--no-index", "flash-attn"], check=False)
+    assert done.returncode == 0
+    assert list(environment.glob("lib/*/site-packages/flash_attn-1.0.dist-info"))
+    assert read_pins(environment) == {"torch": "2"}
+
+
+def test_one_wheel_of_a_component_is_kept_and_goes_with_it(tmp_path, house):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    for version in ("1.0", "2.0"):
+        house.add("flash_attn", version)
+        put_wheel(old, house.path / f"flash_attn-{version}-py3-none-any.whl")
+    assert {name: version for name, (version, _) in wheels_in(old).items()} == {"flash-attn": "2.0"}
+    keep_wheel(new, old, "flash-attn")
+    keep_wheel(new, old, "apex")
+    keep_wheel(new, None, "flash-attn")
+    assert {name: version for name, (version, _) in wheels_in(new).items()} == {"flash-attn": "2.0"}

@@ -51,6 +51,7 @@ class _Gathered:
         self.settings: dict[str, bool] = {}
         self.installer: str | None = None
         self.isolated = True
+        self.wheelhouse: Path | None = None
 
 
 def parse_install(words: Sequence[str], directory: Path) -> Wishes:
@@ -76,6 +77,7 @@ def parse_install(words: Sequence[str], directory: Path) -> Wishes:
         allow_drift=gathered.settings.get("allow_drift", False),
         dry_run=gathered.settings.get("dry_run", False),
         isolated=gathered.isolated,
+        wheelhouse=gathered.wheelhouse,
     )
 
 
@@ -126,6 +128,9 @@ def _read(words: list[str], directory: Path, gathered: _Gathered, *, nested: boo
             value = _value(word, given, value, words)
             is_directory = _VALUED[word] == "--find-links" and "://" not in value
             gathered.options += [_VALUED[word], str((directory / value).absolute()) if is_directory else value]
+        elif word == "--wheelhouse" and not nested:
+            gathered.wheelhouse = _directory(_value(word, given, value, words), directory)
+            gathered.options += ["--find-links", str(gathered.wheelhouse)]
         elif word == "--installer" and not nested:
             gathered.installer = _installer(_value(word, given, value, words))
         elif not _flag(word, gathered, nested=nested):
@@ -189,6 +194,13 @@ def _value(word: str, given: str, value: str, words: list[str]) -> str:
     if not words:
         raise UsageError(f"{word} needs a value", command=HELP)
     return words.pop(0)
+
+
+def _directory(value: str, directory: Path) -> Path:
+    path = (directory / Path(value).expanduser()).absolute()
+    if not path.is_dir():
+        raise UsageError(f"--wheelhouse {value} is no directory", command=HELP)
+    return path
 
 
 def _installer(name: str) -> str:

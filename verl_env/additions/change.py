@@ -17,7 +17,7 @@ from verl_env.additions.components import (
 )
 from verl_env.additions.environment import open_environment
 from verl_env.additions.errors import NotInstalled, PipWouldDrift
-from verl_env.additions.given import check_given
+from verl_env.additions.given import as_components, check_given, validated
 from verl_env.additions.metadata import Metadata, broken, needed_by, reachable, read_metadata
 from verl_env.additions.model import Altered, Resolution
 from verl_env.additions.resolve import Base, resolve
@@ -25,6 +25,7 @@ from verl_env.environment.change import LOCK_SECONDS, change
 from verl_env.environment.history import Change
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.state import Extra
+from verl_env.environment.wheelhouse import put_wheel
 from verl_env.install.prepare import choose_installer
 from verl_env.installers.base import Batch, Source
 from verl_env.records import replace
@@ -68,6 +69,8 @@ def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machin
     with change(target, command, waiting=reporter.note, seconds=options.lock_seconds) as work:
         opened = open_environment(path)
         session = _Session(opened, work, choose_installer(wishes.installer), reporter)
+        wishes = as_components(wishes, opened, work.stage, reporter, machine)
+        options = replace(options, wheelhouse=wishes.wheelhouse or options.wheelhouse)
         wanted = tuple(wish for wish in are_components(wishes.wishes) if wish.name not in opened.pins)
         chosen = choose_components(opened, wanted, machine(), options) if wanted else None
         special = set() if chosen is None else {build.name for build in chosen.builds}
@@ -159,6 +162,8 @@ def _carry_out(session: _Session, wishes: Wishes, resolution: Resolution, chosen
         batch = Batch(file, Source(), hashes=False, isolated=wishes.isolated)
         run_installer(session.installer, session.installer.install(work.path, batch), session.reporter.terminal)
     have = work.take_over()
+    for wheel in sorted(validated(work.stage).glob("*.whl")):
+        put_wheel(work.path, wheel)
     check_versions(resolution.found, have)
     state = _remembered(opened, wishes, resolution, have)
     pins = {**opened.pins, **{change.name: have[change.name].version for change in resolution.moved}}

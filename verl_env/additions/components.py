@@ -13,9 +13,11 @@ from verl_env.additions.recorded import component_wishes
 from verl_env.choose.choose import choose
 from verl_env.choose.errors import NativeUnavailableError
 from verl_env.choose.model import Choice, Request
+from verl_env.components.housed import with_wheels
 from verl_env.components.load import load_catalogue as load_components
 from verl_env.install.carry import keepable
 from verl_env.install.compare import brings_wheel
+from verl_env.install.houses import houses
 from verl_env.install.inspect import inspect
 from verl_env.install.parts import Parts
 from verl_env.install.plan import VERL, make_plan
@@ -75,7 +77,8 @@ def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, 
     machine = _or_unknown(machine)
     asked = [wish.text for wish in wishes]
     try:
-        choice = choose(load_catalogue(), machine, request)
+        components = with_wheels(load_components(), *houses(opened.target, options))
+        choice = choose(load_catalogue(), machine, request, components=components)
     except NativeUnavailableError as error:
         raise ComponentMissing(asked, state, error) from error
     if not isinstance(choice, Choice):

@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from verl_env.additions.errors import NOTHING_THERE, NotMadeHere
-from verl_env.environment.pins import constraint_address, read_pins
+from verl_env.environment.pins import constraint_address, links_address, read_pins
 from verl_env.environment.state import read_state
 from verl_env.environment.target import Target
+from verl_env.environment.wheelhouse import FOLDER
 from verl_env.records import record
 from verl_env.wheels.runtime import NAME as RUNTIME
 
@@ -51,8 +52,8 @@ def base_interpreter(generation: Path) -> str:
 def run_variables(opened: Opened, user: Mapping[str, str]) -> dict[str, str]:
     """The variables of a command in an environment: as in an activated shell, with those of the lockset.
 
-    A variable that the user has set wins over that of the lockset. uv is told the constraints. A pip from outside,
-    which would install where it comes from, is told the interpreter, and so finds the pip.conf that names them.
+    A variable that the user has set wins over that of the lockset. uv is told the constraints and the wheels. A pip
+    from outside, which would install where it comes from, is told the interpreter, and so finds the pip.conf.
     """
     path = opened.target.path
     env = {name: value for name, value in user.items() if name not in {"PYTHONHOME", "VIRTUAL_ENV_PROMPT"}}
@@ -60,6 +61,8 @@ def run_variables(opened: Opened, user: Mapping[str, str]) -> dict[str, str]:
     ours = {"PATH": os.pathsep.join(search), "VIRTUAL_ENV": str(path)}
     constraints = filter(None, [constraint_address(path), user.get("UV_CONSTRAINT")])
     ours["UV_CONSTRAINT"] = " ".join(constraints)
+    if (path / FOLDER).is_dir():
+        ours["UV_FIND_LINKS"] = ",".join(filter(None, [links_address(path), user.get("UV_FIND_LINKS")]))
     more = {}
     if not (path / "bin" / "pip").exists():
         more["PIP_PYTHON"] = str(path / "bin" / "python")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from verl_env.additions.errors import GivenUnfit, PipWouldDrift
-from verl_env.additions.model import Cause
+from verl_env.additions.model import Cause, Found, Resolution, Wish
 from verl_env.builds.targets import gpu_targets
 from verl_env.choose.model import Build
 from verl_env.components.load import load_catalogue as load_components
 from verl_env.environment.history import Change
-from verl_env.environment.installed import site_packages
+from verl_env.environment.installed import normalise, site_packages
 from verl_env.install.compare import same_version
 from verl_env.installers.failures import NativeMismatch
 from verl_env.locksets.catalogue import load_catalogue
@@ -25,12 +25,13 @@ from verl_env.records import replace
 from verl_env.wheels.fetch import download
 from verl_env.wheels.identity import is_release, read_identity
 from verl_env.wheels.landing import Site, check_landing
+from verl_env.wheels.stage import stage_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from verl_env.additions.environment import Opened
-    from verl_env.additions.model import Found, Resolution, Wishes
+    from verl_env.additions.model import Wishes
     from verl_env.components.model import Component
     from verl_env.install.reporter import Reporter
     from verl_env.locksets.model import Lockset
@@ -75,12 +76,54 @@ def check_given(
                 check_landing(wheel, build, place)
             except NativeMismatch as error:
                 raise GivenUnfit(error.name, error.version, error.wheel, error.faults) from error
+            validated(stage).mkdir(exist_ok=True)
+            stage_wheel(wheel, validated(stage))
             landed.append(replace(each, version=build.version))
     moved = tuple(change for each in landed for change in _moved(each, lockset, resolution))
     if moved and not wishes.allow_drift:
         causes = [Cause(each.name, each.old or "", "your command", f"{each.name} {each.new}") for each in moved]
         raise PipWouldDrift("install", wishes.texts, opened.state.lockset, causes, moved)
     return replace(resolution, moved=(*resolution.moved, *moved))
+
+
+def validated(stage: Path) -> Path:
+    """Where the wheels lie that were found to fit."""
+    return stage / "validated"
+
+
+def as_components(
+    wishes: Wishes, opened: Opened, stage: Path, reporter: Reporter, machine: Callable[[], Machine]
+) -> Wishes:
+    """The wishes with each file of a component that fits, in the version of the lockset, as a wish for the component.
+
+    So it is recorded, kept and repaired as one that came from its publisher. Any other file stays what it is.
+
+    Raises:
+        GivenUnfit: one cannot work here.
+    """
+    known, turned, put = load_components().components, [], validated(stage)
+    for wish in wishes.wishes:
+        name, version = _identity(wish)
+        found = Found(name, version, Path(wish.text).as_uri()) if name in known and name not in opened.pins else None
+        if found is not None:
+            allowed = replace(wishes, allow_drift=True)
+            checked = check_given(Resolution((found,)), opened, allowed, stage, reporter, machine)
+            found = None if checked.moved else found
+        turned.append(wish if found is None else Wish(found.name, found.name))
+    if tuple(turned) == wishes.wishes:
+        return wishes
+    return replace(wishes, wishes=tuple(turned), wheelhouse=put)
+
+
+def _identity(wish: Wish) -> tuple[str, str]:
+    """Name and version of a wheel that is named by its path; empty for anything else."""
+    if wish.name is not None or not wish.text.startswith("/") or not wish.text.endswith(".whl"):
+        return "", ""
+    try:
+        name, version = read_identity(Path(wish.text))
+    except (ValueError, OSError):
+        return "", ""
+    return normalise(name), version
 
 
 def _is_wheel(found: Found) -> bool:

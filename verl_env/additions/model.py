@@ -41,7 +41,7 @@ class Wishes:
     """All that was asked for.
 
     ``options`` are for the installer, on the resolution and on the installation alike; ``resolving`` for the
-    resolution alone; ``constraints`` are files of the user's own.
+    resolution alone; ``constraints`` are files of the user's own; ``wheelhouse`` has wheels of native components too.
     """
 
     wishes: tuple[Wish, ...]
@@ -52,6 +52,7 @@ class Wishes:
     allow_drift: bool = False
     dry_run: bool = False
     isolated: bool = True
+    wheelhouse: Path | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -196,6 +196,8 @@ class Build:
     @property
     def way(self) -> str:
         """What tells this way from the others: the version, and the wheel's address or the source it is built from."""
+        if self.wheel is not None and self.wheel.is_file:
+            return f"{self.version} from the wheel sha256:{self.wheel.sha256}"  # wherever it lies
         if self.wheel is not None:
             return f"{self.version} from {self.wheel.url}"
         return f"{self.version} built from {self.recipe.source}" if self.recipe is not None else "left out"

@@ -48,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Makes or repairs the environment, or shows what would be done."""
     from verl_env.choose.choose import choose
+    from verl_env.components.housed import with_wheels
+    from verl_env.components.load import load_catalogue as load_components
     from verl_env.environment.target import open_target
+    from verl_env.install.houses import houses
     from verl_env.install.plan import make_plan
     from verl_env.install.reach.decide import Decided, Decider
     from verl_env.locksets.catalogue import load_catalogue, packages_of
@@ -67,14 +70,18 @@ def main(args: argparse.Namespace) -> int:
     verl_source = _verl_source(args)
     machine = machine_from(args)
     options = options_from(args, machine)
-    locksets = load_catalogue()
+    locksets, components = load_catalogue(), with_wheels(load_components(), *houses(target, options))
 
     def planner(choice: Choice) -> Plan:
         packages = packages_of(choice.lockset, choice.python)
         return make_plan(choice, packages, request, machine, verl_source=verl_source, with_verl=not args.no_verl)
 
     decider = Decider(
-        lambda barred: choose(locksets, machine, request, barred=barred), planner, target, options, tell=_tell
+        lambda barred: choose(locksets, machine, request, components=components, barred=barred),
+        planner,
+        target,
+        options,
+        tell=_tell,
     )
     decided = decider.decide()
     if not isinstance(decided, Decided):

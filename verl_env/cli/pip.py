@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 install and uninstall take what pip takes (requirements, paths, addresses, -r, -c, -e, -U, --pre, --no-deps,
 --index-url, --extra-index-url, --find-links, --no-build-isolation), and besides: --allow-drift, to move pins of the
-lockset knowingly; --dry-run; --installer uv|pip. Every other command of pip is passed on to it.
+lockset knowingly; --wheelhouse DIR, with wheels of native components among others; --dry-run; --installer uv|pip.
+Every other command of pip is passed on to it.
 """
 #: Commands of pip that change an environment in ways of their own.
 _REFUSED = {"sync": "verl-env install --stack ...", "lock": "verl-env lock", "compile": "verl-env plan --json"}

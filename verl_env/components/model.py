@@ -77,6 +77,11 @@ class Wheel:
         """Whether it is a file of the package index, and no address but its name and digest say which."""
         return self.url.startswith(INDEX)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it lies in a directory here (``housed.py``)."""
+        return self.url.startswith("file:")
+
 
 @record
 class Family:

@@ -1,8 +1,9 @@
 """The pins of an environment, where uv and pip find them when users run these themselves.
 
 ``verl-env-constraints.txt`` in the environment holds them without hashes, for with a hash in it pip wants one for
-everything. ``pip.conf`` names it: pip reads that file in the root of a virtual environment. Both speak of the path that
-users name, which stays when a new generation is put in force.
+everything. ``pip.conf`` names it, and beside it the directory of the wheels that were read against the environment
+(``wheelhouse.py``), of each of which the constraints hold the version: pip reads that file in the root of a virtual
+environment. All of them speak of the path that users name, which stays when a new generation is put in force.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import replace_bytes
+from verl_env.environment.wheelhouse import FOLDER, wheels_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +28,7 @@ _HEAD = """\
 """
 #: The commands of pip that take constraints; under ``[global]`` the others would be asked for an option they lack.
 _SECTIONS = ("install", "download", "wheel")
-_OPTION = "constraint"
+_OPTION, _LINKS = "constraint", "find-links"
 _PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 
 
@@ -40,10 +42,14 @@ def write_pins(environment: Path, path: Path, lockset: str, pins: Mapping[str, s
         pins: Names and versions.
         old: The environment that this one takes the place of; what its pip.conf says beside is kept.
     """
-    lines = "".join(f"{name}=={version}\n" for name, version in pins.items())
-    replace_bytes(environment / FILE, (_HEAD.format(lockset=lockset) + lines).encode())
+    (environment / FOLDER).mkdir(exist_ok=True)
+    held = {name: version for name, (version, _) in wheels_in(environment).items() if name not in pins}
+    lines = [f"{name}=={version}\n" for name, version in pins.items()]
+    # What follows a version keeps it from being read as a pin of what is installed.
+    lines += [f"{name}=={version}  # not installed; its wheel lies in {FOLDER}\n" for name, version in held.items()]
+    replace_bytes(environment / FILE, (_HEAD.format(lockset=lockset) + "".join(lines)).encode())
     before = "" if old is None else _read(old / PIP_CONF)
-    replace_bytes(environment / PIP_CONF, pip_conf(before, constraint_address(path)).encode())
+    replace_bytes(environment / PIP_CONF, pip_conf(before, constraint_address(path), links_address(path)).encode())
 
 
 def read_pins(environment: Path) -> dict[str, str] | None:
@@ -57,12 +63,20 @@ def read_pins(environment: Path) -> dict[str, str] | None:
 
 def constraint_address(path: Path) -> str:
     """The constraints of an environment as uv and pip take them: both split what they are given at spaces."""
-    file = path / FILE
-    return file.as_uri() if re.search(r"\s", str(file)) else str(file)
+    return _address(path / FILE)
 
 
-def pip_conf(before: str, address: str) -> str:
-    """The text of a pip.conf that names the constraints and says what it said before; comments of it are lost."""
+def links_address(path: Path) -> str:
+    """The wheels of an environment as uv and pip take them."""
+    return _address(path / FOLDER)
+
+
+def _address(file: Path) -> str:
+    return file.as_uri() if re.search(r"[\s,]", str(file)) else str(file)
+
+
+def pip_conf(before: str, constraints: str, links: str) -> str:
+    """The text of a pip.conf that names constraints and wheels, and says what it said before; its comments are lost."""
     from configparser import Error, RawConfigParser  # noqa: PLC0415 (only what changes an environment needs it)
     from io import StringIO  # noqa: PLC0415
 
@@ -74,8 +88,9 @@ def pip_conf(before: str, address: str) -> str:
     for section in _SECTIONS:
         if not parser.has_section(section):
             parser.add_section(section)
-        others = [word for word in parser.get(section, _OPTION, fallback="").split() if not word.endswith(FILE)]
-        parser.set(section, _OPTION, " ".join([address, *others]))
+        for option, ours, name in ((_OPTION, constraints, FILE), (_LINKS, links, FOLDER)):
+            others = [word for word in parser.get(section, option, fallback="").split() if not word.endswith(name)]
+            parser.set(section, option, " ".join([ours, *others]))
     text = StringIO()
     parser.write(text)
     return text.getvalue()

@@ -11,6 +11,7 @@ from verl_env.builds.environment import assemble
 from verl_env.builds.targets import gpu_targets
 from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed, site_packages
+from verl_env.environment.wheelhouse import keep_wheel, put_wheel
 from verl_env.install.compare import as_taken, brings_wheel
 from verl_env.install.errors import NativeUnavailable
 from verl_env.install.prepare import checked_works
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from verl_env.install.model import Options, Plan
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
+    from verl_env.wheels.stage import Staged
 
 _TO_HAVE_IT = "to try again: --with {}; where its wheel lies in a directory, with --wheelhouse DIR"
 
@@ -136,7 +138,7 @@ class Parts:
 
     def runtime(self) -> str:
         """Installs the runtime distribution, with its bytecode."""
-        version = self._install_wheel(build(self._plan.lockset.id, self._stage))
+        version = self._install_wheel(build(self._plan.lockset.id, self._stage)).version
         site = site_packages(self._new, self._plan.python)
         self._run(Command(bytecode_command(self._new / "bin" / "python", site), os.environ))
         return version
@@ -166,6 +168,7 @@ class Parts:
     def _keep(self, choice: Build) -> None:
         """Notes of a component that is carried over what is recorded of it."""
         state = self._seen.state
+        keep_wheel(self._new, self._seen.environment, choice.name)
         self.taken[choice.name] = as_taken(choice, {} if state is None else state.ways)
         if state is not None and choice.name in state.facts:
             self.facts[choice.name] = dict(state.facts[choice.name])
@@ -202,7 +205,7 @@ class Parts:
         )
         self._check(choice, wheel)
         try:
-            self._install_wheel(wheel)
+            put_wheel(self._new, self._install_wheel(wheel).file)
         except ValueError as error:
             raise NativeUnavailable(choice, str(error)) from error
         return human(wheel.stat().st_size)
@@ -210,7 +213,7 @@ class Parts:
     def _build_and_install(self, choice: Build) -> str:
         builder = self._builder_of(choice)
         wheel = builder.wheel(choice.name)
-        self._install_wheel(wheel)
+        put_wheel(self._new, self._install_wheel(wheel).file)
         self.facts[choice.name] = builder.facts(choice.name)
         return f"{wheel.name}, {human(wheel.stat().st_size)}"
 
@@ -262,10 +265,10 @@ class Parts:
             self._lock_site = assemble(self._new, old, self._kept, want, self._stage / "lock", self._plan.python)
         return self._lock_site
 
-    def _install_wheel(self, wheel: Path) -> str:
+    def _install_wheel(self, wheel: Path) -> Staged:
         staged, batch = batch_of(wheel, self._stage)
         self._install(batch)
-        return staged.version
+        return staged
 
     def _source(self) -> Source:
         wheelhouse = self._options.wheelhouse

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from verl_env.constraints import constraints_folder, read_bytes
 from verl_env.locksets.errors import CatalogueMissingError, LocksetInvalidError
-from verl_env.locksets.load import LOCKSET_FILE, folder_id, load_lockset, load_packages, lockset_from
+from verl_env.locksets.load import LOCKSET_FILE, folder_id, load_lockset, load_packages, lockset_from, parse_packages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from verl_env.locksets.model import Lockset, Package
 
 COMPILED = "catalogue.json"
+SEED = "seed.txt"
 SCHEMA = 1
 
 
@@ -83,7 +84,7 @@ def _compiled(file: str) -> dict[str, dict[str, Any]]:
 def packages_of(
     lockset: Lockset, python: str, directory: Path | None = None, *, verify: bool = True
 ) -> tuple[Package, ...]:
-    """The packages of a lockset's lock for one of its Pythons.
+    """The packages of an environment of a lockset for one of its Pythons: its lock, and what every environment has.
 
     Args:
         lockset: The lockset.
@@ -101,4 +102,22 @@ def packages_of(
     if lock is None:
         raise KeyError(python)
     root = constraints_folder() if directory is None else directory
-    return load_packages(os.path.join(root, lockset.id), lock, verify=verify)  # noqa: PTH118
+    locked = load_packages(os.path.join(root, lockset.id), lock, verify=verify)  # noqa: PTH118
+    names = {package.name for package in locked}
+    return tuple(
+        sorted((*locked, *(each for each in seed(root) if each.name not in names)), key=lambda package: package.name)
+    )
+
+
+def seed(root: str | Path) -> tuple[Package, ...]:
+    """What every environment has besides its lock: pip. Nothing where a folder of locksets has no such file.
+
+    Raises:
+        LockFileInvalidError: the file is of another form.
+    """
+    file = os.path.join(root, SEED)  # noqa: PTH118
+    try:
+        content = read_bytes(file)
+    except FileNotFoundError:
+        return ()
+    return parse_packages(content.decode(errors="replace"), file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env import __version__
@@ -16,7 +17,6 @@ from verl_env.wheels.identity import identity_faults
 if TYPE_CHECKING:
     from collections.abc import Callable
     from http.client import HTTPResponse
-    from pathlib import Path
 
     from verl_env.choose.model import Build
     from verl_env.components.model import Wheel
@@ -80,8 +80,13 @@ def _obtain(wheel: Wheel, to: Path, progress: Callable[[int, int | None], None],
 
 
 def places_of(url: str, name: str, options: Options) -> tuple[Path | None, Path]:
-    """Where a published wheel is looked for before its address: the wheelhouse, if there is one, and the cache."""
-    housed = None if options.wheelhouse is None else options.wheelhouse / name
+    """Where a wheel is looked for before its address: itself or the wheelhouse, where there is one, and the cache."""
+    if url.startswith("file:"):
+        from urllib.parse import unquote, urlsplit  # noqa: PLC0415
+
+        housed: Path | None = Path(unquote(urlsplit(url).path))
+    else:
+        housed = None if options.wheelhouse is None else options.wheelhouse / name
     return housed, options.cache / "wheels" / _key(url) / name
 
 

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A wheel that an installer can find: what it is by its own metadata, and its hash."""
+    """A wheel that an installer can find: what it is by its own metadata, its hash, and where it was put."""
 
     name: str
     version: str
     sha256: str
+    file: Path
 
 
 def stage_wheel(wheel: Path, directory: Path) -> Staged:
@@ -41,7 +42,7 @@ def stage_wheel(wheel: Path, directory: Path) -> Staged:
     staged = directory / f"{'-'.join([name.replace('-', '_'), version, *tags])}.whl"
     if not staged.exists():
         link_or_copy(str(wheel), str(staged))
-    return Staged(name, version, file_sha256(staged))
+    return Staged(name, version, file_sha256(staged), staged)
 
 
 def batch_of(wheel: Path, directory: Path) -> tuple[Staged, Batch]:

@@ -142,7 +142,8 @@ def _source_words(way: Way) -> str:
     if way.recipe is None:
         if way.wheel is None:
             return ""
-        return f"{'wheel of the index' if way.wheel.on_index else 'published wheel'} {way.wheel.file}"
+        kind = "wheel of the index" if way.wheel.on_index else "given wheel" if way.wheel.is_file else "published wheel"
+        return f"{kind} {way.wheel.file}"
     time = f" (about {way.recipe.minutes} minutes on 16 cores)" if way.recipe.minutes else ""
     tool = f" with nvcc {way.compiler} of the index" if way.compiler else ""
     return f"built from {way.recipe.source}{tool}{time}"

@@ -1,0 +1,25 @@
+"""The directories in which wheels of native components are looked for: the user's, and the environment's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verl_env.components.housed import House
+from verl_env.environment.state import read_state
+from verl_env.environment.wheelhouse import FOLDER
+from verl_env.locksets.catalogue import load_catalogue
+
+if TYPE_CHECKING:
+    from verl_env.environment.target import Target
+    from verl_env.install.model import Options
+
+
+def houses(target: Target, options: Options) -> tuple[House, ...]:
+    """What ``--wheelhouse`` names, then the wheels that were read for the environment that is there, for its torch."""
+    given = () if options.wheelhouse is None else (House(options.wheelhouse),)
+    current = target.current()
+    state = None if current is None else read_state(current)
+    lockset = next((each for each in load_catalogue() if state is not None and each.id == state.lockset), None)
+    if current is None or lockset is None or not (current / FOLDER).is_dir():
+        return given
+    return (*given, House(current / FOLDER, ".".join(lockset.torch.split(".")[:2])))
