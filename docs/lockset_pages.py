@@ -9,6 +9,7 @@ from markup import section, table
 
 from verl_env.choose.fits import supported_gpus
 from verl_env.cli.stacks import ranges, tier
+from verl_env.constraints import constraints_directory, parse_toml
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,18 @@ def lockset_pages() -> dict[str, str]:
 def index_page(locksets: Sequence[Lockset]) -> str:
     """The table of all, below what the tiers mean."""
     tiers = "\n".join(f"- **{tier}**: {text.format(up='../')}." for tier, text in TIERS.items())
-    return "\n".join([INDEX.format(tiers=tiers), *table(HEADS, [_row(lockset) for lockset in locksets]), ""])
+    rows = table(HEADS, [_row(lockset) for lockset in locksets])
+    return "\n".join([INDEX.format(tiers=tiers), *rows, *_unlocked(), ""])
+
+
+def _unlocked() -> list[str]:
+    """The Dockerfiles that have no lockset, each with the reason and what to take instead."""
+    rows = parse_toml(constraints_directory() / "unlocked.toml")["rows"]
+    cells = [
+        (f"`{row['path']}` at `{row['commit'][:9]}`", row["reason"], f"[{row['instead']}]({row['instead']}.md)")
+        for row in rows
+    ]
+    return ["", "## Dockerfiles without a lockset", "", *table(("Dockerfile", "why", "instead"), cells)]
 
 
 def lockset_page(lockset: Lockset) -> str:
