@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seen", metavar="PLACE", help="with --record ENV: where the documentation tells of it")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--new", metavar="FILE", help="instead: the draft of a recipe from a Dockerfile")
     parser.add_argument("--measure", metavar="ENV", help="instead: glibc and GPU code of an installed environment")
     parser.add_argument(
         "--releases",
@@ -44,6 +45,8 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         UsageError: flags that make no sense together.
     """
+    if args.new:
+        return _draft(args)
     if args.measure:
         return _measure(args.measure)
     if args.record:
@@ -136,6 +139,31 @@ def _releases(args: argparse.Namespace) -> int:
     day = datetime.now(tz=timezone.utc).date().isoformat()
     fresh = collect.write(index, day, say=lambda line: print(line, file=sys.stderr, flush=True))
     print_json({"schema": 1, "new": fresh}) if args.json else print(f"{fresh} releases are new")
+    return EXIT_OK
+
+
+def _draft(args: argparse.Namespace) -> int:
+    """The draft of a recipe, on stdout.
+
+    Raises:
+        UsageError: more than one id, or flags that make no sense with it.
+        DockerfileUnreadError: the file cannot be read.
+    """
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from verl_env.locksets.draft.draft import draft, recipe_text
+
+    if len(args.ids) > 1 or args.check or args.offline or args.releases or args.measure:
+        raise UsageError("--new takes a file and at most one ID", command="verl-env lock --new FILE FAMILY/VARIANT")
+    file = Path(args.new)
+    read = draft(file)
+    if args.json:
+        steps = [asdict(step) for step in read.steps]
+        unread = [{"run": each.run, "text": each.text} for each in read.unread]
+        print_json({"schema": 1, "base": read.image.base, "steps": steps, "unread": unread})
+    else:
+        print(recipe_text(read, file, args.ids[0] if args.ids else "family/variant"), end="")
     return EXIT_OK
 
 

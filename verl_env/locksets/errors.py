@@ -241,3 +241,25 @@ class RecipeMismatchError(VerlEnvError):
     def hint(self) -> str | None:
         """Who is right."""
         return "correct recipe.toml: the replay is what the steps give"
+
+
+class DockerfileUnreadError(VerlEnvError):
+    """A file from which no recipe can be drafted."""
+
+    id = "dockerfile-unread"
+    exit_code = EXIT_MISUSE
+
+    def __init__(self, file: str | Path, reason: str) -> None:
+        super().__init__(file, reason)
+        self.file = file
+        self.reason = reason
+
+    @property
+    def message(self) -> str:
+        """File and reason."""
+        return f"no recipe can be drafted from {self.file}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        """A file that can be read."""
+        return "name a Dockerfile, such as docker/Dockerfile.stable.vllm of verl: verl-env lock --new FILE"
