@@ -17,6 +17,7 @@ from tests.install.server import Index
 from tests.install.wheels import sdist_bytes
 from verl_env.bundle import make
 from verl_env.cli.main import main
+from verl_env.locksets.write import toml_text
 from verl_env.wheels import runtime as runtime_wheel
 
 ROOT = Path(__file__).parents[2]
@@ -161,6 +162,46 @@ def test_flags_of_the_installation_count_without_a_stack(works):
     code, captured = works.install("--native", "build", "--dry-run", "--json")
     assert code == 1
     assert json.loads(captured.out)["error"]["id"] == "native-unavailable"
+
+
+def with_source(works):
+    """A component whose source the bundle carries, with what its build requires."""
+    made = works.house.put("fast-1.0.tar.gz", sdist_bytes("fast", "1.0", SETUP.replace("pure", "fast")), "fast", "1.0")
+    for tool in ("setuptools", "wheel"):
+        works.house.add(tool, "1.0")
+    recipe = {"source": "sdist", "sha256": made.hashes[0].removeprefix("sha256:"), "sources": ["a test"]}
+    table = {"schema": 1, "name": "fast", "releases": [{"version": "1.0", "recipes": [recipe]}]}
+    (works.root / "components").mkdir()
+    (works.root / "components" / "fast.toml").write_text(toml_text(table))
+    native = {"name": "fast", "version": "1.0", "reason": "a test", "build": "sdist", "needs": []}
+    works.lockset(ID, works.packages, natives=[native])
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.tar"])
+def test_a_dry_run_of_an_installation_sees_what_the_bundle_has(works, tmp_path, name):
+    with_source(works)
+    code, captured = works.make("-o", str(tmp_path / name))
+    assert code == 0, captured.err
+    code, captured = works.install("--dry-run", "--json", bundle=tmp_path / name)
+    document = json.loads(captured.out)
+    assert [(each["name"], each["how"]) for each in document["native"]] == [("fast", "build")]
+    assert "source-offline" not in {each["id"] for each in document["build_problems"]}
+    source = tmp_path / name / "wheels" / "fast-1.0.tar.gz"
+    if source.exists():
+        source.unlink()
+        code, captured = works.install("--dry-run", "--json")
+        assert "source-offline" in {each["id"] for each in json.loads(captured.out)["build_problems"]}
+
+
+def test_a_login_node_without_a_gpu_installs_for_the_machine_of_the_bundle(works, monkeypatch):
+    driver = {"minimum": "525", "toolkit": "550.54.15", "source": "a test"}
+    works.lockset(ID, works.packages, requires={"arch": [platform.machine()], "gpu": [], "driver": driver})
+    works.make()
+    monkeypatch.setenv("VERL_ENV_MACHINE", "none")
+    code, captured = works.install(machine=False)
+    assert code == 0, captured.err
+    recorded = json.loads((works.into / "verl-env.json").read_text())["machine"]
+    assert recorded["nvidia"]["driver"] == MACHINE["nvidia"]["driver"]
 
 
 def test_verify_and_list(works):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from verl_env.bundle.lookup import Wanted
 from verl_env.bundle.resolve import resolve
 from verl_env.bundle.tool import PYTHONS
 from verl_env.locksets.target import Target
-from verl_env.machine.record import machine_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from verl_env.choose.model import Choice, Request
     from verl_env.install.model import Options, Plan
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 #: The glibc of a machine that does not say its own, where the lockset states none either.
 OLDEST_GLIBC = "2.17"
-#: What of a machine's record decides whether a plan fits another one; serial numbers and paths do not.
-_DECIDING = ("schema", "host", "nvidia", "amd")
-_OF_HOST = ("os", "os_version", "arch", "glibc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +84,6 @@ def tool_targets(plannings: Sequence[Planning]) -> tuple[Target, ...]:
         if _number(target.glibc) < _number(known.glibc):
             oldest[target.arch] = target
     return tuple(Target(python, target.arch, target.glibc) for target in oldest.values() for python in PYTHONS)
-
-
-def declared(machine: Machine) -> Mapping[str, Any]:
-    """The facts of a machine that a plan rests on, as they are recorded with it."""
-    document = {key: value for key, value in machine_to_json(machine).items() if key in _DECIDING}
-    document["host"] = {key: value for key, value in document.get("host", {}).items() if key in _OF_HOST}
-    for side in ("nvidia", "amd"):
-        devices = (document.get(side) or {}).get("devices") or ()
-        for device in devices:
-            device.pop("uuid", None)
-    return document
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import verl_env
 from verl_env.builds.works import BUNDLED
 from verl_env.bundle import own_wheel
 from verl_env.bundle.bom import bill_of_materials
-from verl_env.bundle.contents import declared, extras_wanted, packages_wanted, tool_targets
+from verl_env.bundle.contents import extras_wanted, packages_wanted, tool_targets
 from verl_env.bundle.gather import gather, sync
 from verl_env.bundle.lookup import Fetch, look_up
 from verl_env.bundle.manifest import to_bytes
@@ -31,6 +31,7 @@ from verl_env.constraints import constraints_directory
 from verl_env.locksets.index import Index, configured_index
 from verl_env.locksets.load import LOCKSET_FILE
 from verl_env.locksets.target import glibc_of
+from verl_env.machine.record import deciding_facts
 from verl_env.wheels.runtime import build as build_runtime
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _planned(planning: Planning, natives: tuple[NativeWay, ...], fetches: Sequen
         wishes=planning.request.wishes,
         extras=plan.extras,
         verl=planning.verl,
-        machine=declared(planning.machine),
+        machine=deciding_facts(planning.machine),
     )
 
 

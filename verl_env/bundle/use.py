@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -98,6 +99,19 @@ class Bundle:
         finally:
             shutil.rmtree(room, ignore_errors=True)
 
+    @contextlib.contextmanager
+    def outlined(self) -> Iterator[Path]:
+        """Gives the wheelhouse for a look at what is in it; of a tar file one with names, and records of builds."""
+        if self.path.is_dir():
+            yield self.path.absolute() / WHEELS
+            return
+        with tempfile.TemporaryDirectory(prefix="verl-env-") as room, opened(self.path) as store:
+            for file in self.manifest.files:
+                path = Path(room, file.path)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"".join(store.chunks(file.path)) if path.suffix == ".json" else b"")
+            yield Path(room, WHEELS)
+
     def _unpack(self, to: Path) -> Path:
         """Writes the files of a tar file that the manifest names into a directory."""
         with opened(self.path) as store:
@@ -138,6 +152,19 @@ def request_of(planned: Planned, *, native: NativeMode | None, wishes: Iterable[
         native=native or planned.native,
         wishes=tuple(dict.fromkeys((*planned.wishes, *wishes))),
     )
+
+
+def machine_for(planned: Planned, here: Machine) -> Machine:
+    """The machine that a plan of a bundle is installed for: this one; on a host without a GPU that of the bundle.
+
+    Whoever runs it compares again (``install.fitness``).
+    """
+    from verl_env.machine.record import machine_from_json  # noqa: PLC0415
+
+    if here.nvidia is not None or here.amd is not None or not planned.machine:
+        return here
+    recorded = machine_from_json(dict(planned.machine))
+    return replace(here, nvidia=recorded.nvidia, amd=recorded.amd)
 
 
 def check_fit(bundle: Bundle, planned: Planned, machine: Machine) -> None:

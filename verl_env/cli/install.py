@@ -125,9 +125,11 @@ def carry_out(
 ) -> int:
     """Carries out a plan and shows what came of it; the exit code."""
     from verl_env.cli import render_install
+    from verl_env.cli.fit import misfits_here, misfits_json, show_misfits
     from verl_env.install.completeness import of_plan
     from verl_env.install.run import install
 
+    misfits = misfits_here(plan, options.machine, args)
     progress = render_install.Progress(stderr_console(), len(plan.steps))
     if not seen.complete:
         render_install.chosen(stderr_console(), plan, *chosen)
@@ -145,10 +147,11 @@ def carry_out(
         stderr_console().print(f"\ninterrupted; {target.path} is as it was", markup=False)
         raise
     if args.json:
-        print_json(render_install.outcome_json(plan, outcome, seen, into=args.into))
+        print_json({**render_install.outcome_json(plan, outcome, seen, into=args.into), **misfits_json(misfits)})
     else:
         render_install.outcome(stdout_console(), plan, outcome, into=args.into, verbose=args.verbose)
         render_install.completeness(stdout_console(), of_plan(plan, outcome.left_out, args.into))
+    show_misfits(stderr_console(), misfits)
     return EXIT_OK
 
 
@@ -169,22 +172,25 @@ def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection,
     from verl_env.builds.outline import outline
     from verl_env.builds.works import works_of
     from verl_env.cli import render_builds, render_install
+    from verl_env.cli.fit import misfits_here, misfits_json, show_misfits
     from verl_env.install.completeness import of_plan
     from verl_env.install.disk import free_bytes
     from verl_env.install.prepare import foreseen
 
+    misfits = misfits_here(plan, options.machine, args, raising=False)
     free = free_bytes(target.path.parent)
     problems = foreseen(plan, target, options, seen)
     works = None if seen.complete else works_of(plan, options)
     built = ((), ()) if works is None else outline(works, seen.in_place)
     if args.json:
         shown = render_install.dry_run_json(plan, target, seen, free=free, problems=problems, into=args.into)
-        print_json({**shown, **(render_builds.builds_json(*built) if works is not None else {})})
+        print_json({**shown, **misfits_json(misfits), **(render_builds.builds_json(*built) if works else {})})
     else:
         render_install.dry_run(stdout_console(), plan, target, seen, free=free, verbose=args.verbose)
         render_install.problems(stdout_console(), problems)
         render_builds.builds(stdout_console(), *built)
         render_install.completeness(stdout_console(), of_plan(plan, render_install.known_missing(seen), args.into))
+        show_misfits(stdout_console(), misfits)
     return EXIT_OK
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import stderr_console
-from verl_env.cli.options import machine_from, python_from, request_from
+from verl_env.cli.options import described_words, machine_from, python_from, request_from
 from verl_env.errors import UsageError
 from verl_env.records import replace
 
@@ -42,8 +42,7 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
             command="verl-env install --help",
         )
     bundle = open_bundle(path)
-    machine = machine_from(args)
-    planned, request, choice = _choose(bundle, target, machine, args)
+    planned, request, choice, machine = _choose(bundle, target, machine_from(args), args)
     if not isinstance(choice, Choice):
         from verl_env.cli.refusal import refuse
 
@@ -55,7 +54,8 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
     )
     seen = inspect(plan, target, options)
     if args.dry_run:
-        return show_dry_run(plan, target, options, seen, args)
+        with bundle.outlined() as wheels:
+            return show_dry_run(plan, target, replace(options, wheelhouse=wheels), seen, args)
     if not seen.complete:
         _check(bundle)
     with bundle.closed(target) as wheels:
@@ -64,10 +64,13 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
 
 def _choose(
     bundle: Bundle, target: Target, machine: Machine, args: argparse.Namespace
-) -> tuple[Planned, Request, Choice | Refusal]:
-    """The first plan of the bundle that fits the machine; where none does, the refusal of the first."""
+) -> tuple[Planned, Request, Choice | Refusal, Machine]:
+    """The first plan of the bundle that fits the machine; where none does, the refusal of the first.
+
+    With it the machine that it is for.
+    """
     from verl_env.bundle.errors import BundleMisfit
-    from verl_env.bundle.use import check_fit, request_of
+    from verl_env.bundle.use import check_fit, machine_for, request_of
     from verl_env.choose.choose import choose
     from verl_env.choose.model import Choice
     from verl_env.cli.install import recorded_wishes
@@ -78,7 +81,7 @@ def _choose(
     if asked is None and args.lockset:
         raise UsageError("--lockset needs its --stack", command=f"verl-env bundle --list {bundle.path}")
     python = python_from(args.python, command="verl-env install --help")
-    refused: list[tuple[Planned, Request, Refusal]] = []
+    refused: list[tuple[Planned, Request, Refusal, Machine]] = []
     misfits: list[BundleMisfit] = []
     for planned in bundle.plans(asked, python):
         request = request_of(planned, native=args.native, wishes=wishes)
@@ -87,10 +90,11 @@ def _choose(
         except BundleMisfit as error:
             misfits.append(error)
             continue
-        choice = choose(load_catalogue(), machine, request)
+        meant = machine if described_words(args) else machine_for(planned, machine)
+        choice = choose(load_catalogue(), meant, request)
         if isinstance(choice, Choice):
-            return planned, request, choice
-        refused.append((planned, request, choice))
+            return planned, request, choice, meant
+        refused.append((planned, request, choice, meant))
     if refused:
         return refused[0]
     raise misfits[0]

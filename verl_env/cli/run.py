@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from verl_env.additions.environment import Opened
+    from verl_env.environment.state import State
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--into", metavar="DIR", type=Path, help="the environment (default: the active one, else .venv)"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="say which variables of the lockset you override")
+    parser.add_argument(
+        "--any-machine", action="store_true", help="start it on a machine that it was not made for, too"
+    )
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="the command")
 
 
@@ -33,10 +37,12 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         UsageError: no command is named.
         NotMadeHere: verl-env did not make the environment.
+        MachineMisfit: this machine lacks what the environment needs.
         CommandMissing: there is no such command.
         CommandRefused: it cannot be started.
     """
     from verl_env.additions.environment import open_environment, own_values, run_variables
+    from verl_env.environment.state import read_state
 
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if not words:
@@ -44,15 +50,27 @@ def main(args: argparse.Namespace) -> int:
     into = own_environment(args.into)
     packed = _packed(into)
     if packed is not None:
+        _compare(read_state(into), into, packed, args.any_machine, words)
         _become(words, packed, into)
     opened = open_environment(into)
     env = run_variables(opened, os.environ)
+    _compare(opened.state, opened.target.path, env, args.any_machine, words)
     if args.verbose:
         for name, value in own_values(opened, os.environ).items():
             line = f"{name}={value} is yours; the lockset has {opened.state.env[name]}"
             stderr_console().print(line, markup=False, highlight=False)
     _warn_if_incomplete(opened, words, env)
     _become(words, env, opened.target.path)
+
+
+def _compare(state: State | None, path: Path, env: dict[str, str], any_machine: bool, words: list[str]) -> None:
+    """Holds this machine against what the environment needs, once however deep commands are nested."""
+    from verl_env.cli.fit import COMPARED, check_machine
+
+    if state is None or any_machine or os.environ.get(COMPARED) == str(path):
+        return
+    check_machine(state, path, words)
+    env[COMPARED] = str(path)
 
 
 def _packed(path: Path) -> dict[str, str] | None:

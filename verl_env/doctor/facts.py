@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from verl_env.doctor.target import Target
     from verl_env.environment.proofs import KeptProof
     from verl_env.install.completeness import Completeness
+    from verl_env.install.fitness import Misfit
     from verl_env.machine.model import Known
 
 
@@ -49,6 +50,7 @@ class Facts:
         moved: Those of its pins that the user moved knowingly, with the version put there; None where it was removed.
         completeness: What verl misses of the lockset's native components; None where nothing says so.
         proofs: What ``verl-env verify`` was kept of, the oldest first.
+        misfits: What the machine lacks of what that lockset, and what was built for it, needs.
     """
 
     machine: Machine = field(default_factory=Machine)
@@ -71,6 +73,7 @@ class Facts:
     moved: Mapping[str, str | None] = field(default_factory=dict)
     completeness: Completeness | None = None
     proofs: tuple[KeptProof, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
 
     def installed(self, *names: str) -> bool:
         """Whether every one of these packages is known to be there."""

@@ -19,6 +19,7 @@ from verl_env.environment.proofs import kept_proofs
 from verl_env.environment.state import read_state
 from verl_env.errors import VerlEnvError
 from verl_env.install.completeness import of_state
+from verl_env.install.fitness import misfits_of_state
 from verl_env.install.plan import VERL
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN
@@ -42,7 +43,7 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
     target = Target(prefix, environment)
     named = by_name(target.distributions)
     packages = {name: found[0].version for name, found in named.items()}
-    made = _made_from(prefix, packages)
+    made = _made_from(prefix, packages, machine)
     flavour = target.torch_flavour if "torch" in named else None
     return Facts(
         machine=machine,
@@ -66,12 +67,13 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
     )
 
 
-def _made_from(prefix: Path, packages: Mapping[str, str | None]) -> dict[str, Any]:
+def _made_from(prefix: Path, packages: Mapping[str, str | None], machine: Machine) -> dict[str, Any]:
     """The lockset that the environment says it was made from: its pins, and what it leaves unmet on purpose."""
     state = read_state(prefix)
     if state is None:
         return {}
-    made: dict[str, Any] = {"lockset": state.lockset, "moved": state.drift}
+    misfits = misfits_of_state(state, machine)
+    made: dict[str, Any] = {"lockset": state.lockset, "moved": state.drift, "misfits": misfits}
     try:
         lockset = next(each for each in load_catalogue() if each.id == state.lockset)
         made["completeness"] = of_state(state, lockset, os.path.relpath(prefix), packages)

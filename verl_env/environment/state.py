@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FILE = "verl-env.json"
 SCHEMA = 1
-_MAPPINGS = ("left_out", "env", "drift", "built", "ways", "facts", "deviations", "barred", "unlike")
+_MAPPINGS = ("left_out", "env", "drift", "built", "ways", "facts", "deviations", "barred", "unlike", "machine")
 
 
 @record
@@ -47,6 +47,7 @@ class State:
     built from (``builds.made``); ``deviations`` maps each that came in another version than the lockset's to that one.
     ``asked`` and ``barred`` are those of the plan. ``unlike`` are the files, by package and with their sizes (None
     where missing), that are not as the package's own RECORD says though they came so: they are no damage.
+    ``machine`` are the facts of the machine that it was planned for (``machine.record.deciding_facts``).
     """
 
     path: str
@@ -70,6 +71,7 @@ class State:
     asked: tuple[str, ...] = ()
     barred: Mapping[str, str] = NOTHING
     unlike: Mapping[str, Mapping[str, int | None]] = NOTHING
+    machine: Mapping[str, Any] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -90,6 +92,7 @@ def write_state(environment: Path, state: State) -> None:
     mappings = {name: dict(getattr(state, name)) for name in _MAPPINGS}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
-    if not state.unlike:
-        del data["unlike"]
+    for name in ("unlike", "machine"):
+        if not data[name]:
+            del data[name]
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verl_env.choose.errors import NativeMissingError
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.choose.model import Build
+    from verl_env.install.fitness import Misfit
 
 
 class NativeUnavailable(NativeMissingError):
@@ -73,6 +74,31 @@ class WheelhouseInvalid(VerlEnvError):
     @property
     def hint(self) -> str:
         return "verl-env install --offline --wheelhouse DIR ..."
+
+
+class MachineMisfit(VerlEnvError):
+    """A machine that cannot run what was planned for another one: for each requirement what it needs and what is here.
+
+    Where only the GPUs or their driver do not fit, ``verl-env run --any-machine`` starts a command all the same.
+    """
+
+    id = "machine-misfit"
+
+    def __init__(self, path: Path, misfits: Sequence[Misfit], hint: str) -> None:
+        super().__init__(path, misfits)
+        self.path, self.misfits, self._hint = path, tuple(misfits), hint
+
+    @property
+    def message(self) -> str:
+        lines = "; ".join(misfit.text for misfit in self.misfits)
+        return f"{self.path} does not fit this machine: {lines}"
+
+    @property
+    def hint(self) -> str:
+        return self._hint
+
+    def to_json(self) -> dict[str, Any]:
+        return {**VerlEnvError.to_json(self), "misfits": [misfit.to_json() for misfit in self.misfits]}
 
 
 class ArchitectureMismatch(VerlEnvError):

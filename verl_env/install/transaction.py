@@ -19,6 +19,7 @@ from verl_env.install.compare import brings_wheel, compare, wanted
 from verl_env.install.parts import Parts
 from verl_env.install.plan import pins_of
 from verl_env.installers.failures import EnvironmentMismatch
+from verl_env.machine.record import deciding_facts
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
@@ -189,6 +190,7 @@ class Transaction:
             asked=plan.asked,
             barred=plan.barred,
             unlike=self._unlike(),
+            machine={} if self._options.machine is None else deciding_facts(self._options.machine),
             installer=self._tools.installer.name,
             tool=__version__,
             made=made,

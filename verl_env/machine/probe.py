@@ -25,7 +25,11 @@ _FACTS = ("host", "nvidia", "amd", "toolchain", "pythons")
 
 
 def probe(
-    roots: Roots | None = None, environ: Mapping[str, str] | None = None, *, forked: Forked | None = None
+    roots: Roots | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    forked: Forked | None = None,
+    tools: bool = True,
 ) -> Machine:
     """Everything about a host, within 5 seconds even when every vendor tool hangs.
 
@@ -33,12 +37,13 @@ def probe(
         roots: The host's file system; None for that of this host.
         environ: Its environment; None for that of this process.
         forked: The child of ``nvidia.nvml.fork_nvml`` where the caller has started it already.
+        tools: Whether compilers and interpreters are looked for, too.
     """
     roots, environ = roots or Roots(), os.environ if environ is None else environ
     until = time.monotonic() + SECONDS
     with Children(deadline=until) as children:
         nvidia = NvidiaProbe(children, roots, environ, forked=forked)
-        parts = _others(roots, environ, until)
+        parts = _others(roots, environ, until, tools=tools)
         report = nvidia.report()
     return join((Machine(nvidia=report.nvidia, sources=report.sources, problems=report.problems), *parts))
 
@@ -71,7 +76,7 @@ def join(parts: Iterable[Machine]) -> Machine:
     return Machine(**known, sources=sources, problems=tuple(problems))  # type: ignore[arg-type]
 
 
-def _others(roots: Roots, environ: Mapping[str, str], until: float) -> list[Machine]:
+def _others(roots: Roots, environ: Mapping[str, str], until: float, *, tools: bool) -> list[Machine]:
     """Every part but NVIDIA's; they are imported here, while NVML is being asked in its child.
 
     One after another, as they seldom wait for anything: what threads cost at the start is more than they save. What
@@ -79,12 +84,11 @@ def _others(roots: Roots, environ: Mapping[str, str], until: float) -> list[Mach
     """
     from verl_env.machine.amd.probe import probe_amd  # noqa: PLC0415
     from verl_env.machine.host import probe_host  # noqa: PLC0415
-    from verl_env.machine.pythons import probe_pythons  # noqa: PLC0415
-    from verl_env.machine.toolchain import probe_toolchain  # noqa: PLC0415
 
-    return [
-        probe_host(roots, environ),
-        probe_toolchain(roots, environ),
-        probe_pythons(roots, environ),
-        probe_amd(roots, environ, deadline=until),
-    ]
+    parts = [probe_host(roots, environ)]
+    if tools:
+        from verl_env.machine.pythons import probe_pythons  # noqa: PLC0415
+        from verl_env.machine.toolchain import probe_toolchain  # noqa: PLC0415
+
+        parts += [probe_toolchain(roots, environ), probe_pythons(roots, environ)]
+    return [*parts, probe_amd(roots, environ, deadline=until)]

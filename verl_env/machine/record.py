@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SCHEMA = 1
+#: What of a machine's record decides whether something made for it runs elsewhere; serial numbers and paths do not.
+_DECIDING = ("schema", "host", "nvidia", "amd")
+_OF_HOST = ("os", "os_version", "arch", "glibc")
 
 
 class MachineFileError(VerlEnvError):
@@ -147,6 +150,16 @@ def machine_from_json(data: object, *, origin: str = "the machine description") 
 def machine_to_json(machine: Machine) -> dict[str, Any]:
     """The machine as ``verl-env probe --json`` prints it; unknown facts are left out."""
     return {"schema": SCHEMA, **_encode(machine)}
+
+
+def deciding_facts(machine: Machine) -> dict[str, Any]:
+    """The facts of a machine that a plan rests on, as they are recorded with what was made for it."""
+    document = {key: value for key, value in machine_to_json(machine).items() if key in _DECIDING}
+    document["host"] = {key: value for key, value in document.get("host", {}).items() if key in _OF_HOST}
+    for side in ("nvidia", "amd"):
+        for device in (document.get(side) or {}).get("devices") or ():
+            device.pop("uuid", None)
+    return document
 
 
 def _machine(top: Mapping[str, Any]) -> Machine:

@@ -21,6 +21,7 @@ from verl_env.doctor.checks.dependencies import CHECKS as DEPENDENCIES
 from verl_env.doctor.checks.driver import CHECKS as DRIVER
 from verl_env.doctor.checks.families import checks as families
 from verl_env.doctor.checks.filesystems import CHECKS as FILESYSTEMS
+from verl_env.doctor.checks.fitness import CHECKS as FITNESS
 from verl_env.doctor.checks.gpu import CHECKS as GPU
 from verl_env.doctor.checks.headers import CHECKS as HEADERS
 from verl_env.doctor.checks.incomplete import CHECKS as INCOMPLETE
@@ -49,6 +50,7 @@ CHECKS = (
     *ABI_PARTS,
     *CUDA,
     *DRIVER,
+    *FITNESS,
     *LOADER,
     *SYSTEM,
     *DEPENDENCIES,
