@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builds.test_revisions import URL, Repository
 from tests.cli.test_install import ID, MACHINE, PREFIXES, Bench
 from tests.install.server import Index
 from tests.install.wheels import sdist_bytes
@@ -164,12 +165,13 @@ def test_flags_of_the_installation_count_without_a_stack(works):
     assert json.loads(captured.out)["error"]["id"] == "native-unavailable"
 
 
-def with_source(works):
+def with_source(works, source="sdist"):
     """A component whose source the bundle carries, with what its build requires."""
     made = works.house.put("fast-1.0.tar.gz", sdist_bytes("fast", "1.0", SETUP.replace("pure", "fast")), "fast", "1.0")
     for tool in ("setuptools", "wheel"):
         works.house.add(tool, "1.0")
-    recipe = {"source": "sdist", "sha256": made.hashes[0].removeprefix("sha256:"), "sources": ["a test"]}
+    recipe = {"source": source, "sources": ["a test"]}
+    recipe |= {"sha256": made.hashes[0].removeprefix("sha256:")} if source == "sdist" else {}
     table = {"schema": 1, "name": "fast", "releases": [{"version": "1.0", "recipes": [recipe]}]}
     (works.root / "components").mkdir()
     (works.root / "components" / "fast.toml").write_text(toml_text(table))
@@ -191,6 +193,34 @@ def test_a_dry_run_of_an_installation_sees_what_the_bundle_has(works, tmp_path, 
         source.unlink()
         code, captured = works.install("--dry-run", "--json")
         assert "source-offline" in {each["id"] for each in json.loads(captured.out)["build_problems"]}
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_a_source_that_is_a_commit_is_cloned_into_it(works, tmp_path, monkeypatch):
+    repository = Repository(tmp_path / "mirror" / "demo")
+    commit = repository.commit("7")
+    config = tmp_path / "config.toml"
+    config.write_text(f'[mirrors]\n"https://code.example.org" = "file://{tmp_path}/mirror"\n')
+    monkeypatch.setenv("VERL_ENV_CONFIG", str(config))
+    with_source(works, f"git+{URL}@{commit}")
+    code, captured = works.make()
+    assert code == 0, captured.err
+    assert f"cloned at {commit}" in captured.err
+    (tar,) = (works.bundle / "wheels" / "git").iterdir()
+    listed = json.loads((works.bundle / "manifest.json").read_text())["files"]
+    assert [each["role"] for each in listed if each["path"] == f"wheels/git/{tar.name}"] == ["source"]
+    assert main(["bundle", "--verify", str(works.bundle)]) == 0
+    first = files(works.bundle)
+    assert works.make("-o", str(tmp_path / "again"))[0] == 0
+    assert files(tmp_path / "again") == first
+    repository.path.rename(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "cache")
+    code, captured = works.install("--dry-run", "--json")
+    document = json.loads(captured.out)
+    assert [(each["name"], each["how"]) for each in document["native"]] == [("fast", "build")]
+    assert not {each["id"] for each in document["build_problems"]} & {"source-offline", "git-missing"}
+    code, captured = works.make("-o", str(tmp_path / "third"), "--dry-run")
+    assert "its repository cannot be reached" in captured.out
 
 
 def test_a_login_node_without_a_gpu_installs_for_the_machine_of_the_bundle(works, monkeypatch):

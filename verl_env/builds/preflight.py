@@ -63,7 +63,7 @@ def preflight(
     """
     if not jobs:
         return ()
-    found = [problem for job in jobs for problem in _of_job(job, host, lock, catalogue)]
+    found = [problem for job in jobs for problem in _of_job(job, host, lock, catalogue, places)]
     found += _of_temporary_directory(jobs, host)
     found += _of_python(jobs, lock)
     if offline:
@@ -80,7 +80,7 @@ def preflight(
     return tuple(dict.fromkeys(found))
 
 
-def _of_job(job: Job, host: Host, lock: Lock, catalogue: Catalogue) -> Iterator[Problem]:
+def _of_job(job: Job, host: Host, lock: Lock, catalogue: Catalogue, places: Places) -> Iterator[Problem]:
     for tool in job.recipe.tools:
         yield from _of_tool(tool, job, host, lock)
     if any(tool.name == "nvcc" for tool in job.recipe.tools):
@@ -90,7 +90,8 @@ def _of_job(job: Job, host: Host, lock: Lock, catalogue: Catalogue) -> Iterator[
         variable = job.recipe.arch_variable
         message = f"{job.name}: no GPU is known that it could be compiled for by the nvcc at hand ({variable} is empty)"
         yield Problem("gpu-targets-unknown", job.build.name, message, "say which: --gpu h100 (or sm_90, gfx942)")
-    if job.recipe.source.startswith("git+") and shutil.which("git", path=host.environ.get("PATH")) is None:
+    from_git = job.recipe.source.startswith("git+") and not is_cached(job, places)
+    if from_git and shutil.which("git", path=host.environ.get("PATH")) is None:
         hint = "install git, or: module load git"
         yield Problem("git-missing", job.build.name, f"{job.name} is fetched with git, which is not here", hint)
     if host.memory is not None:

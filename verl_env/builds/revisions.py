@@ -32,13 +32,24 @@ def newest_commit(source: str, environ: Mapping[str, str]) -> str | None:
         source: As a recipe has it.
         environ: The variables of the user.
     """
-    origin = origin_of(source)
+    ref = origin_of(source).ref
+    listing = _listing(source, environ, *((ref, f"{ref}^{{}}") if ref else ("HEAD",)))
+    return None if listing is None else commit_in(listing, ref)
+
+
+def answers(source: str, environ: Mapping[str, str]) -> bool:
+    """Whether the repository of a source answers, and has its branch or tag; of a commit only a fetch can say."""
+    return _listing(source, environ, "HEAD") is not None if not moves(source) else bool(newest_commit(source, environ))
+
+
+def _listing(source: str, environ: Mapping[str, str], *wanted: str) -> str | None:
+    """What a repository lists; None where it does not answer."""
     env = {**environ, **git_variables(load_config().mirrors)}
-    wanted = (origin.ref, f"{origin.ref}^{{}}") if origin.ref else ("HEAD",)
-    outcome = run(("git", "ls-remote", origin.url, *wanted), deadline=time.monotonic() + SECONDS, env=env)
+    argv = ("git", "ls-remote", origin_of(source).url, *wanted)
+    outcome = run(argv, deadline=time.monotonic() + SECONDS, env=env)
     if not isinstance(outcome, Completed) or outcome.returncode != 0:
         return None
-    return commit_in(outcome.stdout.decode("utf-8", "replace"), origin.ref)
+    return outcome.stdout.decode("utf-8", "replace")
 
 
 def commit_in(listing: str, ref: str) -> str | None:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 from verl_env.builds.cache import keep_source
+from verl_env.builds.checkouts import ENDING, FOLDER
 from verl_env.builds.errors import NativeBuildFailed, SourceUnavailable
 from verl_env.builds.unpack import unpack
 from verl_env.environment.installed import normalise
@@ -73,6 +74,8 @@ def fetch(job: Job, shop: Workshop) -> Path:
     if origin.kind == "git":
         if cached is None:
             return _clone(job, origin, shop, tree)
+        if cached.is_file():
+            return unpack(cached, tree)
         shutil.copytree(cached, tree / "tree", symlinks=True)
         return tree / "tree"
     if cached is None:
@@ -98,10 +101,10 @@ def commit_of(tree: Path) -> str | None:
 def _cached(job: Job, places: Places) -> Path | None:
     origin = origin_of(job.recipe.source)
     place = _place(job, origin, places)
-    if origin.kind == "git":
-        return place if origin.fixed and (place / ".git").is_dir() else None
     if (housed := _housed(job, origin, places)) is not None:
         return housed
+    if origin.kind == "git":
+        return place if origin.fixed and (place / ".git").is_dir() else None
     if not place.is_dir():
         return None
     return next((path for path in sorted(place.iterdir()) if not path.name.startswith(".")), None)
@@ -111,8 +114,8 @@ def _housed(job: Job, origin: Origin, places: Places) -> Path | None:
     """The file in the wheelhouse, by the name that an index or its address gives it."""
     if places.wheelhouse is None:
         return None
-    if origin.kind == "archive":
-        path = places.wheelhouse / _file_name(origin.url)
+    if origin.kind != "sdist":
+        path = places.wheelhouse / (carried_name(job, places) if origin.kind == "git" else _file_name(origin.url))
         return path if path.is_file() else None
     wanted = f"{normalise(job.build.name)}-{job.build.version}"
     for path in sorted(places.wheelhouse.glob(f"*-{job.build.version}.*")):
@@ -120,6 +123,11 @@ def _housed(job: Job, origin: Origin, places: Places) -> Path | None:
         if stem and f"{normalise(stem.rpartition('-')[0])}-{stem.rpartition('-')[2]}" == wanted:
             return path
     return None
+
+
+def carried_name(job: Job, places: Places) -> str:
+    """Where a wheelhouse has the checkout of a job."""
+    return f"{FOLDER}/{_place(job, origin_of(job.recipe.source), places).name}{ENDING}"
 
 
 def _file_name(url: str) -> str:

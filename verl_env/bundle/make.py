@@ -17,6 +17,7 @@ import verl_env
 from verl_env.builds.works import BUNDLED
 from verl_env.bundle import own_wheel
 from verl_env.bundle.bom import bill_of_materials
+from verl_env.bundle.clones import clone
 from verl_env.bundle.contents import extras_wanted, packages_wanted, tool_targets
 from verl_env.bundle.gather import gather, sync
 from verl_env.bundle.lookup import Fetch, look_up
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from verl_env.bundle.contents import Planning
     from verl_env.bundle.gather import Progress
     from verl_env.bundle.model import NativeWay, Role
+    from verl_env.bundle.natives import Checkout
 
 _BOOTSTRAP_SOURCE = Path(__file__).parent / "make_verl_env.py"
 
@@ -48,14 +50,15 @@ _BOOTSTRAP_SOURCE = Path(__file__).parent / "make_verl_env.py"
 class Outline:
     """What a bundle would hold, before anything is fetched.
 
-    ``index`` counts what the locks name; ``built`` are results of builds that are copied; ``natives`` the ways of
-    native components for each plan.
+    ``built`` are results of builds that are copied; ``natives`` the ways of native components for each plan;
+    ``checkouts`` sources that are cloned.
     """
 
     fetches: tuple[Fetch, ...]
     built: tuple[tuple[str, Path], ...]
     natives: tuple[tuple[NativeWay, ...], ...]
     tool_pythons: tuple[str, ...]
+    checkouts: tuple[Checkout, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -88,6 +91,7 @@ def outline(plannings: Sequence[Planning]) -> Outline:
         tuple(built.items()),
         tuple(tuple(way.way for way in ways) for ways in carried),
         served(tool.result()),
+        tuple({checkout.path: checkout for ways in carried for way in ways for checkout in way.checkouts}.values()),
     )
 
 
@@ -113,6 +117,7 @@ def make(plannings: Sequence[Planning], root: Path, outlined: Outline, progress:
         }
         files |= _left_sources(builder, outlined, root, progress, tuple(constraints))
         files |= {file.path: file for file in (*builder.built, *_made_here(plannings, outlined, root))}
+        files |= {checkout.path: clone(checkout, root, progress) for checkout in outlined.checkouts}
         plans = tuple(
             _planned(planning, ways, _of(planning, outlined.fetches))
             for planning, ways in zip(plannings, outlined.natives, strict=True)

@@ -9,11 +9,12 @@ from urllib.request import Request
 
 from verl_env import __version__
 from verl_env.builds.environment import constraints_of, requirements
-from verl_env.builds.sources import origin_of
+from verl_env.builds.revisions import answers
+from verl_env.builds.sources import carried_name, is_cached, origin_of
 from verl_env.builds.works import works_of
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.lookup import Wanted
-from verl_env.bundle.model import NativeWay
+from verl_env.bundle.model import WHEELS, NativeWay
 from verl_env.bundle.resolve import resolve
 from verl_env.components.toolchain import needs_nvcc
 from verl_env.install.index import pinned
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.builds.model import Job
+    from verl_env.builds.model import Host, Job, Places
     from verl_env.builds.works import Works
     from verl_env.bundle.model import Role
     from verl_env.choose.model import Build
@@ -38,15 +39,27 @@ _REFUSES_HEAD = frozenset({403, 405, 501})
 
 
 @dataclass(frozen=True, slots=True)
+class Checkout:
+    """A source that is cloned into a bundle: ``path`` is its file there."""
+
+    path: str
+    job: Job
+    host: Host
+    places: Places
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """What a bundle carries of one native component.
 
-    ``built`` are directories of results of builds, each with its place below that of the wheelhouse's ``built``.
+    ``built`` are directories of results of builds, each with its place below that of the wheelhouse's ``built``;
+    ``checkouts`` sources that are commits of a repository.
     """
 
     way: NativeWay
     wanted: tuple[Wanted, ...] = ()
     built: tuple[tuple[str, Path], ...] = ()
+    checkouts: tuple[Checkout, ...] = ()
 
 
 def carry_natives(plan: Plan, options: Options, target: Target) -> tuple[Carried, ...]:
@@ -110,13 +123,14 @@ def _build(way: Build, plan: Plan, options: Options, target: Target) -> Carried:
         place = f"{folder.parent.name}/{folder.name}"
         return Carried(NativeWay(way.name, way.version, "built", entry.path.name), built=((place, folder),))
     jobs = [job, *(works.job(name) for name in _upon(job, works))]
-    wanted = [_source(each, target) for each in jobs]
+    checkouts = tuple(_checkout(each, works) for each in jobs if origin_of(each.recipe.source).kind == "git")
+    wanted = [_source(each, target) for each in jobs if origin_of(each.recipe.source).kind != "git"]
     lines = list(dict.fromkeys(line for each in jobs for line in requirements([each], works.lock)))
     wanted += resolve(lines, constraints_of(lines, works.lock), target, "build")
     if works.toolkit is not None and any(needs_nvcc(each.recipe) for each in jobs):
         files = works.toolkit.row.files.items()
         wanted += [_of_index(file, frozenset({f"sha256:{digest}"}), "build", target) for file, digest in files]
-    return Carried(NativeWay(way.name, way.version, "build", way.recipe.source), tuple(wanted))
+    return Carried(NativeWay(way.name, way.version, "build", way.recipe.source), tuple(wanted), checkouts=checkouts)
 
 
 def _of_index(file: str, hashes: frozenset[str] | None, role: Role, target: Target) -> Wanted:
@@ -142,9 +156,15 @@ def _source(job: Job, target: Target) -> Wanted:
     hashes = frozenset({f"sha256:{job.recipe.sha256}"}) if job.recipe.sha256 else None
     if origin.kind == "sdist":
         return Wanted(build.name, build.version, "source", target, hashes, sdist=True)
-    if origin.kind == "archive":
-        return Wanted(build.name, build.version, "source", target, hashes, _size(origin.url), origin.url)
-    raise BundleFileUnavailable(job.name, f"its source is a git repository ({job.recipe.source})")
+    return Wanted(build.name, build.version, "source", target, hashes, _size(origin.url), origin.url)
+
+
+def _checkout(job: Job, works: Works) -> Checkout:
+    """The checkout of a job, once it is certain that its repository answers or that it was cloned before."""
+    places = replace(works.places, wheelhouse=None)
+    if not is_cached(job, places) and not answers(job.recipe.source, works.host.environ):
+        raise BundleFileUnavailable(job.name, f"its repository cannot be reached ({job.recipe.source})")
+    return Checkout(f"{WHEELS}/{carried_name(job, places)}", job, works.host, places)
 
 
 def _size(url: str) -> int:
