@@ -72,7 +72,7 @@ def test_what_was_carried_answers_git_as_a_clone_does(yard, repository, tmp_path
     commit = repository.commit("7")
     file, _ = carried(yard, yard.build("demo-ext", source=f"git+{URL}@dev"), "one")
     with tarfile.open(file) as tar:
-        tar.extractall(tmp_path / "out")  # noqa: S202 (made here)
+        tar.extractall(tmp_path / "out")
     git = ["git", "-C", str(tmp_path / "out" / "tree")]
     asked = {"rev-parse HEAD": commit, "status --porcelain": "", "fsck --no-dangling": ""}
     for words, said in asked.items():

@@ -146,6 +146,9 @@ def test_a_dry_run_changes_nothing(bench):
     assert (data["dry_run"], data["done"], data["nothing_to_do"]) == (True, False, False)
     assert data["download_bytes"] == bench.demo.download_bytes + bench.verl.download_bytes
     assert data["free_bytes"] > 0
+    assert data["disk_files"] == 400
+    assert data["free_by"]["bytes"] == "the file system"
+    assert data["cache"] == {"path": str(bench.root.parent / "uv"), "linked": True}
     assert sorted(bench.into.parent.rglob("*")) == []
 
 

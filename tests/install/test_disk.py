@@ -5,8 +5,9 @@ import pytest
 from verl_env.environment.errors import DiskFull
 from verl_env.install import disk
 from verl_env.install.model import Cost
+from verl_env.machine.quota import Quota
 
-COST = Cost(download_bytes=40, disk_bytes=100)
+COST = Cost(download_bytes=40, disk_bytes=100, files=10)
 
 
 @pytest.fixture
@@ -18,8 +19,11 @@ def room(monkeypatch, tmp_path):
         return path.relative_to(tmp_path).parts[0]
 
     monkeypatch.setattr(disk, "free_bytes", lambda path: free[name(path)])
+    monkeypatch.setattr(disk, "free_files", lambda path: free.get(f"{name(path)} files"))
+    monkeypatch.setattr(disk, "quotas", lambda path: free.get(f"{name(path)} quotas", ()))
+    disk._quotas.cache_clear()
     monkeypatch.setattr(disk, "_device", name)
-    for each in free:
+    for each in ("home", "scratch"):
         (tmp_path / each).mkdir()
     return free
 
@@ -28,7 +32,7 @@ def check(tmp_path, cache, *, linked, filled):
     directory = None if cache is None else tmp_path / cache
     if directory is not None:
         (directory / "wheels" if filled else directory).mkdir(parents=True, exist_ok=True)
-    disk.check_room(tmp_path / "home" / "project", COST, cache=directory, cached_bytes=100, linked=linked)
+    disk.check_room(tmp_path / "home" / "project", COST, cache=directory, cached=COST, linked=linked)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ def check(tmp_path, cache, *, linked, filled):
 )
 def test_what_is_needed_where(tmp_path, room, cache, linked, filled, needs):
     for place, need in needs.items():
-        room.update(dict.fromkeys(room, 1000) | {place: need})
+        room.update({"home": 1000, "scratch": 1000, place: need})
         check(tmp_path, cache, linked=linked, filled=filled)
         if need:
             room[place] = need - 1
@@ -54,6 +58,42 @@ def test_what_is_needed_where(tmp_path, room, cache, linked, filled, needs):
             assert (caught.value.need, caught.value.free) == (need, need - 1)
             assert caught.value.path.relative_to(tmp_path).parts[0] == place
             assert "free, and" in caught.value.message
+            assert "the file system leaves" in caught.value.message
+
+
+@pytest.mark.parametrize(("cache", "linked", "need"), [("home/cache", False, 20), ("scratch/cache", False, 10)])
+def test_files_are_counted_too(tmp_path, room, cache, linked, need):
+    room["home files"] = need
+    check(tmp_path, cache, linked=linked, filled=False)
+    room["home files"] = need - 1
+    with pytest.raises(DiskFull) as caught:
+        check(tmp_path, cache, linked=linked, filled=False)
+    assert caught.value.files
+    assert f"leaves {need - 1} files, and about {need} are needed" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("quota", "words"),
+    [
+        (Quota("the quota for user ada on /home", 99, None), "the quota for user ada on /home leaves 99 B free"),
+        (Quota("the quota for group lab on /home", None, 9), "the quota for group lab on /home leaves 9 files"),
+    ],
+)
+def test_a_quota_counts_where_the_file_system_has_room(tmp_path, room, quota, words):
+    room["home quotas"] = (Quota("roomier", 500, 500), quota)
+    with pytest.raises(DiskFull) as caught:
+        check(tmp_path, None, linked=False, filled=False)
+    assert words in caught.value.message
+    room["home quotas"] = (Quota("roomy", 500, 500), Quota("no limit", None, None))
+    disk._quotas.cache_clear()
+    check(tmp_path, None, linked=False, filled=False)
+
+
+def test_a_file_system_that_counts_no_inodes_has_no_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk.os, "statvfs", lambda _: SimpleNamespace(f_files=0, f_favail=0))
+    assert disk.free_files(tmp_path) is None
+    monkeypatch.setattr(disk.os, "statvfs", lambda _: SimpleNamespace(f_files=9, f_favail=4))
+    assert disk.free_files(tmp_path) == 4
 
 
 def test_free_is_what_an_ordinary_user_may_write(tmp_path, monkeypatch):

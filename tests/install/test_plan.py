@@ -33,7 +33,7 @@ def test_a_plan_has_its_steps_in_order():
     ]
     titles = [step.title for step in made.steps]
     assert titles[2:4] == ["install flash-attn 2.7.4", "leave out apex 2.7.4"]
-    assert made.steps[1].detail == "100 B to download, 300 B on disk"
+    assert made.steps[1].detail == "100 B to download, 300 B on disk in about 200 files"
     assert "1 packages" in made.steps[1].title
 
 

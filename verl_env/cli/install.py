@@ -174,19 +174,18 @@ def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection,
     from verl_env.cli import render_builds, render_install
     from verl_env.cli.fit import misfits_here, misfits_json, show_misfits
     from verl_env.install.completeness import of_plan
-    from verl_env.install.disk import free_bytes
-    from verl_env.install.prepare import foreseen
+    from verl_env.install.prepare import foreseen, room_of
 
     misfits = misfits_here(plan, options.machine, args, raising=False)
-    free = free_bytes(target.path.parent)
+    room = room_of(target, options)
     problems = foreseen(plan, target, options, seen)
     works = None if seen.complete else works_of(plan, options)
     built = ((), ()) if works is None else outline(works, seen.in_place)
     if args.json:
-        shown = render_install.dry_run_json(plan, target, seen, free=free, problems=problems, into=args.into)
+        shown = render_install.dry_run_json(plan, target, seen, room=room, problems=problems, into=args.into)
         print_json({**shown, **misfits_json(misfits), **(render_builds.builds_json(*built) if works else {})})
     else:
-        render_install.dry_run(stdout_console(), plan, target, seen, free=free, verbose=args.verbose)
+        render_install.dry_run(stdout_console(), plan, target, seen, room=room, verbose=args.verbose)
         render_install.problems(stdout_console(), problems)
         render_builds.builds(stdout_console(), *built)
         render_install.completeness(stdout_console(), of_plan(plan, render_install.known_missing(seen), args.into))

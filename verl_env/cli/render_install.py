@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from verl_env.errors import VerlEnvError
     from verl_env.install.completeness import Completeness
     from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Outcome, Plan, Step
+    from verl_env.install.model import Cost, Outcome, Plan, Step
+    from verl_env.install.prepare import Room
 
 #: Changes of one kind that are listed; more are counted, unless all are asked for.
 LISTED = 20
@@ -192,7 +193,9 @@ def steps(console: Console, plan: Plan) -> None:
         console.print(f"[{number}/{len(plan.steps)}] {step.title}{detail}", markup=False, highlight=False)
 
 
-def dry_run(console: Console, plan: Plan, target: Target, seen: Inspection, *, free: int, verbose: bool) -> None:
+def dry_run(
+    console: Console, plan: Plan, target: Target, seen: Inspection, *, room: Room | None, verbose: bool
+) -> None:
     """What an installation would do: steps, changes, sizes."""
     console.print(f"{plan.lockset.id} into {target.path}", style="bold", markup=False, highlight=False)
     if seen.complete:
@@ -203,9 +206,10 @@ def dry_run(console: Console, plan: Plan, target: Target, seen: Inspection, *, f
     steps(console, plan)
     changes(console, plan, seen.changes, verbose=verbose)
     size = _added_cost(plan, seen)
-    console.print(
-        f"at most {human(size[0])} to download and {human(size[1])} on disk; {human(free)} free", highlight=False
-    )
+    sizes = f"at most {human(size.download_bytes)} to download and {human(size.disk_bytes)} on disk"
+    console.print(f"{sizes} in about {size.files:,} files", highlight=False)
+    if room is not None:
+        console.print(f"{room.place}: {room.text}", markup=False, highlight=False, soft_wrap=True)
     for warning in plan.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
 
@@ -222,12 +226,12 @@ def dry_run_json(
     target: Target,
     seen: Inspection,
     *,
-    free: int,
+    room: Room | None,
     problems: Sequence[VerlEnvError],
     into: str = ".venv",
 ) -> dict[str, Any]:
     """The same for programs."""
-    download, disk = _added_cost(plan, seen)
+    size = _added_cost(plan, seen)
     return {
         **_common_json(plan, seen.changes),
         **of_plan(plan, known_missing(seen), into).to_json(),
@@ -237,9 +241,10 @@ def dry_run_json(
         "nothing_to_do": seen.complete,
         "reason": seen.reason,
         "steps": [{"kind": step.kind, "title": step.title, "detail": step.detail} for step in plan.steps],
-        "download_bytes": download,
-        "disk_bytes": disk,
-        "free_bytes": free,
+        "download_bytes": size.download_bytes,
+        "disk_bytes": size.disk_bytes,
+        "disk_files": size.files,
+        **_room_json(room),
         "problems": [error.to_json() for error in problems],
     }
 
@@ -280,11 +285,22 @@ def _common_json(plan: Plan, lines: Sequence[Change]) -> dict[str, Any]:
     }
 
 
-def _added_cost(plan: Plan, seen: Inspection) -> tuple[int, int]:
-    """Download and disk of what is added or changed, in bytes."""
+def _room_json(room: Room | None) -> dict[str, Any]:
+    """What is free and by which limit, and the installer's cache."""
+    if room is None:
+        return {}
+    return {
+        "free_bytes": room.free.bytes,
+        "free_files": room.free.files,
+        "free_by": {"bytes": room.free.bytes_by, "files": room.free.files_by},
+        "cache": {"path": None if room.cache is None else str(room.cache), "linked": room.linked},
+    }
+
+
+def _added_cost(plan: Plan, seen: Inspection) -> Cost:
+    """What is added or changed costs."""
     names = {change.name for change in seen.changes if change.kind != "-"}
-    size = cost(package for package in plan.packages if package.name in names)
-    return size.download_bytes, size.disk_bytes
+    return cost(package for package in plan.packages if package.name in names)
 
 
 def _clock(seconds: float) -> str:

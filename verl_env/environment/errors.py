@@ -195,30 +195,42 @@ class EnvironmentLocked(VerlEnvError):
 class DiskFull(VerlEnvError):
     """The file system has not enough room, or a quota is used up.
 
-    Checked before anything is downloaded where the sizes are known; a quota shows only when it is hit.
+    Checked before anything is downloaded where the sizes are known: bytes and files, of the file system and of the
+    quotas that ``quota`` or ``lfs quota`` show. ``by`` says which limit it is.
     """
 
     id = "disk-full"
 
     def __init__(
-        self, path: Path | None, *, need: int | None = None, free: int | None = None, quota: bool = False
+        self,
+        path: Path | None,
+        *,
+        need: int | None = None,
+        free: int | None = None,
+        by: str = "the file system",
+        files: bool = False,
+        quota: bool = False,
     ) -> None:
         super().__init__(path, need, free)
         self.path = path
         self.need = need
         self.free = free
+        self.by = by
+        self.files = files
         self.quota = quota
 
     @property
     def message(self) -> str:
+        if self.need is not None and self.free is not None and self.files:
+            return f"{self.path}: {self.by} leaves {self.free:,} files, and about {self.need:,} are needed"
         if self.need is not None and self.free is not None:
-            return f"{self.path} has {human(self.free)} free, and {human(self.need)} are needed"
+            return f"{self.path}: {self.by} leaves {human(self.free)} free, and {human(self.need)} are needed"
         what = "the disk quota" if self.quota else "the file system"
         return f"{what} is full{f' (writing {self.path})' if self.path else ''}"
 
     @property
     def hint(self) -> str:
         return (
-            "make room (look: df -h, quota -s; clear: uv cache prune, pip cache purge), "
+            "make room (look: df -h, df -i, quota -s; clear: uv cache prune, pip cache purge), "
             "install elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
         )

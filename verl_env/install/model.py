@@ -78,11 +78,15 @@ class Options:
 
 @record
 class Cost:
-    """What a set of packages costs in bytes; ``exact`` is False where the lock does not state each size."""
+    """What a set of packages costs in bytes; ``exact`` is False where the lock does not state each size.
+
+    ``files`` is an estimate of the files and directories that they have.
+    """
 
     download_bytes: int
     disk_bytes: int
     exact: bool = True
+    files: int = 0
 
 
 @record

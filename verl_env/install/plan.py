@@ -107,7 +107,8 @@ def _steps(
     verl_source: str | None,
     lockset: str,
 ) -> tuple[Step, ...]:
-    sizes = f"{human(size[0])} to download, {human(size[1])} on disk"
+    files = cost(packages).files
+    sizes = f"{human(size[0])} to download, {human(size[1])} on disk in about {files:,} files"
     steps = [
         Step("environment", f"make a virtual environment with Python {python}"),
         Step("packages", f"install {len(packages)} packages of the lock, each checked by its hash", sizes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from verl_env.choose.to_json import passed_json, refused_json, rejected_json
 from verl_env.install.completeness import of_plan
+from verl_env.install.sizes import cost
 from verl_env.records import values
 
 TYPE_CHECKING = False
@@ -38,6 +39,7 @@ def plan_to_json(plan: Plan, choice: Choice) -> dict[str, Any]:
         "env": dict(plan.env),
         "warnings": list(plan.warnings),
         "refused": refused_json(choice.refused),
+        "disk_files": cost(plan.packages).files,
         "cuda": lockset.cuda,
         "rocm": lockset.rocm,
         "torch": lockset.torch,

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment.errors import DiskFull
 from verl_env.environment.files import hard_links_work
-from verl_env.install.disk import check_room
+from verl_env.install.disk import FILE_SYSTEM, check_room, free_room
 from verl_env.install.errors import ArchitectureMismatch, WheelhouseInvalid
 from verl_env.install.interpreter import find_interpreter
+from verl_env.install.model import Cost
 from verl_env.install.sizes import cost
 from verl_env.install.verl_source import check_verl_source
 from verl_env.installers.failures import InstallerMissing
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from verl_env.builds.works import Works
     from verl_env.environment.target import Target
     from verl_env.errors import VerlEnvError
+    from verl_env.install.disk import Free
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import InstallerName, Options, Plan
     from verl_env.installers.base import Installer
@@ -32,6 +35,31 @@ class Tools:
     installer: Installer
     interpreter: str
     works: Works | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an environment finds at its place: the room, the installer's cache, and whether files are linked from it."""
+
+    place: Path
+    free: Free
+    installer: str
+    cache: Path | None
+    linked: bool
+
+    @property
+    def text(self) -> str:
+        """The room and the way of the files in one line."""
+        files = "" if self.free.files is None else f" and {self.free.files:,} files"
+        by = "" if self.free.bytes_by == FILE_SYSTEM else f" ({self.free.bytes_by})"
+        if self.cache is None:
+            how = f"{self.installer} keeps no cache"
+        elif self.linked:
+            how = f"files are linked out of the cache {self.cache}"
+        else:
+            how = f"files are copied out of the cache {self.cache}"
+            how += " (uv links where UV_CACHE_DIR is on the same file system)" if self.installer == "uv" else ""
+        return f"{human(self.free.bytes)}{files} free{by}; {how}"
 
 
 def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> Tools:
@@ -75,6 +103,17 @@ def foreseen(plan: Plan, target: Target, options: Options, seen: Inspection) -> 
     return ()
 
 
+def room_of(target: Target, options: Options) -> Room | None:
+    """Where an installation would be put and from which cache; None where no installer is here."""
+    place = target.path.parent
+    try:
+        installer = choose_installer(options.installer)
+    except InstallerMissing:
+        return None
+    cache = installer.cache_for(place)
+    return Room(place, free_room(place), installer.name, cache.path, linked=cache.linked)
+
+
 def choose_installer(name: InstallerName | None) -> Installer:
     """The installer of that name; None takes uv where it is there, else pip.
 
@@ -114,8 +153,8 @@ def _check_room(plan: Plan, target: Target, seen: Inspection, installer: Install
     cache = installer.cache_for(place)
     added = {change.name for change in seen.changes if change.kind != "-"}
     size = cost(package for package in plan.packages if package.name in added)
-    through = size.disk_bytes if installer.name == "uv" else size.download_bytes
-    check_room(place, size, cache=cache.path, cached_bytes=through, linked=cache.linked)
+    through = size if installer.name == "uv" else Cost(0, size.download_bytes)
+    check_room(place, size, cache=cache.path, cached=through, linked=cache.linked)
     if seen.environment is not None and not hard_links_work(seen.environment, place):
         kept = cost(package for package in plan.packages if package.name not in added)
-        check_room(place, kept, cache=None, cached_bytes=0, linked=False)
+        check_room(place, kept, cache=None, cached=Cost(0, 0), linked=False)
