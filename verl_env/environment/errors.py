@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+#: What limits what may be written, where it is no quota.
+FILE_SYSTEM = "the file system"
+
+
 class RecordMissing(VerlEnvError):
     """A package has no RECORD, so that nobody knows which files are its own, and it cannot be replaced or taken out.
 
@@ -207,7 +211,7 @@ class DiskFull(VerlEnvError):
         *,
         need: int | None = None,
         free: int | None = None,
-        by: str = "the file system",
+        by: str = FILE_SYSTEM,
         files: bool = False,
         quota: bool = False,
     ) -> None:
@@ -221,10 +225,12 @@ class DiskFull(VerlEnvError):
 
     @property
     def message(self) -> str:
-        if self.need is not None and self.free is not None and self.files:
-            return f"{self.path}: {self.by} leaves {self.free:,} files, and about {self.need:,} are needed"
         if self.need is not None and self.free is not None:
-            return f"{self.path}: {self.by} leaves {human(self.free)} free, and {human(self.need)} are needed"
+            free, need = human(self.free), human(self.need)
+            if self.files:
+                free, need = f"{self.free:,} files", f"about {self.need:,}"
+            room = f" has {free} free" if self.by == FILE_SYSTEM else f": {self.by} leaves {free}"
+            return f"{self.path}{room}, and {need} are needed"
         what = "the disk quota" if self.quota else "the file system"
         return f"{what} is full{f' (writing {self.path})' if self.path else ''}"
 

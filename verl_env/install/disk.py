@@ -6,7 +6,7 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from verl_env.environment.errors import DiskFull
+from verl_env.environment.errors import FILE_SYSTEM, DiskFull
 from verl_env.machine.quota import quotas
 from verl_env.records import record, replace
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from verl_env.install.model import Cost
     from verl_env.machine.quota import Quota
-
-FILE_SYSTEM = "the file system"
 
 
 @record

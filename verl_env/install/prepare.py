@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.environment.errors import DiskFull
+from verl_env.environment.errors import FILE_SYSTEM, DiskFull
 from verl_env.environment.files import hard_links_work
-from verl_env.install.disk import FILE_SYSTEM, check_room, free_room
+from verl_env.install.disk import check_room, free_room
 from verl_env.install.errors import ArchitectureMismatch, WheelhouseInvalid
 from verl_env.install.interpreter import find_interpreter
 from verl_env.install.model import Cost
