@@ -189,3 +189,12 @@ def test_plan_asks_nobody_and_says_so(site, lost, capsys):
     assert (code, site.index.asked) == (0, [])
     assert f"verl-env install --stack demo --machine {site.machine} --dry-run" in out
     assert out.splitlines()[-2] == COMPLETE
+
+
+def test_what_is_asked_for_and_is_on_no_index_is_refused_before_the_download(site):
+    for flags in (["--dry-run"], []):
+        code, captured = site.run("--with", "nosuch>=1", *flags)
+        assert code == 1
+        assert "error[package-unknown]: no index has nosuch (" in captured.err
+        assert site.files_asked == []
+    assert not site.into.exists()

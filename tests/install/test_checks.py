@@ -1,4 +1,5 @@
 import sys
+import time
 
 import pytest
 
@@ -6,6 +7,7 @@ from tests.install.plans import check
 from verl_env.install import checks as module
 from verl_env.install.checks import NO_GPU, gpu_here, pick_checks, run_checks
 from verl_env.installers.failures import CheckFailed
+from verl_env.machine.child import Completed
 
 
 @pytest.fixture
@@ -50,6 +52,18 @@ def test_checks_run_side_by_side_where_there_are_processors(run, tmp_path, proce
     )
     assert run(*[code] * together) == [(f"check {n}/x", True) for n in range(together)]
     assert max(int(path.read_text()) for path in tmp_path.glob("*.seen")) == together
+
+
+def test_what_runs_is_told_while_it_does(run, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(module, "run_all", lambda commands, **_: time.sleep(2.2) or [Completed((), 0, b"", b"", 2.2)])
+    places = (tmp_path / "logs", tmp_path / "stage")
+    run_checks([check("vllm", "pass")], tmp_path / "0003", {}, places, lambda *_: None, lambda *each: told.append(each))
+    assert [ids for ids, _ in told][:2] == ["vllm", "vllm"]
+    assert told[1][1] > told[0][1] >= 1
+    count = len(told)
+    time.sleep(1.2)
+    assert len(told) == count
 
 
 def test_the_first_in_order_that_fails_is_told(run, processors):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from verl_env.installers.classify import tail
@@ -14,7 +16,7 @@ from verl_env.installers.isolation import check_environment
 from verl_env.machine.child import Abandoned, Completed, TimedOut, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from verl_env.locksets.model import Check
     from verl_env.machine.process import Outcome
@@ -51,6 +53,7 @@ def run_checks(
     variables: Mapping[str, str],
     places: tuple[Path, Path],
     done: Callable[[str, float], None],
+    running: Callable[[str, float], None] = lambda _, __: None,
 ) -> None:
     """Runs checks, each in a process of its own, several side by side where there are processors for them.
 
@@ -61,6 +64,7 @@ def run_checks(
         places: Where the output of a failed check is kept, and where scripts are put; nothing of the current
             directory can be imported.
         done: Called with the id and the seconds of each check that passed.
+        running: Called each second with the ids of those that run, and for how long they do.
 
     Raises:
         CheckFailed: one failed, or did not end in time; the first in order.
@@ -69,15 +73,34 @@ def run_checks(
     width = max(1, min(_SIDE_BY_SIDE, len(os.sched_getaffinity(0)) // 2))
     for start in range(0, len(checks), width):
         batch = checks[start : start + width]
-        outcomes = run_all(
-            [[str(environment / "bin" / "python"), _script(check, stage)] for check in batch],
-            deadline=time.monotonic() + SECONDS,
-            env=check_environment(os.environ, variables, environment),
-        )
+        with _told(", ".join(check.id for check in batch), running):
+            outcomes = run_all(
+                [[str(environment / "bin" / "python"), _script(check, stage)] for check in batch],
+                deadline=time.monotonic() + SECONDS,
+                env=check_environment(os.environ, variables, environment),
+            )
         for check, outcome in zip(batch, outcomes, strict=True):
             if not isinstance(outcome, Completed) or outcome.returncode != 0:
                 raise _failure(check, outcome, environment, logs)
             done(check.id, outcome.seconds)
+
+
+@contextmanager
+def _told(ids: str, running: Callable[[str, float], None]) -> Iterator[None]:
+    """Tells each second, beside what blocks, that it still runs."""
+    over, started = Event(), time.monotonic()
+
+    def tell() -> None:
+        while not over.wait(1.0):
+            running(ids, time.monotonic() - started)
+
+    thread = Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _script(check: Check, stage: Path) -> str:

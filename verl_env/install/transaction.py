@@ -14,7 +14,7 @@ from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.state import State
 from verl_env.install.carry import carry, keepable, unowned
-from verl_env.install.checks import gpu_here, pick_checks, run_checks
+from verl_env.install.checks import SECONDS, gpu_here, pick_checks, run_checks
 from verl_env.install.compare import brings_wheel, compare, wanted
 from verl_env.install.parts import Parts
 from verl_env.install.plan import pins_of
@@ -153,8 +153,14 @@ class Transaction:
         if self._options.checks:
             checks, self._made.skipped = pick_checks(self._plan.checks, gpu=gpu_here)
             places = (self._target.logs, self._stage)
+            self._reporter.note(f"each check may take minutes where files are cold, {SECONDS / 60:.0f} at most")
             run_checks(
-                checks, self._new, self._plan.env, places, lambda id_, took: self._reporter.note(f"{id_}: {took:.1f} s")
+                checks,
+                self._new,
+                self._plan.env,
+                places,
+                lambda id_, took: self._reporter.note(f"{id_}: {took:.1f} s"),
+                lambda ids, seconds: self._reporter.building(f"check {ids}", None, None, seconds),
             )
             self._made.checks = tuple(check.id for check in checks)
             done += self._made.checks

@@ -80,6 +80,7 @@ def test_an_index_answers_for_itself_only(prober):
     reach = Reach(prober=prober)
     reach.ask(["packages:uv:torch", "packages:uv:apex", "sdist:apex==0.1", "sdist:flash-attn==2.8"])
     assert set(reach.barred) == {"packages:uv:torch", "sdist:apex==0.1"}
+    assert set(reach.lacking) == {"packages:uv:apex"}
 
 
 def test_there_is_no_asking_after_the_time_is_over(prober):

@@ -9,8 +9,8 @@ from verl_env.choose.model import Choice
 from verl_env.choose.words import listed
 from verl_env.install.inspect import inspect
 from verl_env.install.prepare import choose_installer
-from verl_env.install.reach.errors import PackagesUnreachable
-from verl_env.install.reach.needed import index_needed, is_here, natives_needed, offline_reason
+from verl_env.install.reach.errors import PackagesUnreachable, PackageUnknown
+from verl_env.install.reach.needed import index_needed, is_here, natives_needed, offline_reason, wishes_needed
 from verl_env.install.reach.reach import Reach
 from verl_env.installers.failures import InstallerMissing
 from verl_env.records import record, replace
@@ -71,6 +71,7 @@ class Decider:
 
         Raises:
             NativeUnavailableError: what must not be left out cannot be had.
+            PackageUnknown: what was asked for beside the stack is on no index.
             PackagesUnreachable: the package index cannot be reached, and there is no other place to get packages from.
             VerlEnvError: as ``choose`` and ``open_target``.
         """
@@ -81,7 +82,7 @@ class Decider:
 
     def _asked(self, found: Decided) -> Decided | Refusal:
         """The choice again, until all that it takes can be had, as far as that can be known in time."""
-        index = self._index(found)
+        index, wishes = self._index(found)
         first = True
         while True:
             needed = natives_needed(found.plan, self._options, found.seen)
@@ -91,9 +92,11 @@ class Decider:
                     if build.name in needed:
                         self._reach.bar(needed[build.name], offline_reason(build, self._options))
             else:
-                self._ask([*needed.values(), *([index] if first and index else [])])
+                self._ask([*needed.values(), *([index, *wishes.values()] if first and index else [])])
             if index is not None and (reason := self._reach.barred.get(index)) is not None:
                 raise PackagesUnreachable(reason)
+            if lacking := {name: self._reach.lacking[at] for name, at in wishes.items() if at in self._reach.lacking}:
+                raise PackageUnknown(lacking)
             first = False
             if not any(self._reach.why_not(address) for address in needed.values()):
                 return found
@@ -129,14 +132,17 @@ class Decider:
         plan = replace(self._planner(choice), barred=reach.barred)
         return Decided(choice, plan, inspect(plan, self._target, self._options))
 
-    def _index(self, found: Decided) -> str | None:
+    def _index(self, found: Decided) -> tuple[str | None, dict[str, str]]:
+        """The address that stands for the index, and those of what is asked for beside the lock."""
         if self._options.offline:
-            return None
+            return None, {}
         try:
             installer = choose_installer(self._options.installer).name
         except InstallerMissing:
-            return None  # the installation says so, and a dry run foresees it
-        return index_needed(found.plan, self._options, found.seen, installer)
+            return None, {}  # the installation says so, and a dry run foresees it
+        index = index_needed(found.plan, self._options, found.seen, installer)
+        wishes = wishes_needed(found.plan, found.seen, installer) if self._options.wheelhouse is None else {}
+        return index or next(iter(wishes.values()), None), wishes
 
     def _take_at_hand(self, found: Decided, needed: frozenset[str]) -> None:
         """Notes the ways whose files are here or in the environment: they do not go out of reach with their host."""

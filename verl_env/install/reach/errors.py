@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verl_env.errors import VerlEnvError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class PackagesUnreachable(VerlEnvError):
@@ -24,3 +29,22 @@ class PackagesUnreachable(VerlEnvError):
             "behind a proxy: HTTPS_PROXY; another index: UV_DEFAULT_INDEX, PIP_INDEX_URL; without a network: "
             "--offline, with --wheelhouse DIR where the wheels lie"
         )
+
+
+class PackageUnknown(VerlEnvError):
+    """What was asked for beside the stack is on no index that the installer looks into."""
+
+    id = "package-unknown"
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__(reasons)
+        self.reasons = dict(reasons)
+
+    @property
+    def message(self) -> str:
+        return "; ".join(f"no index has {name} ({reason})" for name, reason in self.reasons.items())
+
+    @property
+    def hint(self) -> str:
+        names = " ".join(f"--with {name}" for name in self.reasons)
+        return f"look at the spelling of {names}; of a project elsewhere: --with 'NAME @ ADDRESS', or UV_INDEX"

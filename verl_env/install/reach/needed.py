@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from verl_env.additions.wanted import missing_wishes, recorded
 from verl_env.install.reach.reach import PACKAGES
 from verl_env.wheels.fetch import places_of
 
@@ -33,6 +34,16 @@ def index_needed(plan: Plan, options: Options, seen: Inspection, installer: str)
     added = {change.name for change in seen.changes if change.kind != "-"}
     names = [package.name for package in plan.packages if package.name in added and package.url is None]
     return f"{PACKAGES}{installer}:{names[0]}" if names else None
+
+
+def wishes_needed(plan: Plan, seen: Inspection, installer: str) -> dict[str, str]:
+    """The addresses, by name, of what is asked for beside the lock and the index must give."""
+    if not plan.extras:
+        return {}
+    from packaging.requirements import Requirement  # noqa: PLC0415 (few plans have wishes)
+
+    asked = map(Requirement, missing_wishes(plan, recorded(seen.state, plan)))
+    return {each.name: f"{PACKAGES}{installer}:{each.name}" for each in asked if each.url is None}
 
 
 def is_here(address: str, options: Options) -> bool:

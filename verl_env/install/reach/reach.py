@@ -49,6 +49,8 @@ class Reach:
         self._until: float | None = None
         #: More addresses of what is here already.
         self.at_hand: set[str] = set()
+        #: Projects that the index was asked for and does not have, by address, with its answer.
+        self.lacking: dict[str, str] = {}
 
     @property
     def barred(self) -> dict[str, str]:
@@ -91,7 +93,10 @@ class Reach:
         """Keeps what cannot be had; a host from which something else came is not to blame."""
         good = {places[address].host for address, answer in answers.items() if answer.reason is None}
         for address, answer in answers.items():
-            if answer.reason is None or (address.startswith(PACKAGES) and not answer.host):
+            if answer.reason is None:
+                continue
+            if address.startswith(PACKAGES) and not answer.host:
+                self.lacking[address] = answer.reason
                 continue
             self._barred[address] = answer.reason
             place = places[address]
