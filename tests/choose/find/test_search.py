@@ -118,7 +118,7 @@ def test_a_build_that_would_work_is_the_best_where_no_wheel_fits():
     tools = {"nvcc": "12.8.93", "gcc": "12.2.0", "gxx": "12.2.0"}
     findings, facts = found(torch="2.3.0", cuda="12.1", python="3.12", tools=tools)
     assert not any(each.fits for each in findings.wheels)
-    assert (findings.best.how, findings.best.version) == ("build", "2.8.3")
+    assert (findings.best.how, findings.best.version) == ("build", "2.8.3.post2")
     entry = findings_json(findings, facts)
     assert entry["best"]["how"] == "build"
     stated = {"torch": "2.3.0", "cuda": "12.1", "python": "3.12", "abi": "old", "arch": "x86_64", "glibc": "2.35"}
