@@ -9,6 +9,7 @@ import pytest
 
 from verl_env.settings.config import Config, build_cache_directory, cache_directory, load_config
 from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnreadable, ConfigValueInvalid
+from verl_env.settings.origins import settings
 
 
 class Host:
@@ -41,6 +42,26 @@ def host(tmp_path):
 
 def test_where_nothing_is_configured(host):
     assert host.load() == Config({})
+
+
+def test_rules_for_locksets_add_up(host):
+    host.write(host.site, '[locksets]\nonly = ["verl0.9*"]\nforbid = ["*/app.sglang"]\n')
+    host.write(host.user, 'locksets = { forbid = ["app.vllm"] }\n')
+    assert host.load().locksets == (
+        (host.user, (), ("app.vllm",)),
+        (host.site, ("verl0.9*",), ("*/app.sglang",)),
+    )
+    shown = {(each.key, each.value, each.origin) for each in settings(host.env)}
+    assert ("locksets.only", "verl0.9*", str(host.site)) in shown
+    assert ("locksets.forbid", "app.vllm", str(host.user)) in shown
+
+
+@pytest.mark.parametrize("text", ['locksets = ["a"]', "locksets = { only = 3 }", 'locksets = { onyl = ["a"] }'])
+def test_a_rule_that_makes_no_sense_is_an_error(host, text):
+    host.write(host.site, f"{text}\n")
+    with pytest.raises(ConfigValueInvalid) as caught:
+        host.load()
+    assert "only" in str(caught.value.hint)
 
 
 def test_the_user_goes_before_the_site_key_by_key(host):

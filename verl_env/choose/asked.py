@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from verl_env.locksets.model import Lockset
 
 #: Requirements that come from the request and not from the machine.
-ASKED = frozenset({"stack", "tier", "lockset", "verl", "preview"})
+ASKED = frozenset({"stack", "site", "tier", "lockset", "verl", "preview"})
 
 
 def judge_asked(lockset: Lockset, request: Request) -> Iterator[Verdict]:
@@ -27,6 +27,7 @@ def judge_asked(lockset: Lockset, request: Request) -> Iterator[Verdict]:
     if request.lockset is not None and not names(lockset.id, request.lockset):
         message = f"it is not the lockset asked for, {request.lockset}"
         yield Verdict("lockset", "failed", request.lockset, lockset.id, message, brief="another lockset")
+    yield from _by_rules(lockset, request)
     if request.verl is not None and not release_matches(lockset.verl, request.verl):
         message = f"it is for verl {lockset.verl}, not {request.verl}"
         yield Verdict("verl", "failed", request.verl, lockset.verl, message, brief=f"not verl {request.verl}")
@@ -39,6 +40,26 @@ def judge_asked(lockset: Lockset, request: Request) -> Iterator[Verdict]:
 def names(lockset_id: str, text: str) -> bool:
     """Whether a text is the id of a lockset, its last part, or its Dockerfile: ``Dockerfile.app.vllm``."""
     return lockset_id == text or lockset_id.endswith((f"/{text}", f"/{text.removeprefix('Dockerfile.')}"))
+
+
+def _by_rules(lockset: Lockset, request: Request) -> Iterator[Verdict]:
+    """What the configuration of the user or the site does not allow."""
+    for rule in request.rules:
+        forbidden = _first(lockset.id, rule.forbid)
+        if forbidden is not None:
+            message = f"the configuration forbids it ({rule.file}: {forbidden})"
+            yield Verdict("site", "failed", f"not {forbidden}", lockset.id, message, "the configuration", rule.file)
+        elif rule.only and _first(lockset.id, rule.only) is None:
+            wanted = listed(rule.only, "or")
+            message = f"the configuration allows only {wanted} ({rule.file})"
+            yield Verdict("site", "failed", wanted, lockset.id, message, "the configuration", rule.file)
+
+
+def _first(lockset_id: str, patterns: Sequence[str]) -> str | None:
+    """The first pattern (``*`` and ``?``) that names a lockset."""
+    from fnmatch import fnmatchcase  # noqa: PLC0415 (few sites have rules)
+
+    return next((each for each in patterns if names(lockset_id, each) or fnmatchcase(lockset_id, each)), None)
 
 
 def extra_components(lockset: Lockset, request: Request) -> int:

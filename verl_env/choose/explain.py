@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: then from what can be changed least.
 OBSTACLES = (
     "stack",
+    "site",
     "lockset",
     "verl",
     "tier",

@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 
 
 @record
+class SiteRule:
+    """What a configuration file says of locksets, by patterns of ids: ``only`` these (empty: all), ``forbid`` those."""
+
+    file: str
+    only: tuple[str, ...] = ()
+    forbid: tuple[str, ...] = ()
+
+
+@record
 class Request:
     """What the user asks for; ``verl`` is a release or a prefix of one, ``python`` is ``"3.10"``.
 
     ``native`` is ``--native``: None takes a published wheel where one fits, else builds, else leaves out. ``wishes``
     are requirements as pip reads them (``"deepspeed>=0.16"``) that the environment must meet beside the stack.
-    ``described`` are the flags that described the machine, each with its value, for the commands that messages name.
+    ``rules`` are those of the configuration. ``described`` are the flags that described the machine, each with its
+    value, for the commands that messages name.
     """
 
     stack: tuple[str, ...]
@@ -33,6 +43,7 @@ class Request:
     native: NativeMode | None = None
     wishes: tuple[str, ...] = ()
     described: tuple[str, ...] = ()
+    rules: tuple[SiteRule, ...] = ()
 
     @property
     def name(self) -> str:
@@ -46,8 +57,8 @@ class Verdict:
 
     ``requirement`` is its kebab-case name (``driver``, ``compute-capability``, ``gfx``, ``glibc``, ``python``,
     ``arch``, ``accelerator``, ``platform``, ``rocm``, ``stack``, ``verl``, ``lockset``, ``preview``, ``tier``,
-    ``with``); ``message`` is a whole sentence with both values. ``unknown`` means that the machine does not say; it
-    does not refuse the lockset. ``brief`` is the reason in few words, equal for verdicts that count together
+    ``with``, ``site``); ``message`` is a whole sentence with both values. ``unknown`` means that the machine does not
+    say; it does not refuse the lockset. ``brief`` is the reason in few words, equal for verdicts that count together
     (``driver < 580``, ``sm_70``); ``subject`` is the component or file that needs it; ``devices`` are the indices of
     the GPUs that it is about, where it is not about all.
     """

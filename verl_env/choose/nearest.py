@@ -39,6 +39,7 @@ DISTANCE = {
     "tier": 10_000,
     "accelerator": 20_000,
     "stack": 50_000,
+    "site": 100_000,
     "lockset": 200_000,
 }
 #: To leave out native components that alone do not run on the GPUs: farther than another release, nearer than a driver.
@@ -53,7 +54,7 @@ EXAMPLES = (
     ("mi300x", "--rocm", "6.3.4"),
 )
 #: What the nearest never trades for something else: where one of these is in the way, it is so said.
-_FIXED = frozenset({"tier", "accelerator", "arch", "platform", "stack", "lockset"})
+_FIXED = frozenset({"tier", "accelerator", "arch", "platform", "stack", "site", "lockset"})
 #: The machine flags that do not speak of GPUs.
 _HOST = frozenset({"--glibc", "--arch"})
 
@@ -235,6 +236,10 @@ def _tier(*_: object) -> str:
     return "a lock of it, which an index cannot give yet: see its page in docs/locksets"
 
 
+def _site(_: Lockset, failed: Sequence[Verdict], *__: object) -> str:
+    return f"a configuration that allows it: {listed(verdict.subject or '' for verdict in failed)}"
+
+
 def _stack(lockset: Lockset, *_: object) -> str:
     return f"another stack, of {listed(lockset.provides)}"
 
@@ -264,4 +269,5 @@ _CHANGES: dict[str, Callable[[Lockset, Sequence[Verdict], Facts, Request], str]]
     "platform": _platform,
     "tier": _tier,
     "stack": _stack,
+    "site": _site,
 }

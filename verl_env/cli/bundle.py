@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from verl_env.cli.console import print_json, stderr_console, stdout_console
-from verl_env.cli.options import add_machine_arguments, python_from, stack_from
+from verl_env.cli.options import add_machine_arguments, python_from, site_rules, stack_from
 from verl_env.errors import EXIT_OK, UsageError
 
 TYPE_CHECKING = False
@@ -107,6 +107,7 @@ def _request(stack: str, lockset: str | None, args: argparse.Namespace) -> Reque
         preview=args.preview,
         native=args.native,
         wishes=tuple(args.wishes),
+        rules=site_rules(),
     )
 
 

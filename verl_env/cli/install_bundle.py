@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import stderr_console
-from verl_env.cli.options import described_words, machine_from, python_from, request_from
+from verl_env.cli.options import described_words, machine_from, python_from, request_from, site_rules
 from verl_env.errors import UsageError
 from verl_env.records import replace
 
@@ -84,7 +84,7 @@ def _choose(
     refused: list[tuple[Planned, Request, Refusal, Machine]] = []
     misfits: list[BundleMisfit] = []
     for planned in bundle.plans(asked, python):
-        request = request_of(planned, native=args.native, wishes=wishes)
+        request = replace(request_of(planned, native=args.native, wishes=wishes), rules=site_rules())
         try:
             check_fit(bundle, planned, machine)
         except BundleMisfit as error:

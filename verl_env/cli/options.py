@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from verl_env.choose.model import SiteRule
     from verl_env.machine.model import Machine
 
 #: A recorded machine, or ``none`` for this host without its GPUs.
@@ -65,7 +66,20 @@ def request_from(args: argparse.Namespace) -> Request:
         native=getattr(args, "native", None),
         wishes=tuple(args.wishes),
         described=described_words(args),
+        rules=site_rules(),
     )
+
+
+def site_rules() -> tuple[SiteRule, ...]:
+    """What the configuration says of locksets.
+
+    Raises:
+        ConfigError: a configuration file cannot be used.
+    """
+    from verl_env.choose.model import SiteRule
+    from verl_env.settings.config import load_config
+
+    return tuple(SiteRule(str(path), only, forbid) for path, only, forbid in load_config().locksets)
 
 
 def stack_from(text: str) -> tuple[str, ...]:

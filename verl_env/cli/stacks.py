@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from verl_env.choose.choose import evaluate_all
 from verl_env.choose.model import Request
 from verl_env.cli.console import print_json, stdout_console, unicode_ok
-from verl_env.cli.options import add_machine_arguments, machine_from
+from verl_env.cli.options import add_machine_arguments, machine_from, site_rules
 from verl_env.errors import EXIT_OK
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.locksets.catalogue import load_catalogue
 
     machine = machine_from(args)
-    evaluations = evaluate_all(load_catalogue(), machine, EVERYTHING)
+    evaluations = evaluate_all(load_catalogue(), machine, replace(EVERYTHING, rules=site_rules()))
     if args.json:
         print_json(to_json(evaluations, verdicts=args.all))
     else:

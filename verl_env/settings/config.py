@@ -27,7 +27,8 @@ CACHE_VARIABLE = "VERL_ENV_CACHE_DIR"
 BUILD_CACHE_VARIABLE = "VERL_ENV_BUILD_CACHE"
 
 _FILE = Path("verl-env") / "config.toml"
-_KEYS = ("mirrors", "cache", "build_cache")
+_KEYS = ("mirrors", "cache", "build_cache", "locksets")
+_RULES = ("only", "forbid")
 
 
 @record
@@ -35,13 +36,16 @@ class Config:
     """What is configured.
 
     ``mirrors`` maps prefixes of addresses to what stands for them (``verl_env.settings.mirrors``); ``cache`` and
-    ``build_cache`` are absolute directories or None; ``files`` are those it was read from, the strongest first.
+    ``build_cache`` are absolute directories or None; ``locksets``
+    are the rules of each file that has some: itself, patterns of the only locksets, and of those that are forbidden; no
+    file takes back what another one forbids. ``files`` are those it was read from, the strongest first.
     """
 
     mirrors: Mapping[str, str] = NOTHING
     cache: Path | None = None
     build_cache: Path | None = None
     files: tuple[Path, ...] = ()
+    locksets: tuple[tuple[Path, tuple[str, ...], tuple[str, ...]], ...] = ()
 
 
 def load_config(env: Mapping[str, str] = os.environ) -> Config:
@@ -56,7 +60,8 @@ def load_config(env: Mapping[str, str] = os.environ) -> Config:
     for path, table in reversed(found):
         merged |= _directories(path, table, env)
         mirrors |= _mirrors(path, table)
-    return Config(mirrors, merged.get("cache"), merged.get("build_cache"), tuple(path for path, _ in found))
+    rules = tuple(_rules(path, table["locksets"]) for path, table in found if "locksets" in table)
+    return Config(mirrors, merged.get("cache"), merged.get("build_cache"), tuple(path for path, _ in found), rules)
 
 
 def read_tables(env: Mapping[str, str] = os.environ) -> list[tuple[Path, dict[str, Any]]]:
@@ -144,6 +149,16 @@ def _directory(path: Path, key: str, value: object, env: Mapping[str, str]) -> P
     if not directory.is_absolute():
         raise ConfigValueInvalid(path, key, f"is {value!r}, and a directory is given from the root")
     return directory
+
+
+def _rules(path: Path, table: object) -> tuple[Path, tuple[str, ...], tuple[str, ...]]:
+    """What a file says of locksets."""
+    if not isinstance(table, dict) or table.keys() - set(_RULES):
+        raise ConfigValueInvalid(path, "locksets", f"is {table!r}, and may have the lists only and forbid")
+    found = [table.get(name, []) for name in _RULES]
+    if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in found):
+        raise ConfigValueInvalid(path, "locksets", f"is {table!r}, and only and forbid are lists of texts")
+    return path, tuple(found[0]), tuple(found[1])
 
 
 def _mirrors(path: Path, table: Mapping[str, Any]) -> dict[str, str]:

@@ -88,6 +88,8 @@ class ConfigValueInvalid(ConfigError):
     def hint(self) -> str:
         if self.key.startswith("mirrors"):
             return 'write it as: "https://github.com/" = "https://mirror.example/github/"'
+        if self.key == "locksets":
+            return 'write it as: locksets = { only = ["verl0.9*"], forbid = ["*/app.sglang*"] }'
         return f'write it as: {self.key} = "/shared/verl-env" (variables such as $SCRATCH and ~ are replaced)'
 
 

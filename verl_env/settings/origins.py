@@ -46,6 +46,9 @@ def settings(env: Mapping[str, str] = os.environ) -> tuple[Setting, ...]:
     for prefix, place in sorted(load_config(env).mirrors.items()):
         file = next((path for path, table in tables if prefix in _stripped(table.get("mirrors", {}))), None)
         found.append(Setting(f'mirrors."{prefix}"', place, str(file)))
+    for path, only, forbid in load_config(env).locksets:
+        rules = {"locksets.only": only, "locksets.forbid": forbid}
+        found += [Setting(key, ", ".join(each), str(path)) for key, each in rules.items() if each]
     return tuple(found)
 
 
