@@ -42,7 +42,8 @@ def answers(count, file):
 def measure(count):
     """Seconds, MiB of this process at its peak, and the verdict's numbers; in a process of its own."""
     with tempfile.NamedTemporaryFile("w") as file:
-        answers(count, file)
+        # Making the answers takes more memory than gathering them, so another process does it.
+        subprocess.run([sys.executable, __file__, "--answers", str(count), file.name], check=True)
         before = peak()
         started = time.perf_counter()
         gathering = Gathering([f"node{number:04d}" for number in range(count)])
@@ -89,7 +90,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--one", type=int)
+    parser.add_argument("--answers", nargs=2)
     args = parser.parse_args()
+    if args.answers:
+        with Path(args.answers[1]).open("w") as file:
+            answers(int(args.answers[0]), file)
+        return
     if args.one:
         print(json.dumps(measure(args.one)))
         return

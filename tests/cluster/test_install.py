@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.bundle import bundles
 from tests.cluster.packs import small_pack
 from tests.cluster.stand_in import put_slurm
 from verl_env.cli.main import main
@@ -70,8 +71,9 @@ def listed(folder):
 
 def asked(file, to, **more):
     data = file.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
     return {
-        "to": str(to), "digest": hashlib.sha256(data).hexdigest(), "size": len(data), "need": 1, "kind": "squashfs",
+        "to": str(to), "digest": digest, "origin": digest, "size": len(data), "need": 1, "kind": "squashfs",
         **more,
     }  # fmt: skip
 
@@ -118,6 +120,36 @@ def test_dead_taken_and_unknown_nodes_are_named(slurm, file, capsys, monkeypatch
     assert "holds something that no pack was installed as" in reasons["n03"]
     assert reasons["n04"] == "Slurm knows no such node"
     assert (slurm / "n03/env/mine").exists()
+
+
+def test_a_bundle_goes_to_every_node_and_is_installed_from_there(slurm, capsys):
+    file = bundles.pack(bundles.write(slurm / "b"), slurm / "b.tar")
+    to = slurm / "@NODE@" / "bundle"
+    assert main(["cluster", "install", str(file), "--to", str(to), "--nodes", "3"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"on each: verl-env install --offline --wheelhouse {to}" in told
+    assert main(["bundle", "--verify", str(slurm / "n02/bundle")]) == 0
+    capsys.readouterr()
+    code, said = install(capsys, file, to, "--nodes", "3")
+    assert (code, said["present"]) == (0, NODES)
+
+
+def test_a_bundle_that_is_not_as_it_was_made_stays_out(slurm, capsys):
+    root = bundles.write(slurm / "b")
+    (root / "wheels/a-1-py3-none-any.whl").write_bytes(b"x" * 300)
+    code, said = install(capsys, bundles.pack(root, slurm / "b.tar"), slurm / "@NODE@" / "bundle", "--nodes", "3")
+    assert code == 1
+    assert {"a-1-py3-none-any.whl" in each["reason"] for each in said["failed"]} == {True}
+    assert [listed(slurm / name) for name in NODES] == [[]] * 3
+
+
+def test_a_tar_file_that_is_no_bundle_and_a_directory_are_refused(slurm, capsys):
+    (slurm / "other").mkdir()
+    (slurm / "other/file").write_text("")
+    other = bundles.pack(slurm / "other", slurm / "other.tar")
+    for file, wrong in ((other, (2, "bundle-invalid")), (slurm / "other", (1, "pack-invalid"))):
+        code, said = install(capsys, file, slurm / "to", "--nodes", "3")
+        assert (code, said["error"]["id"]) == wrong
 
 
 def test_the_outcome_for_a_reader(slurm, file, capsys):

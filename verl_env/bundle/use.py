@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.bundle.errors import BundleLacks, BundleMisfit
 from verl_env.bundle.manifest import to_bytes
-from verl_env.bundle.model import BOOTSTRAP, WHEELS
+from verl_env.bundle.model import BOOTSTRAP, MANIFEST, WHEELS
 from verl_env.bundle.verify import opened, read_manifest, verify
 from verl_env.records import replace
 from verl_env.settings.config import cache_directory
@@ -93,7 +93,7 @@ class Bundle:
         shutil.rmtree(room, ignore_errors=True)
         room.mkdir()
         try:
-            wheels = self.path.absolute() / WHEELS if self.path.is_dir() else self._unpack(room / "files") / WHEELS
+            wheels = self.path.absolute() / WHEELS if self.path.is_dir() else self.unpack(room / "files") / WHEELS
             with _variables({**_CLOSED, "UV_CACHE_DIR": str(room / "uv")}, without=(*_INDEX, *_INDEX_OF_PIP)):
                 yield wheels
         finally:
@@ -112,8 +112,8 @@ class Bundle:
                 path.write_bytes(b"".join(store.chunks(file.path)) if path.suffix == ".json" else b"")
             yield Path(room, WHEELS)
 
-    def _unpack(self, to: Path) -> Path:
-        """Writes the files of a tar file that the manifest names into a directory."""
+    def unpack(self, to: Path) -> Path:
+        """Writes what the manifest names, and the manifest, into a directory: the same bundle; ``check`` it."""
         with opened(self.path) as store:
             for file in self.manifest.files:
                 path = to / file.path
@@ -121,6 +121,7 @@ class Bundle:
                 with path.open("xb") as out:
                     for chunk in store.chunks(file.path):
                         out.write(chunk)
+        (to / MANIFEST).write_bytes(to_bytes(self.manifest))
         return to
 
 

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from verl_env.cluster.launcher import Launcher
 
 _COMMAND = "verl-env cluster install --help"
+_USE = "verl-env run --into {} -- COMMAND"
+_USE_OF_BUNDLE = "verl-env install --offline --wheelhouse {}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env cluster install``, but those that name nodes."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="what verl-env pack made")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="what verl-env pack made, or verl-env bundle with -o FILE.tar"
+    )
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="the directory on each node's own disk, as a full path"
     )
@@ -100,4 +104,5 @@ def render(staged: Staged, console: Console) -> None:
         f"{have} of {len(staged.expected)} nodes have {staged.pack.to}{by} ({staged.seconds:.1f} s)", markup=False
     )
     if staged.ok:
-        console.print(f"on each: verl-env run --into {staged.pack.to} -- COMMAND", markup=False)
+        use = _USE_OF_BUNDLE if staged.pack.kind == "bundle" else _USE
+        console.print(f"on each: {use.format(staged.pack.to)}", markup=False)

@@ -1,14 +1,18 @@
-"""``cluster install``: a pack on the disk of every node, whole or not at all, and which nodes have it."""
+"""``cluster install``: a pack or a bundle on the disk of every node, whole or not at all, and which nodes have it."""
 
 from __future__ import annotations
 
 import json
 import time
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from verl_env.bundle.manifest import to_bytes
+from verl_env.bundle.packing.errors import PackInvalid
 from verl_env.bundle.packing.image import kind_of
 from verl_env.bundle.packing.peek import peek
+from verl_env.bundle.use import open_bundle
 from verl_env.cluster.command import node_command
 from verl_env.cluster.model import Missing
 from verl_env.cluster.node.stage import beside
@@ -27,11 +31,15 @@ _UNKNOWN = "nothing is known of it"
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """What is to be installed, and where; ``need`` is the room that a node must have, in bytes."""
+    """What is to be installed, and where; ``need`` is the room that a node must have, in bytes.
+
+    ``origin`` is the digest that an installed one is known by: that of the pack, or of the manifest of a bundle.
+    """
 
     file: Path
     to: Path
     digest: str
+    origin: str
     size: int
     need: int
     kind: str
@@ -78,21 +86,38 @@ class _Run:
     def _command(self, step: str, *, stdin: bool) -> list[str]:
         pack = self.pack
         asked: dict[str, Any] = {
-            "step": step, "to": str(pack.to), "digest": pack.digest, "size": pack.size, "need": pack.need,
-            "kind": pack.kind, "stdin": stdin,
+            "step": step, "to": str(pack.to), "digest": pack.digest, "origin": pack.origin, "size": pack.size,
+            "need": pack.need, "kind": pack.kind, "stdin": stdin,
         }  # fmt: skip
         return node_command("stage", [json.dumps(asked)], seconds=self.seconds)
 
 
 def read(file: Path, to: Path) -> Pack:
-    """A pack as it is to be installed.
+    """A pack, or a bundle as one file, as it is to be installed.
 
     Raises:
-        PackInvalid: it is none.
+        PackInvalid: it is neither.
+        BundleInvalid: it is a tar file, and no bundle.
     """
-    kind, described = kind_of(file), peek(file)
-    size = file.stat().st_size
-    return Pack(file, to, file_sha256(file), size, size + (0 if described is None else described.bytes), kind)
+    if file.is_dir():
+        raise PackInvalid(file, "it is a directory; make one file of a bundle: verl-env bundle -o FILE.tar ...")
+    if is_plain_tar(file):
+        manifest = open_bundle(file).manifest
+        kind, unpacked, origin = "bundle", manifest.bytes, sha256(to_bytes(manifest)).hexdigest()
+    else:
+        described = peek(file)
+        kind, unpacked, origin = kind_of(file), 0 if described is None else described.bytes, ""
+    size, digest = file.stat().st_size, file_sha256(file)
+    return Pack(file, to, digest, origin or digest, size, size + unpacked, kind)
+
+
+def is_plain_tar(file: Path) -> bool:
+    """Whether a file begins as a tar file without compression does (POSIX.1-1988, ustar: the magic of its header)."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(262)[257:] == b"ustar"
+    except OSError:
+        return False
 
 
 def install(pack: Pack, nodes: Launcher, *, seconds: float) -> Staged:

@@ -29,6 +29,14 @@ def test_after_a_failure_the_others_have_a_while(monkeypatch):
     assert found.over()
 
 
+def test_a_deadline_is_no_failure_as_those_that_wait_meet_it_too():
+    found = Steps(("a", "b"))
+    found.take(FAILED.replace(b"died", b"deadline"))
+    assert (found.failed, found.late, found.over()) == ({}, {0}, False)
+    found.take(step(1, "summed", seconds=1, right=True))
+    assert found.over()
+
+
 def test_of_two_times_of_a_pair_the_longer_counts():
     found = Steps(("a", "b"))
     found.take(step(0, "paired", peer=1, seconds=0.1, right=True))

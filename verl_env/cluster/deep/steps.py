@@ -25,7 +25,8 @@ class Steps:
     """What the ranks said, by their number.
 
     ``last`` is the last step of each, ``pairs`` the seconds of an exchange, ``sums`` those of the sum over all,
-    ``failed`` why a task ended before it; ``said`` are last other words.
+    ``failed`` why a task ended before it, ``late`` those that their deadline ended, most of which only waited for
+    another; ``said`` are last other words.
     """
 
     nodes: tuple[str, ...]
@@ -34,6 +35,7 @@ class Steps:
     sums: dict[int, float] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
+    late: set[int] = field(default_factory=set)
     said: dict[int, deque[str]] = field(default_factory=dict)
     _pieces: Pieces = field(default_factory=Pieces)
     _failed_at: float | None = None
@@ -45,8 +47,7 @@ class Steps:
         if mark:
             self._step(json.loads(rest))
         elif (failure := self._failure(text)) is not None:
-            self.failed.setdefault(self.nodes.index(failure["node"]), failure["why"])
-            self._failed_at = self._failed_at or time.monotonic()
+            self._end(self.nodes.index(failure["node"]), failure)
         elif rank is not None and text.strip():
             words = text.decode("utf-8", "replace").strip()[:_LINE_LIMIT]
             self.said.setdefault(rank, deque(maxlen=_LAST_LINES)).append(words)
@@ -54,7 +55,14 @@ class Steps:
     def over(self) -> bool:
         """Whether nothing more is expected: every rank has its sum, or one has failed some time ago."""
         waited = self._failed_at is not None and time.monotonic() - self._failed_at > _PATIENCE
-        return waited or len(self.sums) + len(self.failed) >= len(self.nodes)
+        return waited or len({*self.sums, *self.failed, *self.late}) >= len(self.nodes)
+
+    def _end(self, rank: int, failure: dict[str, Any]) -> None:
+        if failure["failed"] == "deadline":
+            self.late.add(rank)
+        else:
+            self.failed.setdefault(rank, failure["why"])
+            self._failed_at = self._failed_at or time.monotonic()
 
     def _failure(self, text: bytes) -> dict[str, Any] | None:
         try:

@@ -1,8 +1,9 @@
 """The task of one node of ``cluster install``: whether a pack can go to its disk, and the pack put in place there.
 
 Started by ``cluster.command`` with one argument, a JSON object: ``step`` is ``check`` or ``finish``, ``to`` the
-directory, ``digest`` the SHA-256 of the pack, ``size`` its bytes, ``need`` the bytes that are wanted in all, ``kind``
-what it is. With ``stdin`` the pack comes through it; otherwise it lies beside the directory already.
+directory, ``digest`` the SHA-256 of the file, ``origin`` what an installed one says it is from, ``size`` its bytes,
+``need`` the bytes that are wanted in all, ``kind`` what it is. With ``stdin`` the file comes through it; otherwise it
+lies beside the directory already.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from verl_env.bundle.model import MANIFEST
 from verl_env.bundle.packing.unpack import unpack
+from verl_env.bundle.use import open_bundle
 from verl_env.cluster.answers import SCHEMA, answer_lines
 from verl_env.errors import VerlEnvError
 from verl_env.sizes import human
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 #: In an installed prefix: the digest of the pack that it is from.
 ORIGIN = "verl-env-pack.origin"
 _CHUNK = 1 << 20
+#: What unpacks each kind; a bundle needs nothing.
 _TOOLS = {"squashfs": "unsquashfs", "tar": "zstd"}
 
 
@@ -67,14 +71,14 @@ def check(asked: Mapping[str, Any]) -> str:
         OSError: the directory above it cannot be made or written.
     """
     to, digest = Path(asked["to"]), asked["digest"]
-    if _is_from(to, digest):
+    if _origin(to) == asked["origin"]:
         return "present"
     if os.path.lexists(to) and (to.is_symlink() or not to.is_dir() or any(to.iterdir())):
         found = _origin(to)
         what = f"the pack {found[:12]}" if found else "something that no pack was installed as"
         raise NotHere(f"{to} is there already and holds {what}")
-    tool = _TOOLS[asked["kind"]]
-    if shutil.which(tool) is None:
+    tool = _TOOLS.get(asked["kind"])
+    if tool is not None and shutil.which(tool) is None:
         raise NotHere(f"{tool}, which unpacks it, is not on this node")
     to.parent.mkdir(parents=True, exist_ok=True)
     with beside(to, digest).open("ab") as file:
@@ -104,19 +108,22 @@ def finish(asked: Mapping[str, Any]) -> str:
             have = _received(file, sys.stdin.buffer) if asked.get("stdin") else file_sha256(pack)
             if have != digest:
                 return "absent"
-            _put(pack, to, digest)
+            _put(pack, to, digest, asked["kind"])
         finally:
             pack.unlink(missing_ok=True)
     return "installed"
 
 
-def _put(pack: Path, to: Path, digest: str) -> None:
+def _put(pack: Path, to: Path, digest: str, kind: str) -> None:
     """Unpacks beside the directory, and puts it in place by one rename."""
     new = to.with_name(f".{to.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     try:
-        unpack(pack, new)
-        (new / ORIGIN).write_text(f"{digest}\n", encoding="utf-8")
+        if kind == "bundle":
+            open_bundle(open_bundle(pack).unpack(new)).check(lambda _: None)
+        else:
+            unpack(pack, new)
+            (new / ORIGIN).write_text(f"{digest}\n", encoding="utf-8")
         new.rename(to)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -150,15 +157,12 @@ def _clean(to: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _is_from(to: Path, digest: str) -> bool:
-    return _origin(to) == digest
-
-
 def _origin(to: Path) -> str:
+    """What a directory is from: the pack, or the manifest of a bundle, in which no file may be put."""
     try:
         return (to / ORIGIN).read_text(encoding="utf-8").strip()
     except OSError:
-        return ""
+        return file_sha256(to / MANIFEST) if (to / MANIFEST).is_file() else ""
 
 
 def _worded(error: OSError) -> str:
