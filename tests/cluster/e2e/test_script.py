@@ -173,10 +173,8 @@ def test_an_interactive_allocation_has_a_shell_on_the_head_node(lab, home):
     write(lab, home, *RAY, "--no-preflight", "--interactive")
     main, side = pty.openpty()
     env = {**lab.env, "HOME": str(home), "TERM": "dumb"}
-    argv = ["salloc", "--nodes=3", "--cpus-per-task=2", "bash", "job.sh"]
-    with subprocess.Popen(
-        argv, env=env, cwd=home, user=USER, stdin=side, stdout=side, stderr=side, start_new_session=True
-    ) as process:
+    argv = ["setsid", "--ctty", "--wait", "salloc", "--nodes=3", "--cpus-per-task=2", "bash", "job.sh"]
+    with subprocess.Popen(argv, env=env, cwd=home, user=USER, stdin=side, stdout=side, stderr=side) as process:
         os.close(side)
         said = until_said(main, "RAY_ADDRESS=")
         os.write(main, f"python on_ray.py {home}/seen 0; exit 9\n".encode())
