@@ -95,9 +95,11 @@ def _keep(prefix: Path, found: Verification) -> bool:
 
 
 def _findings(log: str, facts: Facts) -> tuple[str, ...]:
+    """The roots of what a log shows, each before its consequences."""
     from verl_env.doctor.ingest.logs import causes_in_log
 
-    return tuple(finding.id for finding in causes_in_log(log, facts))
+    ids = (each for root in causes_in_log(log, facts) for each in (root.id, *root.explains))
+    return tuple(dict.fromkeys(ids))
 
 
 def _announce(part: Part) -> None:

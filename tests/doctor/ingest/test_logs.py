@@ -7,6 +7,7 @@ import pytest
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.logs import causes_in_log
 from verl_env.doctor.ingest.report import facts_of
+from verl_env.doctor.model import Check, Hit, Remedy
 
 BUILDS = [
     (
@@ -96,3 +97,30 @@ def test_the_platforms_that_vllm_asks_for_at_its_start() -> None:
 
     assert causes_in_log(log) == ()
     assert [cause.id for cause in causes_in_log(log, Facts(torch_flavour="rocm7.0"))] == ["amdsmi-missing"]
+
+
+FLASH = "ImportError: flash_attn_2_cuda.so: undefined symbol: _ZN3c105ErrorC2ENS_14SourceLocationESs"
+
+
+def _found(check: str, basis: str, explains: tuple[str, ...]) -> Check:
+    """A check that finds its matter in the facts, in the log, or not at all."""
+    return Check(
+        id=check,
+        theme="abi",
+        severity="error",
+        title=check,
+        cause=check,
+        remedy=Remedy(check),
+        covers=(),
+        sources=("test",),
+        find=(lambda _: Hit(("fact",))) if basis == "facts" else None,
+        log=(r"undefined symbol",),
+        from_log=(lambda *_: None) if basis == "facts" else None,
+        explains=explains,
+    )
+
+
+def test_a_fact_that_explains_what_the_log_shows_is_its_root() -> None:
+    checks = [_found("leak", "facts", ("flash",)), _found("flash", "log", ()), _found("other", "facts", ())]
+
+    assert [(one.id, one.explains) for one in causes_in_log(FLASH, Facts(), checks)] == [("leak", ("flash",))]

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 def causes_in_log(text: str, facts: Facts | None = None, checks: Sequence[Check] = CHECKS) -> tuple[Finding, ...]:
-    """The root causes that a log shows, most severe first; ``explains`` names their consequences in the same log.
+    """The root causes of what a log shows, most severe first; ``explains`` names their consequences in the same log.
 
     Args:
         text: What a program printed, as it printed it.
-        facts: What is known of the machine and the environment; it decides what a message means and words the
-            remedies, but no finding rests on it alone.
+        facts: What is known of the machine and the environment; it decides what a message means, words the remedies,
+            and may be the root of what the log shows, but nothing is said of facts that the log shows nothing of.
         checks: The checks whose error texts are looked for.
     """
     reading = [check for check in checks if check.log]
     diagnosis = diagnose(replace(facts or Facts(), log=clean(shortened(text))), reading)
-    return tuple(finding for finding in diagnosis.roots if finding.basis != "facts")
+    shown = {finding.id for finding in diagnosis.findings if finding.basis != "facts"}
+    return tuple(one for one in diagnosis.roots if one.basis != "facts" or not shown.isdisjoint(one.explains))
