@@ -28,6 +28,7 @@ class Fake:
     glibcxx: str | None = "3.4.25"
     torch: str | None = "2.6.0+cu124"
     cuda: str | None = "12.4"
+    hip: str | None = "7"
     cxx11abi: bool | None = False
     gpus: tuple[str, ...] = ("9.0",)
     symbols: frozenset[str] = frozenset({EA, error(False)})
@@ -88,6 +89,7 @@ CASES = {
     "a newer libstdc++": (item(needs=["GLIBCXX_3.4.9", "GLIBCXX_3.4.29"]), "glibcxx-too-old", "GLIBCXX_3.4.29"),
     "another CUDA": (item(needed=("libcudart.so.13",)), "wrong-cuda-major", "libcudart.so.13"),
     "another CUDA's nvrtc": (item(needed=("libnvrtc.so.11.2",)), "wrong-cuda-major", "libnvrtc.so.11.2"),
+    "another ROCm": (item(needed=("libamdhip64.so.6",)), "wrong-rocm-major", "libamdhip64.so.6"),
     "another Python": (item("f.cpython-312-x86_64-linux-gnu.so"), "wrong-python", "3.12"),
     "another machine": (item(machine=EM_AARCH64), "wrong-arch", "aarch64"),
     "an unknown machine": (item(machine=243), "wrong-arch", "ELF machine 243"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from verl_env.additions.alter import run_installer
@@ -16,7 +17,10 @@ from verl_env.install.prepare import choose_installer
 from verl_env.installers import requirements
 from verl_env.installers.base import Batch, Source
 from verl_env.locksets.catalogue import load_catalogue, packages_of
+from verl_env.locksets.target import Target, oldest_glibc
 from verl_env.records import replace
+from verl_env.wheels.addressed import fetch_addressed
+from verl_env.wheels.stage import batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -61,7 +65,9 @@ def restore_packages(
     chosen = choose_components(opened, wishes, machine, options) if native else None
     new.begin_from_old()
     locked = [each for each in packages_of(lockset, state.python) if each.name in names and each.name not in native]
-    _install(new, choose_installer(None), options, locked, others, lockset)
+    of_index = [each for each in locked if each.url is None]
+    _install(new, choose_installer(None), options, of_index, others, lockset)
+    _install_addressed(new, state.python, means, [each for each in locked if each.url is not None], lockset)
     if chosen is not None:
         parts = install_components(chosen, opened, new, reporter, anew=native)
         state = with_components(state, chosen, parts)
@@ -82,6 +88,23 @@ def _opened(new: NewGeneration) -> tuple[Opened, Lockset]:
         raise NotMadeHere(new.target.path, f"an environment of {state.lockset}, which this verl-env does not know")
     pins = {each.name: each.version for each in packages_of(lockset, state.python, verify=False)}
     return Opened(new.target, new.old, state, read_pins(new.old) or pins), lockset
+
+
+def _install_addressed(
+    new: NewGeneration,
+    python: str,
+    means: tuple[Options, Machine, Reporter],
+    packages: Sequence[Package],
+    lockset: Lockset,
+) -> None:
+    """Installs wheels of the lock that only an address has."""
+    options, machine, reporter = means
+    glibc, arch = machine.host.glibc, lockset.requires.arch[0]
+    target = Target(python, arch, glibc if isinstance(glibc, str) else oldest_glibc(lockset))
+    for package in packages:
+        _, wheel = fetch_addressed(package, target, options, functools.partial(reporter.progress, package.name))
+        installer = choose_installer(None)
+        run_installer(installer, installer.install(new.path, batch_of(wheel, new.stage)[1]), None)
 
 
 def _install(

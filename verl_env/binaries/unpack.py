@@ -2,7 +2,8 @@
 
 A member of a zip file is one deflate stream: what is wanted of an object (its dynamic segment, its section headers)
 lies behind hundreds of megabytes of GPU code, so that all of it must be inflated. It need not be kept: the image is
-anonymous memory of the object's size, into which the payload of fat binary entries (see ``cubin``) is not written.
+anonymous memory of the object's size, into which the payload of fat binary entries (see ``cubin`` and ``hip``) is not
+written.
 No page is spent on it, and every offset in the image is the object's own.
 
 ISA-L inflates such members at more than twice the speed of zlib (``docs/performance.md``).
@@ -18,11 +19,12 @@ from zlib import MAX_WBITS
 
 from isal import isal_zlib
 
+from verl_env.binaries import hip
 from verl_env.binaries.cubin import ENTRY, HEADER, MAGIC, PTX, SASS
 from verl_env.binaries.elf import ElfError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
     from zipfile import ZipInfo
 
@@ -35,6 +37,11 @@ _CHUNK = 32 * 1024
 _PIECE = 1 << 20
 _LOCAL_HEADER = 30
 _MAGIC = struct.pack("<I", MAGIC)
+_STARTS = (_MAGIC, hip.MAGIC, hip.COMPRESSED)
+#: Where bundles of HIP begin: at multiples of a page.
+_PAGE = 4096
+#: What is kept of a bundle beside its table of entries: the beginning of a compressed one holds that table.
+_HEAD = 64 * 1024
 #: Version and header size of every record seen so far.
 _RECORD = (1, HEADER)
 
@@ -68,12 +75,14 @@ def image_of(file: BinaryIO, member: ZipInfo) -> mmap.mmap | None:
 def _fill(image: mmap.mmap, stream: _Stream) -> None:
     """Copies all but the payload of fat binary entries."""
     kept = 0
-    while stream.peek(len(_MAGIC)):
-        found = stream.find(_MAGIC)
+    longest = max(map(len, _STARTS))
+    while stream.peek(longest):
+        found = stream.find(_STARTS)
         if found is None:
-            kept += stream.copy(image, max(stream.ahead - len(_MAGIC) + 1, 1))
+            kept += stream.copy(image, max(stream.ahead - longest + 1, 1))
         else:
-            kept += stream.copy(image, found) + _record(image, stream)
+            kept += stream.copy(image, found)
+            kept += _record(image, stream) if stream.peek(len(_MAGIC)) == _MAGIC else _bundle(image, stream)
         if kept > LARGEST_KEPT:
             raise ElfError(f"has more than {LARGEST_KEPT} bytes beside GPU code")
     if stream.position != len(image):
@@ -102,6 +111,17 @@ def _record(image: mmap.mmap, stream: _Stream) -> int:
     return kept
 
 
+def _bundle(image: mmap.mmap, stream: _Stream) -> int:
+    """Copies what stands where a bundle of HIP may begin, but for the code of its entries."""
+    head = stream.peek(max(hip.HEADER, hip.COMPRESSED_HEADER))
+    size = None if stream.position % _PAGE else hip.extent(head, stream.peek)
+    if size is None or size > len(image) - stream.position:
+        return stream.copy(image, 1)
+    kept = stream.copy(image, min(size, _HEAD))
+    stream.skip(size - min(size, _HEAD))
+    return kept
+
+
 class _Stream:
     """What comes out of a member, with a look ahead."""
 
@@ -117,10 +137,10 @@ class _Stream:
         """How many bytes are buffered."""
         return len(self._buffer) - self._at
 
-    def find(self, pattern: bytes) -> int | None:
-        """How far ahead a pattern is in what is buffered."""
-        found = self._buffer.find(pattern, self._at)
-        return found - self._at if found >= 0 else None
+    def find(self, patterns: Iterable[bytes]) -> int | None:
+        """How far ahead the first of some patterns is in what is buffered."""
+        found = (self._buffer.find(pattern, self._at) for pattern in patterns)
+        return min((place - self._at for place in found if place >= 0), default=None)
 
     def peek(self, size: int) -> bytes:
         """The next bytes, fewer only at the end."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
+from verl_env.binaries import hip
 from verl_env.binaries.cubin import architectures
 from verl_env.binaries.elf import ElfError, ElfFile, gnu_hash
 from verl_env.binaries.symbols import CUDA, TORCH, cxx11abi
@@ -40,7 +41,8 @@ class WheelObject:
         torch: Symbols of torch that it needs and no object of the wheel has, in the order of its table.
         cuda: The same for the libraries of CUDA and ROCm.
         module: Whether it is a Python extension module, by what it exports.
-        gpus: The GPU architectures it has code for; None where it has none that can be read.
+        gpus: The GPU architectures of NVIDIA it has code for; None where it has none that can be read.
+        gfx: The targets of AMD that it has code for; empty where it has none that can be read.
     """
 
     path: str
@@ -49,6 +51,7 @@ class WheelObject:
     cuda: tuple[str, ...]
     module: bool
     gpus: Architectures | None
+    gfx: frozenset[str] = frozenset()
 
     @property
     def python(self) -> str | None:
@@ -121,6 +124,7 @@ def _described(elf: ElfFile, objects: Sequence[ElfFile], unreadable: dict[str, s
             cuda=_foreign(needed, CUDA, objects),
             module=elf.defines(f"PyInit_{stem}".encode()),
             gpus=architectures(elf, elf.read),
+            gfx=hip.targets(elf, elf.read),
         )
     except ElfError as error:
         unreadable[elf.path] = str(error)

@@ -54,6 +54,7 @@ def facts_of(
         "settings": list(recipe.settings),
         "links": dict(recipe.links),
         "commands": [list(command) for command in recipe.commands],
+        **({"folder": recipe.folder} if recipe.folder else {}),
         "requires": requirements([job], lock),
         "constraints": list(lock.constraints),
         "lock": {file.wheel: lock.packages.get(file.wheel) for file in recipe.files if file.wheel},

@@ -23,7 +23,12 @@ def build_wheel(job: Job, shop: Workshop, source: Path) -> Path:
 
     Raises:
         NativeBuildFailed: it did not build, or no wheel came of it.
+        SourceUnavailable: the source has no such folder.
     """
+    source /= job.recipe.folder
+    if not source.is_dir():
+        raise SourceUnavailable(job.name, job.recipe.source, f"it has no folder {job.recipe.folder}")
+    _run_commands(job, shop, source)
     out = shop.room(f"{job.build.name}-wheel")
     settings = [word for setting in job.recipe.settings for word in ("--config-settings", setting)]
     shop.pip(job, "wheel", "--wheel-dir", str(out), *settings, str(source))
@@ -38,6 +43,10 @@ def build_prefix(job: Job, shop: Workshop, source: Path, prefix: Path) -> None:
     """
     prefix.mkdir(parents=True, exist_ok=True)
     shop.values[f"prefix:{job.build.name}"] = str(prefix)
+    _run_commands(job, shop, source)
+
+
+def _run_commands(job: Job, shop: Workshop, source: Path) -> None:
     values = {**shop.values, "jobs": str(job.jobs)}
     for command in job.recipe.commands:
         shop.run(job, tuple(filled(word, values) for word in command), cwd=source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.choose.facts import facts_of
 from verl_env.versions import dotted, is_dotted
 
 if TYPE_CHECKING:
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
 
 def gpu_targets(machine: Machine | None, accelerator: str) -> tuple[str, ...]:
-    """The distinct targets of a machine's GPUs, lowest first; empty where none is known."""
+    """The distinct targets of a machine's GPUs, lowest first; empty where none is known.
+
+    Of AMD those that the choice counts: graphics beside Instinct cards do not.
+    """
     if machine is None:
         return ()
     if accelerator == "rocm":
-        devices = machine.amd.devices if machine.amd else ()
-        return tuple(sorted({device.gfx for device in devices if isinstance(device.gfx, str)}))
+        return tuple(sorted(gpus.target for gpus in facts_of(machine).rocm.gpus))
     nvidia = machine.nvidia.devices if machine.nvidia else ()
     found = {device.compute_capability for device in nvidia if isinstance(device.compute_capability, str)}
     return tuple(sorted((target for target in found if is_dotted(target)), key=dotted))

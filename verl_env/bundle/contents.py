@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from verl_env.bundle.lookup import Wanted
 from verl_env.bundle.resolve import resolve
 from verl_env.bundle.tool import PYTHONS
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import Target, oldest_glibc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from verl_env.install.model import Options, Plan
     from verl_env.locksets.model import PythonLock
     from verl_env.machine.model import Machine
-
-#: The glibc of a machine that does not say its own, where the lockset states none either.
-OLDEST_GLIBC = "2.17"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +39,7 @@ class Planning:
     def target(self) -> Target:
         """The Python, architecture and glibc that files are taken for."""
         glibc = self.machine.host.glibc
-        need = self.plan.lockset.requires.glibc
-        known = glibc if isinstance(glibc, str) else need.minimum if need is not None else OLDEST_GLIBC
+        known = glibc if isinstance(glibc, str) else oldest_glibc(self.plan.lockset)
         return Target(self.plan.python, self.plan.arch, known)
 
 
@@ -55,9 +51,10 @@ def packages_wanted(planning: Planning) -> tuple[Wanted, ...]:
             package.version,
             "package",
             planning.target,
-            frozenset(package.hashes),
+            frozenset(package.hashes) if package.hashes else None,
             package.download_bytes or 0,
-            package.url,
+            None if package.by_index else package.url,
+            index=package.url if package.by_index else None,
         )
         for package in planning.plan.packages
     )

@@ -9,13 +9,14 @@ from urllib.parse import unquote, urlsplit
 
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.model import WHEELS
-from verl_env.locksets.index import best_file
+from verl_env.locksets.index import Index, best_file
+from verl_env.settings.mirrors import mirrored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from verl_env.bundle.model import Role
-    from verl_env.locksets.index import Index, IndexFile
+    from verl_env.locksets.index import IndexFile
     from verl_env.locksets.target import Target
 
 #: Pages of the index that are read side by side.
@@ -27,7 +28,8 @@ class Wanted:
     """A distribution that a bundle is to hold.
 
     ``hashes`` are those that it may have (``sha256:...``), None for any; ``size`` is about what it takes, in bytes;
-    ``url`` is set for what no index holds; ``sdist`` asks for the source distribution and nothing else.
+    ``url`` is set for what no index holds, ``index`` for what another one than the package index does; ``sdist`` asks
+    for the source distribution and nothing else.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Wanted:
     url: str | None = None
     sdist: bool = False
     folder: str = WHEELS
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def _find(wanted: Wanted, index: Index) -> Fetch:
         digest = next((each.removeprefix("sha256:") for each in sorted(wanted.hashes or ())), None)
         name = unquote(urlsplit(wanted.url).path.rsplit("/", 1)[-1])
         return _fetch(wanted, name, wanted.url, digest, wanted.size)
+    index = index if wanted.index is None else Index(mirrored(wanted.index))
     file = _choose(wanted, index.release(wanted.name, wanted.version))
     if file is None:
         of_lock = " with a hash that the lock names" if wanted.hashes is not None else ""

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     #: A way on in words, and the request that it is.
     Option: TypeAlias = tuple[str, Request]
 
-#: The component without which a part of a stack is not there at all; what else it needs may be left out.
+#: The component without which a part of a stack is not there at all; what else it needs may be left out. An engine is
+#: one where no index has it (vLLM for ROCm).
 #: Megatron-Core has layers of its own beside those of TransformerEngine (``get_gpt_layer_local_spec``) and falls back
 #: to torch without apex.
-STANDS_FOR = {"deepep": "deep-ep", "megatron": "megatron-core"}
+STANDS_FOR = {"deepep": "deep-ep", "megatron": "megatron-core", "vllm": "vllm", "sglang": "sglang"}
 
 
 class ChoiceError(VerlEnvError):

@@ -98,6 +98,7 @@ _recipe = shape(
         "arch_style": (one_of("dotted", "plain", "gfx"), "dotted"),
         "settings": (texts, ()),
         "commands": (many(texts), ()),
+        "folder": (text, ""),
         "patches": (texts, ()),
         "job_bytes": (count, None),
         "disk_bytes": (count, None),

@@ -175,8 +175,9 @@ class Recipe:
             ``NVTE_CUDA_ARCHS``, ``FLASH_ATTN_CUDA_ARCHS``); None where there is nothing to choose.
         arch_style: How it is written: ``"8.0;9.0"`` (dotted), ``"80;90"`` (plain), ``"gfx942;gfx950"`` (gfx).
         settings: Config settings of the build backend, as pip takes them (``"--build-option=--cpp_ext"``).
-        commands: What is run in the source tree for a prefix, one argument vector each, with the placeholders of
-            ``env``; a wheel is built by its backend and has none.
+        commands: What is run in the source tree, one argument vector each, with the placeholders of ``env``: what makes
+            a prefix; before the backend, for a wheel.
+        folder: Where in the source tree the project lies that is built, ``"sgl-kernel"``; empty for all of it.
         patches: Patches that are applied to the source first: a path inside another component's source,
             ``"deep-ep:third-party/nvshmem.patch"``.
         job_bytes: Memory that one compiler job takes at its peak, in bytes.
@@ -203,6 +204,7 @@ class Recipe:
     arch_style: Literal["dotted", "plain", "gfx"] = "dotted"
     settings: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
+    folder: str = ""
     patches: tuple[str, ...] = ()
     job_bytes: int | None = None
     disk_bytes: int | None = None

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.amd import for_amd
 from verl_env.doctor.link import linked
 from verl_env.doctor.model import SEVERITIES, Diagnosis, Finding, Hit, Skipped
 from verl_env.doctor.restore import for_lockset
@@ -119,7 +120,7 @@ def _finding(check: Check, facts: Facts, hit: Hit, evidence: Iterable[str], basi
         title=hit.title or check.title,
         evidence=tuple(evidence),
         cause=hit.cause or check.cause,
-        remedy=for_lockset(hit.remedy or default, facts),
+        remedy=for_amd(for_lockset(hit.remedy or default, facts), facts),
         references=(*(f"failures:{mode}" for mode in modes), *check.sources),
         basis=basis,
     )

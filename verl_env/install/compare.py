@@ -53,7 +53,10 @@ def wanted(
             as: only these count as built. None where the environment is one that was just made.
         anew: Native components that must be made anew whatever their versions, with the reason.
     """
-    found = {package.name: Wanted(package.name, package.version, package.url) for package in plan.packages}
+    found = {
+        package.name: Wanted(package.name, package.version, package.url, local=package.by_index)
+        for package in plan.packages
+    }
     for choice in plan.natives:
         if choice.how != "skip" and brings_wheel(choice) and choice.name not in without:
             found[choice.name] = _native(choice, built, anew.get(choice.name))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from verl_env.locksets.model import Check, Lockset, Package
     from verl_env.machine.model import Machine
 
-    StepKind = Literal["environment", "packages", "native", "verl", "runtime", "check", "switch"]
+    StepKind = Literal["environment", "packages", "wheels", "native", "verl", "runtime", "check", "switch"]
     InstallerName = Literal["uv", "pip"]
 
 

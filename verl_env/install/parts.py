@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from verl_env.builds.environment import assemble
 from verl_env.builds.targets import gpu_targets
 from verl_env.environment.damage import spoiled
+from verl_env.environment.files import link_or_copy
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.wheelhouse import keep_wheel, put_wheel
 from verl_env.install.compare import as_taken, brings_wheel
@@ -21,9 +23,11 @@ from verl_env.installers import requirements
 from verl_env.installers.base import Batch, Command, Source
 from verl_env.installers.classify import classify
 from verl_env.installers.process import run
+from verl_env.locksets.target import Target, oldest_glibc
 from verl_env.records import replace
 from verl_env.sizes import human
-from verl_env.wheels.fetch import fetch_native
+from verl_env.wheels.addressed import fetch_addressed
+from verl_env.wheels.fetch import fetch_native, file_sha256
 from verl_env.wheels.landing import Site, check_landing
 from verl_env.wheels.runtime import build, bytecode_command
 from verl_env.wheels.stage import batch_of
@@ -39,8 +43,10 @@ if TYPE_CHECKING:
     from verl_env.install.model import Options, Plan
     from verl_env.install.prepare import Tools
     from verl_env.install.reporter import Reporter
+    from verl_env.locksets.model import Package
     from verl_env.wheels.stage import Staged
 
+TORCH = "torch"
 _TO_HAVE_IT = "to try again: --with {}; where its wheel lies in a directory, with --wheelhouse DIR"
 
 
@@ -94,7 +100,8 @@ class Parts:
 
     def packages(self, kept: Container[str]) -> str:
         """Installs the packages of the lock but those that will be carried over."""
-        packages = [package for package in self._plan.packages if package.name not in kept]
+        every = [package for package in self._plan.packages if package.url is None]
+        packages = [package for package in every if package.name not in kept]
         if packages:
             file = self._stage / "packages.txt"
             requirements.write_locked(file, packages, offline=self._options.offline)
@@ -109,8 +116,29 @@ class Parts:
                 ),
                 Batch(file, self._source(), build_constraints=constraints, fresh=True),
             )
-        carried = len(self._plan.packages) - len(packages)
-        return f"{len(packages)} installed" + (f", {carried} kept" if carried else "")
+        return _counted(len(packages), len(every))
+
+    def addressed(self, kept: Container[str]) -> str:
+        """Installs the wheels of the lock that only an address has, torch first: the others are judged against it.
+
+        Raises:
+            PackageUnavailable: one cannot be had.
+            NativeMismatch: one cannot work in this environment or on these GPUs.
+            HashMismatch: one is another file than the recorded one.
+        """
+        every = [package for package in self._plan.packages if package.url is not None]
+        packages = [package for package in every if package.name not in kept]
+        target = Target(self._plan.python, self._plan.arch, self._glibc or oldest_glibc(self._plan.lockset))
+        for package in sorted(packages, key=lambda each: (each.name != TORCH, each.name)):
+            name = package.name
+            told = functools.partial(self._reporter.progress, name)
+            build, wheel = fetch_addressed(package, target, self._options, told)
+            if package.source == "sdist":
+                self._install_sdist(package, wheel)
+                continue
+            self._check(build, wheel, self._site() if TORCH in kept else site_packages(self._new, self._plan.python))
+            self._install_wheel(wheel)
+        return _counted(len(packages), len(every))
 
     def native(self, choice: Build) -> str:
         """Installs a native component from its published wheel, or from one that is built now; else by another way.
@@ -243,17 +271,23 @@ class Parts:
             check=lambda job, wheel: self._check(job.build, wheel),
         )
 
-    def _check(self, build: Build, wheel: Path) -> None:
+    @property
+    def _glibc(self) -> str | None:
+        """The machine's glibc, where it is known."""
+        glibc = None if self._options.machine is None else self._options.machine.host.glibc
+        return glibc if isinstance(glibc, str) else None
+
+    def _check(self, build: Build, wheel: Path, site: Path | None = None) -> None:
         """Reads a wheel against torch of the lock and this host, before anything installs it."""
         plan, machine = self._plan, self._options.machine
-        glibc = None if machine is None else machine.host.glibc
         with Site(
-            self._site(),
+            site or self._site(),
             plan.python,
             plan.arch,
-            glibc=glibc if isinstance(glibc, str) else None,
+            glibc=self._glibc,
             cuda=plan.lockset.cuda,
-            gpus=gpu_targets(machine, "cuda") if plan.lockset.accelerator == "cuda" else (),
+            rocm=plan.lockset.rocm,
+            gpus=gpu_targets(machine, plan.lockset.accelerator),
             environment={**os.environ, **plan.env},
         ) as place:
             check_landing(wheel, build, place)
@@ -269,6 +303,15 @@ class Parts:
         staged, batch = batch_of(wheel, self._stage)
         self._install(batch)
         return staged
+
+    def _install_sdist(self, package: Package, sdist: Path) -> None:
+        """Installs a source distribution of Python alone, by an isolated build, and no other file of that name."""
+        directory, source = self._stage / package.name, self._source()
+        directory.mkdir(exist_ok=True)
+        link_or_copy(str(sdist), str(directory / sdist.name))
+        file = self._stage / f"{package.name}.txt"
+        requirements.write_file(file, package.name, package.version, file_sha256(sdist))
+        self._install(Batch(file, Source((*source.links, str(directory)), source.offline)))
 
     def _source(self) -> Source:
         wheelhouse = self._options.wheelhouse
@@ -302,6 +345,10 @@ class Parts:
         done = run(command, self._reporter.terminal)
         if done.code != 0:
             raise classify(self._tools.installer.name, command.argv, done.code, done.output)
+
+
+def _counted(done: int, every: int) -> str:
+    return f"{done} installed" + (f", {every - done} kept" if every > done else "")
 
 
 def _write_lines(file: Path, lines: Iterable[str]) -> None:

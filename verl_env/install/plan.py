@@ -109,9 +109,15 @@ def _steps(
 ) -> tuple[Step, ...]:
     files = cost(packages).files
     sizes = f"{human(size[0])} to download, {human(size[1])} on disk in about {files:,} files"
+    addressed = [package for package in packages if package.url is not None]
     steps = [
         Step("environment", f"make a virtual environment with Python {python}"),
-        Step("packages", f"install {len(packages)} packages of the lock, each checked by its hash", sizes),
+        Step(
+            "packages",
+            f"install {len(packages) - len(addressed)} packages of the lock, each checked by its hash",
+            sizes,
+        ),
+        *([_addressed_step(addressed)] if addressed else []),
         *(_native_step(choice) for choice in natives),
         Step("runtime", "install verl-env-runtime", f"marks the environment as {lockset}"),
     ]
@@ -122,6 +128,16 @@ def _steps(
         Step("switch", "put the environment in force", "one rename; until then the old one stays"),
     ]
     return tuple(steps)
+
+
+def _addressed_step(packages: Sequence[Package]) -> Step:
+    """The wheels of the lock that the package index does not have, and which of them no digest is recorded of."""
+    detail = ", ".join(f"{package.name} {package.version}" for package in packages)
+    unrecorded = [package.name for package in packages if not package.hashes]
+    if unrecorded:
+        which = "each" if len(unrecorded) == len(packages) else ", ".join(unrecorded)
+        detail += f"; hash-unrecorded: {which}"
+    return Step("wheels", f"install {len(packages)} wheels of the lock from their own addresses", detail)
 
 
 def _native_step(choice: Build) -> Step:

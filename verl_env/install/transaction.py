@@ -92,6 +92,7 @@ class Transaction:
         steps: dict[StepKind, Callable[[], str]] = {
             "environment": lambda: self._parts.environment(self._target.path.name),
             "packages": lambda: self._parts.packages(self._names),
+            "wheels": lambda: self._parts.addressed(self._names),
             "native": lambda: self._parts.native(next(natives)),
             "runtime": self._install_runtime,
             "verl": self._parts.verl,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.errors import VerlEnvError
-from verl_env.settings.mirrors import both
+from verl_env.settings.mirrors import both, mirrored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from verl_env.environment.history import Change
+    from verl_env.locksets.model import Package
     from verl_env.wheels.check import Fault
 
 #: What to do after a failure whose cause may pass: downloads are kept, so a second run goes on where this one ended.
@@ -82,6 +83,26 @@ class AddressUnavailable(VerlEnvError):
         if self.fetched != self.url:
             return "correct the [mirrors] table of the configuration (docs/hpc.md), or put the file on that mirror"
         return "behind a proxy: HTTPS_PROXY, or a mirror in the [mirrors] table of the configuration (docs/hpc.md)"
+
+
+class PackageUnavailable(AddressUnavailable):
+    """A package of the lock that only an address has cannot be had from there, nor from the wheelhouse or the cache."""
+
+    def __init__(self, package: Package, reason: str) -> None:
+        super().__init__(package.url or "", mirrored(package.url or ""), reason)
+        self.args = (package, reason)
+        self.package = package
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.package.name} {self.package.version} of {both(self.url, self.fetched)} cannot be had: {self.reason}"
+        )
+
+    @property
+    def hint(self) -> str:
+        mirror = "or name a mirror of its address in the [mirrors] table of the configuration (docs/hpc.md)"
+        return f"put its wheel into a directory and add: --wheelhouse DIR; {mirror}"
 
 
 class DownloadInterrupted(VerlEnvError):

@@ -176,10 +176,12 @@ def load_lockset(file: str | Path) -> Lockset:
 
 
 _ENTRY = (
-    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)(?:==(?P<version>[^ \\]+)| @ (?P<url>[^ \\]+)) \\\n"
-    r"(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64} \\\n)*    --hash=sha256:[0-9a-f]{64}\n)"
+    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)(?:==(?P<version>[^ \\\n]+)| @ (?P<url>[^ \\\n]+))"
+    r"(?: \\\n(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64} \\\n)*    --hash=sha256:[0-9a-f]{64}))?\n"
     r"    # (?P<source>wheel|sdist)"
     r"(?:; version (?P<of_url>[^;\n]+))?"
+    r"(?:; index (?P<index>[^;\n ]+))?"
+    r"(?P<unrecorded>; hash-unrecorded)?"
     r"(?:; (?P<download>\d+) bytes)?"
     r"(?:; (?P<disk>\d+) unpacked)?"
     r"(?:; uploaded (?P<uploaded>[0-9TZ:-]+))?\n"
@@ -226,6 +228,8 @@ def parse_packages(content: str, file: str | Path) -> tuple[Package, ...]:
         position = content.find("\n", position) + 1 or len(content)
     packages = []
     while match := entry.match(content, position):
+        if not match["hashes"] and not (match["unrecorded"] and (match["url"] or match["index"])):
+            break
         packages.append(_package(match))
         position = match.end()
     if position != len(content):
@@ -235,13 +239,13 @@ def parse_packages(content: str, file: str | Path) -> tuple[Package, ...]:
 
 
 def _package(match: re.Match[str]) -> Package:
-    name, version, url, hashes, source, of_url, download, disk, uploaded = match.groups()
+    name, version, url, hashes, source, of_url, index, _, download, disk, uploaded = match.groups()
     return model.Package(
         name=name,
         version=version or of_url or "",
-        hashes=tuple(part[7:] for part in hashes.split() if part != "\\"),
-        source="url" if url else "sdist" if source == "sdist" else "index",
-        url=url,
+        hashes=tuple(part[7:] for part in (hashes or "").split() if part != "\\"),
+        source="sdist" if source == "sdist" else "url" if url or index else "index",
+        url=url or index,
         uploaded=uploaded,
         download_bytes=int(download) if download else None,
         disk_bytes=int(disk) if disk else None,

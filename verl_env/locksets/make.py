@@ -90,11 +90,11 @@ def disagreements(recipe: Recipe, results: Sequence[PythonResult]) -> Iterator[s
     if not results:
         return
     stated = {"torch": recipe.identity["torch"], "verl": recipe.identity["verl"], **recipe.identity["engines"]}
+    natives = {canonicalize_name(native["name"]) for native in recipe.identity.get("natives", ())}
     for name, version in stated.items():
         locked = locked_versions(name, results)
-        if locked != version:
+        if locked != version and canonicalize_name(name) not in natives:
             yield f"{name} is stated as {version}, the replay gives {locked}"
-    natives = {canonicalize_name(native["name"]) for native in recipe.identity.get("natives", ())}
     for deviation in recipe.identity.get("deviations", ()):
         locked = locked_versions(deviation["package"], results)
         if locked != deviation["locked"] and canonicalize_name(deviation["package"]) not in natives:

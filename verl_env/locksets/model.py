@@ -246,8 +246,10 @@ class Lockset:
 class Package:
     """One pinned package of a constraints file. ``hashes`` as pip writes them, ``"sha256:..."``.
 
-    ``url`` is set only for what no index holds; ``uploaded`` is the time the file was put on the index, where known.
-    ``download_bytes`` is the size of the one file that the platform takes, ``disk_bytes`` what it becomes on disk.
+    ``url`` is set only for what the package index does not hold: the address of the file, or that of another index
+    that has it (``by_index``). Then ``hashes`` are empty where nobody published one (``hash-unrecorded``).
+    ``uploaded`` is the time the file was put on the index, where known; ``download_bytes`` is the size of the one file
+    that the platform takes, ``disk_bytes`` what it becomes on disk.
     """
 
     name: str
@@ -258,3 +260,8 @@ class Package:
     uploaded: str | None = None
     download_bytes: int | None = None
     disk_bytes: int | None = None
+
+    @property
+    def by_index(self) -> bool:
+        """Whether ``url`` is that of an index, which has the file on the page of its project."""
+        return self.url is not None and not self.url.endswith(".whl")

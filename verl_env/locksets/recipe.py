@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.locksets.errors import LocksetInvalidError
 from verl_env.locksets.load import IDENTITY, IDENTITY_OPTIONAL, NOTHING, SCHEMA, driver, glibc, gpu, read_toml
-from verl_env.shapes import FieldError, flag, many, number, shape, text, texts, timestamp
+from verl_env.shapes import FieldError, count, flag, many, number, sha256, shape, text, texts, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,39 @@ class Virtual:
 
 
 @dataclass(frozen=True, slots=True)
+class Addressed:
+    """A wheel that the package index does not have: of another index, or of a release of its own.
+
+    Args:
+        name: Its project.
+        version: With its local part, ``"2.7.1+rocm6.3"``.
+        address: Of the wheel (it ends in ``.whl``; ``{cp}`` in it becomes ``cp312``), or of the index that has it.
+        requires: Its ``Requires-Dist``, stated: an address need not be within reach where locks are made.
+        sha256: One digest, or one for each Python; None where nobody published it where two sources can be compared.
+        bytes: Its size, where that is known.
+        source: Where these facts come from.
+        sdist: Whether the index has it as a source distribution; it must be one of Python alone.
+    """
+
+    name: str
+    version: str
+    address: str
+    source: str
+    requires: tuple[str, ...]
+    sha256: str | Mapping[str, str] | None
+    bytes: int | None
+    sdist: bool
+
+    def address_for(self, python: str) -> str:
+        """The address for a Python."""
+        return self.address.replace("{cp}", f"cp{python.replace('.', '')}")
+
+    def digest_for(self, python: str) -> str | None:
+        """The digest of the wheel for a Python, where one is recorded."""
+        return self.sha256 if isinstance(self.sha256, str) or self.sha256 is None else self.sha256.get(python)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of the image, or one of our own (then ``title`` says so).
 
@@ -52,6 +85,7 @@ class Step:
     unquoted: tuple[str, ...]
     uninstall: tuple[str, ...]
     virtual: tuple[Virtual, ...]
+    wheels: tuple[Addressed, ...]
     upgrade: bool
     no_deps: bool
     find_links: tuple[str, ...]
@@ -128,6 +162,20 @@ class Recipe:
 
 
 _virtual = shape(Virtual, {"name": text, "version": text}, {"requires": (texts, NOTHING)})
+
+
+def _digests(value: object) -> str | dict[str, str]:
+    """One digest, or one for each Python."""
+    if isinstance(value, dict):
+        return {number(python): sha256(digest) for python, digest in value.items()}
+    return sha256(value)
+
+
+_addressed = shape(
+    Addressed,
+    {"name": text, "version": text, "address": text, "source": text},
+    {"requires": (texts, NOTHING), "sha256": (_digests, None), "bytes": (count, None), "sdist": (flag, False)},
+)
 _step = shape(
     Step,
     {"title": text},
@@ -136,6 +184,7 @@ _step = shape(
         "unquoted": (texts, NOTHING),
         "uninstall": (texts, NOTHING),
         "virtual": (many(_virtual), NOTHING),
+        "wheels": (many(_addressed), NOTHING),
         "upgrade": (flag, False),
         "no_deps": (flag, False),
         "find_links": (texts, NOTHING),

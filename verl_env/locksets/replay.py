@@ -14,6 +14,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -26,15 +27,15 @@ from verl_env.locksets.errors import (
     MetadataUnknownError,
     ReplayError,
 )
-from verl_env.locksets.index import Index, best_file, read_page
+from verl_env.locksets.index import Index, IndexFile, best_file, read_page
 from verl_env.locksets.uv import Uv
 from verl_env.locksets.wheelfacts import WheelFacts, wheel_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from verl_env.locksets.index import IndexFile, Page
-    from verl_env.locksets.recipe import Recipe, Step, Virtual
+    from verl_env.locksets.index import Page
+    from verl_env.locksets.recipe import Addressed, Recipe, Step, Virtual
     from verl_env.locksets.target import Target
     from verl_env.locksets.uv import Change
 
@@ -95,11 +96,29 @@ class Replay:
     def _run_step(self, step: Step, uv: Uv) -> None:
         for name in step.uninstall:
             self._remove(canonicalize_name(name), uv.site_packages)
-        wanted = [*self._effective(step), *(line for virtual in step.virtual for line in virtual.requires)]
+        self._add([self._addressed(wheel) for wheel in step.wheels], uv.site_packages)
+        stated = [line for virtual in step.virtual for line in virtual.requires]
+        stated += [line for wheel in step.wheels for line in wheel.requires if not step.no_deps]
+        wanted = [*self._effective(step), *stated]
         if wanted:
             self._apply(uv.resolve(step, wanted), step, uv.site_packages)
         for virtual in step.virtual:
             self._add([_pinned_virtual(virtual)], uv.site_packages)
+
+    def _addressed(self, wheel: Addressed) -> Pinned:
+        """A wheel that only an address has; what the recipe says of it stands, as the address is not asked."""
+        address, python = wheel.address_for(self.target.python), self.target.python
+        # Which file an index has is not asked: its tags limit nothing.
+        kind = ".tar.gz" if wheel.sdist else "-py3-none-any.whl"
+        unasked = f"{wheel.name.replace('-', '_')}-{wheel.version}{kind}"
+        name = unquote(address.rpartition("/")[2]) if address.endswith(".whl") else unasked
+        file = IndexFile(name, address, wheel.digest_for(python), None, wheel.bytes)
+        if address.endswith(".whl") and best_file([file], self.target) is None:
+            raise FileMissingError(wheel.name, wheel.version, f"Python {python}, {self.target.arch}: {name}")
+        facts = WheelFacts("", wheel.bytes, 0) if wheel.bytes else None
+        return Pinned(
+            canonicalize_name(wheel.name), wheel.version, wheel.requires, False, facts, file, (file,), by_url=True
+        )
 
     def _effective(self, step: Step) -> list[str]:
         """The requirements as pip saw them: without what the shell took, and without those for other Pythons."""

@@ -13,9 +13,13 @@ from verl_env.versions import dotted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from verl_env.locksets.model import Lockset
+
 #: glibc releases that the oldest platform tags stand for (PEP 513, 571, 599).
 _LEGACY = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 _OLDEST = 5
+#: The glibc of a machine that does not say its own, where the lockset states none either.
+OLDEST_GLIBC = "2.17"
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class Target:
             "python_version": self.python,
             "sys_platform": "linux",
         }
+
+
+def oldest_glibc(lockset: Lockset) -> str:
+    """The glibc to take files for where a machine does not state its own: the least of the lockset."""
+    return lockset.requires.glibc.minimum if lockset.requires.glibc is not None else OLDEST_GLIBC
 
 
 def glibc_of(tag: Tag) -> str | None:

@@ -29,16 +29,18 @@ def lock_text(recipe: Recipe, target: Target, pins: Sequence[Pinned]) -> str:
 def _entry(pin: Pinned) -> str:
     """One package: pin, every hash, and what is known of the file that the target takes."""
     assert pin.file  # noqa: S101 only releases with files are written
-    assert pin.facts  # noqa: S101
     hashes = sorted({file.sha256 for file in pin.files if file.sha256})
+    by_file = pin.by_url and pin.file.url.endswith(".whl")
     facts = [
         "wheel" if pin.file.is_wheel else "sdist",
-        *([f"version {pin.version}"] if pin.by_url else []),
-        f"{pin.facts.download_bytes} bytes",
-        f"{pin.facts.disk_bytes} unpacked",
+        *([f"version {pin.version}"] if by_file else []),
+        *([f"index {pin.file.url}"] if pin.by_url and not by_file else []),
+        *([] if hashes else ["hash-unrecorded"]),
+        *([f"{pin.facts.download_bytes} bytes"] if pin.facts else []),
+        *([f"{pin.facts.disk_bytes} unpacked"] if pin.facts and pin.facts.disk_bytes else []),
         *([f"uploaded {pin.file.uploaded}"] if pin.file.uploaded else []),
     ]
-    requirement = f"{pin.name} @ {pin.file.url}" if pin.by_url else f"{pin.name}=={pin.version}"
+    requirement = f"{pin.name} @ {pin.file.url}" if by_file else f"{pin.name}=={pin.version}"
     lines = [requirement, *(f"    --hash=sha256:{digest}" for digest in hashes)]
     return " \\\n".join(lines) + f"\n    # {'; '.join(facts)}\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verl_env.machine.errors import MachineFlagConflictError, MachineFlagError, MachineFlagWithoutGpuError
 from verl_env.machine.gpu_names import parse_gpu
-from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine, Nvidia, NvidiaDevice
+from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine, Nvidia, NvidiaDevice, Toolchain
 from verl_env.machine.tables import cuda_of_driver
 from verl_env.records import replace
 from verl_env.versions import is_dotted
@@ -88,8 +88,13 @@ def _with_gpus(machine: Machine, wanted: Sequence[tuple[GpuName, int]]) -> Machi
     each = [gpu for gpu, count in wanted for _ in range(count)]
     nvidia = tuple(_nvidia_device(index, gpu) for index, gpu in enumerate(gpu for gpu in each if gpu.gfx is None))
     amd = tuple(_amd_device(index, gpu) for index, gpu in enumerate(gpu for gpu in each if gpu.gfx is not None))
+    toolchain = machine.toolchain
+    if amd and not isinstance(machine.amd, Amd) and isinstance(toolchain, Toolchain):
+        # ROCm comes with its compiler: that this host has neither says nothing of the one that is described.
+        toolchain = replace(toolchain, hipcc=UNKNOWN)
     bare = replace(
         machine,
+        toolchain=toolchain,
         nvidia=Nvidia(devices=nvidia) if nvidia else None,
         amd=Amd(devices=amd) if amd else None,
         sources={fact: source for fact, source in machine.sources.items() if fact.split(".")[0] not in _GPU_FACTS},

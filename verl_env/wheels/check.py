@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from verl_env.binaries.elf import MACHINES
+from verl_env.binaries.hip import runs_on
 from verl_env.binaries.symbols import other_abi, qualified_name
 from verl_env.versions import at_least
 
@@ -29,14 +30,19 @@ FaultId = Literal[
     "glibcxx-too-old",
     "no-gpu-code",
     "missing-library",
+    "wrong-rocm-major",
 ]
 
 #: Libraries whose SONAME carries the major release of CUDA; those of cuFFT, cuSPARSE and others count on their own.
 _CUDA = re.compile(r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink|cupti)\.so\.(\d+)")
+#: The library of HIP's run time, whose SONAME carries the major release of ROCm.
+HIP = re.compile(r"libamdhip64\.so\.(\d+)")
 _CAPABILITY = re.compile(r"\d+\.\d+")
 #: What a driver or fabric brings to the nodes that have one; a login node where one installs may lack it.
 _OF_THE_NODE = re.compile(
-    r"lib(?:cuda|nvidia-[\w-]+|nvcuvid|nvoptix|mlx[45]|ibverbs|rdmacm|ibumad|efa|gdrapi|fabric|hsa-runtime64)\.so"
+    r"lib(?:cuda|nvidia-[\w-]+|nvcuvid|nvoptix|mlx[45]|ibverbs|rdmacm|ibumad|efa|gdrapi|fabric"
+    r"|hsa-runtime64|amdhip64|hip(?:rtc|blas|blaslt|fft|rand|solver|sparse|sparselt)|roc(?:blas|fft|rand|solver|sparse|tx64|tracer64)"
+    r"|rccl|MIOpen|rocm_smi64|amd_smi|rocprofiler\S*|rocm-core)\.so"
 )
 
 
@@ -67,8 +73,9 @@ class Place(Protocol):
         glibcxx: The newest ``GLIBCXX_`` version of the libstdc++ that would be loaded, ``"3.4.30"``.
         torch: The version of torch there.
         cuda: The CUDA release that torch is built for, ``"12.4"``.
+        hip: The major release of HIP's run time that torch is built for, ``"6"`` of ``libamdhip64.so.6``.
         cxx11abi: The C++ ABI of torch.
-        gpus: Compute capabilities of the machine's GPUs, ``("9.0",)``.
+        gpus: Compute capabilities or gfx targets of the machine's GPUs, ``("9.0",)``.
     """
 
     @property
@@ -83,6 +90,8 @@ class Place(Protocol):
     def torch(self) -> str | None: ...
     @property
     def cuda(self) -> str | None: ...
+    @property
+    def hip(self) -> str | None: ...
     @property
     def cxx11abi(self) -> bool | None: ...
     @property
@@ -103,7 +112,7 @@ def check_wheel(wheel: CompiledWheel, place: Place) -> tuple[Fault, ...]:
     ]
     fitting = [item for item in wheel.objects if MACHINES.get(item.elf.machine, "") == place.arch]
     faults += [_wrong_arch(item, place.arch) for item in wheel.objects if item not in fitting]
-    for check in (_pythons, _cuda_major, _torch, _glibc, _glibcxx, _gpus, _libraries):
+    for check in (_pythons, _cuda_major, _hip_major, _torch, _glibc, _glibcxx, _gpus, _libraries):
         faults += check(fitting, place)
     return tuple(faults)
 
@@ -128,6 +137,15 @@ def _cuda_major(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
         if other:
             text = f"{_name(item.path)} needs {other}, and torch here is built for CUDA {place.cuda}"
             yield Fault("wrong-cuda-major", item.path, other, text)
+
+
+def _hip_major(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+    for item in objects:
+        found = (match for soname in item.elf.needed if (match := HIP.fullmatch(soname)))
+        other = next((match for match in found if place.hip and match[1] != place.hip), None)
+        if other:
+            text = f"{_name(item.path)} needs {other[0]}, and ROCm of this environment has libamdhip64.so.{place.hip}"
+            yield Fault("wrong-rocm-major", item.path, other[0], text)
 
 
 def _of_other_cuda(soname: str, place: Place) -> bool:
@@ -183,6 +201,15 @@ def _gpus(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
             have = sorted({name for _, gpus in code for name in gpus.sass | gpus.ptx}, key=_number)
             text = f"{_name(code[0][0].path)} has GPU code for {', '.join(have)} and none that runs on {gpu}"
             yield Fault("no-gpu-code", code[0][0].path, gpu, text)
+    yield from _gfx([item for item in objects if item.gfx], place)
+
+
+def _gfx(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+    for gpu in place.gpus if objects else ():
+        if gpu.startswith("gfx") and not any(runs_on(item.gfx, gpu) for item in objects):
+            have = sorted(frozenset().union(*(item.gfx for item in objects)))
+            text = f"{_name(objects[0].path)} has GPU code for {', '.join(have)} and none that runs on {gpu}"
+            yield Fault("no-gpu-code", objects[0].path, gpu, text)
 
 
 def _libraries(objects: list[WheelObject], place: Place) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from verl_env.binaries.loader import Loader, expand, read_cache, split_library_p
 from verl_env.binaries.symbols import Providers
 from verl_env.binaries.wheel import WheelError, read_wheel
 from verl_env.installers.failures import NativeMismatch
-from verl_env.wheels.check import Fault, check_wheel
+from verl_env.wheels.check import HIP, Fault, check_wheel
 from verl_env.wheels.identity import identity_faults, is_compiled
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _ERROR_NEW = "_ZN3c105ErrorC2ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt1
 _ERROR_OLD = "_ZN3c105ErrorC2ENS_14SourceLocationESs"
 #: Where wheels keep libraries that their packages load, beside those of torch.
 _LIBRARIES = ("torch/lib/*.so*", "nvidia/*/lib/*.so*", "*.libs/*.so*")
+#: Releases of ROCm whose libamdhip64 carries their own number.
+_NUMBERED = frozenset({"5", "6", "7"})
 _VERSION = re.compile(r"^(__version__|cuda)\b[^=\n]*=\s*'([\w.+-]+)'", re.MULTILINE)
 _GLIBCXX = re.compile(r"GLIBCXX_(\d+(?:\.\d+)+)")
 
@@ -59,11 +62,12 @@ class Site:
         arch: As ``uname -m`` has it.
         glibc: Of the machine; None where it is not known.
         cuda: The CUDA release of the lock, where there is no torch to say it.
-        gpus: Compute capabilities of the machine's GPUs, ``("9.0",)``; empty where they are not known.
+        rocm: The ROCm release of the lock, where there is no torch that says which it is built for.
+        gpus: Compute capabilities or gfx targets of the machine's GPUs, ``("9.0",)``; empty where they are not known.
         environment: The variables that programs will run with; those of this process where none are given.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what is known of the machine, each by its name)
         self,
         site: Path,
         python: str,
@@ -71,6 +75,7 @@ class Site:
         *,
         glibc: str | None = None,
         cuda: str | None = None,
+        rocm: str | None = None,
         gpus: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -82,6 +87,7 @@ class Site:
         said = _torch_version(site)
         self.torch = said.get("__version__")
         self.cuda = said.get("cuda") or (None if self.torch else cuda)
+        self.hip = _hip(site / "torch" / "lib", rocm)
         self._providers = Providers()
         self._torch_libraries = tuple(sorted(str(path) for path in (site / "torch" / "lib").glob("*.so*")))
         self._sonames = frozenset(path.name for pattern in _LIBRARIES for path in site.glob(pattern))
@@ -131,6 +137,19 @@ def _content_faults(wheel: Path, build: Build, place: Site) -> tuple[Fault, ...]
         text = f"nothing in it is compiled, and {build.name} is: it was built without its extensions"
         return (Fault("not-compiled", wheel.name, build.name, text),)
     return check_wheel(content, place)
+
+
+def _hip(libraries: Path, rocm: str | None) -> str | None:
+    """The major release of HIP that torch needs; where it needs none by number, that of the ROCm of the lock.
+
+    Libraries of ROCm 5, 6 and 7 have its number; later ones need not.
+    """
+    with suppress(ElfError, OSError):
+        found = (HIP.fullmatch(soname) for soname in read_elf(libraries / "libtorch_hip.so").needed)
+        if number := next((match[1] for match in found if match), None):
+            return number
+    major = (rocm or "").partition(".")[0]
+    return major if major in _NUMBERED else None
 
 
 def _torch_version(site: Path) -> dict[str, str]:
