@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -60,5 +61,7 @@ def test_all_nodes_have_the_right_sum(lab):
 def test_a_node_that_falls_silent_is_named_and_those_that_wait_are_not_blamed(lab):
     code, said = deep(lab, "--timeout", "150", STOPS="1")
     assert code == 1
-    assert said["deep"]["errors"][0].startswith("n03: it fell silent; n0")
-    assert said["deep"]["errors"][1].endswith(": waited for it")
+    silent, waited = said["deep"]["errors"]
+    # It may have said already whom it meets next.
+    assert re.match(r"n03: it fell silent; n0\d|n03 and n0\d: no exchange|n0\d and n03: no exchange", silent)
+    assert re.fullmatch(r"n\S+: waited for (it|them)", waited)

@@ -73,6 +73,8 @@ def home(lab):
     os.chown(at, pwd.getpwnam(USER).pw_uid, -1)
     yield at
     lab.call("scancel", f"--user={USER}")
+    for path in at.glob("logs-*/*"):
+        print(f"{path.name}: {path.read_text()[-1500:]}")
     shutil.rmtree(at, ignore_errors=True)
 
 
