@@ -2,8 +2,8 @@
 
 Experimental. Installers that load providers as variantlib does name ``verl_env.machine.variants:Nvidia`` and
 ``verl_env.machine.variants:Amd``. Features are those of NVIDIA's and AMD's own providers; what is not known is left
-out, so that a variant that asks for it is not taken. ``VERL_ENV_MACHINE`` names a file of ``verl-env probe -o``, on a login
-node that of a GPU node. The classes follow variantlib's protocol and import nothing of it.
+out, so that a variant that asks for it is not taken. ``VERL_ENV_MACHINE`` names a file of ``verl-env probe -o``: on a
+login node, that of a GPU node. The classes follow variantlib's protocol and import nothing of it.
 """
 
 from __future__ import annotations
