@@ -17,6 +17,12 @@ from verl_env.environment.wheelhouse import FOLDER
 USER = {"PATH": "/usr/bin", "HOME": "/home/u", "PYTHONHOME": "/opt/python", "VIRTUAL_ENV": "/other"}
 
 
+def test_what_the_user_says_of_wheels_stands_beside_those_of_the_environment(world):
+    env = run_variables(open_environment(world.path), {**USER, "PIP_FIND_LINKS": "/opt/a /b", "UV_FIND_LINKS": "/c"})
+    assert env["PIP_FIND_LINKS"] == f"{world.path}/{FOLDER} /opt/a /b"
+    assert env["UV_FIND_LINKS"] == f"{world.path}/{FOLDER},/c"
+
+
 def test_the_variables_of_a_command(world):
     env = run_variables(open_environment(world.path), USER)
     assert env == {

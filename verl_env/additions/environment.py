@@ -63,6 +63,8 @@ def run_variables(opened: Opened, user: Mapping[str, str]) -> dict[str, str]:
     ours["UV_CONSTRAINT"] = " ".join(constraints)
     if (path / FOLDER).is_dir():
         ours["UV_FIND_LINKS"] = ",".join(filter(None, [links_address(path), user.get("UV_FIND_LINKS")]))
+        if "PIP_FIND_LINKS" in user:  # it would replace what pip.conf says
+            ours["PIP_FIND_LINKS"] = f"{links_address(path)} {user['PIP_FIND_LINKS']}"
     more = {}
     if not (path / "bin" / "pip").exists():
         more["PIP_PYTHON"] = str(path / "bin" / "python")
