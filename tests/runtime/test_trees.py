@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from verl_env_runtime.registry import fingerprints
+from verl_env_runtime.versions import in_range, version_key
 
 from .fakes import SOURCE
 
@@ -136,7 +139,7 @@ LORA = [
     "0.18.0",
     "0.20.2",
 ]
-LORA += ["0.24.0", "0.28.0", "0.33.0"]
+LORA += ["0.24.0", "0.28.0", "0.31.0", "0.33.0"]
 
 
 @pytest.mark.parametrize("version", LORA)
@@ -150,12 +153,41 @@ def test_lora_from_tensors_fails_without_the_patch():
     assert all(answer["wrong"] for answer in drive("0.8.5.post1", "lora_adapters.py"))
 
 
-@pytest.mark.parametrize("version", ["0.16.0", "0.18.0"])
-def test_moe_loader_with_the_trtllm_backend(version):
-    (without,) = drive(version, "moe_trtllm.py")
-    assert without["kept"] is False
-    (patched,) = drive(version, "moe_trtllm.py", "--patched")
-    assert patched["kept"] is True
+LAYOUT_CASES = ",".join(
+    f"{backend}:{way}" for backend in ("cutlass", "trtllm") for way in ("plain", "processed", "refit")
+)
+#: What fails without the patch: until 0.19 TRTLLM replaces the weights with blocks, and CUTLASS is left as it is.
+WRONG = {
+    "0.16.0": {"trtllm:plain", "trtllm:processed"},
+    "0.18.0": {"trtllm:plain", "trtllm:processed"},
+    "0.20.2": {"cutlass:plain", "trtllm:plain", "trtllm:processed"},
+    "0.24.0": {"cutlass:plain", "trtllm:plain", "trtllm:processed"},
+    "0.33.0": {"cutlass:plain", "trtllm:plain"},
+}
+
+
+@pytest.mark.parametrize("version", WRONG)
+def test_expert_weights_reach_a_layout_of_the_kernels(version):
+    for answer in drive(version, "moe_layouts.py", LAYOUT_CASES, "--patched"):
+        assert answer.get("equal") == [True, True], answer
+        assert answer["same_storage"], answer
+        assert answer["in_force"]["moe-kernel-layout"]
+
+
+@pytest.mark.parametrize("version", WRONG)
+def test_a_refit_of_a_part_keeps_the_old_weights(version):
+    part, raises, padded = drive(version, "moe_layouts.py", "cutlass:part,cutlass:raises,embedding:refit", "--patched")
+    assert (part["raised"], part["equal"]) == ("IncompleteRefit", [True, True, True])
+    assert (raises["raised"], raises["equal"]) == ("KeyError", [True, True, True])
+    assert padded["equal"] == [True]
+    assert padded["rows"] > 100
+
+
+@pytest.mark.parametrize("version", WRONG)
+def test_expert_weights_are_wrong_without_the_patch(version):
+    answers = drive(version, "moe_layouts.py", LAYOUT_CASES)
+    wrong = {answer["case"] for answer in answers if answer.get("equal") != [True, True]}
+    assert wrong == WRONG[version]
 
 
 ORDERS = [["--patched"], ["--late"], ["--patched", "--late"]]
@@ -190,6 +222,8 @@ VERL_LORA = [
     ("0.7.0", "0.11.0"),
     ("0.7.0", "0.12.0"),
     ("0.9.1", "0.24.0"),
+    ("0.9.1", "0.30.0"),
+    ("0.9.1", "0.33.0"),
 ]
 
 
@@ -225,3 +259,16 @@ def test_expert_maps_are_left_to_vllm_where_it_keeps_them():
     (answer,) = drive("0.27.0", "moe_expert_maps.py", "--patched")
     assert answer["after"] == answer["before"]
     assert answer["states"]["rocm-moe-expert-map"] == "not-needed"
+
+
+def test_every_release_on_the_index_is_looked_at():
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "index", "versions", "vllm"], capture_output=True, text=True, check=False
+    )
+    line = next((line for line in done.stdout.splitlines() if line.startswith("Available versions:")), None)
+    if line is None:
+        pytest.skip("no package index is reached")
+    releases = [version for version in line.partition(":")[2].replace(",", " ").split() if version_key(version)]
+    known = {version for prints in fingerprints().values() for versions in prints.values() for version in versions}
+    wanted = {version for version in releases if in_range(version, "0.8.2", "9999")}
+    assert wanted <= known

@@ -72,7 +72,7 @@ def lora():
     if "--unhijacked" not in sys.argv:
         verl.VLLMHijack.hijack()
     late()
-    manager = probe.toy_manager(LRUCacheWorkerLoRAManager)
+    manager = probe.toy_manager(LRUCacheWorkerLoRAManager, model())
     tensors = probe.adapter()
     copies = {name: value.clone() for name, value in tensors.items()}
     with tempfile.TemporaryDirectory() as folder, probe._pageable():
@@ -88,6 +88,15 @@ def lora():
             request = lora_request_from_tensors("mine", 3, tensors, probe.PEFT)
             ours = manager._load_adapter(request)
     harness.answer(wrong=probe.difference(disk, theirs), wrong_ours=probe.difference(disk, ours) if ours else None)
+
+
+def model():
+    """What a manager reads of a model whose modules vLLM names otherwise than its checkpoint."""
+    from types import SimpleNamespace
+
+    from vllm.model_executor.models.utils import WeightsMapper
+
+    return SimpleNamespace(hf_to_vllm_mapper=WeightsMapper(orig_to_new_prefix={"lm.": "language_model."}))
 
 
 def moe():

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: The attribute that marks a wrapped method; its value is the id of the patch.
 MARK = "__verl_env_patch__"
+#: The attribute of a wrapped method with further names for it, given where the class has none of that name.
+NAMES = "__verl_env_names__"
 
 _deciding = False
 
@@ -169,6 +171,9 @@ def _wrapped(patch: Patch, target: Target, verdict: Verdict, module: ModuleType)
     replacement = wrap(original)
     setattr(replacement, MARK, patch.id)
     setattr(cls, target.qualname.rpartition(".")[2], replacement)
+    for name in getattr(replacement, NAMES, ()):
+        if not hasattr(cls, name):
+            setattr(cls, name, replacement)
     return verdict
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .hook import MARK, foreign, marked
+from .hook import MARK, NAMES, foreign, marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +41,17 @@ def wrap(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             return original(_Manager(self, tensors), _At(lora_request, folder))
 
     return _load_adapter
+
+
+def wrap_mapper(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """``get_rename_mapper``, which is there under the name that it had until vLLM 0.28 as well."""
+
+    @functools.wraps(original)
+    def get_rename_mapper(self: Any) -> Any:
+        return original(self)
+
+    setattr(get_rename_mapper, NAMES, ("get_unstacked_mapper",))
+    return get_rename_mapper
 
 
 def lora_request_from_tensors(

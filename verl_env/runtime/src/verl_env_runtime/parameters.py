@@ -24,13 +24,21 @@ def keep_parameters(layer: Any, before: Mapping[str, Any]) -> None:
 
 
 def adopt(old: Any, new: Any) -> bool:
-    """Gives an old parameter the data of a new one; where it cannot take them, gives the new one the attributes."""
+    """Gives an old parameter the data of a new one; where it cannot take them, the new one stays. False then.
+
+    The one that stays gets the attributes of the other that it lacks: ``weight_loader``, or ``is_shuffled`` (ROCm).
+    """
     try:
         old.data = new.data
     except (RuntimeError, TypeError):
-        for key, value in vars(old).items():
-            if not hasattr(new, key):
-                setattr(new, key, value)
+        _complete(new, old)
         return False
     old.requires_grad_(new.requires_grad)
+    _complete(old, new)
     return True
+
+
+def _complete(kept: Any, gone: Any) -> None:
+    for key, value in vars(gone).items():
+        if not hasattr(kept, key):
+            setattr(kept, key, value)

@@ -61,6 +61,7 @@ class Patch:
 
 _PROCESS = ("self", "layer")
 _PROCESS_NAME = "process_weights_after_loading"
+_RELAYOUT = r"shuffle_|cat\(\[w3|_setup_kernel\("
 
 PATCHES = (
     Patch(
@@ -76,18 +77,24 @@ PATCHES = (
                 r"layer\.w(?:13|2)_weight=(?:torch\.nn\.)?Parameter\(",
                 "vLLM keeps the parameters itself (vllm-project/vllm#16854)",
             ),
-            Target(
-                _LAYERS + "fused_moe.unquantized_fused_moe_method",
-                "UnquantizedFusedMoEMethod." + _PROCESS_NAME,
-                _PROCESS,
-                "0.16.0",
-                "0.20.0",
-                r"layer\.w(?:13|2)_weight=(?:torch\.nn\.)?Parameter\(",
-                "vLLM replaces the parameters with their loader",
-            ),
         ),
         "moe:wrap",
         "probes.moe:probe",
+    ),
+    Patch(
+        "moe-kernel-layout",
+        "new expert weights are written over the layout of FlashInfer's or AITER's kernels: they are wrong, or fail",
+        tuple(
+            Target(
+                module, "UnquantizedFusedMoEMethod." + _PROCESS_NAME, _PROCESS, low, high, _RELAYOUT, "vLLM moved it"
+            )
+            for module, low, high in (
+                (_LAYERS + "fused_moe.layer", "0.8.5", "0.11.1"),
+                (_LAYERS + "fused_moe.unquantized_fused_moe_method", "0.11.1", KNOWN[1]),
+            )
+        ),
+        "moe:wrap_layout",
+        "probes.moe:probe_layout",
     ),
     Patch(
         "fp8-block-quant",
@@ -132,6 +139,23 @@ PATCHES = (
         ),
         "lora:wrap",
         "probes.lora:probe",
+    ),
+    Patch(
+        "lora-mapper",
+        "verl asks a model's mapper for get_unstacked_mapper, which vLLM 0.29 renamed: LoRA adapters do not load",
+        (
+            Target(
+                "vllm.model_executor.models.utils",
+                "WeightsMapper.get_rename_mapper",
+                ("self",),
+                "0.29.0",
+                KNOWN[1],
+                r"WeightsMapper\(",
+                "",
+            ),
+        ),
+        "lora:wrap_mapper",
+        "probes.lora:probe_mapper",
     ),
     Patch(
         "rocm-moe-expert-map",

@@ -61,6 +61,7 @@ class Snapshot:
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...], Any]]
     prints: dict[str, Any]
     places: dict[str, int]
+    step: int
 
 
 _records: weakref.WeakKeyDictionary[Any, Record] = weakref.WeakKeyDictionary()
@@ -71,15 +72,16 @@ def record_of(layer: Any) -> Record | None:
     return _records.get(layer)
 
 
-def snapshot(layer: Any) -> Snapshot:
-    """Notes a layer in checkpoint layout."""
+def snapshot(layer: Any, step: int = 1) -> Snapshot:
+    """Notes a layer in checkpoint layout; ``step``: of that many rows one is looked at, to see whether values move."""
     parameters = dict(layer._parameters)  # noqa: SLF001
     present = {name: value for name, value in parameters.items() if value is not None}
     return Snapshot(
         parameters,
         {name: (tuple(value.shape), value.stride(), value.dtype) for name, value in present.items()},
-        {name: fingerprint(value.data) for name, value in present.items()},
+        {name: fingerprint(value.data, step) for name, value in present.items()},
         {name: value.data_ptr() for name, value in present.items()},
+        step,
     )
 
 
@@ -100,7 +102,7 @@ def remember(layer: Any, method: Any, process: Callable[[Any, Any], Any], before
         shape, strides, dtype = before.shapes[name]
         same = kept and (tuple(old.shape), old.stride(), old.dtype) == before.shapes[name]
         same = same and old.data_ptr() == before.places[name]  # a transposed copy may have the same values by chance
-        unchanged = same and _equal(fingerprint(old.data), before.prints[name])
+        unchanged = same and _equal(fingerprint(old.data, before.step), before.prints[name])
         slots.append(Slot(name, old, cls, shape, strides, dtype, in_place=unchanged))
         if kept and cls is not Parameter:
             old.subclass_type = cls
@@ -109,8 +111,10 @@ def remember(layer: Any, method: Any, process: Callable[[Any, Any], Any], before
     _records[layer] = Record(method, process, tuple(slots), empty, dict(layer._parameters))  # noqa: SLF001
 
 
-def fingerprint(data: Any) -> Any:
+def fingerprint(data: Any, step: int = 1) -> Any:
     """One number per row of a tensor, from its bytes and their places: what changes or moves changes it.
+
+    With ``step``, of every matrix one row in that many: enough to see whether a kernel's layout was made.
 
     A few rows at a time are spread out to 64-bit numbers, so that a large weight needs little memory beside it.
     """
@@ -118,6 +122,8 @@ def fingerprint(data: Any) -> Any:
 
     if data.numel() == 0 or data.device.type == "meta":
         return None
+    if step > 1 and data.dim() > 1:
+        data = data[..., ::step, :]
     rows = data.reshape(-1, data.shape[-1]) if data.dim() else data.reshape(1, 1)
     width = rows.shape[1] * rows.element_size()
     places = (torch.arange(1, width + 1, dtype=torch.int64, device=data.device) * _SPREAD) % _MODULUS

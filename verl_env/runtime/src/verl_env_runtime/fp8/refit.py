@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import weakref
-from importlib import import_module
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from .layout import record_of
 from .names import quantize_weights
-from .staging import IncompleteRefit, RefitFailed, finish, host_copy, lacking, restore, stage
+from .reload import available, vllm_reload
+from .staging import IncompleteRefit, RefitFailed, finish, host_copy, lacking, opened, restore, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,11 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["IncompleteRefit", "RefitFailed", "load_quantized", "refit"]
 
-_RELOAD = "vllm.model_executor.model_loader.reload"
-
-#: Layers that a refit has open now: one inside it leaves them to it.
-_open: weakref.WeakSet[Any] = weakref.WeakSet()
-
 
 @contextlib.contextmanager
 def refit(model: Any, *, model_config: Any = None) -> Iterator[Any]:
@@ -35,10 +27,10 @@ def refit(model: Any, *, model_config: Any = None) -> Iterator[Any]:
 
     On leaving, every layer is processed as after the first load, and the values are in the storage that they were in
     before, so that captured CUDA graphs and references stay valid. From vLLM 0.16 on, vLLM's own layerwise reload
-    does this; before, the record that the patch ``fp8-block-quant`` keeps, and then a refit is all or nothing: an
-    exception inside, or a layer with a part of its weights, leaves the model with its old ones. For that they are kept
-    meanwhile: those whose kernel layout differs from the checkpoint's beside the new ones, the rest in host memory
-    (``refit`` takes a submodule too, to keep that small). A refit inside another leaves its layers to the outer one.
+    does this; before, the records that the patches keep. A refit is all or nothing: an exception inside, or a layer
+    with a part of its weights, leaves the model with its old ones. For that they are kept in host memory meanwhile
+    (``refit`` takes a submodule too, to keep that small); before 0.16 those whose kernel layout differs from the
+    checkpoint's beside the new ones. A refit inside another leaves its layers to the outer one.
 
     Args:
         model: the vLLM model, or a submodule of it.
@@ -48,8 +40,8 @@ def refit(model: Any, *, model_config: Any = None) -> Iterator[Any]:
         IncompleteRefit: a layer got a part of its weights (codes without scales for one); the model keeps the old.
         RefitFailed: vLLM's processing failed; it says which layers have their old and which the new weights.
     """
-    if _layerwise(model):
-        with _vllm_reload(model, model_config):
+    if available(model):
+        with vllm_reload(model, model_config):
             yield model
         return
     staged, others = _stage_all(model)
@@ -89,12 +81,12 @@ def _stage_all(model: Any) -> tuple[dict[str, Staged], list[Saved]]:
     staged: dict[str, Staged] = {}
     try:
         held = {id(value) for _, layer, record in found if record for value in layer._parameters.values()}  # noqa: SLF001
-        rest = [value for value in model.parameters() if id(value) not in held] if held and not _open else []
+        rest = [value for value in model.parameters() if id(value) not in held] if held and not opened else []
         others = [(value, host_copy(value.data)) for value in rest]
         for name, layer, record in found:
-            if record is not None and layer not in _open:
+            if record is not None and layer not in opened:
                 staged[name] = stage(layer, record)
-                _open.add(layer)
+                opened.add(layer)
     except BaseException:
         _restore_all(staged, [])
         raise
@@ -109,7 +101,7 @@ def _check(staged: dict[str, Staged]) -> None:
 
 def _restore_all(staged: dict[str, Staged], others: list[Saved]) -> None:
     for layer in staged.values():
-        _open.discard(layer.layer)
+        opened.discard(layer.layer)
         restore(layer)
     for parameter, value in others:
         parameter.data.copy_(value)
@@ -120,7 +112,7 @@ def _finish_all(staged: dict[str, Staged]) -> None:
     failures: dict[str, Exception] = {}
     idle = {name for name, layer in staged.items() if lacking(layer) is None}
     for name, layer in staged.items():
-        _open.discard(layer.layer)
+        opened.discard(layer.layer)
         try:
             (restore if name in idle else finish)(layer)
         except Exception as error:  # noqa: BLE001  raised below, when every layer is back
@@ -129,41 +121,3 @@ def _finish_all(staged: dict[str, Staged]) -> None:
         first = next(iter(failures.values()))
         new = tuple(name for name in staged if name not in failures and name not in idle)
         raise RefitFailed(tuple(name for name in staged if name not in new), new, first) from first
-
-
-def _layerwise(model: Any) -> bool:
-    """Whether vLLM can reload this model itself: it has layerwise reload, and noted the layers when it loaded them."""
-    if "vllm" not in sys.modules:
-        return False
-    try:
-        layerwise = import_module(_RELOAD + ".layerwise")
-    except ImportError:
-        return False
-    infos = getattr(layerwise, "LAYERWISE_INFO", {})
-    layers = [layer for layer in model.modules() if layer._parameters]  # noqa: SLF001
-    return bool(layers) and all(layer in infos and any(infos[layer].restore_metadata) for layer in layers)
-
-
-@contextlib.contextmanager
-def _vllm_reload(model: Any, model_config: Any) -> Iterator[None]:
-    if model in _open:
-        yield
-        return
-    reload = import_module(_RELOAD)
-    config = model_config if model_config is not None else SimpleNamespace(dtype=_dtype(model))
-    reload.initialize_layerwise_reload(model)
-    opened = [layer for layer in model.modules() if layer not in _open]
-    _open.update(opened)
-    try:
-        yield
-    finally:
-        _open.difference_update(opened)
-        reload.finalize_layerwise_reload(model, config)
-
-
-def _dtype(model: Any) -> Any:
-    """The dtype of the unquantized parameters: that of the model."""
-    import torch  # noqa: PLC0415
-
-    halves = (p.dtype for p in model.parameters() if p.dtype in {torch.bfloat16, torch.float16})
-    return next(halves, torch.get_default_dtype())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     Pair = tuple[Any, Any]
 
 _UNTOUCHED = 0xFF
+
+#: Layers that a refit has open now: one inside it, and plain loads, leave them to it.
+opened: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class IncompleteRefit(RuntimeError):
@@ -33,14 +37,18 @@ class IncompleteRefit(RuntimeError):
 class RefitFailed(RuntimeError):
     """vLLM's processing of new weights failed in some layers; the cause is the first exception.
 
-    ``old`` names the layers that have their old weights, ``new`` those that have the new ones.
+    ``old`` names the layers that have their old weights, ``new`` those that have the new ones; both are empty where
+    the whole model has its old ones.
     """
 
     def __init__(self, old: tuple[str, ...], new: tuple[str, ...], cause: BaseException) -> None:
-        super().__init__(
-            f"processing new weights failed ({type(cause).__name__}: {cause}). Layers with their old weights: "
-            f"{', '.join(old)}; with the new ones: {', '.join(new) or 'none'}; what is not quantized has the new ones"
+        state = (
+            f"Layers with their old weights: {', '.join(old)}; with the new ones: {', '.join(new) or 'none'}; "
+            "what is not quantized has the new ones"
         )
+        if not old:
+            state = "Every parameter of the model has its old value"
+        super().__init__(f"processing new weights failed ({type(cause).__name__}: {cause}). {state}")
         self.old, self.new = old, new
 
 
@@ -57,24 +65,25 @@ class Staged:
     saved: dict[str, Any]
 
 
-def stage(layer: Any, record: Record) -> Staged:
+def stage(layer: Any, record: Record, loaded: dict[str, Any] | None = None) -> Staged:
     """Puts a layer into checkpoint layout.
 
     Parameters whose live form is the checkpoint's load straight into the live storage; the others get a buffer of the
     checkpoint's shape. Both are filled with the byte 0xFF (NaN) so that what is not loaded is noticed. All memory is
-    taken before the layer is touched.
+    taken before the layer is touched. With ``loaded``, buffers that hold new weights already, the rest stays as it is.
     """
     parameters = layer._parameters  # noqa: SLF001  assignment through the module would check and copy
     live = {name: value.data for name, value in record.live.items() if value is not None}
     device = next(iter(live.values())).device
-    saved = {slot.name: host_copy(slot.parameter.data) for slot in record.slots if slot.in_place}
-    buffers = {slot.name: _buffer(slot, device) for slot in record.staged}
+    direct = [slot for slot in record.slots if slot.in_place and loaded is None]
+    saved = {slot.name: host_copy(slot.parameter.data) for slot in direct}
+    buffers = {slot.name: buffer(slot, device) for slot in record.staged} if loaded is None else loaded
     for name in record.live:
         parameters.pop(name, None)
     for slot in record.slots:
-        if slot.in_place:
-            _blank(slot.parameter.data)
-        else:
+        if slot.name in saved:
+            blank(slot.parameter.data)
+        elif slot.name in buffers:
             slot.parameter.data = buffers[slot.name]
         slot.parameter.__class__ = slot.cls
         parameters[slot.name] = slot.parameter
@@ -98,7 +107,7 @@ def finish(staged: Staged) -> None:
 
     An exception leaves the layer with its old weights.
     """
-    for name in _optional(staged):
+    for name in set(_optional(staged)) & set(staged.saved):
         parameter = staged.layer._parameters[name]  # noqa: SLF001
         if _missing(parameter.data) == 1:
             parameter.data.copy_(staged.saved[name])
@@ -112,7 +121,7 @@ def restore(staged: Staged) -> None:
     """Puts a layer back into its live layout, with its old weights."""
     _to_live_layout(staged)
     for slot in staged.record.slots:
-        if slot.in_place:
+        if slot.name in staged.saved:
             slot.parameter.data.copy_(staged.saved[slot.name])
 
 
@@ -189,12 +198,13 @@ def host_copy(data: Any) -> Any:
     return data.detach().to("cpu", copy=True)
 
 
-def _buffer(slot: Slot, device: Any) -> Any:
+def buffer(slot: Slot, device: Any) -> Any:
+    """Memory for one parameter in checkpoint layout, filled with NaN."""
     import torch  # noqa: PLC0415
 
-    buffer = torch.empty_strided(slot.shape, slot.strides, dtype=slot.dtype, device=device)
-    _blank(buffer)
-    return buffer
+    made = torch.empty_strided(slot.shape, slot.strides, dtype=slot.dtype, device=device)
+    blank(made)
+    return made
 
 
 def _as_bytes(data: Any) -> Any:
@@ -209,17 +219,30 @@ def _as_bytes(data: Any) -> Any:
     return data.permute(order).view(torch.uint8)
 
 
-def _blank(data: Any) -> None:
+def blank(data: Any) -> None:
+    """Fills a tensor with the byte 0xFF: NaN, where it is of floating point."""
     _as_bytes(data).fill_(_UNTOUCHED)
+
+
+def untouched(data: Any) -> Any:
+    """Which elements were not written since :func:`blank`, in the shape of the tensor."""
+    import torch  # noqa: PLC0415
+
+    size = data.element_size()
+    if size == 1:
+        return data.view(torch.uint8) == _UNTOUCHED
+    apart = (_as_bytes(data) == _UNTOUCHED).unflatten(-1, (-1, size)).all(-1)
+    if not data.dim():
+        return apart.reshape(())
+    order = sorted(range(data.dim()), key=data.stride, reverse=True)
+    return apart.permute(sorted(range(data.dim()), key=order.__getitem__))
 
 
 def _missing(data: Any) -> float:
     """The share of a parameter that was not loaded: for weights counted in rows, for the rest in elements."""
     if not data.numel():
         return 0.0
-    untouched = _as_bytes(data) == _UNTOUCHED
-    if data.element_size() > 1:
-        untouched = untouched.reshape(-1, data.element_size()).all(-1)
-    elif data.dim():
-        untouched = untouched.all(-1)
-    return float(untouched.float().mean())
+    free = untouched(data)
+    if data.element_size() == 1 and data.dim():
+        free = free.all(-1)
+    return float(free.float().mean())

@@ -33,6 +33,57 @@ def probe(target: Target) -> str | None:
     return f"{', '.join(lost)} lost the loader" if lost else None
 
 
+def probe_layout(target: Target) -> str | None:
+    """None where plain loads reach a layer whose gate and up the kernels have exchanged, also when processed twice."""
+    import torch  # noqa: PLC0415
+
+    if not hook.marked(hook.owner_and_method(target, import_module(target.module))[1]):
+        return f"{target.name} is not wrapped"
+    process = hook.resolve("moe:wrap_layout")(_exchange)
+    layer, fresh = _experts(1.0), _experts(2.0)
+    for made in (layer, fresh):
+        process(None, made)
+    place = layer.w13_weight.data_ptr()
+    _load_experts(layer, 2.0)
+    process(None, layer)
+    if layer.w13_weight.data_ptr() != place:
+        return "the second load moved the weights in memory"
+    same = torch.equal(layer.w13_weight, fresh.w13_weight)
+    return None if same else "the second load differs from a fresh layer's"
+
+
+def _experts(value: float) -> Any:
+    """A layer of two experts whose loader writes gate and up, as vLLM's does."""
+    import torch  # noqa: PLC0415
+
+    layer: Any = torch.nn.Module()
+    layer.w13_weight = torch.nn.Parameter(torch.zeros(2, 16, 4), requires_grad=False)
+    layer.w13_weight.weight_loader = _load_expert
+    _load_experts(layer, value)
+    return layer
+
+
+def _load_expert(param: Any, loaded_weight: Any, shard_id: str, expert_id: int) -> None:
+    half = param.shape[1] // 2
+    param.data[expert_id].narrow(0, half * (shard_id == "w3"), half).copy_(loaded_weight)
+
+
+def _load_experts(layer: Any, value: float) -> None:
+    import torch  # noqa: PLC0415
+
+    for place, (shard, expert) in enumerate((shard, expert) for shard in ("w1", "w3") for expert in range(2)):
+        layer.w13_weight.weight_loader(
+            layer.w13_weight, torch.full((8, 4), value + place), shard_id=shard, expert_id=expert
+        )
+
+
+def _exchange(_method: Any, layer: Any) -> None:
+    import torch  # noqa: PLC0415
+
+    halves = layer.w13_weight.data.chunk(2, dim=1)
+    layer.w13_weight = torch.nn.Parameter(torch.cat(halves[::-1], dim=1), requires_grad=False)
+
+
 def probe_maps(target: Target) -> str | None:
     """None where a map of experts survives dummy weights, through vLLM's own loader."""
     import torch  # noqa: PLC0415
