@@ -190,7 +190,11 @@ CHECKS = (
         covers=("B13",),
         sources=("pytorch#35710", "gpustack#4154"),
         find=_fabric,
-        log=(r"Error 802: system not yet initialized", r"CUDA_ERROR_SYSTEM_NOT_READY", r"cudaErrorSystemNotReady"),
+        log=(
+            r"(?:Error 802|CUDA error): system not yet initialized",
+            r"CUDA_ERROR_SYSTEM_NOT_READY",
+            r"cudaErrorSystemNotReady",
+        ),
     ),
     Check(
         id="no-gpu-here",

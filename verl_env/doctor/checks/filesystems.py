@@ -129,6 +129,7 @@ CHECKS = (
         find=_shm,
         log=(
             r"Bus error",
+            r"(?:Ran out of memory in|using /tmp instead of) /dev/shm",
             r"workers? (?:is|are) out of shared memory",
             r"(?:Error while creating|unable to (?:open|write|mmap))[^\n]{0,80}shared memory segment /dev/shm",
         ),

@@ -231,6 +231,7 @@ CHECKS = (
         sources=("verl documentation (--group-add video)",),
         find=_access,
         log=(r"Unable to open /dev/kfd", r"/dev/kfd[^\n]{0,40}Permission denied"),
+        explains=("visibility-nested", "hip-no-device"),
     ),
     Check(
         id="hsa-scratch",

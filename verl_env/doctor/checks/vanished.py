@@ -51,9 +51,19 @@ def _sides(match: re.Match[str]) -> tuple[str | None, str | None]:
     """Who asks, and who does not have it."""
     frames = _frames(match)
     module = match.groupdict().get("module") or ""
-    lacking = _distribution(module.split(".")[0]) if module else (frames[-1] if frames else None)
-    asking = next((name for name in reversed(frames) if name != lacking), None)
-    return asking, lacking
+    last = frames[-1] if frames else None
+    other = next((name for name in reversed(frames) if name != last), None)
+    if not module and match[0].startswith("AttributeError") and other and not _through_getattr(match):
+        return last, other  # the line that failed is the one that asks
+    lacking = _distribution(module.split(".")[0]) if module else last
+    return next((name for name in reversed(frames) if name != lacking), None), lacking
+
+
+def _through_getattr(match: re.Match[str]) -> bool:
+    """Whether the last frame is a lookup of the package that lacks the name."""
+    lines = match.string[: match.start()].splitlines()
+    frame = next((line for line in reversed(lines) if " line " in line and " in " in line), "")
+    return "__getattr" in frame
 
 
 def _vanished(facts: Facts, match: re.Match[str]) -> Hit | None:
