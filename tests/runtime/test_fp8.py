@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import types
@@ -16,6 +17,7 @@ from verl_env_runtime.fp8.layout import fingerprint, record_of  # noqa: E402
 from verl_env_runtime.fp8.names import Selection, quantize_weights  # noqa: E402
 from verl_env_runtime.fp8.quantize import dequantized, scaled_fp8_blockwise  # noqa: E402
 from verl_env_runtime.fp8.refit import IncompleteRefit, RefitFailed, load_quantized, refit  # noqa: E402
+from verl_env_runtime.fp8.reload import _has_gaps  # noqa: E402
 from verl_env_runtime.fp8.wrap import wrap  # noqa: E402
 
 SHAPES = [(128, 128), (256, 384), (300, 200), (1, 1), (1, 300), (129, 1), (127, 255)]
@@ -335,23 +337,117 @@ def test_a_refit_inside_another_leaves_its_layers_to_the_outer_one(process):
     assert same(live(model), live(fresh))
 
 
+class Reload(types.SimpleNamespace):
+    """vLLM's layerwise reload of one linear layer, as far as a refit looks at it."""
+
+    def __init__(self, monkeypatch):
+        self.model, self.calls = torch.nn.Linear(2, 2, bias=False), []
+        self.kept = self.model.weight
+        self.info = types.SimpleNamespace(
+            restore_metadata=({"weight": 1}, {}), load_numel_total=None, load_numel=0, loaded_weights=[]
+        )
+        name = "vllm.model_executor.model_loader.reload"
+        layerwise = types.SimpleNamespace(LAYERWISE_INFO={self.model: self.info})
+        monkeypatch.setitem(sys.modules, "vllm", types.ModuleType("vllm"))
+        monkeypatch.setitem(sys.modules, name, self)
+        monkeypatch.setitem(sys.modules, name + ".layerwise", layerwise)
+
+    def initialize_layerwise_reload(self, _model):
+        self.calls.append("begin")
+        self.info.load_numel_total = 4
+        self.model._parameters["weight"] = torch.nn.Parameter(self.kept.data.to("meta"), requires_grad=False)
+        self.model.weight.weight_loader = self.loader
+
+    def loader(self, param, loaded, row):
+        param.data[row].copy_(loaded)
+
+    def load(self, row, value):
+        given = inspect.signature(self.loader).bind(self.model.weight, torch.full((2,), value), row=row)
+        self.info.loaded_weights.append(("weight", given))
+        self.info.load_numel += 2
+
+    def finalize_layerwise_reload(self, _model, _config):
+        self.calls.append("end")
+        self.model._parameters["weight"] = self.kept
+        for _, given in self.info.loaded_weights:
+            self.loader(self.kept, given.arguments["loaded"], given.arguments["row"])
+        self.info.loaded_weights.clear()
+        self.info.load_numel, self.info.load_numel_total = 0, None
+
+
 def test_a_refit_inside_one_of_vllms_own_leaves_the_end_to_the_outer_one(monkeypatch):
-    model, calls = torch.nn.Linear(2, 2), []
-    info = types.SimpleNamespace(restore_metadata=({"weight": 1}, {}))
-    reload = types.SimpleNamespace(
-        initialize_layerwise_reload=lambda _model: calls.append("begin"),
-        finalize_layerwise_reload=lambda _model, _config: calls.append("end"),
-    )
-    name = "vllm.model_executor.model_loader.reload"
-    monkeypatch.setitem(sys.modules, "vllm", types.ModuleType("vllm"))
-    monkeypatch.setitem(sys.modules, name, reload)
-    monkeypatch.setitem(sys.modules, name + ".layerwise", types.SimpleNamespace(LAYERWISE_INFO={model: info}))
+    reload = Reload(monkeypatch)
     for _ in range(2):
-        with refit(model):
-            with refit(model):
-                calls.append("inner")
-            calls.append("outer")
-    assert calls == ["begin", "inner", "outer", "end"] * 2
+        with refit(reload.model):
+            with refit(reload.model):
+                reload.calls.append("inner")
+            reload.calls.append("outer")
+    assert reload.calls == ["begin", "inner", "outer", "end"] * 2
+
+
+def test_vllm_gets_no_layer_with_a_part_of_its_weights(monkeypatch):
+    reload = Reload(monkeypatch)
+    old = reload.kept.data.clone()
+    with pytest.raises(IncompleteRefit) as caught, refit(reload.model):
+        reload.load(1, 7.0)
+    assert caught.value.layers == {"": ("weight",)}
+    assert reload.model.weight is reload.kept
+    assert torch.equal(reload.kept.data, old)
+    with refit(reload.model):
+        reload.load(0, 7.0)
+        reload.load(1, 8.0)
+    assert reload.kept.data.tolist() == [[7.0, 7.0], [8.0, 8.0]]
+
+
+def test_an_exception_beside_what_vllm_has_put_into_force_gives_the_old_weights_back(monkeypatch):
+    reload = Reload(monkeypatch)
+    old = reload.kept.data.clone()
+    with pytest.raises(KeyError), refit(reload.model):
+        reload.load(0, 7.0)
+        reload.kept.data.fill_(9.0)  # another layer that was whole
+        raise KeyError
+    assert torch.equal(reload.kept.data, old)
+
+
+def test_a_reload_that_fails_in_vllm_says_that_the_old_weights_are_in_force(monkeypatch):
+    reload = Reload(monkeypatch)
+    old, end = reload.kept.data.clone(), reload.finalize_layerwise_reload
+
+    def fails_once(model, config):
+        reload.finalize_layerwise_reload = end
+        reload.kept.data.fill_(9.0)
+        raise ValueError("no")
+
+    reload.finalize_layerwise_reload = fails_once
+    says = r"ValueError: no.*Every parameter of the model has its old value"
+    with pytest.raises(RefitFailed, match=says), refit(reload.model):
+        reload.load(0, 7.0)
+        reload.load(1, 7.0)
+    assert torch.equal(reload.kept.data, old)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "hole", "gaps"),
+    [
+        ("weight", (4, 6), (slice(1, 2),), True),
+        ("weight", (4, 6), (slice(None), slice(4, 6)), False),
+        ("w13_weight", (2, 8, 6), (1, slice(4, 8)), True),
+        ("w13_weight", (2, 8, 6), (slice(None), slice(2, 4)), False),
+        ("w2_weight", (2, 8, 6), (1,), True),
+        ("w2_weight", (2, 8, 6), (slice(None), slice(7, 8)), False),
+        ("bias", (4,), (slice(3, 4),), True),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn])
+def test_a_row_is_a_gap_and_the_padding_of_experts_is_none(name, shape, hole, gaps, dtype):
+    data = torch.ones(shape).to(dtype)
+    assert not _has_gaps(name, data)
+    hollow = torch.ones(shape, dtype=torch.bool)
+    hollow[hole] = False
+    filled = data.clone()
+    staging.blank(filled)
+    filled.view(torch.uint8 if dtype.itemsize == 1 else torch.int16)[hollow] = 1
+    assert _has_gaps(name, filled) is gaps
 
 
 def test_a_layer_that_cannot_be_staged_leaves_those_before_it(monkeypatch):

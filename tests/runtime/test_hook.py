@@ -13,7 +13,8 @@ from . import fakes
 from .fakes import IMPORT_ALL, STATES, SURVIVES
 
 ARMED = "import sys; print(json.dumps([getattr(f, '__name__', '') for f in sys.meta_path].count('_verl_env_boot')))"
-NOT_FOR_THIS = dict.fromkeys(("moe-kernel-layout", "lora-mapper", "rocm-moe-expert-map"), ["not-needed", False])
+OTHERS = ("moe-kernel-layout", "lora-mapper", "rocm-moe-expert-map")
+NOT_FOR_THIS = {name: ["not-needed", False] for name in OTHERS}
 ALL_IN_FORCE = NOT_FOR_THIS | {
     name: ["applied-unverified", True] for name in ("moe-weight-loader", "fp8-block-quant", "lora-tensors")
 }

@@ -75,7 +75,17 @@ def _back(model: Any, config: Any, old: Old) -> None:
     for _, _, info in _begun(model):
         info.load_numel = 0
         info.loaded_weights.clear()
+    infos = import_module(_RELOAD + ".layerwise").LAYERWISE_INFO
+    for layer in model.modules():
+        if layer in infos and infos[layer].load_numel_total is None:  # done; vLLM 0.16 would take its tensors away
+            infos[layer].kernel_tensors = _tensors(layer)
     import_module(_RELOAD).finalize_layerwise_reload(model, config)
+
+
+def _tensors(layer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    held = (layer._parameters, layer._buffers)  # noqa: SLF001
+    parameters, buffers = ({name: value for name, value in one.items() if value is not None} for one in held)
+    return parameters, buffers
 
 
 def _begun(model: Any) -> Iterator[tuple[str, Any, Any]]:
