@@ -402,7 +402,7 @@ def test_vllm_gets_no_layer_with_a_part_of_its_weights(monkeypatch):
 def test_an_exception_beside_what_vllm_has_put_into_force_gives_the_old_weights_back(monkeypatch):
     reload = Reload(monkeypatch)
     old = reload.kept.data.clone()
-    with pytest.raises(KeyError), refit(reload.model):
+    with pytest.raises(KeyError), refit(reload.model):  # noqa: PT012
         reload.load(0, 7.0)
         reload.kept.data.fill_(9.0)  # another layer that was whole
         raise KeyError
@@ -420,7 +420,7 @@ def test_a_reload_that_fails_in_vllm_says_that_the_old_weights_are_in_force(monk
 
     reload.finalize_layerwise_reload = fails_once
     says = r"ValueError: no.*Every parameter of the model has its old value"
-    with pytest.raises(RefitFailed, match=says), refit(reload.model):
+    with pytest.raises(RefitFailed, match=says), refit(reload.model):  # noqa: PT012
         reload.load(0, 7.0)
         reload.load(1, 7.0)
     assert torch.equal(reload.kept.data, old)
