@@ -1,6 +1,14 @@
-.PHONY: check lint types test
+.PHONY: setup check lint types test fast thorough docs locks
+
+# For contributors; what each is for: CONTRIBUTING.md. CI calls the same targets.
 
 check: lint types test
+
+setup:
+	python3 -m venv .venv-dev
+	.venv-dev/bin/python -m pip install --quiet --upgrade "pip>=25.3"
+	.venv-dev/bin/python -m pip install --quiet --editable ".[uv]" --group dev
+	@echo "now: . .venv-dev/bin/activate"
 
 lint:
 	ruff check .
@@ -11,3 +19,17 @@ types:
 
 test:
 	pytest -n auto --dist worksteal
+
+fast:
+	pytest -n auto --dist worksteal -m "not slow and not e2e"
+
+thorough:
+	HYPOTHESIS_PROFILE=thorough pytest -n auto --dist worksteal
+
+docs:
+	verl-env lock --offline
+	python docs/build.py
+	python -m verl_env.doctor.docs docs/doctor
+
+locks:
+	verl-env lock --check --offline

@@ -19,6 +19,14 @@ settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 Compile = Callable[..., Path]
+#: What makes environments, builds, or starts servers: a test that asks for one is slow.
+SLOW = {"bench", "compile_so", "house", "index", "plain", "snapshots", "world", "yard"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

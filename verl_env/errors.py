@@ -1,6 +1,6 @@
 """The base of every error that verl-env shows to a user.
 
-An error carries objects; its class words them. Each class has a stable kebab-case ``id`` (users grep for it, and
+An error carries values, and its class words them. Each class has a stable kebab-case ``id`` (users grep for it, and
 ``docs/errors.md`` has an entry for it), a one-line ``message``, and, where a command helps, a ``hint``.
 """
 
@@ -9,7 +9,11 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
+    from typing import Any, ClassVar
+
+    from typing_extensions import dataclass_transform
+else:
+    from verl_env.records import dataclass_transform
 
 #: Exit codes of every command (``docs/architecture.md``, "Exit codes").
 EXIT_OK = 0
@@ -17,24 +21,46 @@ EXIT_NO = 1
 EXIT_MISUSE = 2
 
 
+@dataclass_transform()
 class VerlEnvError(Exception):
     """Something the user must know, worded for the user.
 
-    Subclasses set ``id`` and define ``message`` and, where there is a way on, ``hint``.
+    Subclasses are declarations: ``id``; the values that they carry, as annotated names in the order in which they are
+    given; ``says`` and ``helps``, the message and the hint with these names in braces. Where a text needs logic, a
+    class defines ``message`` or ``hint`` instead. Lists are kept as tuples.
     """
 
-    id: str = "internal"
-    exit_code: int = EXIT_NO
+    id: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = EXIT_NO
+    says: ClassVar[str] = ""
+    helps: ClassVar[str] = ""
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = (*cls.fields, *(name for name in cls.__annotations__ if name not in cls.fields))
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given)
+        if not self.fields:
+            return
+        values = {**dict(zip(self.fields, given, strict=False)), **named}
+        lacking = [name for name in self.fields if name not in values and not hasattr(type(self), name)]
+        if lacking or len(values) != len(given) + len(named) or not values.keys() <= set(self.fields):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self.fields)}, not {given!r} and {named!r}")
+        for name, value in values.items():
+            setattr(self, name, tuple(value) if isinstance(value, list) else value)
 
     @property
     def message(self) -> str:
         """What went wrong and why: one sentence, without a trailing full stop."""
+        if self.says:
+            return self.says.format_map(_Values(self))
         return str(self.args[0]) if self.args else self.id
 
     @property
     def hint(self) -> str | None:
         """The way on, with the command to run; None where there is none."""
-        return None
+        return self.helps.format_map(_Values(self)) if self.helps else None
 
     def __str__(self) -> str:
         return self.message
@@ -48,16 +74,25 @@ class VerlEnvError(Exception):
         return {"schema": 1, "error": self.to_json()}
 
 
+class _Values(dict[str, "Any"]):
+    """The values of an error by name, its properties too."""
+
+    def __init__(self, error: VerlEnvError) -> None:
+        super().__init__()
+        self._error = error
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(self._error, name)
+
+
 class DataInvalidError(VerlEnvError):
     """A data file that does not say what it must; ``key`` is the full path of the key in it, empty for the file."""
 
     exit_code = EXIT_MISUSE
 
-    def __init__(self, file: str | Path, key: str, reason: str) -> None:
-        super().__init__(file, key, reason)
-        self.file = file
-        self.key = key
-        self.reason = reason
+    file: str | Path
+    key: str
+    reason: str
 
     @property
     def message(self) -> str:
@@ -76,9 +111,7 @@ class UsageError(VerlEnvError):
         super().__init__(reason)
         self.command = command
 
-    @property
-    def hint(self) -> str:
-        return f"see: {self.command}"
+    helps = "see: {command}"
 
 
 class InternalFault(VerlEnvError):
@@ -87,14 +120,10 @@ class InternalFault(VerlEnvError):
     id = "internal-fault"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(cause)
-        self.cause = cause
+    cause: Exception
 
     @property
     def message(self) -> str:
         return f"verl-env itself failed ({type(self.cause).__name__}: {self.cause})"
 
-    @property
-    def hint(self) -> str:
-        return "run the same command with VERL_ENV_DEBUG=1 and report what it prints"
+    helps = "run the same command with VERL_ENV_DEBUG=1 and report what it prints"

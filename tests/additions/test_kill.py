@@ -16,6 +16,8 @@ from verl_env.environment.change import NewGeneration
 from verl_env.environment.state import read_state
 from verl_env.environment.target import Target
 
+pytestmark = pytest.mark.slow
+
 KILLS = 10
 
 

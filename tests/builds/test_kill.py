@@ -13,6 +13,8 @@ from tests.install.killing import after, die, fork, kill_after
 from verl_env.builds import builder, cache
 from verl_env.builds.cache import FILE, BuildCache, key_of
 
+pytestmark = pytest.mark.slow
+
 KILLS = 4
 
 

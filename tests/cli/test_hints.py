@@ -11,6 +11,8 @@ from verl_env.cli import options
 from verl_env.cli.main import main
 from verl_env.locksets.catalogue import load_catalogue
 
+pytestmark = pytest.mark.slow
+
 #: A command in a message: behind a colon, to the end of its line.
 COMMAND = re.compile(r"(?:^|: )(verl-env [a-z]+\b.*)$")
 HOST = {"os": "ubuntu", "arch": "x86_64", "glibc": "2.35", "wsl": False}

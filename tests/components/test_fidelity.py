@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 from packaging.utils import canonicalize_name
 
+from tests.locksets.variants import variants
 from verl_env.components.load import load_catalogue
 from verl_env.locksets.catalogue import load_catalogue as load_locksets
 
-FACTS = Path(__file__).parents[3] / "shared" / "facts" / "variants.yaml"
 CATALOGUE = load_catalogue()
 LOCKSETS = load_locksets()
 #: Names in the facts, where they are not those of the component.
@@ -22,11 +19,7 @@ OF_THE_MACHINE = {"MAX_JOBS", "NINJA_FLAGS", "GPU_ARCHS", "ROCM_PATH", "LD_LIBRA
 
 @pytest.fixture(scope="module")
 def facts():
-    if not FACTS.is_file():
-        pytest.skip("no facts of the variants lie beside this checkout")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    table = yaml.load(FACTS.read_text(), Loader=loader)  # a safe loader, in C where PyYAML has it
-    return {variant["id"]: variant for variant in table["variants"]}
+    return variants()
 
 
 def built(facts, lockset):

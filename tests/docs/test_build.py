@@ -12,6 +12,7 @@ build = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(build)
 
 
+@pytest.mark.slow
 def test_no_generated_page_is_stale(capsys):
     assert build.main(["--check"]) == 0, capsys.readouterr().out
 

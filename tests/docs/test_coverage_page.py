@@ -12,6 +12,8 @@ from verl_env.choose.model import Choice, Request
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.versions import at_least
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("coverage_page", ROOT / "docs" / "coverage_page.py")
 page = importlib.util.module_from_spec(spec)

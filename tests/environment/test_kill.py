@@ -27,6 +27,8 @@ from verl_env.environment.target import Target
 from verl_env.machine.model import Machine
 from verl_env.patches import change as patches
 
+pytestmark = pytest.mark.slow
+
 KILLS = 6
 #: What is no part of a state: our number of a generation, and the lock that uv leaves behind.
 NOTES = {plain_module.MARK, ".lock"}

@@ -16,6 +16,8 @@ from verl_env.environment.target import Target, open_target
 from verl_env.install import transaction
 from verl_env.install.run import install
 
+pytestmark = pytest.mark.slow
+
 KILLS = 32
 FIRST_KILLS = 6
 #: What two makings of one state may differ in: the time, bytecode, and uv's note of the cached file's age.

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
-import yaml
 from packaging.utils import canonicalize_name
 
 from tests.locksets.fidelity import DISTRIBUTIONS, Held, silent_differences, specifiers_of
+from tests.locksets.variants import variants
 from verl_env.constraints import constraints_directory
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.locksets.recipe import load_recipe, recipe_files
-
-FACTS = Path(__file__).parents[3] / "shared" / "facts" / "variants.yaml"
 
 SIXTEEN = (
     "seed001-apptainerfile-rocm",
@@ -38,11 +35,7 @@ SIXTEEN = (
 
 @pytest.fixture(scope="module")
 def facts():
-    if not FACTS.is_file():
-        pytest.skip("no facts of the variants lie beside this checkout")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    table = yaml.load(FACTS.read_text(), Loader=loader)  # a safe loader, in C where PyYAML has it
-    return {variant["id"]: variant for variant in table["variants"]}
+    return variants()
 
 
 @pytest.fixture(scope="module")

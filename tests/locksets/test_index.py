@@ -15,7 +15,16 @@ from packaging.version import Version
 from verl_env.locksets import index as module
 from verl_env.locksets import web
 from verl_env.locksets.errors import IndexUnreachableError
-from verl_env.locksets.index import Index, IndexFile, Page, best_file, configured_index, default_index, read_page
+from verl_env.locksets.index import (
+    Index,
+    IndexFile,
+    Page,
+    best_file,
+    configured_index,
+    default_index,
+    read_page,
+    takeable,
+)
 from verl_env.locksets.target import Target
 from verl_env.locksets.web import fetch
 
@@ -270,3 +279,31 @@ def test_without_any_setting_it_is_the_ordinary_one(monkeypatch):
     answer = subprocess.CompletedProcess([], 1, "", "ERROR: No such key")
     monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
     assert configured_index() == default_index()
+
+
+def wheel_file(tag):
+    return IndexFile(f"demo-1.0-{tag}.whl", "", tag, None)
+
+
+SDIST = IndexFile("demo-1.0.tar.gz", "", "sdist", None)
+
+
+@pytest.mark.parametrize(
+    ("tags", "least", "taken"),
+    [
+        (["py3-none-any", "cp311-cp311-manylinux2014_x86_64"], "2.17", {"py3-none-any"}),
+        (["cp310-cp310-manylinux2014_x86_64", "cp310-cp310-manylinux_2_28_x86_64"], "2.17", ...),
+        (["cp310-cp310-manylinux_2_39_x86_64", "cp310-cp310-manylinux2014_x86_64"], "2.17", ...),
+        (["cp310-cp310-manylinux_2_28_x86_64"], "2.28", ...),
+        (["cp310-cp310-manylinux_2_28_x86_64"], "2.17", {"cp310-cp310-manylinux_2_28_x86_64", "sdist"}),
+        (["cp310-cp310-manylinux2014_aarch64", "cp310-cp310-win_amd64", "pp310-pypy310_pp73-any"], "2.17", {"sdist"}),
+        (["cp39-abi3-manylinux1_x86_64", "cp312-abi3-manylinux1_x86_64"], "2.17", {"cp39-abi3-manylinux1_x86_64"}),
+    ],
+)  # fmt: skip
+def test_what_a_machine_of_the_target_may_take(tags, least, taken):
+    files = [*map(wheel_file, tags), SDIST]
+    found = {file.sha256 for file in takeable(files, Target("3.10", "x86_64", "2.35"), least)}
+    assert found == (set(tags) if taken is ... else taken)
+    for glibc in ("2.17", "2.28", "2.31", "2.35", "2.39", "2.41"):
+        best = best_file(files, Target("3.10", "x86_64", glibc))
+        assert best is None or best.sha256 in found or glibc < least

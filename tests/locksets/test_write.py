@@ -30,7 +30,9 @@ def pinned(
     suffix = ".tar.gz" if source else "-py3-none-any.whl"
     stamp = "2025-01-01T00:00:00Z" if dated else None
     files = tuple(
-        IndexFile(f"{name}-{version}{suffix}", f"https://e.invalid/{name}-{version}{suffix}", digest, stamp)
+        IndexFile(
+            f"{name.replace('-', '_')}-{version}{suffix}", f"https://e.invalid/{name}-{version}{suffix}", digest, stamp
+        )
         for digest in digests
     )
     return Pinned(name, version, (), False, WheelFacts("", 12, 34), files[0], files, by_url=by_url)

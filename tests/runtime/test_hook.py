@@ -12,6 +12,8 @@ import pytest
 from . import fakes
 from .fakes import IMPORT_ALL, STATES, SURVIVES
 
+pytestmark = pytest.mark.slow
+
 ARMED = "import sys; print(json.dumps([getattr(f, '__name__', '') for f in sys.meta_path].count('_verl_env_boot')))"
 OTHERS = ("moe-kernel-layout", "lora-mapper", "rocm-moe-expert-map")
 NOT_FOR_THIS = {name: ["not-needed", False] for name in OTHERS}

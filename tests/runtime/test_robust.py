@@ -17,6 +17,8 @@ import pytest
 from . import fakes
 from .test_hook import BREAKAGES
 
+pytestmark = pytest.mark.slow
+
 CODE = "import vllm.model_executor.layers.fused_moe.layer as moe; print(moe.__name__)"
 EXPECTED = "vllm.model_executor.layers.fused_moe.layer\n"
 

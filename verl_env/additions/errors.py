@@ -41,10 +41,8 @@ class NotMadeHere(VerlEnvError):
     id = "environment-not-made"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(path, found)
-        self.path = path
-        self.found = found
+    path: Path
+    found: str
 
     @property
     def message(self) -> str:
@@ -70,15 +68,11 @@ class PipWouldDrift(VerlEnvError):
 
     id = "pip-would-drift"
 
-    def __init__(
-        self, command: str, wishes: Sequence[str], lockset: str, causes: Sequence[Cause], moved: Sequence[Change]
-    ) -> None:
-        super().__init__(command, wishes, lockset, causes, moved)
-        self.command = command
-        self.wishes = tuple(wishes)
-        self.lockset = lockset
-        self.causes = tuple(causes)
-        self.moved = tuple(moved)
+    command: str
+    wishes: Sequence[str]
+    lockset: str
+    causes: Sequence[Cause]
+    moved: Sequence[Change]
 
     @property
     def message(self) -> str:
@@ -104,28 +98,22 @@ class Unresolved(VerlEnvError):
 
     id = "additions-unresolved"
 
-    def __init__(self, wishes: Sequence[str], output: Sequence[str]) -> None:
-        super().__init__(wishes, output)
-        self.wishes = tuple(wishes)
-        self.output = tuple(output)
+    wishes: Sequence[str]
+    output: Sequence[str]
 
     @property
     def message(self) -> str:
         return "\n  ".join([f"{', '.join(self.wishes)} cannot be had:", *self.output])
 
-    @property
-    def hint(self) -> str:
-        return "look for a misspelt name; an index of its own goes behind it: --extra-index-url URL"
+    helps = "look for a misspelt name; an index of its own goes behind it: --extra-index-url URL"
 
 
 class ComponentMissing(NativeMissingError):
     """A native component cannot be had for an environment: none of its wheels fits, and it cannot be built here."""
 
-    def __init__(self, wishes: Sequence[str], state: State, missing: NativeMissingError) -> None:
-        super().__init__(wishes, state, missing)
-        self.wishes = tuple(wishes)
-        self.state = state
-        self.missing = missing
+    wishes: Sequence[str]
+    state: State
+    missing: NativeMissingError
 
     @property
     def message(self) -> str:
@@ -139,9 +127,7 @@ class ComponentMissing(NativeMissingError):
 class GivenUnfit(NativeMismatch):
     """A wheel of a native component that was given to ``verl-env pip`` cannot work in the environment."""
 
-    @property
-    def hint(self) -> str:
-        return f"ask for it by its name, for a build that fits: verl-env pip install {self.name}"
+    helps = "ask for it by its name, for a build that fits: verl-env pip install {name}"
 
 
 class ComponentUnfit(VerlEnvError):
@@ -175,18 +161,11 @@ class NotInstalled(VerlEnvError):
 
     id = "package-not-installed"
 
-    def __init__(self, name: str, path: Path) -> None:
-        super().__init__(name, path)
-        self.name = name
-        self.path = path
+    name: str
+    path: Path
 
-    @property
-    def message(self) -> str:
-        return f"{self.name} is not installed in {self.path}"
-
-    @property
-    def hint(self) -> str:
-        return "see what is: verl-env pip list"
+    says = "{name} is not installed in {path}"
+    helps = "see what is: verl-env pip list"
 
 
 class CommandMissing(VerlEnvError):
@@ -195,10 +174,8 @@ class CommandMissing(VerlEnvError):
     id = "command-missing"
     exit_code = 127
 
-    def __init__(self, command: str, path: Path) -> None:
-        super().__init__(command, path)
-        self.command = command
-        self.path = path
+    command: str
+    path: Path
 
     @property
     def message(self) -> str:
@@ -215,15 +192,8 @@ class CommandRefused(VerlEnvError):
     id = "command-not-executable"
     exit_code = 126
 
-    def __init__(self, command: str, reason: str) -> None:
-        super().__init__(command, reason)
-        self.command = command
-        self.reason = reason
+    command: str
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.command} cannot be started: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return f"make it executable (chmod +x {self.command}), or give its interpreter: verl-env run -- python FILE"
+    says = "{command} cannot be started: {reason}"
+    helps = "make it executable (chmod +x {command}), or give its interpreter: verl-env run -- python FILE"

@@ -24,9 +24,7 @@ class BuildImpossible(VerlEnvError):
 
     id = "build-impossible"
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__(problems)
-        self.problems = tuple(problems)
+    problems: Sequence[Problem]
 
     @property
     def message(self) -> str:
@@ -72,16 +70,9 @@ class SourceUnavailable(VerlEnvError):
 
     id = "source-unavailable"
 
-    def __init__(self, name: str, source: str, reason: str) -> None:
-        super().__init__(name, source, reason)
-        self.name = name
-        self.source = source
-        self.reason = reason
+    name: str
+    source: str
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"the source of {self.name} ({self.source}) cannot be had: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "behind a proxy or without GitHub: add a mirror to the configuration ([mirrors]), or --native skip"
+    says = "the source of {name} ({source}) cannot be had: {reason}"
+    helps = "behind a proxy or without GitHub: add a mirror to the configuration ([mirrors]), or --native skip"

@@ -20,14 +20,10 @@ class BundleInvalid(VerlEnvError):
     id = "bundle-invalid"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+    path: Path
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is no bundle that can be used: {self.reason}"
+    says = "{path} is no bundle that can be used: {reason}"
 
     @property
     def hint(self) -> str:
@@ -54,9 +50,7 @@ class BundleDamaged(VerlEnvError):
             f"{kind}: {_some(names)}" for kind, names in self.faults.items()
         )
 
-    @property
-    def hint(self) -> str:
-        return "carry it over again, or run the verl-env bundle command that made it: only what is wrong is fetched"
+    helps = "carry it over again, or run the verl-env bundle command that made it: only what is wrong is fetched"
 
     def to_json(self) -> dict[str, Any]:
         return {**VerlEnvError.to_json(self), "faults": {kind: list(names) for kind, names in self.faults.items()}}
@@ -75,9 +69,7 @@ class BundleMisfit(VerlEnvError):
         self.have = have
         self._hint = hint
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} does not fit: {self.what}: it needs {self.need}, and here is {self.have}"
+    says = "{path} does not fit: {what}: it needs {need}, and here is {have}"
 
     @property
     def hint(self) -> str:
@@ -92,19 +84,15 @@ class BundleLacks(VerlEnvError):
 
     id = "bundle-lacks"
 
-    def __init__(self, path: Path, what: str, holds: Sequence[str]) -> None:
-        super().__init__(path, what, holds)
-        self.path = path
-        self.what = what
-        self.holds = tuple(holds)
+    path: Path
+    what: str
+    holds: Sequence[str]
 
     @property
     def message(self) -> str:
         return f"{self.path} is not for {self.what}; it is for {', '.join(self.holds)}"
 
-    @property
-    def hint(self) -> str:
-        return f"see what it holds: verl-env bundle --list {self.path}"
+    helps = "see what it holds: verl-env bundle --list {path}"
 
 
 class BundleTargetForeign(VerlEnvError):
@@ -113,14 +101,10 @@ class BundleTargetForeign(VerlEnvError):
     id = "bundle-target-foreign"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(path, found)
-        self.path = path
-        self.found = found
+    path: Path
+    found: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is {self.found}, and a bundle is made in a directory of its own"
+    says = "{path} is {found}, and a bundle is made in a directory of its own"
 
     @property
     def hint(self) -> str:
@@ -132,17 +116,10 @@ class BundleBusy(VerlEnvError):
 
     id = "bundle-busy"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
+    path: Path
 
-    @property
-    def message(self) -> str:
-        return f"another run is writing {self.path}"
-
-    @property
-    def hint(self) -> str:
-        return "wait for it, or end it and run this again: what it fetched is kept"
+    says = "another run is writing {path}"
+    helps = "wait for it, or end it and run this again: what it fetched is kept"
 
 
 class BundleFileUnavailable(VerlEnvError):
@@ -150,18 +127,11 @@ class BundleFileUnavailable(VerlEnvError):
 
     id = "bundle-file-unavailable"
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name = name
-        self.reason = reason
+    name: str
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.name} cannot be had: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "run the same command again, what was fetched is kept; or another index: UV_DEFAULT_INDEX, PIP_INDEX_URL"
+    says = "{name} cannot be had: {reason}"
+    helps = "run the same command again, what was fetched is kept; or another index: UV_DEFAULT_INDEX, PIP_INDEX_URL"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 STANDS_FOR = {"deepep": "deep-ep", "megatron": "megatron-core", "vllm": "vllm", "sglang": "sglang"}
 
 
-class ChoiceError(VerlEnvError):
-    """A request that cannot be answered; its hints are commands for requests that can, tried where that is possible."""
+class _Tried:
+    """What an error learns after it was raised, so that these are no values that it is made with."""
 
     request: Request | None = None
     ways: tuple[Option, ...] = ()
+
+
+class ChoiceError(_Tried, VerlEnvError):
+    """A request that cannot be answered; its hints are commands for requests that can, tried where that is possible."""
 
     def options(self, request: Request) -> Iterator[Option]:
         """Other requests that may be meant, or that ask for less; the best first."""
@@ -63,10 +67,8 @@ class StackUnknownError(ChoiceError):
     id = "stack-unknown"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, component: str, known: Sequence[str]) -> None:
-        super().__init__(component, known)
-        self.component = component
-        self.known = tuple(known)
+    component: str
+    known: Sequence[str]
 
     @property
     def message(self) -> str:
@@ -85,10 +87,8 @@ class StackUnavailableError(ChoiceError):
 
     id = "stack-unavailable"
 
-    def __init__(self, stack: Sequence[str], nearest: Sequence[tuple[str, ...]]) -> None:
-        super().__init__(stack, nearest)
-        self.stack = tuple(stack)
-        self.nearest = tuple(nearest)
+    stack: Sequence[str]
+    nearest: Sequence[tuple[str, ...]]
 
     @property
     def message(self) -> str:
@@ -108,15 +108,10 @@ class LocksetUnknownError(ChoiceError):
     id = "lockset-not-found"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, asked: str, known: Sequence[str]) -> None:
-        super().__init__(asked, known)
-        self.asked = asked
-        self.known = tuple(known)
+    asked: str
+    known: Sequence[str]
 
-    @property
-    def message(self) -> str:
-        """The id as it was given."""
-        return f"there is no lockset {self.asked!r}"
+    says = "there is no lockset {asked!r}"
 
     def options(self, request: Request) -> Iterator[Option]:
         """The nearest ids."""
@@ -142,10 +137,8 @@ class LocksetAmbiguousError(ChoiceError):
     id = "lockset-ambiguous"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, asked: str, matches: Sequence[str]) -> None:
-        super().__init__(asked, matches)
-        self.asked = asked
-        self.matches = tuple(matches)
+    asked: str
+    matches: Sequence[str]
 
     @property
     def message(self) -> str:
@@ -168,10 +161,8 @@ class VerlUnavailableError(ChoiceError):
 
     id = "verl-unavailable"
 
-    def __init__(self, asked: str, known: Sequence[str]) -> None:
-        super().__init__(asked, known)
-        self.asked = asked
-        self.known = tuple(known)
+    asked: str
+    known: Sequence[str]
 
     @property
     def message(self) -> str:
@@ -195,11 +186,9 @@ class NothingFitsError(VerlEnvError):
 
     id = "nothing-fits"
 
-    def __init__(self, refusal: Refusal, request: Request, summary: str) -> None:
-        super().__init__(refusal, request, summary)
-        self.refusal = refusal
-        self.request = request
-        self.summary = summary
+    refusal: Refusal
+    request: Request
+    summary: str
 
     @property
     def message(self) -> str:
@@ -231,19 +220,12 @@ class WishInvalidError(ChoiceError):
     id = "with-invalid"
     exit_code = EXIT_MISUSE
 
-    def __init__(
-        self, text: str, reason: str, instead: tuple[str, str] | None = None, flags: tuple[str, ...] = ()
-    ) -> None:
-        super().__init__(text, reason, instead, flags)
-        self.text = text
-        self.reason = reason
-        self.instead = instead
-        self.flags = flags
+    text: str
+    reason: str
+    instead: tuple[str, str] | None = None
+    flags: tuple[str, ...] = ()
 
-    @property
-    def message(self) -> str:
-        """The text, and what is wrong with it."""
-        return f"--with {self.text!r} {self.reason}"
+    says = "--with {text!r} {reason}"
 
     def options(self, request: Request) -> Iterator[Option]:
         """The wish in another form."""
@@ -279,11 +261,9 @@ class NativeMissingError(ChoiceError):
 class NativeUnavailableError(NativeMissingError):
     """No way to get a native component fits, in every lockset that fits and on each of its Pythons."""
 
-    def __init__(self, passed: Sequence[PassedOver], request: Request, evaluations: Sequence[Evaluation] = ()) -> None:
-        super().__init__(passed, request, evaluations)
-        self.passed = tuple(passed)
-        self.asked = request
-        self.evaluations = tuple(evaluations)
+    passed: Sequence[PassedOver]
+    asked: Request
+    evaluations: Sequence[Evaluation] = ()
 
     @property
     def message(self) -> str:

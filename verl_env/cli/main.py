@@ -93,7 +93,7 @@ class UnknownCommand(UsageError):
         self.word = word
 
     @property
-    def hint(self) -> str:
+    def hint(self) -> str | None:
         import difflib
 
         near = difflib.get_close_matches(self.word, COMMANDS, n=1)

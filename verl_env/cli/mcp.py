@@ -29,9 +29,7 @@ class McpMissing(VerlEnvError):
     id = "mcp-missing"
     exit_code = EXIT_MISUSE
 
-    @property
-    def message(self) -> str:
-        return "the library mcp (2.0 or newer) is not installed in verl-env's own environment"
+    says = "the library mcp (2.0 or newer) is not installed in verl-env's own environment"
 
     @property
     def hint(self) -> str:

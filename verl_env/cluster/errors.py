@@ -15,9 +15,7 @@ class NoNodesNamed(VerlEnvError):
     exit_code = EXIT_MISUSE
     action: str = "doctor"
 
-    @property
-    def message(self) -> str:
-        return "this is not inside a Slurm job, and neither nodes nor a Ray cluster are named"
+    says = "this is not inside a Slurm job, and neither nodes nor a Ray cluster are named"
 
     @property
     def hint(self) -> str:
@@ -36,13 +34,8 @@ class ProgramMissing(VerlEnvError):
     exit_code = EXIT_MISUSE
     program: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.program} of Slurm is not on PATH"
-
-    @property
-    def hint(self) -> str:
-        return "run it on a login node of the cluster (module load slurm), or ask a Ray cluster: --ray auto"
+    says = "{program} of Slurm is not on PATH"
+    helps = "run it on a login node of the cluster (module load slurm), or ask a Ray cluster: --ray auto"
 
 
 @dataclass(eq=False)
@@ -57,9 +50,7 @@ class SlurmFailed(VerlEnvError):
     def message(self) -> str:
         return f"{self.command} failed: {self.said or 'it said nothing'}"
 
-    @property
-    def hint(self) -> str:
-        return "see whether the controller answers: sinfo"
+    helps = "see whether the controller answers: sinfo"
 
 
 @dataclass(eq=False)
@@ -92,15 +83,8 @@ class JobTooSmall(VerlEnvError):
     have: int
     action: str = "doctor"
 
-    @property
-    def message(self) -> str:
-        return f"{self.asked} nodes were asked for, and there are {self.have}"
-
-    @property
-    def hint(self) -> str:
-        return (
-            f"verl-env cluster {self.action} --nodes {self.have}, or ask for a larger job: salloc --nodes={self.asked}"
-        )
+    says = "{asked} nodes were asked for, and there are {have}"
+    helps = "verl-env cluster {action} --nodes {have}, or ask for a larger job: salloc --nodes={asked}"
 
 
 @dataclass(eq=False)
@@ -111,13 +95,8 @@ class RayMissing(VerlEnvError):
     exit_code = EXIT_MISUSE
     environment: str
 
-    @property
-    def message(self) -> str:
-        return f"the environment {self.environment} has no Ray; a cluster is reached with that of its own environment"
-
-    @property
-    def hint(self) -> str:
-        return "name the environment that the cluster was started from: --into DIR"
+    says = "the environment {environment} has no Ray; a cluster is reached with that of its own environment"
+    helps = "name the environment that the cluster was started from: --into DIR"
 
 
 @dataclass(eq=False)
@@ -132,9 +111,7 @@ class RayUnreachable(VerlEnvError):
     def message(self) -> str:
         return f"no Ray cluster answers at {self.address}: {self.said or 'its client said nothing'}"
 
-    @property
-    def hint(self) -> str:
-        return "see whether it runs, on its head node: ray status"
+    helps = "see whether it runs, on its head node: ray status"
 
 
 @dataclass(eq=False)
@@ -149,6 +126,4 @@ class RayTooSmall(VerlEnvError):
     def message(self) -> str:
         return f"{self.asked} nodes were asked for, and Ray has {len(self.alive)}: {', '.join(self.alive)}"
 
-    @property
-    def hint(self) -> str:
-        return "see the end of the log of Ray on a node that is missing: /tmp/ray/session_latest/logs/raylet.out"
+    helps = "see the end of the log of Ray on a node that is missing: /tmp/ray/session_latest/logs/raylet.out"

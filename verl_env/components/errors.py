@@ -10,7 +10,4 @@ class ComponentInvalidError(DataInvalidError):
 
     id = "component-invalid"
 
-    @property
-    def hint(self) -> str:
-        """The form of these files, and the way back."""
-        return "docs/components.md has the form of these files; reinstall verl-env if you did not change it"
+    helps = "docs/components.md has the form of these files; reinstall verl-env if you did not change it"

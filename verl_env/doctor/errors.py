@@ -16,17 +16,11 @@ class NoEnvironment(VerlEnvError):
     id = "environment-not-found"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path)
-        self.path, self.reason = path, reason
+    path: str
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is no Python environment ({self.reason})"
-
-    @property
-    def hint(self) -> str:
-        return "name the environment: verl-env doctor --into DIR (the directory that holds bin/python)"
+    says = "{path} is no Python environment ({reason})"
+    helps = "name the environment: verl-env doctor --into DIR (the directory that holds bin/python)"
 
 
 class ReportUnreadable(VerlEnvError):
@@ -35,17 +29,11 @@ class ReportUnreadable(VerlEnvError):
     id = "report-unreadable"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path)
-        self.path, self.reason = path, reason
+    path: str
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path}: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "write one with: verl-env report -o FILE, or paste the text of the issue into a file"
+    says = "{path}: {reason}"
+    helps = "write one with: verl-env report -o FILE, or paste the text of the issue into a file"
 
 
 class CheckUnknown(VerlEnvError):
@@ -54,13 +42,10 @@ class CheckUnknown(VerlEnvError):
     id = "check-unknown"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, name: str, near: Sequence[str]) -> None:
-        super().__init__(name)
-        self.name, self.near = name, tuple(near)
+    name: str
+    near: Sequence[str]
 
-    @property
-    def message(self) -> str:
-        return f"there is no check {self.name!r}"
+    says = "there is no check {name!r}"
 
     @property
     def hint(self) -> str:

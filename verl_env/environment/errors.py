@@ -24,17 +24,11 @@ class RecordMissing(VerlEnvError):
 
     id = "record-missing"
 
-    def __init__(self, name: str, path: Path) -> None:
-        super().__init__(name, path)
-        self.name, self.path = name, path
+    name: str
+    path: Path
 
-    @property
-    def message(self) -> str:
-        return f"{self.name} in {self.path} has no RECORD: nobody knows which files are its own"
-
-    @property
-    def hint(self) -> str:
-        return "remove it with the tool that installed it, or make the environment anew: verl-env install --stack ..."
+    says = "{name} in {path} has no RECORD: nobody knows which files are its own"
+    helps = "remove it with the tool that installed it, or make the environment anew: verl-env install --stack ..."
 
 
 class NothingToRollBack(VerlEnvError):
@@ -42,17 +36,10 @@ class NothingToRollBack(VerlEnvError):
 
     id = "rollback-nothing"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
+    path: Path
 
-    @property
-    def message(self) -> str:
-        return f"there is nothing to go back to: {self.path} is as it was made, or what it was before is no longer kept"
-
-    @property
-    def hint(self) -> str:
-        return f"what was done to it: verl-env history --into {self.path}"
+    says = "there is nothing to go back to: {path} is as it was made, or what it was before is no longer kept"
+    helps = "what was done to it: verl-env history --into {path}"
 
 
 class TargetError(VerlEnvError):
@@ -60,9 +47,7 @@ class TargetError(VerlEnvError):
 
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
+    path: Path
 
 
 class EnvironmentForeign(TargetError):
@@ -73,13 +58,9 @@ class EnvironmentForeign(TargetError):
 
     id = "environment-foreign"
 
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(path)
-        self.found = found
+    found: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is {self.found}, which verl-env did not make and will not change"
+    says = "{path} is {found}, which verl-env did not make and will not change"
 
     @property
     def hint(self) -> str:
@@ -91,13 +72,8 @@ class TargetNotDirectory(TargetError):
 
     id = "target-not-directory"
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is a file, and an environment is a directory"
-
-    @property
-    def hint(self) -> str:
-        return f"give another path, or move it away: mv {self.path} {self.path}.old"
+    says = "{path} is a file, and an environment is a directory"
+    helps = "give another path, or move it away: mv {path} {path}.old"
 
 
 class TargetDangling(TargetError):
@@ -105,17 +81,10 @@ class TargetDangling(TargetError):
 
     id = "target-dangling"
 
-    def __init__(self, path: Path, to: str) -> None:
-        super().__init__(path)
-        self.to = to
+    to: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is a symbolic link to {self.to}, which is not there"
-
-    @property
-    def hint(self) -> str:
-        return f"remove the link: rm {self.path}"
+    says = "{path} is a symbolic link to {to}, which is not there"
+    helps = "remove the link: rm {path}"
 
 
 class TargetParentMissing(TargetError):
@@ -138,17 +107,10 @@ class TargetPermission(TargetError):
     id = "target-permission"
     exit_code = 1
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path)
-        self.reason = reason
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} cannot be made: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "give a path that you may write: verl-env install --into DIR ..."
+    says = "{path} cannot be made: {reason}"
+    helps = "give a path that you may write: verl-env install --into DIR ..."
 
 
 class EnvironmentUnchangeable(TargetError):
@@ -161,17 +123,10 @@ class EnvironmentUnchangeable(TargetError):
     id = "environment-unchangeable"
     exit_code = 1
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path)
-        self.reason = reason
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} cannot be changed: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "make one that verl-env can change: verl-env install --into DIR ..."
+    says = "{path} cannot be changed: {reason}"
+    helps = "make one that verl-env can change: verl-env install --into DIR ..."
 
 
 class EnvironmentLocked(VerlEnvError):
@@ -182,18 +137,11 @@ class EnvironmentLocked(VerlEnvError):
 
     id = "environment-locked"
 
-    def __init__(self, path: Path, holder: str) -> None:
-        super().__init__(path, holder)
-        self.path = path
-        self.holder = holder
+    path: Path
+    holder: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is being changed by {self.holder}"
-
-    @property
-    def hint(self) -> str:
-        return "wait for it, or end it, and run this again"
+    says = "{path} is being changed by {holder}"
+    helps = "wait for it, or end it, and run this again"
 
 
 class DiskFull(VerlEnvError):
@@ -234,9 +182,7 @@ class DiskFull(VerlEnvError):
         what = "the disk quota" if self.quota else "the file system"
         return f"{what} is full{f' (writing {self.path})' if self.path else ''}"
 
-    @property
-    def hint(self) -> str:
-        return (
-            "make room (look: df -h, df -i, quota -s; clear: uv cache prune, pip cache purge), "
-            "install elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
-        )
+    helps = (
+        "make room (look: df -h, df -i, quota -s; clear: uv cache prune, pip cache purge), install "
+        "elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
+    )

@@ -21,18 +21,14 @@ class NativeUnavailable(NativeMissingError):
     Its wheels cannot be fetched or are not what they say, and it cannot be built.
     """
 
-    def __init__(self, build: Build, reason: str) -> None:
-        super().__init__(build, reason)
-        self.build = build
-        self.reason = reason
+    build: Build
+    reason: str
 
     @property
     def message(self) -> str:
         return f"{self.build.name} {self.build.version} cannot be had: {self.reason}"
 
-    @property
-    def hint(self) -> str:
-        return "leave it out: --native skip; or put the wheel into a directory and add: --wheelhouse DIR"
+    helps = "leave it out: --native skip; or put the wheel into a directory and add: --wheelhouse DIR"
 
 
 class VerlSourceInvalid(VerlEnvError):
@@ -41,18 +37,11 @@ class VerlSourceInvalid(VerlEnvError):
     id = "verl-source-invalid"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+    path: Path
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is no checkout of verl: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "give the root of a clone of verl, the directory that holds setup.py or pyproject.toml"
+    says = "{path} is no checkout of verl: {reason}"
+    helps = "give the root of a clone of verl, the directory that holds setup.py or pyproject.toml"
 
 
 class WheelhouseInvalid(VerlEnvError):
@@ -61,9 +50,7 @@ class WheelhouseInvalid(VerlEnvError):
     id = "wheelhouse-invalid"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path | None) -> None:
-        super().__init__(path)
-        self.path = path
+    path: Path | None
 
     @property
     def message(self) -> str:
@@ -71,9 +58,7 @@ class WheelhouseInvalid(VerlEnvError):
             return "--offline with pip needs the directory that holds the wheels"
         return f"the wheelhouse {self.path} is not a directory"
 
-    @property
-    def hint(self) -> str:
-        return "verl-env install --offline --wheelhouse DIR ..."
+    helps = "verl-env install --offline --wheelhouse DIR ..."
 
 
 class MachineMisfit(VerlEnvError):
@@ -109,18 +94,11 @@ class ArchitectureMismatch(VerlEnvError):
 
     id = "architecture-mismatch"
 
-    def __init__(self, planned: str, host: str) -> None:
-        super().__init__(planned, host)
-        self.planned = planned
-        self.host = host
+    planned: str
+    host: str
 
-    @property
-    def message(self) -> str:
-        return f"the plan is for {self.planned}, and this host is {self.host}"
-
-    @property
-    def hint(self) -> str:
-        return "run this on a machine of that kind; to see the plan here: verl-env plan, or install --dry-run"
+    says = "the plan is for {planned}, and this host is {host}"
+    helps = "run this on a machine of that kind; to see the plan here: verl-env plan, or install --dry-run"
 
 
 class InterpreterMissing(VerlEnvError):
@@ -128,20 +106,13 @@ class InterpreterMissing(VerlEnvError):
 
     id = "interpreter-missing"
 
-    def __init__(self, version: str) -> None:
-        super().__init__(version)
-        self.version = version
+    version: str
 
-    @property
-    def message(self) -> str:
-        return f"there is no Python {self.version} on this host"
-
-    @property
-    def hint(self) -> str:
-        return (
-            f"get one: uv python install {self.version}; or: conda create -p ./python{self.version} "
-            f"python={self.version}, then put its bin on PATH; or on a cluster: module avail python"
-        )
+    says = "there is no Python {version} on this host"
+    helps = (
+        "get one: uv python install {version}; or: conda create -p ./python{version} python={version}, "
+        "then put its bin on PATH; or on a cluster: module avail python"
+    )
 
 
 class EnvironmentEmpty(VerlEnvError):
@@ -150,17 +121,10 @@ class EnvironmentEmpty(VerlEnvError):
     id = "environment-empty"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+    path: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} holds no packages (nothing in lib/python3.*/site-packages)"
-
-    @property
-    def hint(self) -> str:
-        return "name the directory of an environment, such as .venv, or a lockset (see: verl-env stacks)"
+    says = "{path} holds no packages (nothing in lib/python3.*/site-packages)"
+    helps = "name the directory of an environment, such as .venv, or a lockset (see: verl-env stacks)"
 
 
 class PythonNotLocked(VerlEnvError):
@@ -169,11 +133,9 @@ class PythonNotLocked(VerlEnvError):
     id = "python-not-locked"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, lockset: str, python: str | None, locked: Sequence[str]) -> None:
-        super().__init__(lockset, python, locked)
-        self.lockset = lockset
-        self.python = python
-        self.locked = tuple(locked)
+    lockset: str
+    python: str | None
+    locked: Sequence[str]
 
     @property
     def message(self) -> str:

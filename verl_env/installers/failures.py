@@ -24,18 +24,14 @@ class IndexFileMissing(VerlEnvError):
 
     id = "index-file-missing"
 
-    def __init__(self, package: str, reason: str) -> None:
-        super().__init__(package, reason)
-        self.package = package
-        self.reason = reason
+    package: str
+    reason: str
 
     @property
     def message(self) -> str:
         return f"the index has no file for {self.package or 'a locked package'}: {self.reason}"
 
-    @property
-    def hint(self) -> str:
-        return "try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), or a directory with the file: --wheelhouse DIR"
+    helps = "try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), or a directory with the file: --wheelhouse DIR"
 
 
 class HashMismatch(VerlEnvError):
@@ -43,21 +39,17 @@ class HashMismatch(VerlEnvError):
 
     id = "hash-mismatch"
 
-    def __init__(self, package: str, expected: str, actual: str, address: str = "") -> None:
-        super().__init__(package, expected, actual)
-        self.package = package
-        self.expected = expected
-        self.actual = actual
-        self.address = address
+    package: str
+    expected: str
+    actual: str
+    address: str = ""
 
     @property
     def message(self) -> str:
         origin = f" from {self.address}" if self.address else ""
         return f"the file for {self.package}{origin} has {self.actual}, and the lock says {self.expected}"
 
-    @property
-    def hint(self) -> str:
-        return "do not use that file; try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), and tell the index's owner"
+    helps = "do not use that file; try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), and tell the index's owner"
 
 
 class AddressUnavailable(VerlEnvError):
@@ -68,11 +60,9 @@ class AddressUnavailable(VerlEnvError):
 
     id = "address-unavailable"
 
-    def __init__(self, url: str, fetched: str, reason: str) -> None:
-        super().__init__(url, fetched, reason)
-        self.url = url
-        self.fetched = fetched
-        self.reason = reason
+    url: str
+    fetched: str
+    reason: str
 
     @property
     def message(self) -> str:
@@ -110,9 +100,7 @@ class DownloadInterrupted(VerlEnvError):
 
     id = "download-interrupted"
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
+    what: str
 
     @property
     def message(self) -> str:
@@ -128,18 +116,11 @@ class IndexDenied(VerlEnvError):
 
     id = "index-denied"
 
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(address, reason)
-        self.address = address
-        self.reason = reason
+    address: str
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.address} refuses access ({self.reason})"
-
-    @property
-    def hint(self) -> str:
-        return "give the login in the address of the index, in .netrc or by keyring; or choose another index"
+    says = "{address} refuses access ({reason})"
+    helps = "give the login in the address of the index, in .netrc or by keyring; or choose another index"
 
 
 class BuildFailed(VerlEnvError):
@@ -147,18 +128,14 @@ class BuildFailed(VerlEnvError):
 
     id = "build-failed"
 
-    def __init__(self, package: str, tail: Sequence[str]) -> None:
-        super().__init__(package, tail)
-        self.package = package
-        self.tail = tuple(tail)
+    package: str
+    tail: Sequence[str]
 
     @property
     def message(self) -> str:
         return "\n  ".join([f"{self.package or 'a source distribution'} did not build:", *self.tail])
 
-    @property
-    def hint(self) -> str:
-        return "offline, the wheelhouse must hold a built wheel of it, or setuptools and wheel to build it with"
+    helps = "offline, the wheelhouse must hold a built wheel of it, or setuptools and wheel to build it with"
 
 
 class InstallerFailed(VerlEnvError):
@@ -166,12 +143,10 @@ class InstallerFailed(VerlEnvError):
 
     id = "installer-failed"
 
-    def __init__(self, name: str, command: Sequence[str], code: int, tail: Sequence[str]) -> None:
-        super().__init__(name, command, code, tail)
-        self.name = name
-        self.command = tuple(command)
-        self.code = code
-        self.tail = tuple(tail)
+    name: str
+    command: Sequence[str]
+    code: int
+    tail: Sequence[str]
 
     @property
     def message(self) -> str:
@@ -188,18 +163,14 @@ class EnvironmentMismatch(VerlEnvError):
 
     id = "environment-mismatch"
 
-    def __init__(self, changes: Sequence[Change]) -> None:
-        super().__init__(changes)
-        self.changes = tuple(changes)
+    changes: Sequence[Change]
 
     @property
     def message(self) -> str:
         named = [f"{change.name} is {change.old or 'missing'}, not {change.new or 'absent'}" for change in self.changes]
         return f"the installer made something else than planned: {'; '.join(named[:5])}"
 
-    @property
-    def hint(self) -> str:
-        return "look for settings that redirect it: pip config list; cat ~/.config/uv/uv.toml"
+    helps = "look for settings that redirect it: pip config list; cat ~/.config/uv/uv.toml"
 
 
 class CheckFailed(VerlEnvError):
@@ -207,20 +178,16 @@ class CheckFailed(VerlEnvError):
 
     id = "check-failed"
 
-    def __init__(self, check: str, reason: str, log: Path, tail: Sequence[str]) -> None:
-        super().__init__(check, reason, log, tail)
-        self.check = check
-        self.reason = reason
-        self.log = log
-        self.tail = tuple(tail)
+    check: str
+    reason: str
+    log: Path
+    tail: Sequence[str]
 
     @property
     def message(self) -> str:
         return "\n  ".join([f"the check {self.check} failed: {self.reason}", *self.tail])
 
-    @property
-    def hint(self) -> str:
-        return f"the whole output: {self.log}; to install without the checks: --no-check"
+    helps = "the whole output: {log}; to install without the checks: --no-check"
 
 
 class NativeMismatch(VerlEnvError):
@@ -235,13 +202,11 @@ class NativeMismatch(VerlEnvError):
 
     id = "native-mismatch"
 
-    def __init__(self, name: str, version: str, wheel: str, faults: Sequence[Fault], address: str = "") -> None:
-        super().__init__(name, version, wheel, faults)
-        self.address = address
-        self.name = name
-        self.version = version
-        self.wheel = wheel
-        self.faults = tuple(faults)
+    name: str
+    version: str
+    wheel: str
+    faults: Sequence[Fault]
+    address: str = ""
 
     @property
     def reason(self) -> str:
@@ -281,6 +246,4 @@ class InstallerMissing(VerlEnvError):
             return f"{self.name} is not on this host"
         return f"{self.name} {self.found} is too old: {self.needed} or newer is needed"
 
-    @property
-    def hint(self) -> str:
-        return "pip install 'verl-env[uv]', or: --installer pip"
+    helps = "pip install 'verl-env[uv]', or: --installer pip"

@@ -15,10 +15,7 @@ class LocksetInvalidError(DataInvalidError):
 
     id = "lockset-invalid"
 
-    @property
-    def hint(self) -> str | None:
-        """Locksets are generated from their recipes."""
-        return "lockset.toml is generated: verl-env lock, or reinstall verl-env if you did not change it"
+    helps = "lockset.toml is generated: verl-env lock, or reinstall verl-env if you did not change it"
 
 
 class CatalogueMissingError(VerlEnvError):
@@ -27,19 +24,10 @@ class CatalogueMissingError(VerlEnvError):
     id = "catalogue-missing"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, directory: str | Path) -> None:
-        super().__init__(directory)
-        self.directory = directory
+    directory: str | Path
 
-    @property
-    def message(self) -> str:
-        """Where locksets were looked for."""
-        return f"no locksets under {self.directory}"
-
-    @property
-    def hint(self) -> str | None:
-        """The variable that may point elsewhere."""
-        return "unset VERL_ENV_CONSTRAINTS, or point it at a directory with <family>/<variant>/lockset.toml"
+    says = "no locksets under {directory}"
+    helps = "unset VERL_ENV_CONSTRAINTS, or point it at a directory with <family>/<variant>/lockset.toml"
 
 
 class LockFileChangedError(VerlEnvError):
@@ -47,21 +35,12 @@ class LockFileChangedError(VerlEnvError):
 
     id = "lock-file-changed"
 
-    def __init__(self, file: str | Path, expected: str, actual: str) -> None:
-        super().__init__(file, expected, actual)
-        self.file = file
-        self.expected = expected
-        self.actual = actual
+    file: str | Path
+    expected: str
+    actual: str
 
-    @property
-    def message(self) -> str:
-        """File and both digests."""
-        return f"{self.file} has sha256 {self.actual}, but its lockset.toml says {self.expected}"
-
-    @property
-    def hint(self) -> str | None:
-        """Locks are generated from their recipes."""
-        return "do not edit locks by hand: verl-env lock writes both files; reinstall verl-env to get them back"
+    says = "{file} has sha256 {actual}, but its lockset.toml says {expected}"
+    helps = "do not edit locks by hand: verl-env lock writes both files; reinstall verl-env to get them back"
 
 
 class LockFileInvalidError(VerlEnvError):
@@ -69,11 +48,9 @@ class LockFileInvalidError(VerlEnvError):
 
     id = "lock-file-invalid"
 
-    def __init__(self, file: str | Path, line: int, reason: str) -> None:
-        super().__init__(file, line, reason)
-        self.file = file
-        self.line = line
-        self.reason = reason
+    file: str | Path
+    line: int
+    reason: str
 
     @property
     def message(self) -> str:
@@ -81,10 +58,7 @@ class LockFileInvalidError(VerlEnvError):
         where = f"{self.file}:{self.line}" if self.line else str(self.file)
         return f"{where}: {self.reason}"
 
-    @property
-    def hint(self) -> str | None:
-        """Locks are generated from their recipes."""
-        return "verl-env lock writes it anew; reinstall verl-env to get the shipped one back"
+    helps = "verl-env lock writes it anew; reinstall verl-env to get the shipped one back"
 
 
 class UnknownLocksetError(VerlEnvError):
@@ -93,15 +67,10 @@ class UnknownLocksetError(VerlEnvError):
     id = "lockset-unknown"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(name, known)
-        self.name = name
-        self.known = tuple(known)
+    name: str
+    known: Sequence[str]
 
-    @property
-    def message(self) -> str:
-        """The id as it was given."""
-        return f"there is no recipe for {self.name!r}"
+    says = "there is no recipe for {name!r}"
 
     @property
     def hint(self) -> str | None:
@@ -114,15 +83,8 @@ class UvMissingError(VerlEnvError):
 
     id = "uv-missing"
 
-    @property
-    def message(self) -> str:
-        """What is missing."""
-        return "locking replays an image with uv, and uv is not on PATH"
-
-    @property
-    def hint(self) -> str | None:
-        """How to get it."""
-        return "pip install 'verl-env[uv]'"
+    says = "locking replays an image with uv, and uv is not on PATH"
+    helps = "pip install 'verl-env[uv]'"
 
 
 class ReplayError(VerlEnvError):
@@ -130,10 +92,8 @@ class ReplayError(VerlEnvError):
 
     id = "replay-failed"
 
-    def __init__(self, step: str, output: str) -> None:
-        super().__init__(step, output)
-        self.step = step
-        self.output = output
+    step: str
+    output: str
 
     @property
     def message(self) -> str:
@@ -152,15 +112,8 @@ class IndexUnreachableError(VerlEnvError):
         self.reason = reason
         self.passing = passing
 
-    @property
-    def message(self) -> str:
-        """What was asked for and what came back."""
-        return f"cannot read {self.address}: {self.reason}"
-
-    @property
-    def hint(self) -> str | None:
-        """Which settings choose the index."""
-        return "the index is the one uv and pip are configured for: UV_DEFAULT_INDEX, UV_INDEX_URL or PIP_INDEX_URL"
+    says = "cannot read {address}: {reason}"
+    helps = "the index is the one uv and pip are configured for: UV_DEFAULT_INDEX, UV_INDEX_URL or PIP_INDEX_URL"
 
 
 class FileMissingError(VerlEnvError):
@@ -168,16 +121,11 @@ class FileMissingError(VerlEnvError):
 
     id = "index-lacks-file"
 
-    def __init__(self, name: str, version: str, target: str) -> None:
-        super().__init__(name, version, target)
-        self.name = name
-        self.version = version
-        self.target = target
+    name: str
+    version: str
+    target: str
 
-    @property
-    def message(self) -> str:
-        """The release and what it was wanted for."""
-        return f"the index has no file of {self.name} {self.version} for {self.target}"
+    says = "the index has no file of {name} {version} for {target}"
 
 
 class HashUnknownError(VerlEnvError):
@@ -185,20 +133,11 @@ class HashUnknownError(VerlEnvError):
 
     id = "hash-unrecorded"
 
-    def __init__(self, name: str, version: str) -> None:
-        super().__init__(name, version)
-        self.name = name
-        self.version = version
+    name: str
+    version: str
 
-    @property
-    def message(self) -> str:
-        """The release without a hash."""
-        return f"the index gives no SHA-256 of {self.name} {self.version}, so no lock can hold it"
-
-    @property
-    def hint(self) -> str | None:
-        """Where such a component belongs."""
-        return "state it under [[natives]] of the recipe, and as a virtual component of its step"
+    says = "the index gives no SHA-256 of {name} {version}, so no lock can hold it"
+    helps = "state it under [[natives]] of the recipe, and as a virtual component of its step"
 
 
 class MetadataUnknownError(VerlEnvError):
@@ -206,20 +145,11 @@ class MetadataUnknownError(VerlEnvError):
 
     id = "sdist-metadata-unknown"
 
-    def __init__(self, name: str, version: str) -> None:
-        super().__init__(name, version)
-        self.name = name
-        self.version = version
+    name: str
+    version: str
 
-    @property
-    def message(self) -> str:
-        """The release in question."""
-        return f"{self.name} {self.version} is a source distribution and the recipe does not state its requirements"
-
-    @property
-    def hint(self) -> str | None:
-        """What to write, and where."""
-        return f'add [[sdists]] name = "{self.name}", version = "{self.version}", requires = [...] to recipe.toml'
+    says = "{name} {version} is a source distribution and the recipe does not state its requirements"
+    helps = 'add [[sdists]] name = "{name}", version = "{version}", requires = [...] to recipe.toml'
 
 
 class RecipeMismatchError(VerlEnvError):
@@ -227,20 +157,15 @@ class RecipeMismatchError(VerlEnvError):
 
     id = "recipe-mismatch"
 
-    def __init__(self, recipe: str, problems: Sequence[str]) -> None:
-        super().__init__(recipe, problems)
-        self.recipe = recipe
-        self.problems = tuple(problems)
+    recipe: str
+    problems: Sequence[str]
 
     @property
     def message(self) -> str:
         """Every disagreement between the recipe and its replay."""
         return f"{self.recipe}: " + "; ".join(self.problems)
 
-    @property
-    def hint(self) -> str | None:
-        """Who is right."""
-        return "correct recipe.toml: the replay is what the steps give"
+    helps = "correct recipe.toml: the replay is what the steps give"
 
 
 class DockerfileUnreadError(VerlEnvError):
@@ -249,17 +174,8 @@ class DockerfileUnreadError(VerlEnvError):
     id = "dockerfile-unread"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, file: str | Path, reason: str) -> None:
-        super().__init__(file, reason)
-        self.file = file
-        self.reason = reason
+    file: str | Path
+    reason: str
 
-    @property
-    def message(self) -> str:
-        """File and reason."""
-        return f"no recipe can be drafted from {self.file}: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        """A file that can be read."""
-        return "name a Dockerfile, such as docker/Dockerfile.stable.vllm of verl: verl-env lock --new FILE"
+    says = "no recipe can be drafted from {file}: {reason}"
+    helps = "name a Dockerfile, such as docker/Dockerfile.stable.vllm of verl: verl-env lock --new FILE"

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape, unescape
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from verl_env.locksets.target import Target
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+
+#: Beyond every glibc that a platform tag can name for years to come: two or so are released a year (2.41 in 2025).
+NEWEST_GLIBC = "2.99"
 
 _ANCHOR = re.compile(r"""<a\s((?:[^>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([a-z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
@@ -148,6 +151,20 @@ def best_file(files: Iterable[IndexFile], target: Target) -> IndexFile | None:
     if ranked:
         return min(ranked)[2]
     return min(sdists, key=lambda file: (not file.name.endswith(".tar.gz"), file.name), default=None)
+
+
+def takeable(files: Iterable[IndexFile], target: Target, least_glibc: str) -> tuple[IndexFile, ...]:
+    """The files that an installer may take on any machine of a target's Python and architecture.
+
+    Wheels for any glibc; source archives only where none of them is for ``least_glibc``, so that no machine with that
+    or a later one builds what it could have had.
+    """
+    every = tuple(files)
+    newest, least = (replace(target, glibc=glibc).tags for glibc in (NEWEST_GLIBC, least_glibc))
+    fitting = [file for file in every if not file.tags.isdisjoint(newest)]
+    if any(not file.tags.isdisjoint(least) for file in fitting):
+        return tuple(fitting)
+    return tuple(file for file in every if file in fitting or not file.is_wheel)
 
 
 def read_page(address: str) -> Page:

@@ -6,12 +6,18 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from verl_env.locksets.index import takeable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from verl_env.locksets.index import IndexFile
     from verl_env.locksets.recipe import Recipe
     from verl_env.locksets.replay import Pinned
     from verl_env.locksets.target import Target
+
+#: The oldest glibc that locks are for where their recipe states none: that of manylinux2014.
+LEAST_GLIBC = "2.17"
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -23,13 +29,15 @@ def lock_text(recipe: Recipe, target: Target, pins: Sequence[Pinned]) -> str:
         "# Written by verl-env lock from recipe.toml. These pins are a replay of the image, not a solution:\n"
         "# uv pip sync --require-hashes FILE, or pip install --no-deps --require-hashes -r FILE.\n"
     )
-    return head + "".join(_entry(pin) for pin in sorted(pins, key=lambda pin: pin.name))
+    least = recipe.glibc_minimum or LEAST_GLIBC
+    ordered = sorted(pins, key=lambda pin: pin.name)
+    return head + "".join(_entry(pin, takeable(pin.files, target, least)) for pin in ordered)
 
 
-def _entry(pin: Pinned) -> str:
-    """One package: pin, every hash, and what is known of the file that the target takes."""
+def _entry(pin: Pinned, files: Sequence[IndexFile]) -> str:
+    """One package: pin, the hash of every file that may be taken, and what is known of the one for the target."""
     assert pin.file  # noqa: S101 only releases with files are written
-    hashes = sorted({file.sha256 for file in pin.files if file.sha256})
+    hashes = sorted({file.sha256 for file in (pin.file, *files) if file.sha256})
     by_file = pin.by_url and pin.file.url.endswith(".whl")
     facts = [
         "wheel" if pin.file.is_wheel else "sdist",

@@ -15,13 +15,10 @@ class GpuUnknownError(VerlEnvError):
     id = "gpu-unknown"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, name: str, nearest: Sequence[str]) -> None:
-        super().__init__(name)
-        self.name, self.nearest = name, tuple(nearest)
+    name: str
+    nearest: Sequence[str]
 
-    @property
-    def message(self) -> str:
-        return f"--gpu {self.name}: no GPU is known by this name"
+    says = "--gpu {name}: no GPU is known by this name"
 
     @property
     def hint(self) -> str:
@@ -35,17 +32,12 @@ class GpuCountError(VerlEnvError):
     id = "gpu-count-invalid"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, text: str, name: str, maximum: int) -> None:
-        super().__init__(text)
-        self.text, self.name, self.maximum = text, name, maximum
+    text: str
+    name: str
+    maximum: int
 
-    @property
-    def message(self) -> str:
-        return f"--gpu {self.text}: the number of GPUs must be a whole number from 1 to {self.maximum}"
-
-    @property
-    def hint(self) -> str:
-        return f"--gpu {self.name}:8"
+    says = "--gpu {text}: the number of GPUs must be a whole number from 1 to {maximum}"
+    helps = "--gpu {name}:8"
 
 
 class MachineFlagError(VerlEnvError):
@@ -54,17 +46,13 @@ class MachineFlagError(VerlEnvError):
     id = "machine-flag-invalid"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, flag: str, value: str, expected: str, example: str) -> None:
-        super().__init__(flag)
-        self.flag, self.value, self.expected, self.example = flag, value, expected, example
+    flag: str
+    value: str
+    expected: str
+    example: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.flag} {self.value}: must be {self.expected}"
-
-    @property
-    def hint(self) -> str:
-        return f"{self.flag} {self.example}"
+    says = "{flag} {value}: must be {expected}"
+    helps = "{flag} {example}"
 
 
 class MachineFlagWithoutGpuError(VerlEnvError):
@@ -73,17 +61,13 @@ class MachineFlagWithoutGpuError(VerlEnvError):
     id = "machine-flag-without-gpu"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, flag: str, value: str, vendor: str, example: str) -> None:
-        super().__init__(flag)
-        self.flag, self.value, self.vendor, self.example = flag, value, vendor, example
+    flag: str
+    value: str
+    vendor: str
+    example: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.flag} {self.value}: the machine has no {self.vendor} that this could belong to"
-
-    @property
-    def hint(self) -> str:
-        return f"name the GPU too: --gpu {self.example} {self.flag} {self.value}"
+    says = "{flag} {value}: the machine has no {vendor} that this could belong to"
+    helps = "name the GPU too: --gpu {example} {flag} {value}"
 
 
 class MachineFlagConflictError(VerlEnvError):
@@ -92,14 +76,9 @@ class MachineFlagConflictError(VerlEnvError):
     id = "machine-flag-conflict"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, arch: str, gpu: str, only: str) -> None:
-        super().__init__(arch)
-        self.arch, self.gpu, self.only = arch, gpu, only
+    arch: str
+    gpu: str
+    only: str
 
-    @property
-    def message(self) -> str:
-        return f"--arch {self.arch}: {self.gpu} comes with {self.only} only"
-
-    @property
-    def hint(self) -> str:
-        return f"leave --arch out, or give --arch {self.only}"
+    says = "--arch {arch}: {gpu} comes with {only} only"
+    helps = "leave --arch out, or give --arch {only}"

@@ -50,9 +50,7 @@ class MachineFileError(VerlEnvError):
     def message(self) -> str:
         return ": ".join(filter(None, (self.origin, self.key, self.reason)))
 
-    @property
-    def hint(self) -> str:
-        return "record the machine again, on that machine: verl-env probe -o machine.json"
+    helps = "record the machine again, on that machine: verl-env probe -o machine.json"
 
 
 @record

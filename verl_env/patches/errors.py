@@ -17,17 +17,10 @@ class NoEnvironment(VerlEnvError):
     id = "patches-no-environment"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
+    path: Path
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is no environment: it has no bin/python"
-
-    @property
-    def hint(self) -> str:
-        return "name the environment: verl-env patches list --into DIR"
+    says = "{path} is no environment: it has no bin/python"
+    helps = "name the environment: verl-env patches list --into DIR"
 
 
 class RuntimeMissing(VerlEnvError):
@@ -35,13 +28,9 @@ class RuntimeMissing(VerlEnvError):
 
     id = "patches-not-installed"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
+    path: Path
 
-    @property
-    def message(self) -> str:
-        return f"verl-env-runtime is not installed in {self.path}"
+    says = "verl-env-runtime is not installed in {path}"
 
     @property
     def hint(self) -> str:
@@ -53,11 +42,9 @@ class InterpreterFailed(VerlEnvError):
 
     id = "patches-interpreter-failed"
 
-    def __init__(self, path: Path, reason: str, output: str) -> None:
-        super().__init__(path, reason, output)
-        self.path = path
-        self.reason = reason
-        self.output = output
+    path: Path
+    reason: str
+    output: str
 
     @property
     def message(self) -> str:
@@ -74,14 +61,10 @@ class InstallFailed(VerlEnvError):
 
     id = "patches-install-failed"
 
-    def __init__(self, path: Path, output: str) -> None:
-        super().__init__(path, output)
-        self.path = path
-        self.output = output
+    path: Path
+    output: str
 
-    @property
-    def message(self) -> str:
-        return f"the runtime of {self.path} could not be changed: {self.output}"
+    says = "the runtime of {path} could not be changed: {output}"
 
 
 class CarrierShadowed(VerlEnvError):

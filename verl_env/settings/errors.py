@@ -15,10 +15,8 @@ class ConfigError(VerlEnvError):
 
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+    path: Path
+    reason: str
 
 
 class ConfigUnreadable(ConfigError):
@@ -26,13 +24,8 @@ class ConfigUnreadable(ConfigError):
 
     id = "config-unreadable"
 
-    @property
-    def message(self) -> str:
-        return f"the configuration {self.path} cannot be read: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "make it readable, or name another one: VERL_ENV_CONFIG=FILE (VERL_ENV_CONFIG=/dev/null for none)"
+    says = "the configuration {path} cannot be read: {reason}"
+    helps = "make it readable, or name another one: VERL_ENV_CONFIG=FILE (VERL_ENV_CONFIG=/dev/null for none)"
 
 
 class ConfigSyntax(ConfigError):
@@ -40,13 +33,8 @@ class ConfigSyntax(ConfigError):
 
     id = "config-syntax"
 
-    @property
-    def message(self) -> str:
-        return f"the configuration {self.path} is no TOML: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return f"correct it: {self.path}; a table of mirrors begins with [mirrors], and texts stand in double quotes"
+    says = "the configuration {path} is no TOML: {reason}"
+    helps = "correct it: {path}; a table of mirrors begins with [mirrors], and texts stand in double quotes"
 
 
 class ConfigKeyUnknown(ConfigError):
@@ -59,9 +47,7 @@ class ConfigKeyUnknown(ConfigError):
         self.key = key
         self.known = known
 
-    @property
-    def message(self) -> str:
-        return f"the configuration {self.path} has the key {self.key!r}, which means nothing"
+    says = "the configuration {path} has the key {key!r}, which means nothing"
 
     @property
     def hint(self) -> str:
@@ -80,9 +66,7 @@ class ConfigValueInvalid(ConfigError):
         super().__init__(path, reason)
         self.key = key
 
-    @property
-    def message(self) -> str:
-        return f"the configuration {self.path}: {self.key} {self.reason}"
+    says = "the configuration {path}: {key} {reason}"
 
     @property
     def hint(self) -> str:
@@ -101,10 +85,5 @@ class ConfigFilePresent(ConfigError):
     def __init__(self, path: Path) -> None:
         super().__init__(path, "is there already")
 
-    @property
-    def message(self) -> str:
-        return f"the configuration {self.path} is there already"
-
-    @property
-    def hint(self) -> str:
-        return f"see what it says: verl-env config show; or move it away: mv {self.path} {self.path}.old"
+    says = "the configuration {path} is there already"
+    helps = "see what it says: verl-env config show; or move it away: mv {path} {path}.old"

@@ -17,18 +17,14 @@ class PartUnknown(VerlEnvError):
     id = "verify-part-unknown"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(name)
-        self.name = name
-        self.known = known
+    name: str
+    known: list[str]
 
     @property
     def message(self) -> str:
         return f"there is no part {self.name!r}; there are {', '.join(self.known)}"
 
-    @property
-    def hint(self) -> str:
-        return "verl-env verify --list"
+    helps = "verl-env verify --list"
 
 
 class ProofNotKept(VerlEnvError):
@@ -37,14 +33,10 @@ class ProofNotKept(VerlEnvError):
     id = "verify-not-kept"
     exit_code = EXIT_NO
 
-    def __init__(self, prefix: Path, reason: str) -> None:
-        super().__init__(prefix)
-        self.prefix = prefix
-        self.reason = reason
+    prefix: Path
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"the proof cannot be kept in {self.prefix}: {self.reason}"
+    says = "the proof cannot be kept in {prefix}: {reason}"
 
     @property
     def hint(self) -> str:

@@ -22,9 +22,7 @@ class PackImpossible(VerlEnvError):
         self.reason = reason
         self._hint = hint
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} cannot be packed: {self.reason}"
+    says = "{path} cannot be packed: {reason}"
 
     @property
     def hint(self) -> str:
@@ -36,18 +34,11 @@ class PackInvalid(VerlEnvError):
 
     id = "pack-invalid"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+    path: Path
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is no whole pack: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "carry it over again, or make it anew where the environment is: verl-env pack .venv -o FILE"
+    says = "{path} is no whole pack: {reason}"
+    helps = "carry it over again, or make it anew where the environment is: verl-env pack .venv -o FILE"
 
 
 class PackMisfit(VerlEnvError):
@@ -55,18 +46,14 @@ class PackMisfit(VerlEnvError):
 
     id = "pack-misfit"
 
-    def __init__(self, path: Path, needs: Sequence[str]) -> None:
-        super().__init__(path, needs)
-        self.path = path
-        self.needs = tuple(needs)
+    path: Path
+    needs: Sequence[str]
 
     @property
     def message(self) -> str:
         return f"{self.path} cannot run here: {'; '.join(self.needs)}"
 
-    @property
-    def hint(self) -> str:
-        return "run it on a host that has these, or install them from the distribution of this host"
+    helps = "run it on a host that has these, or install them from the distribution of this host"
 
 
 class PackTargetTaken(VerlEnvError):
@@ -75,17 +62,10 @@ class PackTargetTaken(VerlEnvError):
     id = "pack-target-taken"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
+    path: Path
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is there already"
-
-    @property
-    def hint(self) -> str:
-        return f"give another directory, or move it away: mv {self.path} {self.path}.old"
+    says = "{path} is there already"
+    helps = "give another directory, or move it away: mv {path} {path}.old"
 
 
 class MountImpossible(VerlEnvError):
@@ -93,15 +73,8 @@ class MountImpossible(VerlEnvError):
 
     id = "mount-impossible"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+    path: Path
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} cannot be mounted: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return f"install squashfuse, ask an admin, or unpack it: verl-env unpack {self.path}"
+    says = "{path} cannot be mounted: {reason}"
+    helps = "install squashfuse, ask an admin, or unpack it: verl-env unpack {path}"

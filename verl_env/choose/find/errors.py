@@ -16,10 +16,8 @@ class ComponentUnknownError(VerlEnvError):
     id = "component-unknown"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(name, known)
-        self.name = name
-        self.known = tuple(known)
+    name: str
+    known: Sequence[str]
 
     @property
     def message(self) -> str:
@@ -43,18 +41,13 @@ class VersionNotKnownError(VerlEnvError):
     id = "component-version-unknown"
     exit_code = EXIT_MISUSE
 
-    def __init__(self, name: str, specifier: str, known: Sequence[str]) -> None:
-        super().__init__(name, specifier, known)
-        self.name = name
-        self.specifier = specifier
-        self.known = tuple(known)
+    name: str
+    specifier: str
+    known: Sequence[str]
 
     @property
     def message(self) -> str:
         """The range, and the versions that there are."""
         return f"no version of {self.name} that the catalogue knows is {self.specifier}; it knows {listed(self.known)}"
 
-    @property
-    def hint(self) -> str:
-        """The newest one."""
-        return f"look among all of them: verl-env find {self.name}"
+    helps = "look among all of them: verl-env find {name}"

@@ -15,20 +15,13 @@ class PackagesUnreachable(VerlEnvError):
 
     id = "packages-unreachable"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str
 
-    @property
-    def message(self) -> str:
-        return f"the package index is out of reach: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return (
-            "behind a proxy: HTTPS_PROXY; another index: UV_DEFAULT_INDEX, PIP_INDEX_URL; without a network: "
-            "--offline, with --wheelhouse DIR where the wheels lie"
-        )
+    says = "the package index is out of reach: {reason}"
+    helps = (
+        "behind a proxy: HTTPS_PROXY; another index: UV_DEFAULT_INDEX, PIP_INDEX_URL; without a network: "
+        "--offline, with --wheelhouse DIR where the wheels lie"
+    )
 
 
 class PackageUnknown(VerlEnvError):
