@@ -14,6 +14,7 @@ from tests.install.conftest import (  # noqa: F401 (fixtures)
     runtime_source,
     snapshots,
     steady_runtime,
+    target_path,
 )
 from tests.install.server import Index
 from verl_env.uv_program import uv_program

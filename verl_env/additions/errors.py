@@ -127,7 +127,9 @@ class ComponentMissing(NativeMissingError):
 class GivenUnfit(NativeMismatch):
     """A wheel of a native component that was given to ``verl-env pip`` cannot work in the environment."""
 
-    helps = "ask for it by its name, for a build that fits: verl-env pip install {name}"
+    @property
+    def hint(self) -> str:
+        return f"ask for it by its name, for a build that fits: verl-env pip install {self.name}"
 
 
 class ComponentUnfit(VerlEnvError):

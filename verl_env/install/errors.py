@@ -28,7 +28,9 @@ class NativeUnavailable(NativeMissingError):
     def message(self) -> str:
         return f"{self.build.name} {self.build.version} cannot be had: {self.reason}"
 
-    helps = "leave it out: --native skip; or put the wheel into a directory and add: --wheelhouse DIR"
+    @property
+    def hint(self) -> str:
+        return "leave it out: --native skip; or put the wheel into a directory and add: --wheelhouse DIR"
 
 
 class VerlSourceInvalid(VerlEnvError):
