@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from verl_env.records import NOTHING, record
 from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnreadable, ConfigValueInvalid
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
