@@ -518,7 +518,7 @@ def test_a_parameter_quantizes_to_plain_tensors():
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 0, 1)])
 def test_what_is_missing_in_any_layout(dtype, order):
     data = torch.zeros(2, 4, 8).to(dtype).permute(order)
-    staging._blank(data)
+    staging.blank(data)
     assert staging._missing(data) == 1
     data[0].fill_(1)
     assert 0 < staging._missing(data) < 1
