@@ -1,6 +1,6 @@
 # Ray: its head, then all workers in one step. Sockets below ray_tmp may have 107 bytes in all, so it is short.
 ray_tmp=/tmp/r$job
-export RAY_raylet_start_wait_time_s=120 # a cold network file system is slow; Ray gives up after 30 s
+export RAY_raylet_start_wait_time_s=120 # of clients, for the Ray of their node; ray start itself has 30 s
 start_ray() { # on each node: Ray, until it ends; then a line that says so
     local node=@NODE@
     if [ -n "${ROCR_VISIBLE_DEVICES:-}" ]; then # Slurm sets it, Ray refuses it
