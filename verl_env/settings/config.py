@@ -116,6 +116,8 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise ConfigUnreadable(path, error.strerror or str(error)) from error
+    if not content:
+        return {}
     if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415 (most hosts have no configuration)
     else:
