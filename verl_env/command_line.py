@@ -22,3 +22,18 @@ def quoted(*words: str | Path) -> str:
     from shlex import join  # noqa: PLC0415  only messages need it
 
     return join(map(str, words))
+
+
+def visible(text: str) -> str:
+    """A text whose control characters and marks of direction are shown as escapes; line ends and tabs stay.
+
+    What others wrote could otherwise move the cursor, retitle the window or hide what a command says.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in "\n\t":
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004

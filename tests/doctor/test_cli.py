@@ -167,7 +167,9 @@ def test_skipped_and_empty() -> None:
     data = to_json(diagnosis)
     assert data["skipped"] == [{"id": "x", "reason": "took long"}]
     assert data["seconds"] == 0.123
-    assert "healthy" in markdown(diagnosis, subject="here")
+    assert diagnosis.ok is None
+    assert "a check could not be made" in markdown(diagnosis, subject="here")
+    assert "healthy" in markdown(Diagnosis((), checked=3), subject="here")
 
 
 def test_markdown_of_consequences() -> None:

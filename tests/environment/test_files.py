@@ -1,3 +1,4 @@
+import ctypes
 import errno
 import os
 import stat
@@ -5,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from verl_env.environment.files import hard_links_work, link_or_copy, remove_trees, replace_bytes, rewrite_bytes
+from verl_env.environment.change import change
+from verl_env.environment.files import (
+    hard_links_work,
+    link_or_copy,
+    remove_trees,
+    replace_bytes,
+    rewrite_bytes,
+    sync_directory,
+    sync_file_system,
+)
+from verl_env.environment.target import Target
 
 
 def refuse_links(monkeypatch, number):
@@ -97,3 +108,34 @@ def test_hard_links_are_tried_and_nothing_is_left(tmp_path, monkeypatch):
     assert not hard_links_work(tmp_path / "a", tmp_path / "b")
     assert not hard_links_work(tmp_path / "missing", tmp_path / "b")
     assert [*(tmp_path / "a").iterdir(), *(tmp_path / "b").iterdir()] == []
+
+
+def test_a_disk_that_could_not_write_is_an_error(tmp_path, monkeypatch):
+    class Library:
+        def __init__(self, *_, **__):
+            self.syncfs = lambda _: -1
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EIO)
+    with pytest.raises(OSError, match="Input/output"):
+        sync_file_system(tmp_path)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.ENOSYS)
+    sync_file_system(tmp_path)
+
+
+def test_what_is_put_in_force_is_on_the_disk_first(tmp_path, monkeypatch):
+    """In this order: the new state is written, the link is renamed, the new name is written."""
+    done = []
+    monkeypatch.setattr("verl_env.environment.change.sync_file_system", lambda _: done.append("written"))
+    monkeypatch.setattr("verl_env.environment.change.sync_directory", lambda _: done.append("named"))
+    monkeypatch.setattr(Target, "point_to", lambda *_: done.append("renamed"))
+    with change(Target(tmp_path / ".venv"), "a test", waiting=print) as new:
+        (new.path / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+        (new.path / "bin").mkdir()
+        new.commit()
+    assert done == ["written", "renamed", "named"]
+
+
+def test_names_are_written_where_that_can_be_done(tmp_path):
+    sync_directory(tmp_path)
+    sync_file_system(tmp_path)

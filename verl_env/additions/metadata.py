@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.additions.model import Cause
 from verl_env.environment.installed import normalise
+from verl_env.reading import read_text
 from verl_env.records import record
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def read_metadata(have: Mapping[str, Distribution]) -> dict[str, Metadata]:
     found = {}
     for name, distribution in have.items():
         try:
-            with open(f"{distribution.folder}/METADATA", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                lines = list(_headers(file))
+            lines = list(_headers(read_text(f"{distribution.folder}/METADATA").splitlines(keepends=True)))
         except OSError:
             continue
         fields = dict(lines)

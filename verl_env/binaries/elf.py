@@ -12,11 +12,13 @@ import mmap
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from verl_env.reading import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
 
 _PT_LOAD, _PT_DYNAMIC = 1, 2
@@ -319,7 +321,7 @@ def gnu_hash(name: bytes) -> int:
 
 
 def _map(path: str | Path) -> mmap.mmap:
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         try:
             return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         except ValueError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.elf import EM_AARCH64, EM_X86_64, ElfError, read_elf
+from verl_env.reading import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -161,7 +162,7 @@ def split_library_path(value: str | None) -> tuple[str, ...]:
 def read_cache(path: str | Path = "/etc/ld.so.cache", machine: int = EM_X86_64) -> dict[str, str]:
     """The libraries of the loader's cache for one machine; empty where it is missing or of another form."""
     try:
-        data = Path(path).read_bytes()
+        data = read_bytes(path)
     except OSError:
         return {}
     start = data.find(_CACHE_MAGIC)

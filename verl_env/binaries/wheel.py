@@ -14,6 +14,7 @@ from verl_env.binaries.cubin import architectures
 from verl_env.binaries.elf import ElfError, ElfFile, gnu_hash
 from verl_env.binaries.symbols import CUDA, TORCH, cxx11abi
 from verl_env.binaries.unpack import image_of
+from verl_env.reading import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +88,7 @@ def read_wheel(path: str | Path) -> CompiledWheel:
         WheelError: it is no zip file, is cut off or damaged, or has no metadata of a wheel.
         OSError: it cannot be read.
     """
-    with Path(path).open("rb") as file, ExitStack() as stack:
+    with open_regular(path) as file, ExitStack() as stack:
         unreadable: dict[str, str] = {}
         objects: list[ElfFile] = []
         try:

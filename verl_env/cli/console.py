@@ -11,6 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO, Any
 
     from rich.console import Console
@@ -53,6 +54,21 @@ def print_error(error: VerlEnvError) -> None:
 
 def _console(stream: IO[str]) -> Console:
     from rich.console import Console
+    from rich.segment import Segment
 
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "0")) or 160
-    return Console(file=stream, width=width, soft_wrap=True, highlight=False, emoji=False)
+    from verl_env.command_line import visible
+
+    class Plain(Console):
+        """A console on which a value cannot act: its control characters are shown."""
+
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text if control else visible(text), style, control)
+
+    width = None if stream.isatty() else _columns() or 160
+    return Plain(file=stream, width=width, soft_wrap=True, highlight=False, emoji=False)
+
+
+def _columns() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and len(columns) < 5 else 0  # noqa: PLR2004

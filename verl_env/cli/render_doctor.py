@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import unicode_ok
+from verl_env.command_line import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +143,9 @@ def verdict(diagnosis: Diagnosis) -> str:
     if diagnosis.unrecognised:
         several = len(diagnosis.unrecognised) > 1
         return "failures that are not known" if several else "a failure that is not known"
+    if diagnosis.skipped:
+        several = len(diagnosis.skipped) > 1
+        return f"{len(diagnosis.skipped)} checks could not be made" if several else "a check could not be made"
     if diagnosis.read is None:
         return "healthy"
     if not diagnosis.read:
@@ -154,19 +159,26 @@ def markdown(diagnosis: Diagnosis, *, subject: str) -> str:
     by_id = {finding.id: finding for finding in diagnosis.findings}
     for finding in diagnosis.roots:
         lines += [f"### {finding.severity}: {finding.title} (`{finding.id}`)", "", finding.cause, ""]
-        lines += [f"- `{line}`" for line in finding.evidence[:_EVIDENCE]]
+        lines += [f"- {_code(line)}" for line in finding.evidence[:_EVIDENCE]]
         lines += [f"- causes `{name}`: {by_id[name].title}" for name in finding.explains]
         lines += ["", finding.remedy.text]
         if finding.remedy.commands:
             lines += ["", "```sh", *finding.remedy.commands, "```"]
         lines += ["", f"References: {', '.join(finding.references)}", ""]
     for unknown in diagnosis.unrecognised:
-        lines += ["### not known: a failure that no check explains", "", f"- `{unknown.line}`"]
-        lines += [f"- from `{unknown.file}`"] if unknown.file else []
+        lines += ["### not known: a failure that no check explains", "", f"- {_code(unknown.line)}"]
+        lines += [f"- from {_code(unknown.file)}"] if unknown.file else []
         lines += [f"- {line}" for line in unknown.known]
         lines += [f"- nearest: {', '.join(f'`{name}`' for name in unknown.nearest)}"] if unknown.nearest else []
         lines += [""]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
+
+
+def _code(text: str) -> str:
+    """A text as code of one line, whatever is in it: its fence is longer than any run of backticks."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    blank = " " if len(fence) > 1 else ""
+    return f"{fence}{blank}{' '.join(text.split())}{blank}{fence}"
 
 
 def render_list(checks: tuple[Check, ...], console: Console) -> None:

@@ -23,6 +23,7 @@ from verl_env.install.fitness import misfits_of_state
 from verl_env.install.plan import VERL
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN
+from verl_env.reading import forget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,7 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
     Raises:
         NoEnvironment: there is no environment at that place.
     """
+    forget()
     target = Target(prefix, environment)
     named = by_name(target.distributions)
     packages = {name: found[0].version for name, found in named.items()}

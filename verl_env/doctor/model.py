@@ -158,10 +158,10 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool | None:
-        """False with a finding of severity error; None where a failure is not explained or nothing was read."""
+        """False with a finding of severity error; None where a failure is unexplained, or not all was looked at."""
         if any(finding.severity == "error" for finding in self.findings):
             return False
-        return None if self.unrecognised or self.read == () else True
+        return None if self.unrecognised or self.read == () or self.skipped else True
 
     def healthy(self, *, strict: bool = False) -> bool:
         """Whether nothing is wrong; with ``strict`` a warning is wrong too."""

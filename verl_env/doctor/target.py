@@ -15,6 +15,7 @@ from verl_env.doctor.engines import metadata, names, record, requirements
 from verl_env.doctor.engines.torchload import TorchProcess, simulate
 from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.lazy import lazily
+from verl_env.reading import text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,10 +91,7 @@ class Target:
     @lazily
     def config(self) -> dict[str, str]:
         """The keys of pyvenv.cfg; empty for an environment that is no venv."""
-        try:
-            text = (self.prefix / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return {}
+        text = text_or_none(self.prefix / "pyvenv.cfg") or ""
         return {key.lower(): value for key, value in _CONFIG.findall(text)}
 
     @property
@@ -224,9 +222,8 @@ class Target:
     @lazily
     def torch_flavour(self) -> str | None:
         """What ``torch/version.py`` says it is built for: ``"12.4"``, ``"rocm6.2"``, ``"cpu"``."""
-        try:
-            text = (self.torch_site / "torch" / "version.py").read_text(encoding="utf-8", errors="replace")
-        except OSError:
+        text = text_or_none(self.torch_site / "torch" / "version.py")
+        if text is None:
             return None
         values = dict(re.findall(r"^(cuda|hip)\b[^=\n]*=\s*'([\w.-]+)'", text, re.MULTILINE))
         if "hip" in values:

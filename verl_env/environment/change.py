@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment import journal
 from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked, EnvironmentUnchangeable
-from verl_env.environment.files import remove_trees
+from verl_env.environment.files import remove_trees, sync_directory, sync_file_system
 from verl_env.environment.history import Change, Entry, as_json, user, write_entries
 from verl_env.environment.lock import locked
+from verl_env.environment.overlap import guarded_files, refuse_guarded, refuse_overlaps
 from verl_env.environment.pins import write_pins
 from verl_env.environment.plain import PlainTarget
 from verl_env.environment.relocate import relocate
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from verl_env.environment.installed import Distribution
+    from verl_env.environment.overlap import Identity
     from verl_env.environment.state import State
 
 #: Seconds to wait for another run on the same environment.
@@ -60,6 +62,7 @@ class NewGeneration:
         self.stage = self.path.with_suffix(".stage")
         self._entry = journal.begin(target.journal, self.path.name)
         self.stage.mkdir()
+        self._guarded: dict[str, Identity] = {}
 
     @property
     def started(self) -> str:
@@ -72,15 +75,22 @@ class NewGeneration:
         for site in sites(old):
             (self.path / site.relative_to(old)).mkdir(parents=True)
         link_files(old, self.path, scaffold(old))
+        self._guarded = guarded_files(self.path)
 
     def take_over(self, *, gone: Collection[str] = ()) -> dict[str, Distribution]:
         """Takes over every package but those that were installed anew and those in ``gone``.
 
         Returns:
             What is installed in it.
+
+        Raises:
+            FilesOverlap: what was installed has a file of a package that is taken over, or of the environment itself.
         """
         old = self._in_force()
-        link_files(old, self.path, remainder(old, {*packages_of(self.path), *gone}))
+        kept = frozenset(remainder(old, {*packages_of(self.path), *gone}))
+        refuse_guarded(self.path, self._guarded)
+        refuse_overlaps(self.path, old, kept)
+        link_files(old, self.path, kept)
         return packages_of(self.path)
 
     def amend(self, state: State) -> None:
@@ -186,7 +196,10 @@ def put_in_force(
     done = Entry(now, user(), command, before, after, generation.name, target.generation, as_json(changed))
     write_entries(target.history, [*target.entries(), done])
     journal.write(target.journal, replace(entry, phase="switch"))
+    # What the rename puts in force is on the disk before it is: a power loss leaves the old state or the new one.
+    sync_file_system(target.store)
     target.point_to(generation)
+    sync_directory(target.path.parent)
 
 
 def changes(old: Mapping[str, Distribution], new: Mapping[str, Distribution]) -> tuple[Change, ...]:

@@ -6,8 +6,10 @@ No content is read. The files of an environment that is in the system's cache ar
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
+from verl_env.reading import note, read_text
 from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 #: What installers write into a metadata directory of themselves, and rewrite.
 _REWRITTEN = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
+_SIZE = re.compile(r"[0-9]{1,18}")
 _UNREADABLE = "its RECORD cannot be read"
 
 
@@ -60,9 +63,9 @@ class Spoiled:
 def recorded_files(file: str) -> tuple[Entry, ...] | None:
     """The files that a RECORD lists, without byte code; None where it cannot be read."""
     try:
-        with open(file, encoding="utf-8", errors="replace") as opened:  # noqa: PTH123
-            return tuple(_entries(opened.read()))
-    except OSError:
+        return tuple(_entries(read_text(file)))
+    except OSError as error:
+        note(file, error)
         return None
 
 
@@ -146,7 +149,7 @@ def _entries(text: str) -> Iterator[Entry]:
             continue
         row = line.rsplit(",", 2) if '"' not in line else _quoted(line)
         if len(row) == 3:  # noqa: PLR2004  path, hash, size
-            yield row[0], row[1] or None, int(row[2]) if row[2].isdigit() else None
+            yield row[0], row[1] or None, int(row[2]) if _SIZE.fullmatch(row[2]) else None
 
 
 def _quoted(line: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from verl_env.command_line import command
@@ -9,6 +10,7 @@ from verl_env.errors import EXIT_MISUSE, VerlEnvError
 from verl_env.sizes import human
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -29,6 +31,39 @@ class RecordMissing(VerlEnvError):
 
     says = "{name} in {path} has no RECORD: nobody knows which files are its own"
     helps = "remove it with the tool that installed it, or make the environment anew: verl-env install --stack ..."
+
+
+class FilesOverlap(VerlEnvError):
+    """A package holds files that another one owns, or the environment itself (``pyvenv.cfg``, ``bin/python``).
+
+    Whichever were written last would be in force, and taking the newcomer out again would take them away. Nothing was
+    changed. Files of the same content, as many wheels share them, are no overlap.
+    """
+
+    id = "files-overlap"
+
+    def __init__(self, found: Mapping[tuple[str, str], Sequence[str]]) -> None:
+        super().__init__(found)
+        self.found = dict(found)
+
+    @property
+    def message(self) -> str:
+        lines = [f"{new} has files of {owner}: {_few(files)}" for (new, owner), files in self.found.items()]
+        return "\n  ".join(lines)
+
+    @property
+    def hint(self) -> str:
+        owners = sorted({owner for _, owner in self.found if " " not in owner})
+        if not owners:
+            return "ask for another version or wheel of it"
+        out = command("pip", "uninstall", "--allow-drift", *owners)
+        return f"ask for another version or wheel of it; or knowingly take the other out first: {out}"
+
+
+def _few(files: Sequence[str]) -> str:
+    shown = [re.sub(r"^lib/python[^/]*/site-packages/", "", file) for file in files[:3]]
+    more = len(files) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 class NothingToRollBack(VerlEnvError):

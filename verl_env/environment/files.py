@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: Errors of link(2) that mean "not here": other file system, too many links, no hard links, not allowed.
 _NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+#: Errors of fsync(2) that mean "not here".
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EROFS, errno.EOPNOTSUPP}
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
@@ -51,6 +53,41 @@ def link_or_copy(source: str, destination: str) -> None:
         import shutil  # noqa: PLC0415 (5 ms, rarely needed)
 
         shutil.copy2(source, destination, follow_symlinks=False)
+
+
+def sync_file_system(directory: Path) -> None:
+    """Has everything written that was written so far on the file system of a directory, names and contents.
+
+    One call: fsync of each of 26,000 new files took 79 s, and this one 1.3 s for 6,000. Where the C
+    library has none, every file system is written.
+
+    Raises:
+        OSError: the file system says that something could not be written.
+    """
+    import ctypes  # noqa: PLC0415 (only what changes an environment needs it)
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+        return
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs(opened) != 0 and (code := ctypes.get_errno()) not in _NO_SYNC:
+            raise OSError(code, os.strerror(code), str(directory))
+    finally:
+        os.close(opened)
+
+
+def sync_directory(directory: Path) -> None:
+    """Has the names of a directory written, where its file system can."""
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(opened)
 
 
 def remove_trees(paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from verl_env.environment.files import replace_bytes
+from verl_env.reading import json_of, read_bytes
 from verl_env.records import record
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_entries(file: Path, current: str | None) -> tuple[Entry, ...]:
         current: The generation in force.
     """
     try:
-        data = json.loads(file.read_bytes())
+        data = json_of(read_bytes(file))
         entries = [_entry(each) for each in data["changes"]] if data["schema"] == SCHEMA else []
     except (OSError, ValueError, KeyError, TypeError):
         return ()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import TYPE_CHECKING
 
+from verl_env.reading import json_of, open_regular, read_bytes, read_text
 from verl_env.records import record
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+#: What of a pyvenv.cfg is read, in bytes.
+_CONFIGURATION = 1 << 16
 
 
 @record
@@ -37,6 +41,21 @@ def normalise(name: str) -> str:
 def site_packages(environment: Path, python: str) -> Path:
     """The site-packages directory of an environment for a Python, ``"3.10"``."""
     return environment / "lib" / f"python{python}" / "site-packages"
+
+
+def broken_interpreter(environment: Path) -> str | None:
+    """Why a virtual environment cannot start as one, by its own two files; None where nothing is seen."""
+    try:
+        if "home" not in read_text(f"{environment}/pyvenv.cfg", _CONFIGURATION):
+            return "its pyvenv.cfg names no Python"
+        python = f"{environment}/bin/python"
+        if not os.path.islink(python):  # noqa: PTH114
+            with open_regular(python) as binary:
+                if binary.read(2) == b"#!":
+                    return "its bin/python is a script"
+    except OSError:
+        return "its pyvenv.cfg or bin/python is gone"
+    return None
 
 
 def installed(site: Path) -> dict[str, Distribution]:
@@ -75,8 +94,7 @@ def _origin(file: str) -> tuple[str | None, bool]:
     if not os.path.exists(file):  # noqa: PTH110
         return None, False
     try:
-        with open(file, "rb") as opened:  # noqa: PTH123
-            data = json.load(opened)
+        data = json_of(read_bytes(file))
         return str(data["url"]), bool(data.get("dir_info", {}).get("editable", False))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "an address that cannot be read", False

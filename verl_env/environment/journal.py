@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 from verl_env.environment.files import replace_bytes
+from verl_env.reading import json_of, read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def write(path: Path, journal: Journal) -> None:
 def read(path: Path) -> Journal | None:
     """The journal; None where there is none, or none that can be read."""
     try:
-        data = json.loads(path.read_bytes())
+        data = json_of(read_bytes(path))
         return Journal(**{field.name: data[field.name] for field in fields(Journal)})
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment.files import replace_bytes
 from verl_env.environment.wheelhouse import FOLDER, wheels_in
+from verl_env.reading import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,6 +99,6 @@ def pip_conf(before: str, constraints: str, links: str) -> str:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return read_text(file)
     except OSError:
         return ""

@@ -16,6 +16,7 @@ from verl_env.environment import journal
 from verl_env.environment.errors import EnvironmentUnchangeable, TargetPermission
 from verl_env.environment.files import replace_bytes
 from verl_env.environment.target import Target
+from verl_env.reading import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ class PlainTarget(Target):
 def number_of(environment: Path) -> str:
     """Which generation an environment of another tool is."""
     try:
-        return (environment / MARK).read_text(encoding="ascii")
+        return read_bytes(environment / MARK).decode("ascii")
     except (OSError, ValueError):
         return FIRST
 

@@ -8,6 +8,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from verl_env.reading import read_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -23,8 +25,8 @@ def read_record(folder: str) -> list[list[str]] | None:
         folder: The ``.dist-info`` directory.
     """
     try:
-        with open(f"{folder}/RECORD", encoding="utf-8", newline="") as file:  # noqa: PTH123
-            return [row for row in csv.reader(file) if row]
+        text = read_bytes(f"{folder}/RECORD").decode("utf-8")
+        return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     except (OSError, ValueError, csv.Error):
         return None
 
@@ -38,8 +40,7 @@ def update_record(folder: str, facts: Callable[[str], tuple[str, int] | None]) -
             it did not change. Other lines stay as they are, byte for byte.
     """
     try:
-        with open(f"{folder}/RECORD", "rb") as file:  # noqa: PTH123
-            content = file.read()
+        content = read_bytes(f"{folder}/RECORD")
     except OSError:
         return None
 

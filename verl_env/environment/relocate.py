@@ -38,11 +38,11 @@ def relocate(environment: Path, site: Path, *, names: Iterable[Path], to: Path) 
     """
     paths = {os.fsencode(form) for name in names for form in (name, name.parent.resolve() / name.name)}
     pattern = re.compile(b"(?:%s)(?![\\w.-])" % b"|".join(map(re.escape, sorted(paths, key=len, reverse=True))))
-    files = [environment / "pyvenv.cfg", *sorted((environment / "bin").iterdir())]
+    files = [environment / "pyvenv.cfg", *sorted((environment / "bin").glob("*"))]
     changed = {
         str(file.relative_to(environment)): new
         for file in files
-        if not file.is_symlink() and (new := _rewrite(file, pattern, os.fsencode(to))) is not None
+        if file.is_file() and not file.is_symlink() and (new := _rewrite(file, pattern, os.fsencode(to))) is not None
     }
     if changed:
         _update_records(environment, site, changed)

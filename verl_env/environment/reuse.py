@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from verl_env.environment.files import link_or_copy
 from verl_env.environment.installed import installed, normalise
 from verl_env.environment.record import read_record, relative_to_environment
+from verl_env.reading import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -121,5 +122,8 @@ def _is_bytecode_of(path: str, left: Collection[str]) -> bool:
 def _is_script(path: str) -> bool:
     if os.path.islink(path):  # noqa: PTH114
         return False
-    with open(path, "rb") as file:  # noqa: PTH123
-        return file.read(2) == b"#!"
+    try:
+        with open_regular(path) as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import replace_bytes
+from verl_env.reading import json_of, read_bytes
 from verl_env.records import NOTHING, record, values
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class State:
 def read_state(environment: Path) -> State | None:
     """The state of an environment; None where there is no record, or none that can be read."""
     try:
-        data: dict[str, Any] = json.loads((environment / FILE).read_bytes())
+        data: dict[str, Any] = json_of(read_bytes(environment / FILE))
         if data.pop("schema") != SCHEMA:
             return None
         extras = tuple(Extra(**extra) for extra in data.get("extras", ()))

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from verl_env.command_line import visible
 from verl_env.installers.classify import tail
 from verl_env.installers.failures import CheckFailed
 from verl_env.installers.isolation import check_environment
@@ -113,7 +114,7 @@ def _failure(check: Check, outcome: Outcome, environment: Path, logs: Path) -> C
     output = _output(outcome)
     logs.mkdir(exist_ok=True)
     log = logs / f"{environment.name}-{_file_name(check.id)}.log"
-    log.write_text(f"{check.code}\n\n{output}", encoding="utf-8")
+    log.write_text(visible(f"{check.code}\n\n{output}"), encoding="utf-8")
     return CheckFailed(check.id, _reason(outcome, output), log, tail(output))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from verl_env.additions.wanted import missing_wishes, recorded, wanted_extras
 from verl_env.builds.made import made_otherwise
 from verl_env.environment.damage import spoiled
-from verl_env.environment.installed import installed, site_packages
+from verl_env.environment.installed import broken_interpreter, installed, site_packages
 from verl_env.environment.state import read_state
 from verl_env.install.compare import as_taken, compare, satisfies, wanted
 from verl_env.install.plan import plan_digest
@@ -109,4 +109,4 @@ def _reason(plan: Plan, target: Target, options: Options, state: State | None, d
     missing = [check.id for check in plan.checks if check.needs is None and check.id not in state.checks]
     if options.checks and missing:
         return f"it was not checked ({', '.join(missing)})"
-    return None
+    return broken_interpreter(target.path)

@@ -13,6 +13,7 @@ from verl_env.builds.targets import gpu_targets
 from verl_env.environment.damage import spoiled
 from verl_env.environment.files import link_or_copy
 from verl_env.environment.installed import installed, site_packages
+from verl_env.environment.overlap import losers
 from verl_env.environment.wheelhouse import keep_wheel, put_wheel
 from verl_env.install.compare import as_taken, brings_wheel
 from verl_env.install.errors import NativeUnavailable
@@ -116,6 +117,7 @@ class Parts:
                 ),
                 Batch(file, self._source(), build_constraints=constraints, fresh=True),
             )
+            self._settle(file, packages, constraints)
         return _counted(len(packages), len(every))
 
     def addressed(self, kept: Container[str]) -> str:
@@ -340,6 +342,13 @@ class Parts:
         self._reporter.note(f"fetched anew, as the installer's cache has it damaged ({words})")
         write(changed)
         self._install(batch)
+
+    def _settle(self, file: Path, packages: Sequence[Package], constraints: Path | None) -> None:
+        """Gives files that several packages of the lock have to the last of them: installers write in any order."""
+        for name in losers(self._new, [package.name for package in packages]):
+            only = [package for package in packages if package.name == name]
+            requirements.write_locked(file, only, offline=self._options.offline)
+            self._install(Batch(file, self._source(), build_constraints=constraints, again=True))
 
     def _run(self, command: Command) -> None:
         done = run(command, self._reporter.terminal)

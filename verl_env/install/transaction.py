@@ -12,6 +12,7 @@ from verl_env.additions.keep import Additions, component_extras, needless, plan_
 from verl_env.additions.wanted import undone, wanted_extras
 from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed, site_packages
+from verl_env.environment.overlap import guarded_files, refuse_contested, refuse_guarded
 from verl_env.environment.state import State
 from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import SECONDS, gpu_here, pick_checks, run_checks
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Build
     from verl_env.environment.change import NewGeneration
+    from verl_env.environment.overlap import Identity
     from verl_env.environment.state import Extra
     from verl_env.install.inspect import Inspection
     from verl_env.install.model import Options, Plan, Step, StepKind
@@ -80,6 +82,7 @@ class Transaction:
         self._parts = Parts(plan, options, reporter, tools, places, kept=self._kept, seen=seen)
         self._made = Made(self._parts.left_out, self._parts.taken, self._parts.facts)
         self._additions = Additions((), {})
+        self._guarded: dict[str, Identity] = {}
         self._extras: tuple[Extra, ...] = ()
 
     def run(self) -> Made:
@@ -90,7 +93,7 @@ class Transaction:
         """
         natives = iter(self._plan.natives)
         steps: dict[StepKind, Callable[[], str]] = {
-            "environment": lambda: self._parts.environment(self._target.path.name),
+            "environment": self._environment,
             "packages": lambda: self._parts.packages(self._names),
             "wheels": lambda: self._parts.addressed(self._names),
             "native": lambda: self._parts.native(next(natives)),
@@ -111,6 +114,11 @@ class Transaction:
         detail: list[str] = []
         yield detail
         self._reporter.end(step, time.monotonic() - started, "".join(detail))
+
+    def _environment(self) -> str:
+        made = self._parts.environment(self._target.path.name)
+        self._guarded = guarded_files(self._new)
+        return made
 
     def _install_runtime(self) -> str:
         version = self._parts.runtime()
@@ -144,12 +152,14 @@ class Transaction:
                 self._reporter.warn(line)
 
     def _check(self) -> str:
+        refuse_guarded(self._new, self._guarded)
         have = installed(self._site)
         lock = wanted(self._as_made, without=self._made.left_out)
         self._extras = self._additions.extras(have, lock, self._plan.python)
         wrong = compare(have, wanted_extras(self._extras) | lock)
         if wrong:
             raise EnvironmentMismatch(wrong)
+        refuse_contested(self._new, {extra.name for extra in self._extras})
         done = ["packages"]
         if self._options.checks:
             checks, self._made.skipped = pick_checks(self._plan.checks, gpu=gpu_here)

@@ -36,8 +36,8 @@ class Batch:
     ``requirements`` is a file of pinned requirements; ``hashes`` says that each line carries its hashes and that
     nothing else may be installed; ``build_constraints`` is a file that limits what source distributions are built
     with; ``isolated`` False builds them with what is in the environment. ``constraints`` is a file of versions that
-    are taken where something is needed; ``dependencies`` True installs what the requirements need, too. ``fresh`` True
-    installs over what is there, and takes nothing out of a cache.
+    are taken where something is needed; ``dependencies`` True installs what the requirements need, too. ``again`` True
+    installs over what is there; ``fresh`` True too, and takes nothing out of a cache.
     """
 
     requirements: Path
@@ -48,6 +48,7 @@ class Batch:
     constraints: Path | None = None
     dependencies: bool = False
     fresh: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

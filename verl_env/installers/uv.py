@@ -46,7 +46,8 @@ class Uv:
         arguments = ["--python", str(environment / "bin" / "python")]
         arguments += [] if batch.dependencies else ["--no-deps"]
         # A file that was changed in place was changed in the cache too, where it is linked out of it.
-        arguments += ["--reinstall", "--no-cache"] if batch.fresh else []
+        arguments += ["--reinstall"] if batch.fresh or batch.again else []
+        arguments += ["--no-cache"] if batch.fresh else []
         arguments += ["--constraints", str(batch.constraints)] if batch.constraints else []
         arguments += ["--require-hashes"] if batch.hashes else []
         arguments += ["--build-constraints", str(batch.build_constraints)] if batch.build_constraints else []

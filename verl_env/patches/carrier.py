@@ -7,12 +7,12 @@ ship a sitecustomize of their own that hides every other one in virtual environm
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from verl_env.environment.record import record_hash
 from verl_env.machine.child import Completed, run
+from verl_env.reading import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path as PathType
@@ -68,7 +68,7 @@ def add_carrier(wheel: PathType) -> None:
 def foreign(site: PathType) -> PathType | None:
     """A sitecustomize in the directory that is not ours, which the wheel would replace; None where there is none."""
     path = site / MODULE
-    if not path.exists() or path.read_text(encoding="utf-8", errors="replace").startswith(MARK):
+    if not path.exists() or read_text(path).startswith(MARK):
         return None
     return path
 
@@ -82,6 +82,6 @@ def winner(python: PathType) -> str:
 def is_ours(file: str) -> bool:
     """Whether a sitecustomize is the carrier."""
     try:
-        return Path(file).read_text(encoding="utf-8").startswith(MARK)
+        return read_text(file).startswith(MARK)
     except OSError:
         return False

@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from verl_env.reading import read_bytes
 from verl_env.records import NOTHING, record
 from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnreadable, ConfigValueInvalid
 
@@ -111,7 +112,7 @@ def _places(env: Mapping[str, str]) -> Iterator[Path]:
 def _read(path: Path) -> dict[str, Any] | None:
     """A file as a table whose keys are known; None where there is no file."""
     try:
-        content = path.read_bytes()
+        content = b"" if str(path) == os.devnull else read_bytes(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -124,6 +125,8 @@ def _read(path: Path) -> dict[str, Any] | None:
         import tomli as tomllib  # noqa: PLC0415
     try:
         table = tomllib.loads(content.decode())
+    except RecursionError as error:
+        raise ConfigSyntax(path, "it is nested too deep") from error
     except ValueError as error:
         raise ConfigSyntax(path, str(error)) from error
     for key in table:

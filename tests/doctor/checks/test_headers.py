@@ -82,6 +82,6 @@ def test_a_wheel_of_the_environment_that_has_it(environment: Environment) -> Non
     other = evaluate(CHECKS[0], Facts(target=made.target, log=LOG.format("cublas_v2.h")))
 
     assert finding is not None
-    assert finding.remedy.commands == (f'export CPATH="{include}${{CPATH:+:$CPATH}}"',)
+    assert finding.remedy.commands == (f'export CPATH={include}"${{CPATH:+:$CPATH}}"',)
     assert other is not None
     assert other.remedy.commands[0] == "module load cuda"

@@ -41,6 +41,7 @@ from verl_env.doctor.checks.symptoms import CHECKS as SYMPTOMS
 from verl_env.doctor.checks.system import CHECKS as SYSTEM
 from verl_env.doctor.checks.toolchain import CHECKS as TOOLCHAIN
 from verl_env.doctor.checks.transformers import CHECKS as TRANSFORMERS
+from verl_env.doctor.checks.unseen import CHECKS as UNSEEN
 from verl_env.doctor.checks.vanished import CHECKS as VANISHED
 
 CHECKS = (
@@ -77,4 +78,6 @@ CHECKS = (
     *VANISHED,
     *LIBRARIES,
     *families(),
+    # The last: it tells what the others could not read.
+    *UNSEEN,
 )

@@ -9,6 +9,7 @@ from verl_env.doctor.checks.abi import broken_objects, hit_of, rebuild
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
 from verl_env.doctor.tables import table
+from verl_env.reading import text_or_none
 
 if TYPE_CHECKING:
     from verl_env.doctor.facts import Facts
@@ -26,11 +27,8 @@ def in_file(facts: Facts, relative: str, pattern: str) -> re.Match[str] | None:
     """A match in a source file of the environment's site-packages; None where there is none."""
     if facts.target is None:
         return None
-    try:
-        text = (facts.target.site / relative).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return re.search(pattern, text, re.DOTALL)
+    text = text_or_none(facts.target.site / relative)
+    return None if text is None else re.search(pattern, text, re.DOTALL)
 
 
 def _te_range(facts: Facts) -> Hit | None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.command_line import quoted
 from verl_env.doctor.model import Check, Hit, Remedy
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _remedy(facts: Facts, row: Origin, header: str) -> Remedy:
     if found is not None:
         include = str(found)[: -len(header) - 1]
         text = "A wheel of the environment has it: name its directory to the compiler."
-        return Remedy(text, (f'export CPATH="{include}${{CPATH:+:$CPATH}}"',))
+        return Remedy(text, (f'export CPATH={quoted(include)}"${{CPATH:+:$CPATH}}"',))
     release = f" cuda-version={facts.cuda}" if facts.cuda else ""
     conda = (f"conda install -c nvidia {row.conda}{release}",) if row.conda else ()
     return Remedy(f"Bring {row.what}; the command depends on the system.", (*row.commands, *conda))

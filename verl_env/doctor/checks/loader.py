@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.loader import Closure
+from verl_env.command_line import quoted
 from verl_env.doctor.checks.cuda import doubled, is_foreign, one_family, pinned_by_torch
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.engines.torchload import gaps_of
@@ -200,7 +201,7 @@ def _te_cudnn(facts: Facts) -> Hit | None:
 
 def _set_cudnn(facts: Facts) -> Remedy:
     site = facts.target.site if facts.target else "$(python -c 'import site; print(site.getsitepackages()[0])')"
-    path = f'"{site}/nvidia/cudnn"' if facts.target else f"{site}/nvidia/cudnn"
+    path = quoted(f"{site}/nvidia/cudnn") if facts.target else f"{site}/nvidia/cudnn"
     return Remedy(
         "Point TransformerEngine at the cuDNN of the wheels.",
         (f"export CUDNN_PATH={path}", 'export CPATH="$CUDNN_PATH/include:$CPATH"'),

@@ -17,6 +17,9 @@ _COMPANIONS = ("flashinfer-cubin", "flashinfer-jit-cache")
 #: GPUs that the ptxas of triton 3.5 and older does not know (triton#8539).
 _NEW_TO_TRITON = frozenset({"10.3", "11.0", "12.1"})
 
+#: A path that says the same to every shell.
+_PLAIN = re.compile(r"/[\w./+-]+")
+
 
 def nvcc_version(facts: Facts) -> str | None:
     """The release of nvcc, where it is known and a dotted number."""
@@ -80,7 +83,8 @@ def _cuda_home(facts: Facts) -> Hit | None:
 
 def _set_cuda_home(facts: Facts) -> Remedy:
     parts = [part for part in (facts.variable("CUDA_HOME") or "").split(":") if part]
-    return Remedy("Name one directory.", (f"export CUDA_HOME={parts[-1] if parts else '/usr/local/cuda'}",))
+    named = parts[-1] if parts and _PLAIN.fullmatch(parts[-1]) else "/usr/local/cuda"
+    return Remedy("Name one directory.", (f"export CUDA_HOME={named}",))
 
 
 def _old_toolkit(facts: Facts) -> Hit | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.reading import read_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -192,7 +194,7 @@ def directory(path: str, variable: str | None, mounts: Sequence[Mount]) -> Direc
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_text(path)
     except OSError:
         return ""
 

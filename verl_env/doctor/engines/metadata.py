@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from verl_env.reading import json_of, text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -138,11 +139,7 @@ def _metadata_text(path: str) -> str:
 
 
 def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123  a hot loop
-            return file.read()
-    except OSError:
-        return ""
+    return text_or_none(path) or ""
 
 
 def _headers(text: str) -> dict[str, list[str]]:
@@ -161,7 +158,7 @@ def _direct_url(path: str) -> tuple[str | None, str | None]:
     if not text:
         return None, None
     try:
-        data = json.loads(text)
+        data = json_of(text.encode())
         url = str(data["url"])
         editable = bool(data.get("dir_info", {}).get("editable"))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.reading import read_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -162,6 +164,6 @@ def _bindings(body: Sequence[ast.stmt]) -> Iterator[str]:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_text(path)
     except OSError:
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.damage import Damage, recorded_files, size_damages
+from verl_env.reading import open_regular, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,7 +95,7 @@ def is_cut(damage: Damage) -> bool:
 def _ends_in_the_midst(path: Path) -> bool:
     """Whether a module's source is at fault where it ends; syntax that this Python does not know is elsewhere."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_text(path)
         ast.parse(text)
     except SyntaxError as error:
         last = len(text.splitlines())
@@ -110,7 +111,7 @@ def hash_matches(path: str | Path, digest: str) -> bool:
     if algorithm not in hashlib.algorithms_available:
         return True
     found = hashlib.new(algorithm)
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(_CHUNK):
             found.update(chunk)
     return base64.urlsafe_b64encode(found.digest()).rstrip(b"=").decode() == expected

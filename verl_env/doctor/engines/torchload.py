@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.binaries.loader import Closure
 from verl_env.binaries.symbols import CUDA, unresolved
+from verl_env.reading import text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,10 +83,7 @@ def _afterwards(source: str) -> list[tuple[str, str]]:
 
 
 def _source(site: Path) -> str:
-    try:
-        return (site / "torch" / "__init__.py").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return text_or_none(site / "torch" / "__init__.py") or ""
 
 
 def _preload(site: Path, loader: Loader, libraries: Sequence[tuple[str, str]], into: Closure) -> None:

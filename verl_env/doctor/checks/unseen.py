@@ -1,0 +1,73 @@
+"""What could not be looked at: "healthy" is said of what was seen, and of nothing else."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from verl_env import reading
+from verl_env.doctor.model import Check, Hit, Remedy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verl_env.doctor.facts import Facts
+    from verl_env.doctor.target import Target
+
+_SHOWN = 6
+#: Who always writes a RECORD.
+_RECORDING = ("pip", "uv")
+
+
+def _unseen(facts: Facts) -> Hit | None:
+    """Files that are there and could not be read, and packages whose files nobody lists; asked last."""
+    if facts.target is None:
+        return None
+    found = [*_unreadable(facts.target), *_unlisted(facts.target)]
+    more = (f"and {len(found) - _SHOWN} more",) if len(found) > _SHOWN else ()
+    return Hit((*found[:_SHOWN], *more)) if found else None
+
+
+def _unreadable(target: Target) -> Iterator[str]:
+    """What the checks before this one came across."""
+    if reason := _closed(target):
+        yield reason
+    yield from (f"{target.relative(path)}: {reason}" for path, reason in sorted(reading.unread().items()))
+
+
+def _closed(target: Target) -> str | None:
+    """Why its directory of packages cannot be listed."""
+    try:
+        for site in target.site_paths:
+            os.scandir(site).close()
+    except OSError as error:
+        return f"{target.relative(str(error.filename))}: {error.strerror}"
+    return None
+
+
+def _unlisted(target: Target) -> Iterator[str]:
+    """Packages without a version, or without the RECORD that their installer writes."""
+    for owned in target.records:
+        one = owned.distribution
+        if not one.path.endswith(".dist-info") or one.path in reading.unread():
+            continue
+        if one.version is None:
+            yield f"{target.relative(one.path)}: its METADATA states no version"
+        elif not owned.entries and one.installer in _RECORDING and str(one.record) not in reading.unread():
+            yield f"{target.relative(str(one.record))}: lists no file"
+
+
+CHECKS = (
+    Check(
+        id="not-looked",
+        theme="other",
+        severity="error",
+        title="Not everything could be looked at",
+        cause="Files are unreadable, are no files, or are empty where they say what is installed: nobody can tell "
+        "whether the environment is whole.",
+        remedy=Remedy("Make the files readable for this user, or reinstall the packages that they belong to."),
+        covers=("D23",),
+        sources=("RECORD files (PEP 376)",),
+        find=_unseen,
+    ),
+)
