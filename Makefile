@@ -2,6 +2,9 @@
 
 # For contributors; what each is for: CONTRIBUTING.md. CI calls the same targets.
 
+# One more than there are cores, as many tests wait; a file is one worker's, as what it makes is dear.
+PARALLEL = -n $$(( $$(nproc) + 1 )) --dist loadfile
+
 check: lint types test
 
 setup:
@@ -18,13 +21,13 @@ types:
 	mypy
 
 test:
-	pytest -n auto --dist worksteal
+	pytest $(PARALLEL)
 
 fast:
-	pytest -n auto --dist worksteal -m "not slow and not e2e"
+	pytest $(PARALLEL) -m "not slow and not e2e"
 
 thorough:
-	HYPOTHESIS_PROFILE=thorough pytest -n auto --dist worksteal
+	HYPOTHESIS_PROFILE=thorough pytest $(PARALLEL)
 
 docs:
 	verl-env lock --offline

@@ -1,10 +1,9 @@
 """The whole matrix of machines: each gets a lockset that fits, or a refusal that names every lockset."""
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
+import coverage_page as page
 import pytest
 
 from verl_env.choose.choose import evaluate
@@ -12,13 +11,8 @@ from verl_env.choose.model import Choice, Request
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.versions import at_least
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("coverage_page", ROOT / "docs" / "coverage_page.py")
-page = importlib.util.module_from_spec(spec)
-sys.modules["coverage_page"] = page
-spec.loader.exec_module(page)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from verl_env.install.run import install
 
 pytestmark = pytest.mark.slow
 
-KILLS = 32
+KILLS = 32 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 12
 FIRST_KILLS = 6
 #: What two makings of one state may differ in: the time, bytecode, and uv's note of the cached file's age.
 VOLATILE = ("verl-env.json", "uv_cache.json", ".pyc")
