@@ -209,7 +209,10 @@ def test_a_recipe_names_what_exists(component, release, recipe):
         owner, _, path = patch.partition(":")
         assert owner in CATALOGUE.components
         assert not Path(path).is_absolute()
-    assert bool(recipe.commands) is (recipe.product == "prefix")
+    if recipe.product == "prefix":
+        assert recipe.commands
+    else:  # what prepares the tree for the backend makes no prefix
+        assert "{prefix" not in " ".join(word for command in recipe.commands for word in command)
     assert (recipe.arch_style == "gfx") is any(
         tool.name == "hipcc" for tool in recipe.tools
     ) or not recipe.arch_variable

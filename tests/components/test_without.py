@@ -35,7 +35,15 @@ def test_flash_attn_by_release(verl):
 def test_what_nobody_looked_into_is_not_known():
     assert without("flash-attn", "0.10.0") is None
     assert without("flash-attn", "main") is None
-    assert without("aiter", "0.9.1") is None
+    assert without("aiter", "0.8.0") is None
+
+
+@pytest.mark.parametrize(
+    ("verl", "needed"), [("0.8.0", "mbridge"), ("0.9.0", "megatron-bridge"), ("0.9.1", "megatron-bridge")]
+)
+def test_the_bridge_that_megatron_takes_by_default(verl, needed):
+    rows = {name: without(name, verl) for name in ("mbridge", "megatron-bridge")}
+    assert {name for name, row in rows.items() if row and row.stops} == {needed}
 
 
 @pytest.mark.parametrize("component", sorted({row.component for row in ROWS}))
