@@ -38,15 +38,15 @@ def facts(environment: Environment) -> Facts:
 
 
 def installs(*, fails: bool = False) -> object:
-    """A fix that replaces a file and adds a folder, in the generation that is being made."""
+    """A fix that replaces a package by another with a file of the same path, in the generation that is being made."""
 
-    def carry_out(_: Fix, new: NewGeneration) -> str | None:
+    def carry_out(fix: Fix, new: NewGeneration) -> str | None:
         new.begin_from_old()
         site = sites(new.path)[0]
         (site / "a").mkdir()
         (site / "a" / "__init__.py").write_text("new")
         (site / "b").mkdir()
-        new.take_over()
+        new.take_over(gone=fix.uninstall)
         return "no such version" if fails else None
 
     return carry_out

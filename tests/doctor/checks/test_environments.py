@@ -16,6 +16,7 @@ import pytest
 
 from tests.doctor.checks.world import World
 from tests.doctor.stack import Stack, defining, fat_binary, using
+from verl_env.environment.state import State, write_state
 
 if TYPE_CHECKING:
     from verl_env.doctor.model import Severity
@@ -92,6 +93,16 @@ def _(w: World) -> Iterator[None]:
     w.add("numpy", "2.2.6")
 
 
+@case("machine-misfit", "error")
+def _(w: World) -> Iterator[None]:
+    facts = {"flash-attn": {"gpus": ["9.0"]}}
+    state = State("/e", "verl9.9-cu999/none", "vllm", "3.10", "d", None, {}, (), facts=facts)
+    write_state(w.environment.prefix, state)
+    w.capability = "9.0"
+    yield
+    w.capability = "12.0"
+
+
 @case("megatron-injected", "warning")
 def _(w: World) -> Iterator[None]:
     w.add("transformer-engine", "2.2.0")
@@ -106,6 +117,13 @@ def _(w: World) -> Iterator[None]:
     w.host["tools"] = {"ninja": "/usr/bin/ninja"}
     yield
     w.host["tools"] = {"ninja": None}
+
+
+@case("not-looked", "error")
+def _(w: World) -> Iterator[None]:
+    w.add("whole", "1", files={"whole/x.py": ""})
+    yield
+    w.write("whole-1.dist-info/RECORD")
 
 
 @case("nvcc-missing", "warning")
