@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def room(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
-def problems(*jobs, on=None, of=None, tmp_path="/tmp", **more):
+def problems(*jobs, on=None, of=None, tmp_path=Path("/tmp"), **more):
     on = on or host(environ={"TMPDIR": str(tmp_path)})
     return preflight(jobs, on, of or lock(), Places(tmp_path), catalogue=CATALOGUE, **more)
 

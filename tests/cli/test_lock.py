@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -140,7 +141,9 @@ def test_an_environment_and_a_proof_are_recorded_beside_their_lockset(root, tmp_
     (tmp_path / "proof.json").write_text(json.dumps(PROOF))
     assert main(["lock", "--record", str(tmp_path / "proof.json")]) == EXIT_OK
     assert load_lockset(root / samples.ID / "lockset.toml").tier == "proven"
-    assert (root / samples.ID / "proofs" / "2026-11-28t06-00-00z-nvidia-h200-py3.10.14.json").is_file()
+    [proof] = (root / samples.ID / "proofs").iterdir()
+    assert re.fullmatch(r"2026-11-28-nvidia-h200-py3\.10\.14-[0-9a-f]{8}\.json", proof.name)
+    assert json.loads(proof.read_text()) == PROOF
     assert main(["lock", "--check", "--offline"]) == EXIT_OK
 
 
