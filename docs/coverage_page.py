@@ -1,6 +1,6 @@
 """docs/coverage.md: which lockset each machine of a matrix gets, beside what verl's own uv lock covers.
 
-The matrix is also what tests/choose/test_matrix.py and benchmarks/matrix.py go through.
+The matrix is also what tests/docs/test_coverage_page.py and benchmarks/matrix.py go through.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
+
+from lockset_parts import accelerator
 
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Choice, Refusal, Request
@@ -167,9 +169,7 @@ def _table(stack: str, found: Mapping[Place, Choice | Refusal]) -> Iterator[str]
     yield _row(["---"] * (len(DRIVERS) + 3))
     for gpus, arch in _groups(found):
         places = _places(gpus[0], arch, USUAL_GLIBC, USUAL_PYTHON)
-        cells = [_cell(stack, place, found[place]) for place in places]
-        if len(places) == 1:
-            cells *= len(DRIVERS)
+        cells = _across([_cell(stack, place, found[place]) for place in places])
         refused = [found[place] for place in places if isinstance(found[place], Refusal)]
         why = (
             refused[-1].changes if refused and isinstance(refused[-1], Refusal) and len(refused) == len(places) else ()
@@ -192,7 +192,7 @@ def _changes(stack: str, found: Mapping[Place, Choice | Refusal]) -> Iterator[st
                 continue
             where = f"glibc {glibc}" if python == USUAL_PYTHON else f"Python {python}"
             cells = ["same" if _id(found[a]) == _id(found[b]) else _cell(stack, a, found[a]) for a, b in pairs]
-            yield _row([", ".join(gpus), arch, where, *cells])
+            yield _row([", ".join(gpus), arch, where, *_across(cells)])
 
 
 def _groups(found: Mapping[Place, Choice | Refusal]) -> list[tuple[list[str], str]]:
@@ -214,6 +214,11 @@ def _places(gpu: str, arch: str, glibc: str, python: str) -> list[Place]:
     return [Place(gpu, driver, glibc, python, arch) for driver in drivers]
 
 
+def _across(cells: list[str]) -> list[str]:
+    """A cell for each driver; an AMD machine has one answer for all."""
+    return cells * len(DRIVERS) if len(cells) == 1 else cells
+
+
 def _id(answer: Choice | Refusal) -> str | None:
     return answer.lockset.id if isinstance(answer, Choice) else None
 
@@ -231,7 +236,7 @@ def _legend(locksets: Iterable[Lockset]) -> str:
     for lockset in locksets:
         engines = ", ".join(f"{name} {version}" for name, version in lockset.engines.items())
         pythons = ", ".join(sorted(lock.python for lock in lockset.pythons))
-        torch = f"{lockset.torch}, CUDA {lockset.cuda}"
+        torch = f"{lockset.torch}, {accelerator(lockset)}"
         lines.append(_row([lockset.verl, f"`{lockset.id}`", engines, torch, pythons, lockset.tier]))
     return "\n".join([*lines, ""])
 

@@ -67,13 +67,15 @@ def index_page(locksets: Sequence[Lockset]) -> str:
 
 
 def _unlocked() -> list[str]:
-    """The Dockerfiles that have no lockset, each with the reason and what to take instead."""
-    rows = parse_toml(constraints_directory() / "unlocked.toml")["rows"]
+    """The Dockerfiles that have no lockset, each with the reason and what to take instead, where a file lists them."""
+    file = constraints_directory() / "unlocked.toml"
+    rows = parse_toml(file)["rows"] if file.exists() else []
     cells = [
         (f"`{row['path']}` at `{row['commit'][:9]}`", row["reason"], f"[{row['instead']}]({row['instead']}.md)")
         for row in rows
     ]
-    return ["", "## Dockerfiles without a lockset", "", *table(("Dockerfile", "why", "instead"), cells)]
+    block = section("Dockerfiles without a lockset", table(("Dockerfile", "why", "instead"), cells))
+    return ["", *block] if block else []
 
 
 def lockset_page(lockset: Lockset) -> str:

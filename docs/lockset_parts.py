@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import textwrap
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from component_pages import anchor
 from markup import code, prose, table
@@ -18,6 +19,7 @@ from verl_env.verify.training import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from verl_env.locksets.model import GpuNeed, Lockset, Native, Package, Unmet
 
@@ -119,12 +121,28 @@ def pythons(lockset: Lockset, packages: Mapping[str, Sequence[Package]]) -> list
     limits = f" with {code(', '.join(lockset.build_constraints))}" if lockset.build_constraints else ""
     if built:
         lines += ["", f"Built from source{limits}: {', '.join(built)}."]
-    addressed = sorted({package.url for pinned in packages.values() for package in pinned if package.url})
-    return (
-        [*lines, "", "From an address, checked by hash:", "", *(f"- {url}" for url in addressed)]
-        if addressed
-        else lines
-    )
+    return [*lines, *_elsewhere({package for pinned in packages.values() for package in pinned if package.url})]
+
+
+def _elsewhere(packages: AbstractSet[Package]) -> Iterator[str]:
+    """What the package index does not hold, by where it comes from and whether its hash is known.
+
+    A host that serves an index is for the lock alone to name: what is of one is listed by its name.
+    """
+    hosts = {_host(package) for package in packages if package.by_index}
+    found: dict[str, list[str]] = {}
+    for package in sorted(packages, key=lambda package: (package.name, package.version)):
+        indexed = _host(package) in hosts
+        where = "another index, whose address the lock has" if indexed else "an address"
+        how = "checked by hash" if package.hashes else "no hash of which is recorded (hash-unrecorded)"
+        what = f"{package.name} {package.version}" if indexed else str(package.url)
+        found.setdefault(f"From {where}, {how}:", []).append(f"- {what}")
+    for title in sorted(found):
+        yield from ("", title, "", *found[title])
+
+
+def _host(package: Package) -> str:
+    return urlsplit(package.url or "").netloc
 
 
 def planned(lockset: Lockset) -> list[str]:

@@ -82,13 +82,15 @@ def test_nothing_that_fits_stands_behind_a_refusal(found, locksets):
         ("B200", "550.144.03", "2.35", False),
         ("B200", "570.195.03", "2.35", True),
         ("RTX PRO 6000", "580.126.09", "2.39", True),
-        ("MI350X", "580.126.09", "2.39", False),
+        ("MI350X", "580.126.09", "2.39", True),
+        ("MI350X", "580.126.09", "2.31", False),
     ],
 )
 def test_vllm_on_x86_64(locksets, gpu, driver, glibc, served):
     place = page.Place(gpu, driver, glibc, "3.12", "x86_64")
     answer = page.choose(locksets, place.machine, Request(("vllm",), python="3.12"))
     assert isinstance(answer, Choice) is served
+    assert not served or answer.lockset.accelerator == ("rocm" if gpu.startswith("MI") else "cuda")
 
 
 @pytest.mark.parametrize("gpu", ["GH200", "B200"])
@@ -115,6 +117,14 @@ def test_arm_machines_with_driver_580_are_served(locksets, gpu, stack):
 )
 def test_what_the_uv_lock_is_for(place, stack, covered):
     assert place.in_uv_lock(stack) is covered
+
+
+def test_the_legend_names_what_a_lockset_runs_on(locksets):
+    rows = page._legend(locksets).splitlines()[4:]
+    for lockset, row in zip(locksets, rows, strict=True):
+        name = "ROCm" if lockset.accelerator == "rocm" else "CUDA"
+        release = (lockset.rocm if lockset.accelerator == "rocm" else lockset.cuda) or "(release not stated)"
+        assert f"| {lockset.torch}, {name} {release} |" in row
 
 
 def test_every_row_of_a_table_has_the_cells_of_its_head():

@@ -9,13 +9,16 @@ from lockset_pages import TIERS, index_page, lockset_pages
 
 from tests.locksets import samples
 from verl_env.cli.stacks import tier
+from verl_env.constraints import constraints_directory, parse_toml
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.locksets.load import lockset_from
+from verl_env.locksets.model import Package
 
 DOCS = Path(__file__).parents[2] / "docs"
 SHIPPED = load_catalogue()
 PAGES = lockset_pages()
 INDEX = PAGES["locksets/README.md"]
+UNLOCKED = parse_toml(constraints_directory() / "unlocked.toml")["rows"]
 PAGE = f"locksets/{samples.ID}.md"
 
 
@@ -57,7 +60,7 @@ def test_the_index_lists_every_lockset_with_its_tier(lockset):
 
 def test_links_of_the_index_lead_to_pages():
     links = re.findall(r"\]\(([^)]+\.md)\)", INDEX)
-    assert len(links) == len(SHIPPED) + 1
+    assert len(links) == len(SHIPPED) + 1 + len(UNLOCKED), "each lockset, the evidence, and one instead of each without"
     assert all((DOCS / "locksets" / link).is_file() for link in links)
 
 
@@ -130,6 +133,37 @@ def test_what_is_not_there_is_said_or_left_out(page):
         assert f"## {title}" not in text
 
 
+@pytest.mark.parametrize("rows", ["", "rows = []"])
+def test_dockerfiles_without_a_lockset_are_a_table_only_where_there_are_some(page, tmp_path, rows):
+    title = "## Dockerfiles without a lockset"
+    assert title in INDEX
+    if rows:
+        (tmp_path / "unlocked.toml").write_text(rows)
+    page()
+    assert title not in lockset_pages()["locksets/README.md"]
+
+
+def test_what_the_index_does_not_hold_is_by_where_it_comes_from_and_its_hash():
+    every = [
+        Package("whole", "1", ("sha256:a",), "url", "https://files.invalid/whole-1-py3-none-any.whl"),
+        Package("bare", "2", (), "url", "https://files.invalid/bare-2-py3-none-any.whl"),
+        Package("listed", "3", (), "url", "https://index.invalid/rocm"),
+        Package("beside", "4", ("sha256:b",), "url", "https://index.invalid/rocm/beside-4-py3-none-any.whl"),
+        Package("usual", "5", ("sha256:c",)),
+    ]
+    lines = [line for line in parts.pythons(sample(), {"3.10": every, "3.11": every}) if line][3:]
+    assert lines == [
+        "From an address, checked by hash:",
+        "- https://files.invalid/whole-1-py3-none-any.whl",
+        "From an address, no hash of which is recorded (hash-unrecorded):",
+        "- https://files.invalid/bare-2-py3-none-any.whl",
+        "From another index, whose address the lock has, checked by hash:",
+        "- beside 4",
+        "From another index, whose address the lock has, no hash of which is recorded (hash-unrecorded):",
+        "- listed 3",
+    ]
+
+
 def test_what_is_recorded_only_says_so(page):
     text = page(tier="recorded", pythons=[], cuda=None)
     assert "It cannot be installed by verl-env: there is no lock." in text
@@ -160,7 +194,8 @@ def test_one_unmet_requirement_of_several_pythons_is_one_row():
 def test_the_index_of_other_accelerators():
     changes = {"accelerator": "rocm", "rocm": "7.0.2", "cuda": None, "preview": True}
     requires = {"arch": ["x86_64"], "rocm": ["7.0"], "gpu": []}
-    row = index_page([sample(**changes, requires=requires)]).splitlines()[-1]
+    index = index_page([sample(**changes, requires=requires)])
+    [row] = [line for line in index.splitlines() if line.startswith(f"| [{samples.ID}]")]
     assert "| ROCm 7.0.2 | 3.10 | - | not stated | locked | yes |" in row
 
 
