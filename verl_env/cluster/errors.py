@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 
-@dataclass(eq=False)
 class NoNodesNamed(VerlEnvError):
     """There is no allocation to ask, and none was asked for."""
 
@@ -26,7 +23,6 @@ class NoNodesNamed(VerlEnvError):
         return "verl-env cluster doctor --slurm --nodes 4, or verl-env cluster doctor --ray auto"
 
 
-@dataclass(eq=False)
 class ProgramMissing(VerlEnvError):
     """A program of Slurm is not on PATH."""
 
@@ -38,7 +34,6 @@ class ProgramMissing(VerlEnvError):
     helps = "run it on a login node of the cluster (module load slurm), or ask a Ray cluster: --ray auto"
 
 
-@dataclass(eq=False)
 class SlurmFailed(VerlEnvError):
     """A program of Slurm gave no answer that can be used; ``said`` are its last words."""
 
@@ -53,7 +48,6 @@ class SlurmFailed(VerlEnvError):
     helps = "see whether the controller answers: sinfo"
 
 
-@dataclass(eq=False)
 class AllocationRefused(VerlEnvError):
     """Slurm does not give these nodes, now or ever; ``reason`` is its own word for it, ``waited`` in seconds."""
 
@@ -74,7 +68,6 @@ class AllocationRefused(VerlEnvError):
         return "see which nodes and partitions there are: sinfo -N -l"
 
 
-@dataclass(eq=False)
 class JobTooSmall(VerlEnvError):
     """The job that this runs in has fewer nodes than were asked for."""
 
@@ -87,7 +80,6 @@ class JobTooSmall(VerlEnvError):
     helps = "verl-env cluster {action} --nodes {have}, or ask for a larger job: salloc --nodes={asked}"
 
 
-@dataclass(eq=False)
 class RayMissing(VerlEnvError):
     """The environment has no Ray to reach a cluster with."""
 
@@ -99,7 +91,6 @@ class RayMissing(VerlEnvError):
     helps = "name the environment that the cluster was started from: --into DIR"
 
 
-@dataclass(eq=False)
 class RayUnreachable(VerlEnvError):
     """No Ray cluster answers at the address; ``said`` are the last words of its client."""
 
@@ -114,7 +105,6 @@ class RayUnreachable(VerlEnvError):
     helps = "see whether it runs, on its head node: ray status"
 
 
-@dataclass(eq=False)
 class RayTooSmall(VerlEnvError):
     """The Ray cluster has fewer living nodes than were asked for; ``alive`` are their names."""
 
