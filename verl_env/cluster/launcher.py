@@ -1,4 +1,8 @@
-"""What starts a command on every node, whatever it is: srun, or the tasks of a Ray cluster."""
+"""What starts a command on every node, whatever it is: srun, or the tasks of a Ray cluster.
+
+A task finds its place among those of its command in ``VERL_ENV_RANK``, where srun does not give it, and in
+``VERL_ENV_HEAD`` the address of the task of rank 0, where only the launcher's own side knows it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.cluster.gather import Gathering
-
-#: The place of a task among those of its command; what a launcher gives to each, if it is not srun.
-RANK_VARIABLE = "VERL_ENV_RANK"
-#: The address at which the task of rank 0 is reached, where only the launcher's own side knows it.
-HEAD_VARIABLE = "VERL_ENV_HEAD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Spreader(Protocol):
     """Nodes on which one command can be started together."""
 
     def head(self, names: Sequence[str]) -> str:
-        """The address of the first node; empty where its own task has it in ``HEAD_VARIABLE``.
+        """The address of the first node; empty where each task has it in ``VERL_ENV_HEAD``.
 
         Raises:
             VerlEnvError: the scheduler does not answer.

@@ -52,10 +52,6 @@ class Shell:
         """One uninstall command that does not ask."""
         return self._join("uninstall", [*([] if self.installer == "uv" else ["-y"]), *names])
 
-    def python_command(self, *arguments: str) -> str:
-        """A command line of the environment's interpreter."""
-        return shlex.join([self.python or "python", *arguments])
-
     def _join(self, verb: str, arguments: list[str]) -> str:
         if self.installer == "uv":
             chosen = ["--python", self.python] if self.python else []

@@ -95,11 +95,6 @@ class Target:
         return {key.lower(): value for key, value in _CONFIG.findall(text)}
 
     @property
-    def is_conda(self) -> bool:
-        """Whether conda made the environment."""
-        return (self.prefix / "conda-meta").is_dir()
-
-    @property
     def sees_system(self) -> bool:
         """Whether it is a venv that also sees the packages of its base Python and of the user's site, after its own."""
         return self.config.get("include-system-site-packages", "").lower() == "true"

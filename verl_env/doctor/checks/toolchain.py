@@ -175,10 +175,6 @@ def _lcuda(facts: Facts) -> Hit | None:
     return Hit(("the loader finds no libcuda.so.1, although there is a GPU",), severity="warning")
 
 
-def _add_ninja(facts: Facts) -> Remedy:
-    return remedy(facts.shell, "Install ninja and activate the environment.", Fix(install=("ninja",)))
-
-
 CHECKS = (
     Check(
         id="python-headers",
