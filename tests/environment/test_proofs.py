@@ -1,5 +1,7 @@
 """Proofs that are kept in an environment."""
 
+import os
+
 import pytest
 
 from verl_env.environment.proofs import FILE, keep_proof, kept_proofs
@@ -53,3 +55,8 @@ def test_what_cannot_be_read_is_no_proof(env, text):
     assert kept_proofs(env) == ()
     keep_proof(env, DOCUMENT)
     assert len(kept_proofs(env)) == 1
+
+
+def test_a_fifo_in_its_place_is_not_waited_for(env):
+    os.mkfifo(env / FILE)
+    assert kept_proofs(env) == ()

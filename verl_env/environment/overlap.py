@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: What belongs to an environment itself and to no package.
 ITSELF = "the environment itself"
 _GUARDED = re.compile(
-    r"pyvenv\.cfg|pip\.conf|verl-env(?:-constraints)?\.(?:json|txt)|bin/(?:python[\d.]*|[Aa]ctivate.*|deactivate.*)"
+    r"pyvenv\.cfg|pip\.conf|verl-env(?:-constraints|-proofs)?\.(?:json|txt)|bin/(?:python[\d.]*|[Aa]ctivate.*|deactivate.*)"
 )
 #: The suffixes of one module in the order in which an import looks for them, and its folder.
 _MODULE = re.compile(r"(?:/__init__)?(?:\.(?:cpython|abi3)[^/.]*(?:\.[^/.]*)?)?\.(?:so|py|pyc)$")

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from verl_env.environment.files import replace_bytes
+from verl_env.reading import json_of, read_bytes
 from verl_env.records import record
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def kept_proofs(prefix: Path) -> tuple[KeptProof, ...]:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     try:
-        entries = json.loads(file.read_bytes())["proofs"]
+        entries = json_of(read_bytes(file))["proofs"]
         return [each for each in entries if isinstance(each["document"]["parts"], list) and each["generation"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
