@@ -11,7 +11,7 @@ import pytest
 
 from tests.install.plans import PYTHON
 from tests.install.wheels import House
-from verl_env.cli import install as module
+from verl_env.cli import carry_out as module
 from verl_env.cli.main import EXIT_INTERRUPTED, main
 from verl_env.install import run as run_module
 from verl_env.install.completeness import COMPLETE

@@ -32,7 +32,7 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
     """
     from verl_env.bundle.use import check_lock, open_bundle
     from verl_env.choose.model import Choice
-    from verl_env.cli.install import carry_out, options_from, show_dry_run
+    from verl_env.cli.carry_out import carry_out, options_from, show_dry_run
     from verl_env.install.inspect import inspect
 
     if args.verl_source is not None:
@@ -73,7 +73,7 @@ def _choose(
     from verl_env.bundle.use import check_fit, machine_for, request_of
     from verl_env.choose.choose import choose
     from verl_env.choose.model import Choice
-    from verl_env.cli.install import recorded_wishes
+    from verl_env.cli.carry_out import recorded_wishes
     from verl_env.locksets.catalogue import load_catalogue
 
     asked = None if args.stack is None else request_from(args)
