@@ -39,6 +39,7 @@ class Facts:
         environment: Environment variables.
         environment_complete: Whether a variable that is not listed is known to be unset.
         log: Text of tracebacks and messages, newest state last; empty where there is none.
+        logged: Lines of ``log`` that a program's logger wrote, by their prefix.
         torch_flavour: What torch is built for: ``"12.4"``, ``"rocm6.2"``, ``"cpu"``.
         host: Limits, mounts, scheduler facts of this process and node.
         target: The environment's files behind lazy engines; None for a report.
@@ -62,6 +63,7 @@ class Facts:
     environment: Mapping[str, str] = field(default_factory=dict)
     environment_complete: bool = False
     log: str = ""
+    logged: int = 0
     torch_flavour: Known[str] = UNKNOWN
     host: HostFacts = field(default_factory=HostFacts)
     target: Target | None = None

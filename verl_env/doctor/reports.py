@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.ingest.failures import survived
 from verl_env.doctor.run import diagnose
 from verl_env.doctor.unexplained import unexplained
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.model import Check, Diagnosis
+    from verl_env.doctor.model import Check, Diagnosis, Finding
     from verl_env.machine.model import Machine
 
 
@@ -25,10 +26,19 @@ def diagnose_report(facts: Facts, checks: Sequence[Check], *, whole: bool = True
         whole: Whether these are all checks; of some alone, what they do not explain says nothing.
     """
     diagnosis = diagnose(facts, checks)
-    unknown = unexplained(facts, diagnosis.findings, checks) if whole else ()
+    if any(one.basis == "log" and one.severity == "error" for one in diagnosis.findings) and survived(facts.log):
+        diagnosis = replace(diagnosis, findings=tuple(_remark(one) for one in diagnosis.findings))
+    unknown = unexplained(facts, diagnosis.findings, checks) if whole and not survived(facts.log) else ()
     read = tuple(_read(facts))
     seen = bool(read or unknown or diagnosis.findings)
     return replace(diagnosis, unrecognised=unknown, read=(read or ("the log",)) if seen else ())
+
+
+def _remark(finding: Finding) -> Finding:
+    """An error of a log as what it was where the program ran afterwards."""
+    if finding.basis != "log" or finding.severity != "error":
+        return finding
+    return replace(finding, severity="warning", evidence=(*finding.evidence, "the program ran after it"))
 
 
 def _read(facts: Facts) -> Iterator[str]:
@@ -38,6 +48,8 @@ def _read(facts: Facts) -> Iterator[str]:
     yield from _machine(facts.machine)
     if facts.python:
         yield f"Python {facts.python}"
+    if facts.logged:
+        yield f"{facts.logged} lines of a program's log"
     if facts.environment:
         yield "1 variable" if len(facts.environment) == 1 else f"{len(facts.environment)} variables"
 

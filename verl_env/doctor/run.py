@@ -59,9 +59,21 @@ def diagnose(
 
 
 def _named_first(findings: Sequence[Finding], general: frozenset[str]) -> list[Finding]:
-    """Findings by severity, those of families last, and none of a family for a line that a named check explains."""
-    named = {line for one in findings if one.id not in general for line in one.evidence if line.startswith("log: ")}
-    kept = [one for one in findings if one.id not in general or one.basis != "log" or not named & set(one.evidence)]
+    """Findings by severity, those of families last.
+
+    None of a family is kept for a line that a named check explains, unless that only warns of what failed.
+    """
+    named: dict[str, int] = {}
+    for one in findings:
+        for line in one.evidence if one.id not in general else ():
+            if line.startswith("log: "):
+                named[line] = min(named.get(line, len(SEVERITIES)), SEVERITIES.index(one.severity))
+
+    def told(one: Finding) -> bool:
+        level = SEVERITIES.index(one.severity)
+        return one.id in general and one.basis == "log" and any(named.get(line, 9) <= level for line in one.evidence)
+
+    kept = [one for one in findings if not told(one)]
     return sorted(kept, key=lambda one: (SEVERITIES.index(one.severity), one.id in general))
 
 

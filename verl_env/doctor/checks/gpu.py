@@ -59,10 +59,20 @@ def _torch_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     """No kernel image: torch's fault unless torch is known to have code for this GPU."""
     if "current PyTorch installation" in match[0]:
         return Hit((), covers=("H1",))
-    known = torch_targets(facts)
-    if known and facts.capabilities and all(runs(value, known[0], ptx=known[1]) for value in facts.capabilities):
+    if _torch_covers(facts):
         return None
-    return Hit((), covers=("H1", "H2"))
+    known = facts.capabilities and torch_targets(facts)
+    return Hit((), None if known else "What runs here has no code for this GPU", covers=("H1", "H2"))
+
+
+def _torch_covers(facts: Facts) -> bool:
+    """Whether torch has code for every GPU: every build for CUDA has some for 8.0 to 9.0."""
+    known = torch_targets(facts)
+    if not facts.capabilities:
+        return False
+    if known is None:
+        return all(at_least(value, "8.0") and at_least("9.0", value) for value in facts.capabilities)
+    return all(runs(value, known[0], ptx=known[1]) for value in facts.capabilities)
 
 
 def _newer_torch(facts: Facts) -> Remedy:
@@ -113,11 +123,10 @@ def _for_others(shared: Shared, found: Architectures, capability: str, run: set[
 
 def _extensions_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     del match
-    known = torch_targets(facts)
-    if known is None or not facts.capabilities:
+    if not _torch_covers(facts):
         return None
-    fits = all(runs(value, known[0], ptx=known[1]) for value in facts.capabilities)
-    return Hit((f"torch itself is compiled for {', '.join(known[0])}",)) if fits else None
+    known = torch_targets(facts)
+    return Hit((f"torch itself is compiled for {', '.join(known[0])}",) if known else ())
 
 
 def _ampere(facts: Facts) -> Hit | None:
@@ -244,7 +253,7 @@ CHECKS = (
         covers=("H2",),
         sources=("flash-attention#1638", "flash-attention#1763", "sglang#38980"),
         find=_extensions,
-        log=(_NO_KERNEL,),
+        log=(_NO_KERNEL, r"cudaErrorNoKernelImageForDevice"),
         from_log=_extensions_log,
     ),
     Check(

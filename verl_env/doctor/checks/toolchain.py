@@ -221,7 +221,8 @@ CHECKS = (
             r"No such file or directory: '(?:[^'\s]*/)?nvcc'",
             r"nvcc: (?:command )?not found",
             r"but nvcc was not found",
-            r"CUDA_HOME environment variable is not set\. Please set it to your CUDA install root",
+            r"CUDA_HOME (?:environment variable )?is not set|CUDA_HOME does not exist",
+            r"^\s+assert cuda_home\b[^\n]*",
         ),
     ),
     Check(

@@ -38,6 +38,13 @@ _PREFIX = re.compile(
     r"|\d{1,4}:(?=\s+(?:\S*Error\b|File \"|Traceback|Torch|[A-Z(\[]))"  # srun --label
     r")\s?"
 )
+#: The prefix that a logger writes, after those of a launcher.
+_LOGGER = re.compile(
+    r"^(?:\([A-Za-z][^()\n]{0,120}?pid=[^()\n]{1,80}\)\s*)*"
+    rf"(?:(?:DEBUG|INFO|WARNING|ERROR)[: ]\s{{0,3}}{_DAY} {_TIME}\s"
+    rf"|\[?{_DAY}[T ]{_TIME}\]?[\s,]\s*(?:DEBUG|INFO|WARNING|ERROR|[A-Za-z_]+\.py:\d+))"
+)
+_LEAST_LOGGED = 3
 #: Keys that newer collect_env scripts pad: ``Libc version                 : glibc-2.34``.
 _PADDED = re.compile(r"^([A-Z][A-Za-z0-9 /().-]{1,40}?) {1,60}: ")
 _DOWNLOADED = "\ufeff"
@@ -60,6 +67,12 @@ def clean(text: str) -> str:
     if "&" in plain:
         plain = html.unescape(plain)
     return "\n".join(_once(line for one in plain.split("\n") if not _FENCE.match(one) for line in (_line(one),)))
+
+
+def logged(text: str) -> int:
+    """How many lines of a text a program's logger wrote; fewer than three may be anything."""
+    found = sum(1 for line in text.split("\n", 20_000)[:20_000] if _LOGGER.match(line))
+    return found if found >= _LEAST_LOGGED else 0
 
 
 def _short(line: str) -> str:

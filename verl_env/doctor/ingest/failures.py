@@ -24,6 +24,14 @@ _RAISED = re.compile(
     r"^\s{0,8}(?:E\s{1,6}|\|\s*)?(?:[a-zA-Z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Failure|Died|Timeout|Mismatch|Unavailable"
     r"|NotFound|OutOfMemory|Refused)(?:\([\w,. =]{0,80}\))?(?::\s|$)"
 )
+#: The same where a frame of a traceback is above it: an exception of any name.
+_ENDS = re.compile(r"^[A-Za-z_][\w.]*(?:: \S|:?$)")
+_MARKS = re.compile(r"^[\s^~]*$")
+#: What a program says once it runs: what failed before it and did not end it was no failure.
+_STARTED = re.compile(
+    r"Application startup complete|Uvicorn running on|The server is fired up and ready to roll"
+    r"|\"(?:GET|POST) \S+ HTTP/1\.[01]\" 200|\bstep:\d+ - "
+)
 #: What programs say when they fail, wherever in a line; the strongest first, as the first kind that is met is told.
 _SAID: tuple[re.Pattern[str], ...] = (
     re.compile(r"undefined symbol:|cannot open shared object file|=> not found\b|\bsymbol lookup error\b"),
@@ -111,9 +119,17 @@ def failures(text: str) -> tuple[Failure, ...]:
     return tuple((said or ranked)[:_MOST])
 
 
+def survived(text: str) -> bool:
+    """Whether a program that a cleaned text shows failures of ran afterwards, and nothing failed then."""
+    started = [match.end() for match in _STARTED.finditer(text)]
+    if not started or any(True for _ in _read(text[started[-1] :].split("\n"))):
+        return False
+    return not any(one.told for one in _read(text.split("\n")))
+
+
 def _read(lines: Sequence[str]) -> Iterator[Failure]:
     frame: str | None = None
-    ignored = False
+    ignored, source = False, ""
     for number, line in enumerate(lines):
         if line.strip() == _HEAD:
             frame, ignored = None, number > 0 and bool(_IGNORED.match(lines[number - 1]))
@@ -121,10 +137,14 @@ def _read(lines: Sequence[str]) -> Iterator[Failure]:
         if (match := _FRAME.match(line)) is not None:
             if not _OF_IMPORT.search(match["path"]):
                 frame = match["path"]
+            source = ""
             continue
+        if frame and line.startswith((" ", "\t")) and not _MARKS.match(line):
+            source = source or line.strip()
         if (words := _words(line, in_traceback=frame is not None)) is not None:
             if not (ignored and words == "raised"):
-                yield _failure(line.strip(), frame, told=words == "told")
+                bare = words == "raised" and source and ": " not in line
+                yield _failure(f"{line.strip()} ({source})" if bare else line.strip(), frame, told=words == "told")
             frame, ignored = (None, False) if words == "raised" else (frame, ignored)
 
 
@@ -132,7 +152,7 @@ def _words(line: str, *, in_traceback: bool) -> str | None:
     """How a line tells a failure: as an exception, in the words of a program, in those of a person; None for none."""
     if not line or not line.strip():
         return None
-    if _RAISED.match(line) and not _NOT.match(line):
+    if (_RAISED.match(line) or (in_traceback and _ENDS.match(line))) and not _NOT.match(line):
         return "raised"
     if in_traceback and line.startswith((" ", "\t")):
         return None

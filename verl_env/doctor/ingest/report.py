@@ -11,7 +11,7 @@ from verl_env.doctor.commands import Shell
 from verl_env.doctor.engines.metadata import canonical
 from verl_env.doctor.errors import ReportUnreadable
 from verl_env.doctor.facts import Facts
-from verl_env.doctor.ingest.clean import clean
+from verl_env.doctor.ingest.clean import clean, logged
 from verl_env.doctor.ingest.flavour import flavour_of_packages
 from verl_env.doctor.ingest.packages import read_packages
 from verl_env.doctor.ingest.statements import stated
@@ -143,6 +143,7 @@ def _from_text(text: str) -> Facts:
         urls=packages.urls,
         environment=read_variables(said),
         log=plain,
+        logged=logged(text),
         torch_flavour=flavour,
         shell=_shell(plain),
     )

@@ -49,6 +49,9 @@ _SYSTEMS = (
 _GCC = (r"GCC version:\s*\([^)]*\)\s*(\d+\.\d+\.\d+)", r"\bgcc \([^)]*\)\s*(\d+\.\d+\.\d+)")
 _GPU_ROWS = (
     re.compile(r"^\s*GPU (?P<index>\d+):\s*(?P<name>[A-Z][^\n(]*?)\s*(?:\(UUID.*\))?$", re.MULTILINE),
+    # verl's diagnose.py, and flashinfer's report
+    re.compile(r"^\s*GPU (?P<index>\d+)\s+Type\s*:\s*(?P<name>[A-Z][^\n(]*?)\s*$", re.MULTILINE),
+    re.compile(r"^\s*GPU (?P<index>\d+)\s*\([^)\n]*\)\s*:\s*(?P<name>[A-Z][^\n(|]*?)\s*(?:\||$)", re.MULTILINE),
     re.compile(r"^\|\s+(?P<index>\d+)\s+(?P<name>[A-Z][\w./ -]+?)\s{2,}(?:On|Off|N/A|Persi)", re.MULTILINE),
     re.compile(
         r"^\|\s+(?P<index>\d+)\s+(?P<name>(?:NVIDIA|Tesla|GeForce|Quadro)[\w./ -]*?)\s+(?:On|Off)\b", re.MULTILINE

@@ -2,13 +2,15 @@
 
 Keys are those of ``Check``; ``remedy`` is a text, ``commands`` its commands. Where a pattern has named groups, texts
 may use them: ``"{library} is not there"``. ``says`` holds lines that the check must name, ``silent`` lines that it must
-not: tests read them, so that a family needs no Python at all.
+not: tests read them, so that a family needs no Python at all. ``late`` says how far down a chain of failures the line
+comes (0, the default: a cause; 3: what ends a process): a family explains every one that comes later.
 """
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from verl_env.constraints import parse_toml
@@ -50,9 +52,14 @@ def _check(name: str, row: Mapping[str, Any]) -> Check:
         sources=tuple(row["sources"]),
         log=patterns,
         from_log=_reader(row) if any("(?P<" in pattern for pattern in patterns) or "unless" in row else None,
-        explains=tuple(row.get("explains", ())),
+        explains=(*row.get("explains", ()), *_later(row.get("late", 0))),
         general=True,
     )
+
+
+def _later(level: int) -> tuple[str, ...]:
+    """The families whose lines come later than those of a level."""
+    return tuple(name for name, row in rows().items() if row.get("late", 0) > level)
 
 
 def _reader(row: Mapping[str, Any]) -> Callable[[Facts, re.Match[str]], Hit | None]:
@@ -61,8 +68,9 @@ def _reader(row: Mapping[str, Any]) -> Callable[[Facts, re.Match[str]], Hit | No
     def read(_: Facts, match: re.Match[str]) -> Hit | None:
         if any(word in match.string for word in row.get("unless", ())):
             return None
-        said = {name: value or "" for name, value in match.groupdict().items()}
-        title = row.get("says_title")
-        return Hit((), title.format(**said) if title and all(said.values()) else None)
+        said = {name: value.strip() for name, value in match.groupdict().items() if value}
+        title = row.get("says_title") or ""
+        told = title and all(name in said for _, name, _, _ in Formatter().parse(title) if name)
+        return Hit((), title.format(**said) if told else None)
 
     return read
