@@ -1,5 +1,4 @@
 import sys
-import time
 
 import pytest
 
@@ -7,7 +6,6 @@ from tests.install.plans import check
 from verl_env.install import checks as module
 from verl_env.install.checks import NO_GPU, gpu_here, pick_checks, run_checks
 from verl_env.installers.failures import CheckFailed
-from verl_env.machine.child import Completed
 
 
 @pytest.fixture
@@ -20,57 +18,109 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "user").mkdir()
     monkeypatch.chdir(tmp_path / "user")
 
-    def go(*codes, **variables):
+    def go(*codes, running=lambda *_: None, apart=lambda _: None, **variables):
         done = []
         checks = [check(f"check {n}/x", code) for n, code in enumerate(codes)]
         places = (tmp_path / "logs", tmp_path / "stage")
-        run_checks(checks, environment, variables, places, lambda id_, seconds: done.append((id_, seconds > 0)))
+        run_checks(
+            checks,
+            environment,
+            variables,
+            places,
+            lambda id_, seconds: done.append((id_, seconds >= 0)),
+            running=running,
+            apart=apart,
+        )
         return done
 
     return go
 
 
-@pytest.fixture
-def processors(monkeypatch):
-    """Says how many processors there are."""
-    return lambda number: monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(number)))
+def test_one_process_runs_all_and_keeps_what_was_imported(run, tmp_path):
+    code = f"import os; open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n')"
+    assert run(code, code, "import sys; assert 'decimal' not in sys.modules; import decimal", code) == [
+        (f"check {n}/x", True) for n in range(4)
+    ]
+    assert len(set((tmp_path / "pids").read_text().split())) == 1
 
 
-@pytest.mark.parametrize(("number", "together"), [(1, 1), (2, 1), (4, 2), (64, 3)])
-def test_checks_run_side_by_side_where_there_are_processors(run, tmp_path, processors, number, together):
-    processors(number)
-    code = (
-        "import os, pathlib, sys, time\n"
-        f"here = pathlib.Path({str(tmp_path)!r})\n"
-        "mark = here / f'{os.getpid()}.running'\n"
-        "mark.touch()\n"
-        f"deadline = time.monotonic() + (10 if {together} > 1 else 0.1)\n"
-        f"while len(list(here.glob('*.running'))) < {together} and time.monotonic() < deadline: time.sleep(0.01)\n"
-        "(here / f'{os.getpid()}.seen').write_text(str(len(list(here.glob('*.running')))))\n"
-        "time.sleep(0.1)\n"
-        "mark.unlink()\n"
+def test_what_a_check_changes_is_taken_back_for_the_next(run, tmp_path):
+    run(
+        "import os, sys; os.environ['LEFT'] = '1'; del os.environ['DEMO']; os.chdir('/'); sys.path.insert(0, '/x');"
+        "sys.stdout = None; name = 1; sys.argv.append('x')",
+        "import os, sys; assert 'LEFT' not in os.environ and os.environ['DEMO'] == '1'; assert '/x' not in sys.path;"
+        f"assert os.getcwd() == {str(tmp_path / 'user')!r}; assert sys.stdout is not None; assert len(sys.argv) == 1;"
+        "assert __name__ == '__main__' and 'name' not in vars(sys.modules['__main__'])",
+        DEMO="1",
     )
-    assert run(*[code] * together) == [(f"check {n}/x", True) for n in range(together)]
-    assert max(int(path.read_text()) for path in tmp_path.glob("*.seen")) == together
 
 
-def test_what_runs_is_told_while_it_does(run, tmp_path, monkeypatch):
+def test_a_check_may_end_itself_as_a_script_may(run):
+    assert (
+        len(run("import sys; sys.exit()", "raise SystemExit(0)", "import os\nif not os.fork(): raise SystemExit")) == 3
+    )
+    assert len(run("import os; os.fork()", "pass")) == 2
+    with pytest.raises(CheckFailed, match="exit code 3"):
+        run("pass", "raise SystemExit(3)")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, sys; assert 'decimal' not in sys.modules, 'beside the other'",
+        "import os, sys; 'decimal' in sys.modules and os.kill(os.getpid(), 11)",
+        "import os, sys; 'decimal' in sys.modules and os._exit(0)",
+        "import atexit, os, sys; 'decimal' in sys.modules and atexit.register(os._exit, 7)",
+    ],
+    ids=["fails", "crashes", "leaves", "crashes at exit"],
+)
+def test_what_fails_only_beside_others_is_no_failure(run, code):
+    done = [id_ for id_, _ in run("import decimal", code, "pass")]
+    assert sorted(done[-3:]) == ["check 0/x", "check 1/x", "check 2/x"]
+    assert len(done) > 3
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise ValueError('mine')", "ValueError: mine"),
+        ("import os; os.kill(os.getpid(), 11)", "signal 11"),
+        ("import atexit, os; atexit.register(os._exit, 7)", "exit code 7"),
+        ("import atexit, os; atexit.register(os.kill, os.getpid(), 6)", "signal 6"),
+        ("import threading, time; threading.Thread(target=time.sleep, args=(60,)).start()", "did not end within"),
+        ("import time; time.sleep(60)", "did not end within"),
+    ],
+    ids=["fails", "crashes", "ends badly", "crashes at exit", "hangs at exit", "hangs"],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_whose_a_failure_is_the_check_alone_says(run, monkeypatch, code, reason, place):
+    monkeypatch.setattr(module, "SECONDS", 1.5)
+    codes = ["import json", "import decimal", "import csv"]
+    codes[place] = code
+    with pytest.raises(CheckFailed, match=reason) as caught:
+        run(*codes)
+    assert caught.value.check == f"check {place}/x"
+
+
+def test_what_runs_is_told_while_it_does(run):
     told = []
-    monkeypatch.setattr(module, "run_all", lambda commands, **_: time.sleep(2.2) or [Completed((), 0, b"", b"", 2.2)])
-    places = (tmp_path / "logs", tmp_path / "stage")
-    run_checks([check("vllm", "pass")], tmp_path / "0003", {}, places, lambda *_: None, lambda *each: told.append(each))
-    assert [ids for ids, _ in told][:2] == ["vllm", "vllm"]
-    assert told[1][1] > told[0][1] >= 1
-    count = len(told)
-    time.sleep(1.2)
-    assert len(told) == count
+    run("import time; time.sleep(0.7)", "import time; time.sleep(0.5)", running=lambda *each: told.append(each))
+    assert list(dict.fromkeys(what for what, _ in told))[:2] == ["check 0/x (1 of 2)", "check 1/x (2 of 2)"]
+    first = [seconds for what, seconds in told if what.startswith("check 0/x")]
+    assert first == sorted(first)
+    assert first[-1] > 0.3
 
 
-def test_the_first_in_order_that_fails_is_told(run, processors):
-    processors(64)
-    with pytest.raises(CheckFailed) as caught:
-        run("pass", "import time; time.sleep(0.2); raise ValueError('second')", "raise ValueError('third')")
-    assert (caught.value.check, caught.value.reason) == ("check 1/x", "ValueError: second")
+def test_each_check_has_all_of_its_time(run, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS", 1.5)
+    assert len(run(*["import time; time.sleep(0.9)"] * 3)) == 3
+
+
+def test_that_checks_run_apart_is_told(run):
+    told = []
+    with pytest.raises(CheckFailed):
+        run("pass", "raise ValueError", apart=told.append)
+    assert told == ["check 1/x"]
 
 
 def test_a_check_that_passes_says_and_leaves_nothing(run, tmp_path, capfd):

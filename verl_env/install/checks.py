@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import time
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from verl_env.command_line import visible
-from verl_env.installers.classify import tail
-from verl_env.installers.failures import CheckFailed
+from verl_env.install.check_failure import failure, file_name
 from verl_env.installers.isolation import check_environment
-from verl_env.machine.child import Abandoned, Completed, TimedOut, run_all
+from verl_env.machine.child import Children, Completed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeGuard
 
     from verl_env.locksets.model import Check
     from verl_env.machine.process import Outcome
 
 #: Seconds that a check may take: a first import of vLLM from a network file system takes minutes.
 SECONDS = 900.0
-#: Checks that run at the same time at most: each may import gigabytes.
-_SIDE_BY_SIDE = 4
+#: Seconds between two looks at how far checks have come.
+_LOOK = 0.2
+#: What runs checks in one process; it runs in the environment.
+_PROGRAM = Path(__file__).parent / "programs" / "checks_in_one.py"
 #: Where device files are.
 DEVICES = Path("/dev")
 NO_GPU = "it needs a GPU, and this host has none"
-
-_MISSING_LIBRARY = re.compile(r"(lib\S+\.so[.\d]*): cannot open shared object file")
-_REASONS = (
-    (r"libcuda\.so\.1: cannot open shared object file", "it needs the NVIDIA driver, and this host has none"),
-    (_MISSING_LIBRARY.pattern, "a shared library is not found: {}"),
-    (r"version [`'](GLIBC_[\d.]+)' not found", "it needs a newer C library: {}"),
-    (r"version [`'](GLIBCXX_[\d.]+|CXXABI_[\d.]+)' not found", "it needs a newer libstdc++: {}"),
-    (r"undefined symbol: (\S+)", "a compiled part was built against another version of what it uses: {}"),
-    (r"(?:numpy\.dtype size changed|compiled using NumPy 1\.x)", "a compiled part was built against another numpy"),
-    (r"No module named '([^']+)'", "a module is missing: {}"),
-    (r"No space left on device", "the file system is full"),
-)
 
 
 def gpu_here() -> bool:
@@ -54,9 +44,14 @@ def run_checks(
     variables: Mapping[str, str],
     places: tuple[Path, Path],
     done: Callable[[str, float], None],
+    *,
     running: Callable[[str, float], None] = lambda _, __: None,
+    apart: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Runs checks, each in a process of its own, several side by side where there are processors for them.
+    """Runs checks one after another in one process; each in one of its own where that one does not end well.
+
+    Most of a check's time is imports that another has made already. The one process says that something is wrong; whose
+    it is, each alone says: the one that it stopped at first, then all others, in order.
 
     Args:
         checks: The checks.
@@ -65,57 +60,90 @@ def run_checks(
         places: Where the output of a failed check is kept, and where scripts are put; nothing of the current
             directory can be imported.
         done: Called with the id and the seconds of each check that passed.
-        running: Called each second with the ids of those that run, and for how long they do.
+        running: Called several times a second with what runs, and for how long it does.
+        apart: Called with the id of the check that the one process stopped at, before each runs alone.
 
     Raises:
-        CheckFailed: one failed, or did not end in time; the first in order.
+        CheckFailed: one failed, or did not end in time.
     """
     logs, stage = places
-    width = max(1, min(_SIDE_BY_SIDE, len(os.sched_getaffinity(0)) // 2))
-    for start in range(0, len(checks), width):
-        batch = checks[start : start + width]
-        with _told(", ".join(check.id for check in batch), running):
-            outcomes = run_all(
-                [[str(environment / "bin" / "python"), _script(check, stage)] for check in batch],
-                deadline=time.monotonic() + SECONDS,
-                env=check_environment(os.environ, variables, environment),
-            )
-        for check, outcome in zip(batch, outcomes, strict=True):
-            if not isinstance(outcome, Completed) or outcome.returncode != 0:
-                raise _failure(check, outcome, environment, logs)
-            done(check.id, outcome.seconds)
+    place = _Place(environment / "bin" / "python", check_environment(os.environ, variables, environment), stage)
+    order = list(checks)
+    if len(order) > 1:
+        passed = _together(order, place, done, running)
+        if passed is None:
+            return
+        order.insert(0, order.pop(min(passed, len(order) - 1)))
+        apart(order[0].id)
+    for check in order:
+        outcome = _alone(check, place, running)
+        if not _well(outcome):
+            raise failure(check, outcome, environment, logs)
+        done(check.id, outcome.seconds)
 
 
-@contextmanager
-def _told(ids: str, running: Callable[[str, float], None]) -> Iterator[None]:
-    """Tells each second, beside what blocks, that it still runs."""
-    over, started = Event(), time.monotonic()
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The interpreter of an environment, the variables of checks, and a directory for scripts."""
 
-    def tell() -> None:
-        while not over.wait(1.0):
-            running(ids, time.monotonic() - started)
+    python: Path
+    env: Mapping[str, str]
+    stage: Path
 
-    thread = Thread(target=tell, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    def run(self, *arguments: str, look: Callable[[float], bool]) -> Outcome:
+        """Runs a script; ``look`` gets the seconds since its start, and says whether it has come further.
+
+        What comes further has all of its time again.
+        """
+        started = time.monotonic()
+        with Children(deadline=math.inf) as children:
+            child = children.start([str(self.python), *arguments], env=self.env, deadline=started + SECONDS)
+            while (outcome := children.look(child, _LOOK)) is None:
+                if look(time.monotonic() - started):
+                    child.deadline = time.monotonic() + SECONDS
+            return outcome
 
 
-def _script(check: Check, stage: Path) -> str:
-    script = stage / f"check-{_file_name(check.id)}.py"
+def _together(
+    checks: Sequence[Check], place: _Place, done: Callable[[str, float], None], running: Callable[[str, float], None]
+) -> int | None:
+    """Runs checks in one process; None where all went well, else how many had passed before."""
+    program, source, answers = (place.stage / f"checks.{kind}" for kind in ("py", "json", "done"))
+    program.write_bytes(_PROGRAM.read_bytes())
+    answers.unlink(missing_ok=True)
+    source.write_text(json.dumps([(check.id, check.code) for check in checks]), encoding="utf-8")
+    passed, since = 0, 0.0
+
+    def look(seconds: float) -> bool:
+        nonlocal passed, since
+        lines = _lines(answers)[passed:]
+        for line in lines:
+            done(checks[passed].id, float(line))
+            passed, since = passed + 1, seconds
+        name = checks[passed].id if passed < len(checks) else "their end"
+        running(f"{name} ({min(passed + 1, len(checks))} of {len(checks)})", seconds - since)
+        return bool(lines)
+
+    outcome = place.run(str(program), str(source), str(answers), look=look)
+    look(since)
+    return None if _well(outcome) and passed == len(checks) else passed
+
+
+def _alone(check: Check, place: _Place, running: Callable[[str, float], None]) -> Outcome:
+    script = place.stage / f"check-{file_name(check.id)}.py"
     script.write_text(check.code, encoding="utf-8")
-    return str(script)
+    return place.run(str(script), look=lambda seconds: bool(running(check.id, seconds)))
 
 
-def _failure(check: Check, outcome: Outcome, environment: Path, logs: Path) -> CheckFailed:
-    output = _output(outcome)
-    logs.mkdir(exist_ok=True)
-    log = logs / f"{environment.name}-{_file_name(check.id)}.log"
-    log.write_text(visible(f"{check.code}\n\n{output}"), encoding="utf-8")
-    return CheckFailed(check.id, _reason(outcome, output), log, tail(output))
+def _well(outcome: Outcome) -> TypeGuard[Completed]:
+    return isinstance(outcome, Completed) and outcome.returncode == 0
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="ascii").split("\n")[:-1]
+    except OSError:
+        return []
 
 
 def pick_checks(checks: tuple[Check, ...], *, gpu: Callable[[], bool]) -> tuple[tuple[Check, ...], dict[str, str]]:
@@ -123,34 +151,6 @@ def pick_checks(checks: tuple[Check, ...], *, gpu: Callable[[], bool]) -> tuple[
     has_gpu = any(check.needs == "gpu" for check in checks) and gpu()
     chosen = tuple(check for check in checks if check.needs != "gpu" or has_gpu)
     return chosen, {check.id: NO_GPU for check in checks if check not in chosen}
-
-
-def _output(outcome: Outcome) -> str:
-    if isinstance(outcome, Completed | TimedOut):
-        return (outcome.stdout + outcome.stderr).decode("utf-8", "replace")
-    return ""
-
-
-def _reason(outcome: Outcome, output: str) -> str:
-    """The likely cause in words."""
-    if isinstance(outcome, TimedOut):
-        return f"it did not end within {outcome.seconds:.0f} s"
-    if isinstance(outcome, Abandoned):
-        return "it hangs in the kernel and cannot be killed: the GPU driver is wedged"
-    if not isinstance(outcome, Completed):
-        return "the interpreter of the environment does not start"
-    for pattern, words in _REASONS:
-        match = re.search(pattern, output)
-        if match is not None:
-            return words.format(*match.groups())
-    if outcome.returncode < 0:
-        killed = "; the kernel may have run out of memory" if outcome.returncode == -9 else ""  # noqa: PLR2004
-        return f"it was ended by signal {-outcome.returncode}{killed}"
-    return next(iter(tail(output)[-1:]), f"exit code {outcome.returncode}")
-
-
-def _file_name(check: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", check)
 
 
 def _names(directory: Path) -> list[str]:

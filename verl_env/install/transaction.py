@@ -171,7 +171,8 @@ class Transaction:
                 self._plan.env,
                 places,
                 lambda id_, took: self._reporter.note(f"{id_}: {took:.1f} s"),
-                lambda ids, seconds: self._reporter.building(f"check {ids}", None, None, seconds),
+                running=lambda what, seconds: self._reporter.building(f"check {what}", None, None, seconds),
+                apart=lambda id_: self._reporter.note(f"{id_} did not end well beside the others: each alone"),
             )
             self._made.checks = tuple(check.id for check in checks)
             done += self._made.checks

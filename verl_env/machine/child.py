@@ -122,6 +122,13 @@ class Children:
             self._turn()
         return child.outcome
 
+    def look(self, child: Child, seconds: float) -> Outcome | None:
+        """The outcome of one child as soon as it has one; None where it has none after some seconds."""
+        until = time.monotonic() + seconds
+        while child.outcome is None and time.monotonic() < until:
+            self._turn()
+        return child.outcome
+
     def wait_all(self) -> None:
         """Wait until every child has its outcome."""
         while self._running:
