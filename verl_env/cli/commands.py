@@ -19,6 +19,8 @@ COMMANDS = {
     "module": "write module files for Lmod and environment-modules",
     "pip": "add packages under the pins of an environment, or take them out",
     "run": "run a command in an environment, with the variables of its lockset",
+    "list": "the environments that verl-env made or changed, and what runs in them",
+    "remove": "remove an environment that verl-env made",
     "history": "what was done to an environment, when and by whom",
     "rollback": "go back to what an environment was before its last change",
     "doctor": "diagnose an environment",

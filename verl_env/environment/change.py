@@ -22,6 +22,7 @@ from verl_env.environment.lock import locked
 from verl_env.environment.overlap import guarded_files, refuse_guarded, refuse_overlaps
 from verl_env.environment.pins import write_pins
 from verl_env.environment.plain import PlainTarget
+from verl_env.environment.registry import register
 from verl_env.environment.relocate import relocate
 from verl_env.environment.reuse import link_files, packages_of, remainder, scaffold, sites
 from verl_env.environment.state import read_state, write_state
@@ -200,6 +201,7 @@ def put_in_force(
     sync_file_system(target.store)
     target.point_to(generation)
     sync_directory(target.path.parent)
+    register(target.path)
 
 
 def changes(old: Mapping[str, Distribution], new: Mapping[str, Distribution]) -> tuple[Change, ...]:

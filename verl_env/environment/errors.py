@@ -102,6 +102,49 @@ class EnvironmentForeign(TargetError):
         return f"remove it first, or give another path: {command('install', '--into', f'{self.path}-verl')} ..."
 
 
+class NotRemovable(TargetError):
+    """``verl-env remove`` was given something that verl-env did not make, or that is not there. Nothing was touched."""
+
+    id = "remove-foreign"
+
+    found: str
+
+    says = "{path} is {found}; only what verl-env made is removed"
+    helps = "what it made: verl-env list"
+
+
+class RemovalIncomplete(TargetError):
+    """Files of an environment could not be removed, as a process on some host still has them open (NFS)."""
+
+    id = "remove-incomplete"
+    exit_code = 1
+
+    left: Path
+
+    says = "{path} is no environment any longer, and {left} could not be removed: its files are in use"
+
+    @property
+    def hint(self) -> str:
+        return f"once nothing runs in it: {command('remove', self.path)}"
+
+
+class EnvironmentInUse(TargetError):
+    """Processes of this host run in an environment that is to be removed; they would lose the files that they read."""
+
+    id = "environment-in-use"
+    exit_code = 1
+
+    processes: Sequence[str]
+
+    @property
+    def message(self) -> str:
+        return "\n  ".join([f"{len(self.processes)} processes run in {self.path}:", *self.processes])
+
+    @property
+    def hint(self) -> str:
+        return f"end them first, or remove it all the same: {command('remove', self.path, '--force')}"
+
+
 class TargetNotDirectory(TargetError):
     """``--into`` is a file, a socket or a device, where an environment is a directory."""
 

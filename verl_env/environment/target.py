@@ -20,6 +20,7 @@ from verl_env.environment.errors import (
     TargetParentMissing,
     TargetPermission,
 )
+from verl_env.reading import text_or_none
 from verl_env.records import record
 
 if TYPE_CHECKING:
@@ -29,10 +30,17 @@ if TYPE_CHECKING:
 
 _GENERATION = re.compile(r"\d{4,}")
 _LEFTOVER = re.compile(r"\d{4,}(\.stage)?|link")
+_OURS = re.compile(
+    r"\d{4,}(\.\w+)?|bundle-\d+|link|lock|logs|journal\.json|history\.json|README\.txt|\.gitignore|\..*\.verl-env"
+)
+#: What goes last when a store is removed, so that what is left is known as one until then.
+LAST = frozenset({"README.txt", ".gitignore", "lock"})
+_BYTES = 1 << 16
 _README = "README.txt"
-_README_TEXT = """\
-verl-env keeps the environment {name} here: the link {name} points to the generation that is in force.
-Change it with verl-env install; remove it by removing both {name} and this directory.
+_README_START = "verl-env keeps the environment "
+_README_TEXT = f"""\
+{_README_START}{{name}} here: the link {{name}} points to the generation that is in force.
+Change it with verl-env install; remove it with verl-env remove.
 """
 
 
@@ -138,6 +146,15 @@ class Target:
             self.path.rmdir()
         link.replace(self.path)
 
+    def is_ours(self) -> bool:
+        """Whether the store is one that verl-env made, by what its README says."""
+        text = text_or_none(self.store / _README, _BYTES)
+        return text is not None and text.startswith(_README_START) and not self.store.is_symlink()
+
+    def foreign(self) -> tuple[Path, ...]:
+        """What is in the store and was not put there by verl-env."""
+        return tuple(path for path in _entries(self.store) if not _OURS.fullmatch(path.name))
+
 
 def open_target(path: Path) -> Target:
     """The target at a path, once it is certain that verl-env may change what is there.
@@ -202,8 +219,7 @@ def _check_store(target: Target) -> None:
     store = target.store
     if store.is_symlink() or (store.exists() and not store.is_dir()):
         raise EnvironmentForeign(store, "a file")
-    names = {path.name for path in _entries(store)}
-    if names and _README not in names:
+    if any(_entries(store)) and not target.is_ours():
         raise EnvironmentForeign(store, "a directory with files")
 
 

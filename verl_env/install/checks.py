@@ -132,7 +132,12 @@ def _together(
 def _alone(check: Check, place: _Place, running: Callable[[str, float], None]) -> Outcome:
     script = place.stage / f"check-{file_name(check.id)}.py"
     script.write_text(check.code, encoding="utf-8")
-    return place.run(str(script), look=lambda seconds: bool(running(check.id, seconds)))
+
+    def look(seconds: float) -> bool:
+        running(check.id, seconds)
+        return False
+
+    return place.run(str(script), look=look)
 
 
 def _well(outcome: Outcome) -> TypeGuard[Completed]:

@@ -6,6 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from verl_env.environment.registry import register
 from verl_env.errors import VerlEnvError
 from verl_env.install.inspect import inspect
 from verl_env.install.model import Outcome
@@ -66,6 +67,7 @@ def left_out(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, str]:
 
 
 def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float) -> Outcome:
+    register(target.path)
     state = seen.state
     missing = left_out(plan, {} if state is None else state.left_out)
     checks = () if state is None else state.checks
