@@ -22,7 +22,7 @@ ALLOWED = {
     "locksets": set(),
     "choose": {"machine", "locksets", "components"},
     "environment": set(),
-    "installers": {"settings", "locksets", "environment", "wheels"},
+    "installers": {"settings", "machine", "locksets", "environment", "wheels"},
     **{room: {*MAKING, *BELOW_MAKING} for room in MAKING},
     "patches": {"machine", "environment", "installers", "wheels", "install"},
     "doctor": {
@@ -42,7 +42,19 @@ ALLOWED = {
     "cluster": {"machine", "locksets", "choose", "environment", "wheels", "install", "doctor", "bundle"},
     "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify", "facts"},
 }
-SHARED = {"command_line", "constraints", "errors", "reading", "records", "shapes", "sizes", "uv_program", "versions"}
+SHARED = {
+    "command_line",
+    "constraints",
+    "errors",
+    "interrupts",
+    "locking",
+    "reading",
+    "records",
+    "shapes",
+    "sizes",
+    "uv_program",
+    "versions",
+}
 #: What runs in the target environment: the runtime, and the programs of the proofs.
 FOREIGN = {"runtime", "programs"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not FOREIGN & set(path.parts))

@@ -65,7 +65,7 @@ def test_options_go_to_the_installer(tmp_path):
     words = ["-i", "https://i/", "--extra-index-url=https://e/", "-f", "wheels", "--no-index", "--only-binary", "a"]
     wishes = parse_install([*words, "-U", "--pre", "--no-build-isolation", "-q", "x", "--dry-run"], tmp_path)
     assert wishes.options == (
-        *("--index-url", "https://i/", "--extra-index-url", "https://e/"),
+        *("--only-binary", ":all:", "--index-url", "https://i/", "--extra-index-url", "https://e/"),
         *("--find-links", f"{tmp_path}/wheels", "--no-index", "--only-binary", "a"),
     )
     assert wishes.resolving == ("--upgrade", "--pre")

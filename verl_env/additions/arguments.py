@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.additions.model import Wish, Wishes
+from verl_env.constraints import parse_toml
 from verl_env.environment.installed import normalise
 from verl_env.errors import UsageError
 
@@ -30,7 +32,7 @@ _FLAGS = {"--no-index"}
 #: What matters only while versions are chosen.
 _RESOLVING = {"--pre": "--pre", "--upgrade": "--upgrade", "-U": "--upgrade", "--no-deps": "--no-deps"}
 _FILES = {"-r": "-r", "--requirement": "-r", "-c": "-c", "--constraint": "-c", "-e": "-e", "--editable": "-e"}
-_SETTINGS = {"--allow-drift": "allow_drift", "--dry-run": "dry_run"}
+_SETTINGS = {"--allow-drift": "allow_drift", "--allow-builds": "allow_builds", "--dry-run": "dry_run"}
 #: Taken without effect: they say how much is printed, or what is done anyway.
 _IGNORED = {"-q", "--quiet", "-v", "--verbose", "-y", "--yes", "--no-input", "--disable-pip-version-check"}
 #: Options of ``verl-env pip`` itself, with what stands for their value.
@@ -68,9 +70,10 @@ def parse_install(words: Sequence[str], directory: Path) -> Wishes:
     _read(list(words), directory, gathered, nested=False)
     if not gathered.wishes:
         raise UsageError("nothing to install is named", command=HELP)
+    wishes, builds = tuple(dict.fromkeys(gathered.wishes)), gathered.settings.get("allow_builds", False)
     return Wishes(
-        tuple(dict.fromkeys(gathered.wishes)),
-        tuple(gathered.options),
+        wishes,
+        (*(() if builds else wheels_only(wishes)), *gathered.options),
         tuple(gathered.resolving),
         tuple(gathered.constraints),
         installer="pip" if gathered.installer == "pip" else "uv" if gathered.installer else None,
@@ -78,7 +81,19 @@ def parse_install(words: Sequence[str], directory: Path) -> Wishes:
         dry_run=gathered.settings.get("dry_run", False),
         isolated=gathered.isolated,
         wheelhouse=gathered.wheelhouse,
+        builds=builds,
     )
+
+
+def wheels_only(wishes: Sequence[Wish]) -> tuple[str, ...]:
+    """Options that allow no source distribution to be built but those that are named.
+
+    A source whose name nobody knows before its own code has said it allows all: neither installer can be told less.
+    """
+    names = [wish.name or _project(wish) for wish in wishes if wish.is_source]
+    if None in names:
+        return ()
+    return ("--only-binary", ":all:", *(word for name in names if name for word in ("--no-binary", name)))
 
 
 def parse_uninstall(words: Sequence[str]) -> tuple[tuple[str, ...], bool]:
@@ -185,6 +200,18 @@ def _lines(text: str) -> Iterator[list[str]]:
             yield plain.split(None, 1) if "=" not in plain.split()[0] else [plain]
         elif plain:
             yield [plain]
+
+
+def _project(wish: Wish) -> str | None:
+    """The name of a source: what a checkout's pyproject.toml or a source distribution's file says."""
+    if wish.text.endswith(_ARCHIVE):
+        from packaging.utils import InvalidSdistFilename, parse_sdist_filename  # noqa: PLC0415
+
+        with contextlib.suppress(InvalidSdistFilename):
+            return str(parse_sdist_filename(wish.text.rpartition("/")[2])[0])
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return normalise(parse_toml(Path(wish.text.partition("[")[0], "pyproject.toml"))["project"]["name"])
+    return None
 
 
 def _value(word: str, given: str, value: str, words: list[str]) -> str:

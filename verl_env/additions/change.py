@@ -69,6 +69,8 @@ def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machin
     with change(target, command, waiting=reporter.note, seconds=options.lock_seconds) as work:
         opened = open_environment(path)
         session = _Session(opened, work, choose_installer(wishes.installer), reporter)
+        if told := _builds(wishes):
+            reporter.note(told)
         wishes = as_components(wishes, opened, work.stage, reporter, machine)
         options = replace(options, wheelhouse=wishes.wheelhouse or options.wheelhouse)
         wanted = tuple(wish for wish in are_components(wishes.wishes) if wish.name not in opened.pins)
@@ -192,9 +194,18 @@ def _remembered(opened: Opened, wishes: Wishes, resolution: Resolution, have: Ma
         text = texts.get(name) or (None if before is None else before.wish)
         drifted = bool(resolution.moved) if before is None or name in texts else before.drifted
         found = have[name]
-        extras[name] = Extra(name, found.version, found.origin, found.editable, text, drifted)
+        builds = wishes.builds if before is None or name in texts else before.builds
+        extras[name] = Extra(name, found.version, found.origin, found.editable, text, drifted, builds)
     drift = {**state.drift, **{change.name: have[change.name].version for change in resolution.moved}}
     return replace(state, extras=tuple(extras[name] for name in sorted(extras)), drift=drift, tool=__version__)
+
+
+def _builds(wishes: Wishes) -> str:
+    """What may be built, in words: building runs the code of a source; empty where nothing may."""
+    named = ", ".join(wish.text for wish in wishes.wishes if wish.is_source)
+    if wishes.builds or (named and wishes.options[:2] != ("--only-binary", ":all:")):
+        named = ", ".join(filter(None, [named, "source distributions of the index where it has no wheel"]))
+    return f"may be built, which runs code of theirs: {named}" if named else ""
 
 
 def _wished(wishes: Wishes, have: Mapping[str, Distribution]) -> dict[str, str]:

@@ -100,12 +100,16 @@ class Unresolved(VerlEnvError):
 
     wishes: Sequence[str]
     output: Sequence[str]
+    wheels_only: bool = False
 
     @property
     def message(self) -> str:
         return "\n  ".join([f"{', '.join(self.wishes)} cannot be had:", *self.output])
 
-    helps = "look for a misspelt name; an index of its own goes behind it: --extra-index-url URL"
+    @property
+    def hint(self) -> str:
+        built = "; what has no wheel is built with --allow-builds, which runs its code" if self.wheels_only else ""
+        return f"look for a misspelt name; an index of its own goes behind it: --extra-index-url URL{built}"
 
 
 class ComponentMissing(NativeMissingError):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.additions.arguments import parse_wish
+from verl_env.additions.arguments import parse_wish, wheels_only
 from verl_env.additions.metadata import reachable, read_metadata
 from verl_env.additions.model import Found, Wishes
 from verl_env.additions.resolve import Base, resolve
@@ -28,17 +28,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """What must be installed beside the lock, and what was asked for, by the name of the package that it is."""
+    """What must be installed beside the lock, and what was asked for, by the name of the package that it is.
+
+    ``builds`` are the names of those that may be built from source distributions.
+    """
 
     found: tuple[Found, ...]
     wishes: Mapping[str, str]
+    builds: Collection[str] = ()
 
     def extras(self, have: Mapping[str, Distribution], pins: Collection[str], python: str) -> tuple[Extra, ...]:
         """The record of them, from what is installed."""
         names = reachable(read_metadata(have), self.wishes, python) - set(pins)
+        found, wishes = {name: have[name] for name in sorted(names)}, self.wishes
         return tuple(
-            Extra(name, have[name].version, have[name].origin, have[name].editable, self.wishes.get(name))
-            for name in sorted(names)
+            Extra(name, one.version, one.origin, one.editable, wishes.get(name), builds=name in self.builds)
+            for name, one in found.items()
         )
 
 
@@ -73,9 +78,10 @@ def plan_additions(
     old = recorded(seen.state, plan)
     new = missing_wishes(plan, old)
     texts = {each.name: each.wish for each in old if each.wish is not None}
+    builds = {each.name for each in old if each.builds}
     if seen.state is not None and seen.state.digest == seen.digest and not new:
-        found = tuple(Found(each.name, each.version, each.origin, each.editable) for each in old)
-        return Additions(tuple(each for each in found if each.name not in kept), texts)
+        found = tuple(Found(each.name, each.version, each.origin, each.editable, each.builds) for each in old)
+        return Additions(tuple(each for each in found if each.name not in kept), texts, builds)
     if not old and not new:
         return Additions((), {})
     generation, stage = places
@@ -86,10 +92,11 @@ def plan_additions(
     pins = {name: pin for name, pin in pins_of(plan, without=left_out).items() if name in packages}
     base = Base(generation, plan.python, plan.lockset.id, packages, pins)
     cached = ("--offline",) if options.offline and options.wheelhouse is None and installer.name == "uv" else ()
-    asked = Wishes(tuple(wishes), source_options(options), cached)
+    limits = () if builds else wheels_only(wishes)
+    asked = Wishes(tuple(wishes), (*limits, *source_options(options)), cached)
     found = resolve(asked, base, installer, stage).found
     texts |= {each.name: wish.text for wish in wishes for each in found if wish.names(each.origin)}
-    return Additions(found, texts)
+    return Additions(found, texts, builds)
 
 
 def needless(additions: Additions, plan: Plan, seen: Inspection, generation: Path, kept: Collection[str]) -> set[str]:

@@ -25,6 +25,13 @@ class Wish:
     name: str | None
     editable: bool = False
 
+    @property
+    def is_source(self) -> bool:
+        """Whether it names a source itself (a checkout, a repository, an sdist), which building it runs."""
+        place = self.text.partition("#")[0].partition("[")[0]
+        named = self.name is not None and "@" not in self.text
+        return not named and not place.endswith(".whl")
+
     def names(self, origin: str | None) -> bool:
         """Whether what came from an address or directory is what was asked for by a path or an address."""
         if self.name is not None or origin is None:
@@ -42,6 +49,7 @@ class Wishes:
 
     ``options`` are for the installer, on the resolution and on the installation alike; ``resolving`` for the
     resolution alone; ``constraints`` are files of the user's own; ``wheelhouse`` has wheels of native components too.
+    ``builds`` says that any source distribution may be built; else ``options`` allow only the sources that were named.
     """
 
     wishes: tuple[Wish, ...]
@@ -53,6 +61,7 @@ class Wishes:
     dry_run: bool = False
     isolated: bool = True
     wheelhouse: Path | None = None
+    builds: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -64,13 +73,14 @@ class Wishes:
 class Found:
     """One package that a resolver chose; ``origin`` is its address or directory, None for an index.
 
-    ``version`` is empty where only installing it says.
+    ``version`` is empty where only installing it says; ``builds`` says that it may be built from a source distribution.
     """
 
     name: str
     version: str
     origin: str | None = None
     editable: bool = False
+    builds: bool = True
 
     @property
     def text(self) -> str:
@@ -83,7 +93,9 @@ class Found:
         """What gives exactly this, as a line of a requirements file."""
         if self.editable:
             return f"--editable {self.origin}"
-        return f"{self.name}=={self.version}" if self.origin is None else f"{self.name} @ {self.origin}"
+        if self.origin is not None:
+            return f"{self.name} @ {self.origin}"
+        return f"{self.name}=={self.version}" + ("" if self.builds else f"\n--only-binary {self.name}")
 
 
 @record

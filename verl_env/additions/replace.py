@@ -31,7 +31,7 @@ def replace_packages(
     dependencies: bool = False,
     show: Callable[[bytes], None] | None = None,
 ) -> None:
-    """Installs requirements into a new generation, and takes over all else but ``gone``.
+    """Installs requirements from wheels into a new generation, and takes over all else but ``gone``.
 
     Args:
         new: The generation.
@@ -49,13 +49,14 @@ def replace_packages(
     lines = list(requirements)
     if dependencies and new.old is not None:
         python = sites(new.old)[0].parent.name.removeprefix("python")
-        wishes = Wishes(tuple(Wish(text, _name(text)) for text in requirements))
+        wishes = Wishes(tuple(Wish(text, _name(text)) for text in requirements), ("--only-binary", ":all:"))
         found = resolve(wishes, Base(new.old, python, "", read_metadata(have), {}), installer, new.stage).found
         lines = [each.line for each in found]
     if lines:
         file = new.stage / "replaced.txt"
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        run_installer(installer, installer.install(new.path, Batch(file, Source(), hashes=False)), show)
+        batch = Batch(file, Source(), hashes=False, wheels_only=True)
+        run_installer(installer, installer.install(new.path, batch), show)
     check_recorded(new, gone)
     new.take_over(gone=[normalise(name) for name in gone])
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from verl_env.additions.model import Found, Wishes
     from verl_env.installers.base import Installer
 
+#: Is among the options where source distributions of the index may not be built.
+ONLY = "--only-binary"
 _CONSTRAINTS = "constraints.txt"
 _REPORT = "report.json"
 
@@ -74,7 +76,7 @@ def resolve(wishes: Wishes, base: Base, installer: Installer, stage: Path) -> Re
         refused = causes(output, base.pins)
     found, output = _ask(wishes, base, installer, environment, stage, pinned=False)
     if found is None:
-        raise Unresolved(wishes.texts, reasons(output))
+        raise Unresolved(wishes.texts, reasons(output), wheels_only=ONLY in wishes.options)
     resolution = _resolution(found, base)
     if resolution.moved and not wishes.allow_drift:
         raise PipWouldDrift("install", wishes.texts, base.lockset, refused, resolution.moved)

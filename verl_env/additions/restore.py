@@ -126,4 +126,4 @@ def _install(
     if others:
         file = new.stage / "others.txt"
         file.write_text("".join(f"{line}\n" for line in others), encoding="utf-8")
-        run_installer(installer, installer.install(new.path, Batch(file, source, hashes=False)), None)
+        run_installer(installer, installer.install(new.path, Batch(file, source, hashes=False, wheels_only=True)), None)

@@ -20,6 +20,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import link_or_copy, replace_bytes
+from verl_env.locking import StillHeld, only_run
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
@@ -124,17 +125,11 @@ class BuildCache:
             place: Where the result belongs.
             waiting: Called once, before waiting.
         """
-        from filelock import FileLock, Timeout  # noqa: PLC0415 (only a build needs it)
-
-        lock = FileLock(place.with_name(f".{place.name}.lock"), mode=0o664)
+        lock = place.with_name(f".{place.name}.lock")
         with contextlib.ExitStack() as stack:
             # A lock that another user made may not be opened here; the rename at the end is safe without.
-            with contextlib.suppress(OSError):
-                try:
-                    stack.enter_context(lock.acquire(timeout=0))
-                except Timeout:
-                    waiting()
-                    stack.enter_context(lock.acquire(timeout=LOCK_SECONDS, poll_interval=0.5))
+            with contextlib.suppress(OSError, StillHeld):
+                stack.enter_context(only_run(lock, seconds=LOCK_SECONDS, waiting=waiting, mode=0o664))
                 _clear_parts(place)
             yield
 

@@ -23,7 +23,7 @@ NAME = "verl-env"
 _PACKAGE = Path(verl_env.__file__).parent
 _WHEEL = "Wheel-Version: 1.0\nGenerator: verl-env\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 #: What of the metadata of an installation is true of a wheel; RECORD, INSTALLER and the like are of that installation.
-_KEPT = ("METADATA", "entry_points.txt")
+_KEPT = ("METADATA",)
 
 
 def file_name() -> str:
@@ -40,6 +40,7 @@ def wheel() -> bytes:
     """
     info = f"verl_env-{verl_env.__version__}.dist-info"
     contents = dict(sorted(_package())) | {f"{info}/{name}": data for name, data in _metadata(distribution(NAME))}
+    contents[f"{info.removesuffix('dist-info')}data/scripts/{NAME}"] = (_PACKAGE / "launch.sh").read_bytes()
     contents[f"{info}/WHEEL"] = _WHEEL.encode()
     lines = [f"{name},{record_hash(data)},{len(data)}" for name, data in contents.items()]
     contents[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,", ""]).encode()

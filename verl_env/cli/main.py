@@ -1,6 +1,6 @@
 """The entry point: finds the command, imports it alone, and words every error.
 
-Exit codes: 0 done or healthy; 1 the answer is no; 2 wrong use or an internal fault; 130 interrupted.
+Exit codes: 0 done or healthy; 1 the answer is no; 2 wrong use or an internal fault; 130 interrupted (143 by SIGTERM).
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 EXIT_INTERRUPTED = 130
+#: What nobody gets a right to by a loose umask: writing for everyone.
+_WORLD_WRITES = 0o002
 
 
 def run() -> NoReturn:
     """Runs the command line of this process and leaves with its exit code."""
     # A start makes tens of thousands of objects and no garbage: looking for it takes a twentieth of a short command.
     gc.set_threshold(50_000)
-    code = main(sys.argv[1:])
+    os.umask(os.umask(0o077) | _WORLD_WRITES)
+    code = main(sys.argv[1:], own_process=True)
     if "verl_env.cli.parser" not in sys.modules:
         _leave(code)
     sys.exit(code)
@@ -42,14 +45,19 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs one command line and returns its exit code; never raises for what a user can cause."""
+def main(argv: Sequence[str], *, own_process: bool = False) -> int:
+    """Runs one command line and returns its exit code; never raises for what a user can cause.
+
+    Args:
+        argv: The words after the program's name.
+        own_process: Whether this process is there for it, so that the signals that end it are its own to handle.
+    """
     try:
-        return _dispatch(argv)
+        return _dispatch(argv, own_process=own_process)
     except VerlEnvError as error:
         return _fail(error, argv)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as error:
+        return int(getattr(error, "exit_code", EXIT_INTERRUPTED))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
@@ -57,13 +65,17 @@ def main(argv: Sequence[str]) -> int:
         return _fail(InternalFault(error), argv)
 
 
-def _dispatch(argv: Sequence[str]) -> int:
+def _dispatch(argv: Sequence[str], *, own_process: bool) -> int:
     named = next((word for word in argv if not word.startswith("-")), None)
     if named is not None and named not in COMMANDS:
         raise UnknownCommand(named)
     direct = getattr(__import__(f"verl_env.cli.{named}", fromlist=["direct"]), "direct", None) if named else None
     if direct is not None and (code := direct(argv)) is not None:
         return int(code)
+    if own_process:
+        from verl_env.interrupts import unwind_on_signals
+
+        unwind_on_signals()
     from verl_env.cli.parser import build_parser
 
     args = build_parser([named] if named else []).parse_args(argv)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import verl_env
 from verl_env.errors import EXIT_MISUSE, EXIT_OK, VerlEnvError
 
 if TYPE_CHECKING:
@@ -98,8 +99,15 @@ def _asked(command: str, *flags: str, deadline: float = DEADLINE, **values: str 
     from verl_env.machine.process import Completed
 
     options = [f"--{name}={value}" for name, value in values.items() if value]
-    start = "from verl_env.cli.main import run; run()"
-    argv = [sys.executable, "-c", start, command, *flags, *options, "--json"]
+    argv = [
+        sys.executable,
+        "-I",
+        str(Path(verl_env.__file__).with_name("__main__.py")),
+        command,
+        *flags,
+        *options,
+        "--json",
+    ]
     outcome = run(argv, deadline=time.monotonic() + deadline, max_bytes=_MOST_BYTES)
     if not isinstance(outcome, Completed):
         return {"error": {"id": "no-answer", "message": f"{command}: {type(outcome).__name__}"}}

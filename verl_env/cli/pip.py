@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _EPILOG = """\
 install and uninstall take what pip takes (requirements, paths, addresses, -r, -c, -e, -U, --pre, --no-deps,
 --index-url, --extra-index-url, --find-links, --no-build-isolation), and besides: --allow-drift, to move pins of the
-lockset knowingly; --wheelhouse DIR, with wheels of native components among others; --dry-run; --installer uv|pip.
+lockset knowingly; --allow-builds, to build what an index has no wheel of, which runs its code (a checkout or a source
+distribution that you name is built without it); --wheelhouse DIR, with wheels of native components among others;
+--dry-run; --installer uv|pip.
 Every other command of pip is passed on to it.
 """
 #: Commands of pip that change an environment in ways of their own.
@@ -108,11 +110,13 @@ def _machine() -> Machine:
 def _pass_on(args: argparse.Namespace, command: str, words: Sequence[str]) -> int:
     """Becomes pip on the interpreter of the environment; uv for what pip has not."""
     from verl_env.additions.environment import open_environment, run_variables
+    from verl_env.installers.pip import find_pip
     from verl_env.installers.uv import find_uv
 
     opened = open_environment(args.into)
     python = str(opened.target.path / "bin" / "python")
-    argv = [sys.executable, "-m", "pip", "--python", python, command, *words]
+    # By its path: -m would take a pip of the current directory or of PYTHONPATH.
+    argv = [sys.executable, find_pip().path, "--python", python, command, *words]
     if command == "tree" and (uv := find_uv()) is not None:
         argv = [uv.executable, "pip", command, "--python", python, *words]
     env = run_variables(opened, os.environ) | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ROOT = str(Path(verl_env.__file__).parents[1])
-#: The first entry of the search path is the current directory, which may hold anything.
-_RUN = "import sys; sys.path[:1] = [{root!r}]; from verl_env.cluster.node.{module} import main; main(sys.argv[1:])"
+#: Isolated (-I): neither the current directory nor the node's variables say what is imported.
+_RUN = "import sys; sys.path.insert(0, {root!r}); from verl_env.cluster.node.{module} import main; main(sys.argv[1:])"
 
 
 def node_command(module: str, arguments: Sequence[str], *, seconds: float) -> list[str]:
@@ -25,7 +25,7 @@ def node_command(module: str, arguments: Sequence[str], *, seconds: float) -> li
     not, the answer says so.
     """
     code = _RUN.format(root=_ROOT, module=module)
-    return guarded([sys.executable, "-c", code, *arguments], seconds=seconds)
+    return guarded([sys.executable, "-I", "-c", code, *arguments], seconds=seconds)
 
 
 def agent_command(

@@ -28,6 +28,7 @@ from verl_env.environment.reuse import link_files, packages_of, remainder, scaff
 from verl_env.environment.state import read_state, write_state
 from verl_env.environment.target import Target
 from verl_env.environment.worded import worded
+from verl_env.interrupts import shielded
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
@@ -162,7 +163,8 @@ def held(target: Target, *, waiting: Callable[[str], None], seconds: float = LOC
             try:
                 yield
             finally:
-                clear(target)
+                with shielded():
+                    clear(target)
 
 
 def clear(target: Target) -> None:

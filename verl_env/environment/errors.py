@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from verl_env.command_line import command
@@ -210,16 +211,22 @@ class EnvironmentUnchangeable(TargetError):
 class EnvironmentLocked(VerlEnvError):
     """Another verl-env is changing the same environment and did not finish in time.
 
-    The lock ends with the process that holds it; there is no file to remove.
+    The lock ends with the process that holds it. Only where the file system refuses flock is there a file: it names the
+    process, and has to be removed by hand where that has ended on another host.
     """
 
     id = "environment-locked"
 
     path: Path
     holder: str
+    file: str = ""
 
     says = "{path} is being changed by {holder}"
-    helps = "wait for it, or end it, and run this again"
+
+    @property
+    def hint(self) -> str:
+        by_hand = f"; if no such run is left on any host: rm {shlex.quote(self.file)}" if self.file else ""
+        return f"wait for it, or end it, and run this again{by_hand}"
 
 
 class DiskFull(VerlEnvError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from verl_env.environment import journal
 from verl_env.environment.errors import EnvironmentLocked, TargetPermission
+from verl_env.locking import StillHeld, only_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 def locked(target: Target, *, seconds: float, waiting: Callable[[str], None]) -> Iterator[None]:
     """Holds the lock of a target's store, which must be there.
 
-    The kernel lets go of it when its process ends, however it ends (flock); where the file system knows no flock,
-    filelock keeps a file with the process in it instead.
-
     Args:
         target: The environment.
         seconds: How long to wait for another run.
@@ -30,23 +28,14 @@ def locked(target: Target, *, seconds: float, waiting: Callable[[str], None]) ->
         EnvironmentLocked: another run held it all that time.
         TargetPermission: the lock cannot be made.
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415 (only a run that changes something needs it)
-
-    lock = FileLock(target.lock)
-    try:
+    with ExitStack() as stack:
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            waiting(_holder(target))
-            lock.acquire(timeout=seconds, poll_interval=0.2)
-    except Timeout:
-        raise EnvironmentLocked(target.path, _holder(target)) from None
-    except OSError as error:
-        raise TargetPermission(target.path, error.strerror or str(error)) from error
-    try:
+            stack.enter_context(only_run(target.lock, seconds=seconds, waiting=lambda: waiting(_holder(target))))
+        except StillHeld as held:
+            raise EnvironmentLocked(target.path, _holder(target), str(held)) from None
+        except OSError as error:
+            raise TargetPermission(target.path, error.strerror or str(error)) from error
         yield
-    finally:
-        lock.release()
 
 
 def _holder(target: Target) -> str:

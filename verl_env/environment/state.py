@@ -25,7 +25,8 @@ class Extra:
     """A package that a user added beside the lock.
 
     ``origin`` is the address or directory it came from, None for an index; ``wish`` is what the user asked for, None
-    for what came with it; ``drifted`` says that it could only be had by moving pins.
+    for what came with it; ``drifted`` says that it could only be had by moving pins, ``builds`` that the command which
+    brought it allowed source distributions.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Extra:
     editable: bool = False
     wish: str | None = None
     drifted: bool = False
+    builds: bool = False
 
 
 @record

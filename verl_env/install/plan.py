@@ -110,6 +110,9 @@ def _steps(
     files = cost(packages).files
     sizes = f"{human(size[0])} to download, {human(size[1])} on disk in about {files:,} files"
     addressed = [package for package in packages if package.url is not None]
+    built = ", ".join(each.name for each in packages if each.source == "sdist" and each.url is None)
+    if built:
+        sizes += f"; build from source distributions, which runs their code: {built}"
     steps = [
         Step("environment", f"make a virtual environment with Python {python}"),
         Step(

@@ -15,7 +15,7 @@ from verl_env.install.interpreter import find_interpreter
 from verl_env.install.model import Cost
 from verl_env.install.sizes import cost
 from verl_env.install.verl_source import check_verl_source
-from verl_env.installers.failures import InstallerMissing
+from verl_env.installers.failures import InstallerMissing, InstallerSilent
 from verl_env.sizes import human
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def foreseen(plan: Plan, target: Target, options: Options, seen: Inspection) -> 
         return ()
     try:
         _check_room(plan, target, seen, choose_installer(options.installer))
-    except (InstallerMissing, DiskFull) as error:
+    except (InstallerMissing, InstallerSilent, DiskFull) as error:
         return (error,)
     return ()
 
@@ -108,7 +108,7 @@ def room_of(target: Target, options: Options) -> Room | None:
     place = target.path.parent
     try:
         installer = choose_installer(options.installer)
-    except InstallerMissing:
+    except (InstallerMissing, InstallerSilent):
         return None
     cache = installer.cache_for(place)
     return Room(place, free_room(place), installer.name, cache.path, linked=cache.linked)
@@ -119,6 +119,7 @@ def choose_installer(name: InstallerName | None) -> Installer:
 
     Raises:
         InstallerMissing: the one that was asked for is not there, or too old.
+        InstallerSilent: uv is there and does not answer.
     """
     from verl_env.installers.pip import find_pip  # noqa: PLC0415 (whichever is used)
     from verl_env.installers.uv import find_uv  # noqa: PLC0415

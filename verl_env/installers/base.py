@@ -37,7 +37,7 @@ class Batch:
     nothing else may be installed; ``build_constraints`` is a file that limits what source distributions are built
     with; ``isolated`` False builds them with what is in the environment. ``constraints`` is a file of versions that
     are taken where something is needed; ``dependencies`` True installs what the requirements need, too. ``again`` True
-    installs over what is there; ``fresh`` True too, and takes nothing out of a cache.
+    installs over what is there; ``fresh`` True too, and takes nothing out of a cache. ``wheels_only`` True builds none.
     """
 
     requirements: Path
@@ -49,6 +49,7 @@ class Batch:
     dependencies: bool = False
     fresh: bool = False
     again: bool = False
+    wheels_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

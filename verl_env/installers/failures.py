@@ -247,3 +247,16 @@ class InstallerMissing(VerlEnvError):
         return f"{self.name} {self.found} is too old: {self.needed} or newer is needed"
 
     helps = "pip install 'verl-env[uv]', or: --installer pip"
+
+
+class InstallerSilent(VerlEnvError):
+    """The installer is there and does not answer: killed, broken, or too slow. No other one is taken unasked."""
+
+    id = "installer-silent"
+
+    name: str
+    executable: str
+    reason: str
+
+    says = "{executable} {reason}"
+    helps = "run this again; without {name}: --installer pip"

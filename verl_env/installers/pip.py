@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 class Pip:
-    """The pip that is installed beside verl-env."""
+    """The pip that is installed beside verl-env; ``path`` is its package, which an interpreter runs as a program."""
 
     name = "pip"
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, path: str = "") -> None:
         self.version = version
+        self.path = path
 
     def make_environment(self, path: Path, interpreter: str, prompt: str) -> Command:
         # -I: no module of the user's can shadow venv.
@@ -31,8 +32,8 @@ class Pip:
         arguments = [] if batch.dependencies else ["--no-deps"]
         arguments += ["--no-cache-dir"] if batch.fresh else []
         arguments += ["--constraint", str(batch.constraints)] if batch.constraints else []
-        arguments += ["--no-compile", "--no-warn-script-location", "--only-binary", ":none:"]
-        arguments += ["--no-binary", ":none:", "--ignore-installed"]
+        arguments += ["--no-compile", "--no-warn-script-location", "--no-binary", ":none:"]
+        arguments += ["--only-binary", ":all:" if batch.wheels_only else ":none:", "--ignore-installed"]
         arguments += ["--require-hashes"] if batch.hashes else []
         arguments += ["--build-constraint", str(batch.build_constraints)] if batch.build_constraints else []
         arguments += [] if batch.isolated else ["--no-build-isolation"]
@@ -54,7 +55,7 @@ def find_pip() -> Pip:
     """The pip that verl-env depends on."""
     import pip  # noqa: PLC0415
 
-    return Pip(pip.__version__)
+    return Pip(pip.__version__, str(Path(pip.__file__).parent))
 
 
 def _command(*argv: str) -> Command:

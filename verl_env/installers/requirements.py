@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_locked(path: Path, packages: Iterable[Package], *, offline: bool) -> None:
-    """Writes packages of a lock with their hashes.
+    """Writes packages of a lock with their hashes; only what the lock has as a source distribution may be built.
 
     Args:
         path: The file.
@@ -43,4 +43,5 @@ def write_constraints(path: Path, constraints: Sequence[str]) -> Path | None:
 def _line(package: Package, *, offline: bool) -> str:
     pinned = f"{package.name}=={package.version}"
     what = pinned if package.url is None or offline else f"{package.name} @ {package.url}"
-    return " \\\n    ".join([what, *(f"--hash={digest}" for digest in package.hashes)]) + "\n"
+    wheel = "" if package.source == "sdist" else f"--only-binary {package.name}\n"
+    return wheel + " \\\n    ".join([what, *(f"--hash={digest}" for digest in package.hashes)]) + "\n"

@@ -5,22 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import hard_links_work
 from verl_env.installers.base import Cache, Command
-from verl_env.installers.failures import InstallerMissing
-from verl_env.installers.isolation import WORKING_DIRECTORY, installer_environment
+from verl_env.installers.failures import InstallerMissing, InstallerSilent
+from verl_env.installers.isolation import installer_environment
+from verl_env.machine.child import Completed, NotFound, NotStarted, run
 from verl_env.uv_program import uv_program
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
     from verl_env.installers.base import Batch
+    from verl_env.machine.child import Outcome
 
 #: The first release with everything that is used here (``uv pip sync --require-hashes`` with ``--no-progress``).
 OLDEST = "0.9"
+#: Seconds that it has for an answer about itself.
+_SECONDS = 20.0
 
 
 class Uv:
@@ -48,6 +52,7 @@ class Uv:
         # A file that was changed in place was changed in the cache too, where it is linked out of it.
         arguments += ["--reinstall"] if batch.fresh or batch.again else []
         arguments += ["--no-cache"] if batch.fresh else []
+        arguments += ["--only-binary", ":all:"] if batch.wheels_only else []
         arguments += ["--constraints", str(batch.constraints)] if batch.constraints else []
         arguments += ["--require-hashes"] if batch.hashes else []
         arguments += ["--build-constraints", str(batch.build_constraints)] if batch.build_constraints else []
@@ -60,13 +65,10 @@ class Uv:
     def cache_for(self, place: Path) -> Cache:
         if os.environ.get("UV_NO_CACHE"):
             return Cache(None, linked=False)
-        env = installer_environment(os.environ)
-        argv = [self.executable, "cache", "dir"]
-        answer = subprocess.run(argv, env=env, cwd=WORKING_DIRECTORY, capture_output=True, text=True, check=False)
-        path = Path(answer.stdout.strip()) if answer.returncode == 0 and answer.stdout.strip() else None
+        path = Path(_ask(self.executable, "cache", "dir"))
         mode = os.environ.get("UV_LINK_MODE")
-        if path is None or mode is not None:
-            return Cache(path, linked=path is not None and mode != "copy")
+        if mode is not None:
+            return Cache(path, linked=mode != "copy")
         with contextlib.suppress(OSError):
             path.mkdir(parents=True, exist_ok=True)
         self.copy = not hard_links_work(path, place)
@@ -78,18 +80,41 @@ class Uv:
 
 
 def find_uv() -> Uv | None:
-    """uv, where it is (``uv_program``) and says its version; else None.
+    """uv, where it is (``uv_program``); None where it is not.
 
     Raises:
         InstallerMissing: it is too old.
+        InstallerSilent: it is there and does not say its version: that is no reason to take another installer unasked.
     """
     executable = uv_program()
     if executable is None:
         return None
-    answer = subprocess.run([executable, "--version"], capture_output=True, text=True, check=False)
-    match = re.match(r"uv (\d+(?:\.\d+)*)", answer.stdout)
+    answer = _ask(executable, "--version")
+    match = re.match(r"uv (\d+(?:\.\d+)*)", answer)
     if match is None:
-        return None
+        raise InstallerSilent("uv", executable, f"says {answer[:80]!r} as its version")
     if not at_least(match[1], OLDEST):
         raise InstallerMissing("uv", found=match[1], needed=OLDEST)
     return Uv(executable, match[1])
+
+
+def _ask(*argv: str) -> str:
+    """What a command of uv prints.
+
+    Raises:
+        InstallerSilent: it cannot be started, is killed, fails, or takes longer than it may.
+    """
+    outcome = run(argv, deadline=time.monotonic() + _SECONDS, env=installer_environment(os.environ))
+    if isinstance(outcome, Completed) and outcome.returncode == 0:
+        return outcome.stdout.decode("utf-8", "replace").strip()
+    raise InstallerSilent("uv", argv[0], f"gives no answer to {argv[-1]}: {_words(outcome)}")
+
+
+def _words(outcome: Outcome) -> str:
+    if isinstance(outcome, NotFound | NotStarted):
+        return outcome.reason if isinstance(outcome, NotStarted) else "it cannot be started"
+    if not isinstance(outcome, Completed):
+        return f"none within {_SECONDS:.0f} s"
+    said = outcome.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    code = outcome.returncode
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}{said and ': '}{said}"

@@ -40,9 +40,9 @@ def configured_index() -> str:
     for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
         if chosen := os.environ.get(variable):
             return chosen.rstrip("/")
-    asked = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
-    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    argv = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    asked = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/", env=env)
     return asked.stdout.strip().rstrip("/") or default_index()
 
 

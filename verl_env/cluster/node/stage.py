@@ -8,11 +8,11 @@ lies beside the directory already.
 
 from __future__ import annotations
 
-import errno
-import fcntl
+import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import sys
@@ -24,11 +24,12 @@ from verl_env.bundle.packing.unpack import unpack
 from verl_env.bundle.use import open_bundle
 from verl_env.cluster.answers import SCHEMA, answer_lines
 from verl_env.errors import VerlEnvError
+from verl_env.locking import StillHeld, only_run
 from verl_env.sizes import human
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
 #: In an installed prefix: the digest of the pack that it is from.
@@ -81,8 +82,7 @@ def check(asked: Mapping[str, Any]) -> str:
     if tool is not None and shutil.which(tool) is None:
         raise NotHere(f"{tool}, which unpacks it, is not on this node")
     to.parent.mkdir(parents=True, exist_ok=True)
-    with beside(to, digest).open("ab") as file:
-        _lock(file, to)
+    with _locked(beside(to, digest), to):
         _clean(to)
     free = shutil.disk_usage(to.parent).free
     if free < asked["need"]:
@@ -102,8 +102,7 @@ def finish(asked: Mapping[str, Any]) -> str:
     pack = beside(to, digest)
     if not asked.get("stdin") and (not pack.is_file() or pack.stat().st_size != asked["size"]):
         return "absent"
-    with pack.open("ab") as file:
-        _lock(file, to)
+    with _locked(pack, to), pack.open("ab") as file:
         try:
             have = _received(file, sys.stdin.buffer) if asked.get("stdin") else file_sha256(pack)
             if have != digest:
@@ -140,13 +139,21 @@ def _received(file: IO[bytes], source: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _lock(file: IO[bytes], to: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        raise NotHere(f"another run is installing {to} on it") from error
+@contextlib.contextmanager
+def _locked(pack: Path, to: Path) -> Iterator[None]:
+    """Keeps other runs from a pack.
+
+    Raises:
+        NotHere: another run is at it.
+        OSError: the lock cannot be made.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(only_run(pack, seconds=0, waiting=lambda: None))
+        except StillHeld as held:
+            by_hand = f"; if none is: rm {shlex.quote(str(held))}" if str(held) else ""
+            raise NotHere(f"another run is installing {to} on it{by_hand}") from None
+        yield
 
 
 def _clean(to: Path) -> None:
