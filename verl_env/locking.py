@@ -62,8 +62,12 @@ def _at_once(lock: BaseFileLock, instead: BaseFileLock) -> BaseFileLock:
         Timeout: somebody else holds it.
         OSError: its file cannot be made or opened.
     """
+    from filelock import Timeout  # noqa: PLC0415
+
     try:
         lock.acquire(timeout=0)
+    except Timeout:  # an OSError too
+        raise
     except OSError:
         os.close(os.open(lock.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW))
         instead.acquire(timeout=0)

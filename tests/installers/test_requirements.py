@@ -11,13 +11,18 @@ PACKAGES = [Package("demo", "1.0", (A, B)), Package("direct", "2.0", (A,), "url"
 def test_packages_are_pinned_with_every_hash(tmp_path):
     requirements.write_locked(tmp_path / "r", PACKAGES, offline=False)
     assert (tmp_path / "r").read_text() == (
-        f"demo==1.0 \\\n    --hash={A} \\\n    --hash={B}\ndirect @ {URL} \\\n    --hash={A}\n"
+        f"--only-binary demo\ndemo==1.0 \\\n    --hash={A} \\\n    --hash={B}\ndirect @ {URL} \\\n    --hash={A}\n"
     )
 
 
 def test_offline_a_wheelhouse_stands_for_an_address(tmp_path):
     requirements.write_locked(tmp_path / "r", PACKAGES[1:], offline=True)
-    assert (tmp_path / "r").read_text() == f"direct==2.0 \\\n    --hash={A}\n"
+    assert (tmp_path / "r").read_text() == f"--only-binary direct\ndirect==2.0 \\\n    --hash={A}\n"
+
+
+def test_only_what_the_lock_has_as_a_source_distribution_may_be_built(tmp_path):
+    requirements.write_locked(tmp_path / "r", [Package("old", "1.0", (A,), "sdist")], offline=False)
+    assert (tmp_path / "r").read_text() == f"old==1.0 \\\n    --hash={A}\n"
 
 
 def test_one_file(tmp_path):

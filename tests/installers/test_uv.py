@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from verl_env.install.prepare import choose_installer
 from verl_env.installers import uv as module
 from verl_env.installers.base import Batch, Cache, Source
-from verl_env.installers.failures import InstallerMissing
+from verl_env.installers.failures import InstallerMissing, InstallerSilent
 from verl_env.installers.uv import Uv, find_uv
 
 ENVIRONMENT = Path("/e/.venv.d/0001")
@@ -77,8 +78,10 @@ def test_without_a_cache_nothing_is_linked(tmp_path, monkeypatch):
     assert Uv("/opt/uv", "0.9.1").cache_for(tmp_path) == Cache(None, linked=False)
 
 
-def test_a_cache_that_is_not_told_is_none(tmp_path):
-    assert Uv(program(tmp_path / "uv", "exit 2"), "0.9.1").cache_for(tmp_path) == Cache(None, linked=False)
+def test_a_cache_that_is_not_told_is_an_error(tmp_path):
+    with pytest.raises(InstallerSilent) as caught:
+        Uv(program(tmp_path / "uv", "exit 2"), "0.9.1").cache_for(tmp_path)
+    assert "gives no answer to dir: exit code 2" in caught.value.message
 
 
 @pytest.fixture
@@ -104,10 +107,22 @@ def test_an_old_uv_is_refused_with_the_way_on(uv_says):
     assert "--installer pip" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["echo something else", "exit 1"])
-def test_what_is_no_uv_is_not_taken(uv_says, text):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("echo something else", "says 'something else'"),
+        ("exit 1", "exit code 1"),
+        ("echo broken >&2; exit 3", "exit code 3: broken"),
+        ("kill -9 $$", "killed by signal 9"),
+    ],
+)
+def test_a_uv_that_does_not_answer_is_told_and_no_other_installer_taken(uv_says, text, said):
     uv_says(text)
-    assert find_uv() is None
+    with pytest.raises(InstallerSilent) as caught:
+        choose_installer(None)
+    assert said in caught.value.message
+    assert "--installer pip" in caught.value.hint
+    assert choose_installer("pip").name == "pip"
 
 
 def test_there_may_be_none(uv_says):

@@ -43,5 +43,6 @@ def write_constraints(path: Path, constraints: Sequence[str]) -> Path | None:
 def _line(package: Package, *, offline: bool) -> str:
     pinned = f"{package.name}=={package.version}"
     what = pinned if package.url is None or offline else f"{package.name} @ {package.url}"
-    wheel = "" if package.source == "sdist" else f"--only-binary {package.name}\n"
-    return wheel + " \\\n    ".join([what, *(f"--hash={digest}" for digest in package.hashes)]) + "\n"
+    by_index = what == pinned and package.source != "sdist"
+    only = f"--only-binary {package.name}\n" if by_index else ""
+    return only + " \\\n    ".join([what, *(f"--hash={digest}" for digest in package.hashes)]) + "\n"
