@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.locksets import samples
+from verl_env import records
 from verl_env.errors import EXIT_MISUSE, EXIT_NO
 from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, LocksetInvalidError
 from verl_env.locksets.load import load_lockset, load_packages, lockset_from, parse_packages
@@ -212,3 +214,56 @@ def test_a_truncated_lock_is_never_taken_for_another_one(entries, cut):
     else:
         with pytest.raises(LockFileInvalidError):
             parse_packages(whole[:cut], Path("x"))
+
+
+def split(tmp_path, own, *others, sha=None):
+    """A lock of several files: the own one, and those that it includes."""
+    folder = tmp_path / samples.ID
+    texts = {"py3.10.txt": "".join(f"-r {name}\n" for name, _ in others) + own, **dict(others)}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    digest = hashlib.sha256("".join(texts.values()).encode()).hexdigest()
+    lock = load_lockset(folder / "lockset.toml").pythons[0]
+    return folder, records.replace(lock, sha256=sha or digest)
+
+
+def line(name, digit="1"):
+    return f"{name}==1 \\\n    --hash=sha256:{digit * 64}\n    # wheel\n"
+
+
+def test_a_lock_holds_what_it_includes(tmp_path):
+    samples.write_lockset(tmp_path)
+    folder, lock = split(
+        tmp_path, line("b"), ("py3.10-3.11.txt", "# head\n" + line("a") + line("d")), ("x.txt", line("c"))
+    )
+    assert [package.name for package in load_packages(folder, lock)] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("name", ["py3.10.txt", "py3.10-3.11.txt"])
+def test_a_change_of_any_file_of_a_lock_is_seen(tmp_path, name):
+    samples.write_lockset(tmp_path)
+    folder, lock = split(tmp_path, line("b"), ("py3.10-3.11.txt", line("a")))
+    (folder / name).write_text((folder / name).read_text().replace("1" * 64, "2" * 64))
+    with pytest.raises(LockFileChangedError):
+        load_packages(folder, lock)
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ([("gone.txt", None)], "No such file"),
+        ([("../py3.9.txt", None)], "cannot include '../py3.9.txt'"),
+        ([("py3.10.txt", None)], "cannot include 'py3.10.txt'"),
+        ([("a.txt", ""), ("a.txt", "")], "cannot include 'a.txt'"),
+        ([("a.txt", "-r b.txt\n"), ("b.txt", "")], "includes it, and it includes another"),
+        ([("a.txt", line("b", "2"))], "b is in another file of py3.10.txt too"),
+    ],
+)
+def test_what_cannot_be_included_is_named(tmp_path, others, reason):
+    samples.write_lockset(tmp_path)
+    folder, lock = split(tmp_path, line("b"), *((name, text) for name, text in others if text is not None))
+    head = "".join(f"-r {name}\n" for name, _ in others)
+    (folder / "py3.10.txt").write_text(head + line("b"))
+    with pytest.raises(LockFileInvalidError) as caught:
+        load_packages(folder, lock, verify=False)
+    assert reason in caught.value.message

@@ -108,7 +108,7 @@ def test_a_lockset_for_two_pythons(make, folder):
         deviations=[{**DEVIATIONS[0], "locked": "1.26.4 (3.10), 1.25 (3.11)"}],
         sdists=[],
     )
-    assert sorted(files) == ["lockset.toml", "py3.10.txt", "py3.11.txt"]
+    assert sorted(files) == ["lockset.toml", "py3.10-3.11.txt", "py3.10.txt", "py3.11.txt"]
 
 
 def test_versions_that_differ_by_python_are_told_apart(make, folder):

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from verl_env.constraints import constraints_directory
 from verl_env.locksets.catalogue import load_catalogue
-from verl_env.locksets.load import load_packages
+from verl_env.locksets.load import load_packages, lock_parts, parse_packages
 from verl_env.locksets.locking import check_offline
 from verl_env.versions import at_least
 
@@ -59,12 +59,21 @@ def test_a_lock_is_in_order_and_every_package_has_hashes(lockset, lock, packages
 
 @pytest.mark.parametrize(("lockset", "lock"), LOCKS)
 def test_no_lock_names_an_index(lockset, lock):
-    text = (ROOT / lockset.id / lock.file).read_text()
     """Nor an address of it: only what it does not hold carries one, of a file or of another index."""
+    text = b"".join(lock_parts(ROOT / lockset.id, lock.file).values()).decode()
     for line in text.splitlines():
         elsewhere = r"[a-z0-9-]+ @ https://|    # (wheel|sdist); index https://(?!pypi|files\.pythonhosted)"
         assert "://" not in line or re.match(elsewhere, line), line
     assert "--index-url" not in text
+
+
+@EACH
+def test_what_several_pythons_take_alike_is_written_once(lockset):
+    texts = {file.name: file.read_bytes() for file in (ROOT / lockset.id).glob("py*.txt")}
+    entries = [each for name, text in texts.items() for each in parse_packages(text.decode(), name)]
+    assert len(entries) == len(set(entries))
+    named = {each for lock in lockset.pythons for each in lock_parts(ROOT / lockset.id, lock.file)}
+    assert named == texts.keys()
 
 
 @pytest.mark.parametrize(("lockset", "lock"), LOCKS)

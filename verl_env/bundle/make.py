@@ -30,7 +30,7 @@ from verl_env.bundle.sdists import SdistBuilder
 from verl_env.bundle.tool import served, tool_wanted
 from verl_env.constraints import constraints_directory
 from verl_env.locksets.index import Index, configured_index
-from verl_env.locksets.load import LOCKSET_FILE
+from verl_env.locksets.load import LOCKSET_FILE, lock_parts
 from verl_env.locksets.target import glibc_of
 from verl_env.machine.record import deciding_facts
 from verl_env.wheels.runtime import build as build_runtime
@@ -227,11 +227,12 @@ def _made_here(plannings: Sequence[Planning], outlined: Outline, root: Path) -> 
 
 
 def _lockset(lockset: str, locks: Iterable[str], root: Path) -> list[File]:
-    """The files of a lockset, as they are here."""
+    """The files of a lockset, as they are here, and those that they include."""
     source = constraints_directory() / lockset
+    parts = {part for lock in locks for part in lock_parts(source, lock)}
     return [
         _write(root, f"{LOCKSETS}/{lockset}/{name}", (source / name).read_bytes(), "lockset", lockset)
-        for name in (LOCKSET_FILE, *sorted(locks))
+        for name in (LOCKSET_FILE, *sorted(parts))
     ]
 
 

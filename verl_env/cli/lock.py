@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--offline", action="store_true", help="only what needs no index, of every recipe")
     parser.add_argument(
+        "--hashes", action="store_true", help="resolve nothing: only the hashes of what is pinned, from the index"
+    )
+    parser.add_argument(
         "--record",
         metavar="ENV|FILE",
         type=Path,
@@ -69,6 +72,8 @@ def main(args: argparse.Namespace) -> int:
 def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
     from verl_env.locksets.locking import check_offline, lock, refresh
 
+    if args.offline and args.hashes:
+        raise UsageError("--hashes asks the index, --offline does not", command="verl-env lock --check --hashes")
     if args.offline and args.ids:
         raise UsageError("--offline looks at every recipe", command="verl-env lock --check --offline")
     compiled = _compiled(check=args.check)
@@ -77,7 +82,10 @@ def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
         if not args.check:
             refresh()
         return (*outcomes, *compiled)
-    return (*lock(args.ids, check=args.check, say=lambda line: print(line, file=sys.stderr, flush=True)), *compiled)
+    outcomes = lock(
+        args.ids, check=args.check, hashes=args.hashes, say=lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    return (*outcomes, *compiled)
 
 
 def _compiled(*, check: bool) -> tuple[Outcome, ...]:

@@ -26,6 +26,7 @@ from verl_env.shapes import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+    from collections.abc import Iterable
     from pathlib import Path
     from typing import Any
 
@@ -189,29 +190,67 @@ _ENTRY = (
 
 
 def load_packages(lockset_dir: str | Path, lock: PythonLock, *, verify: bool = True) -> tuple[Package, ...]:
-    """The packages of one constraints file, in the order of the file (by name).
+    """The packages of one constraints file and of those that it includes, by name.
 
     Args:
         lockset_dir: the folder of lockset.toml.
         lock: which of the lockset's Pythons.
-        verify: whether its hash must be that in lockset.toml.
+        verify: whether their hash must be that in lockset.toml.
 
     Raises:
-        LockFileInvalidError: the file cannot be read, or not as ``verl-env lock`` writes it.
-        LockFileChangedError: it is not the file that lockset.toml was written with.
+        LockFileInvalidError: a file cannot be read, or not as ``verl-env lock`` writes it.
+        LockFileChangedError: they are not the files that lockset.toml was written with.
     """
-    file = os.path.join(lockset_dir, lock.file)  # noqa: PTH118 pathlib takes 3 ms to load
-    try:
-        content = read_bytes(file)
-    except OSError as error:
-        raise LockFileInvalidError(file, 0, str(error.strerror)) from error
-    if verify:
-        from hashlib import sha256 as digest  # noqa: PLC0415 2 ms, and only here
+    parts = lock_parts(lockset_dir, lock.file)
+    if verify and (actual := digest_of(parts.values())) != lock.sha256:
+        raise LockFileChangedError(os.path.join(lockset_dir, lock.file), lock.sha256, actual)  # noqa: PTH118
+    packages: dict[str, Package] = {}
+    for name, content in parts.items():
+        file = os.path.join(lockset_dir, name)  # noqa: PTH118
+        if name != lock.file and includes(content):
+            raise LockFileInvalidError(file, 0, f"{lock.file} includes it, and it includes another")
+        for package in parse_packages(content.decode(errors="replace"), file):
+            if packages.setdefault(package.name, package) is not package:
+                raise LockFileInvalidError(file, 0, f"{package.name} is in another file of {lock.file} too")
+    return tuple(packages[name] for name in sorted(packages))
 
-        actual = digest(content).hexdigest()
-        if actual != lock.sha256:
-            raise LockFileChangedError(file, lock.sha256, actual)
-    return parse_packages(content.decode(errors="replace"), file)
+
+def lock_parts(lockset_dir: str | Path, name: str) -> dict[str, bytes]:
+    """The contents of a constraints file and of those that it includes, by name; its own is first.
+
+    Raises:
+        LockFileInvalidError: one cannot be read, or is no neighbour of the first.
+    """
+    parts: dict[str, bytes] = {}
+    wanted = [name]
+    for each in wanted:
+        file = os.path.join(lockset_dir, each)  # noqa: PTH118 pathlib takes 3 ms to load
+        if not each or "/" in each or each in parts:
+            raise LockFileInvalidError(os.path.join(lockset_dir, name), 0, f"cannot include {each!r}")  # noqa: PTH118
+        try:
+            parts[each] = read_bytes(file)
+        except OSError as error:
+            raise LockFileInvalidError(file, 0, str(error.strerror)) from error
+        wanted += includes(parts[name]) if each == name else []
+    return parts
+
+
+def includes(content: bytes) -> list[str]:
+    """The names of the files that a constraints file includes, which stand in its head."""
+    names = []
+    for line in content.splitlines():
+        if line.startswith(b"-r "):
+            names.append(line[3:].decode(errors="replace"))
+        elif not line.startswith(b"#"):
+            break
+    return names
+
+
+def digest_of(parts: Iterable[bytes]) -> str:
+    """The SHA-256 of a constraints file, that of its parts one after another."""
+    from hashlib import sha256 as digest  # noqa: PLC0415 2 ms, and only here
+
+    return digest(b"".join(parts)).hexdigest()
 
 
 def parse_packages(content: str, file: str | Path) -> tuple[Package, ...]:
@@ -224,7 +263,7 @@ def parse_packages(content: str, file: str | Path) -> tuple[Package, ...]:
 
     entry = re.compile(_ENTRY)
     position = 0
-    while content.startswith("#", position):
+    while content.startswith(("#", "-r "), position):
         position = content.find("\n", position) + 1 or len(content)
     packages = []
     while match := entry.match(content, position):

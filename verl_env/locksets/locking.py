@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from verl_env.constraints import constraints_directory
 from verl_env.locksets.catalogue import COMPILED
 from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, UnknownLocksetError
+from verl_env.locksets.hashes import Hashes
 from verl_env.locksets.index import Index, configured_index
 from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, parse_packages, read_toml
 from verl_env.locksets.make import catalogue_text, lockset_text, make_lockset
@@ -34,6 +35,7 @@ def lock(
     ids: Sequence[str],
     *,
     check: bool = False,
+    hashes: bool = False,
     directory: Path | None = None,
     index: Index | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -43,6 +45,7 @@ def lock(
     Args:
         ids: which ones, by id or its last part; none means all.
         check: write nothing, only compare.
+        hashes: resolve nothing: only the hashes of what is pinned are made anew.
         directory: the folder of the locksets; that of the checkout where left out.
         index: where packages come from; the configured one where left out.
         say: told of every step.
@@ -55,9 +58,10 @@ def lock(
     root = directory or constraints_directory()
     recipes = select(ids, [load_recipe(file) for file in recipe_files(root)])
     source = index or Index(configured_index())
+    known = Hashes(source)
     outcomes = []
     for recipe in recipes:
-        files = make_lockset(recipe, source, say)
+        files = known.files(recipe) if hashes else make_lockset(recipe, source, say)
         outcomes.append(Outcome(recipe.id, files, tuple(differences(recipe.file.parent, files))))
         if not check:
             write_lockset(recipe.file.parent, files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from verl_env.constraints import read_bytes
 from verl_env.locksets import catalogue
 from verl_env.locksets.errors import RecipeMismatchError
 from verl_env.locksets.evidence import evidence
-from verl_env.locksets.load import LOCKSET_FILE, SCHEMA, read_toml
+from verl_env.locksets.load import LOCKSET_FILE, SCHEMA, digest_of, includes, read_toml
 from verl_env.locksets.replay import Replay
 from verl_env.locksets.target import Target, glibc_of
 from verl_env.locksets.unmet import ABSENT, unmet_requirements
-from verl_env.locksets.write import lock_text, toml_text
+from verl_env.locksets.write import LEAST_GLIBC, file_name, lock_files, package_of, toml_text
 from verl_env.versions import at_least, dotted
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.locksets.index import Index
+    from verl_env.locksets.model import Package
     from verl_env.locksets.recipe import Recipe
     from verl_env.locksets.replay import Pinned
     from verl_env.locksets.unmet import Missed
@@ -61,14 +61,26 @@ def make_lockset(recipe: Recipe, index: Index, say: Callable[[str], None] = lamb
         results = list(pool.map(lambda python: replay_python(recipe, python, index, say), recipe.pythons))
     if problems := list(disagreements(recipe, results)):
         raise RecipeMismatchError(recipe.id, problems)
-    files = {}
+    least = recipe.glibc_minimum or LEAST_GLIBC
+    packages = {each.target.python: [package_of(pin, each.target, least) for pin in each.pins] for each in results}
+    return lockset_files(recipe, packages, [_lock_table(recipe, result) for result in results])
+
+
+def lockset_files(
+    recipe: Recipe, packages: Mapping[str, Sequence[Package]], tables: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """The files of a lockset by name, from the packages for each Python and the tables of its locks.
+
+    Names and hashes of constraints files in the tables are put right.
+    """
+    files = lock_files(recipe, packages)
+    contents = {name: text.encode() for name, text in files.items()}
     locks = []
-    for result in results:
-        name = f"py{result.target.python}.txt"
-        files[name] = lock_text(recipe, result.target, result.pins)
-        locks.append(_lock_table(recipe, result, name, files[name]))
-    files[LOCKSET_FILE] = lockset_text(recipe, locks)
-    return files
+    for table in tables:
+        name = file_name([table["python"]])
+        parts = [contents[each] for each in (name, *includes(contents[name]))]
+        locks.append({**table, "file": name, "sha256": digest_of(parts)})
+    return {**files, LOCKSET_FILE: lockset_text(recipe, locks)}
 
 
 def lockset_text(recipe: Recipe, locks: Sequence[Mapping[str, Any]]) -> str:
@@ -149,12 +161,12 @@ def tag_glibc(pin: Pinned, target: Target) -> str | None:
     return min(needs, key=dotted, default=None)
 
 
-def _lock_table(recipe: Recipe, result: PythonResult, name: str, text: str) -> dict[str, Any]:
+def _lock_table(recipe: Recipe, result: PythonResult) -> dict[str, Any]:
     reasons = {_unmet_key(known.package, known.requires): known.reason for known in recipe.unmet}
     table = {
         "python": result.target.python,
-        "file": name,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "file": "",
+        "sha256": "",
         "packages": len(result.pins),
         "download_bytes": sum(pin.facts.download_bytes for pin in result.pins if pin.facts),
         "disk_bytes": sum(pin.facts.disk_bytes for pin in result.pins if pin.facts),

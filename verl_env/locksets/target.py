@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
@@ -43,24 +43,10 @@ class Target:
         """The platform in uv's words."""
         return f"{self.arch}-manylinux_{self.glibc.replace('.', '_')}"
 
-    @cached_property
+    @property
     def tags(self) -> Mapping[Tag, int]:
         """Every wheel tag that it takes, with its rank; 0 is the best."""
-        version = dotted(self.python)
-        platforms = list(self._platforms())
-        ordered = [
-            *cpython_tags(version, platforms=platforms),
-            *compatible_tags(version, f"cp{''.join(map(str, version))}", platforms),
-        ]
-        return {tag: rank for rank, tag in reversed(list(enumerate(ordered)))}
-
-    def _platforms(self) -> Iterator[str]:
-        major, minor = dotted(self.glibc)
-        for number in range(minor, _OLDEST - 1, -1):
-            yield f"manylinux_{major}_{number}_{self.arch}"
-            if legacy := _LEGACY.get((major, number)):
-                yield f"{legacy}_{self.arch}"
-        yield f"linux_{self.arch}"
+        return _tags(self)
 
     @cached_property
     def markers(self) -> Mapping[str, str]:
@@ -78,6 +64,26 @@ class Target:
             "python_version": self.python,
             "sys_platform": "linux",
         }
+
+
+@cache
+def _tags(target: Target) -> Mapping[Tag, int]:
+    version = dotted(target.python)
+    platforms = list(_platforms(target))
+    ordered = [
+        *cpython_tags(version, platforms=platforms),
+        *compatible_tags(version, f"cp{''.join(map(str, version))}", platforms),
+    ]
+    return {tag: rank for rank, tag in reversed(list(enumerate(ordered)))}
+
+
+def _platforms(target: Target) -> Iterator[str]:
+    major, minor = dotted(target.glibc)
+    for number in range(minor, _OLDEST - 1, -1):
+        yield f"manylinux_{major}_{number}_{target.arch}"
+        if legacy := _LEGACY.get((major, number)):
+            yield f"{legacy}_{target.arch}"
+    yield f"linux_{target.arch}"
 
 
 def oldest_glibc(lockset: Lockset) -> str:
