@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.doctor.amd import for_amd
 from verl_env.doctor.link import linked
+from verl_env.doctor.literals import may_match
 from verl_env.doctor.model import SEVERITIES, Diagnosis, Finding, Hit, Skipped
 from verl_env.doctor.restore import for_lockset
 
@@ -113,6 +114,8 @@ def _graver(left: Severity, right: Severity) -> Severity:
 def _log_hit(check: Check, facts: Facts) -> Hit | None:
     """The first match of the check's patterns that it accepts."""
     for pattern in check.log:
+        if not may_match(pattern, facts.log):
+            continue
         for match in re.finditer(pattern, facts.log, re.MULTILINE):
             hit = check.from_log(facts, match) if check.from_log else Hit(())
             if hit is not None:

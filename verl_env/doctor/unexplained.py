@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.checks.families import rows
 from verl_env.doctor.ingest.failures import failures
 from verl_env.doctor.model import Unrecognised
 from verl_env.doctor.releases.known import known_of
@@ -27,15 +28,24 @@ def unexplained(facts: Facts, findings: Sequence[Finding], checks: Sequence[Chec
     """The failures of a report's text that no finding explains.
 
     A finding that the text itself led to, or that explains others, accounts for the failures of the text: what follows
-    a root is its echo. A person's words alone ("does not start") are accounted for by any error of the facts.
+    a root is its echo. The echo alone (a worker that died) accounts for nothing but itself. A person's words alone
+    ("does not start") are accounted for by any error of the facts.
     """
     seen = failures(facts.log) if facts.log else ()
     errors = [finding for finding in findings if finding.severity == "error"]
-    if not seen or any(finding.basis != "facts" for finding in errors):
+    if not seen or any(finding.basis != "facts" and finding.id not in _echoes() for finding in errors):
         return ()
+    if shown := {line for finding in errors if finding.basis != "facts" for line in finding.evidence}:
+        seen = tuple(one for one in seen if not (one.late or any(one.line in line for line in shown)))
+        return tuple(_told(one, facts, checks) for one in seen)
     if errors and (all(one.told for one in seen) or _about(errors, seen)):
         return ()
     return tuple(_told(one, facts, checks) for one in seen)
+
+
+def _echoes() -> frozenset[str]:
+    """Families whose lines come last: what saw another process die."""
+    return frozenset(name for name, row in rows().items() if row.get("late", 0) > 1)
 
 
 def _about(errors: Sequence[Finding], seen: Sequence[Failure]) -> bool:

@@ -30,3 +30,4 @@ def test_root(name: str) -> None:
     else:
         assert set(errors) & set(case["root"]), (errors, diagnosis.unrecognised)
         assert diagnosis.ok is False
+        assert bool(diagnosis.unrecognised) == case.get("unknown", False)

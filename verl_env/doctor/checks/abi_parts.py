@@ -202,6 +202,7 @@ CHECKS = (
             r"(?s)transformer_engine/common/__init__\.py.{0,400}Multiple files found",
             r"Found empty [`'\"]?transformer[-_]engine[`'\"]? meta package",
             r"Could not find (?:shared object file|libtransformer_engine\.so|\S*transformer_engine_torch)",
+            r"module 'transformer_engine' has no attribute '(?:pytorch|common)'",
             _TE_STOP,
             r"transformer_engine\S*\.so: undefined symbol: (?:_Z\w*18transformer_engine|nvte_)\w+",
         ),

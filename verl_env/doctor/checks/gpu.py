@@ -217,7 +217,7 @@ def _is_device(name: str, count: int, uuids: list[str]) -> bool:
     return name.startswith(("GPU-", "MIG-")) and (not all(uuids) or any(uuid.startswith(name) for uuid in uuids))
 
 
-_NO_KERNEL = r"no kernel image is available for execution on the device"
+_NO_KERNEL = r"(?<!HIP error: )no kernel image is available for execution on the device"
 
 CHECKS = (
     Check(

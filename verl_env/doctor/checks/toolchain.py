@@ -278,7 +278,10 @@ CHECKS = (
         covers=("F7",),
         sources=("triton#8539", "vllm PR#31338"),
         find=_ptxas,
-        log=(r"ptxas fatal\s*:\s*Value 'sm_\w+' is not defined for option 'gpu-name'",),
+        log=(
+            r"ptxas fatal\s*:\s*Value 'sm_\w+' is not defined for option 'gpu-name'",
+            r"PTX \.version [\d.]+ does not support \.target sm_\w+",
+        ),
     ),
     Check(
         id="ninja-missing",

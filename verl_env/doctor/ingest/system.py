@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.literals import may_match
 from verl_env.machine.errors import GpuUnknownError
 from verl_env.machine.gpu_names import find_gpu
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Host, Machine, Nvidia, NvidiaDevice, Toolchain
@@ -92,7 +93,7 @@ def read_system(text: str) -> System:
 
 
 def _first(text: str, patterns: tuple[str, ...]) -> str | None:
-    for pattern in patterns:
+    for pattern in (one for one in patterns if may_match(one, text)):
         match = re.search(pattern, text, re.MULTILINE)
         if match:
             return match[1].strip().rstrip(".")
