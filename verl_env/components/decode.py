@@ -119,7 +119,9 @@ _release: Decoder[dict[str, Any]] = shape(
     },
 )
 _range = shape(
-    model.Range, {"user": text, "since": text, "source": text}, {"before": (text, None), "most": (text, None)}
+    model.Range,
+    {"user": text, "since": text, "source": text},
+    {**dict.fromkeys(("before", "least", "most", "below"), (text, None)), "same": (flag, False)},
 )
 _component: Decoder[dict[str, Any]] = shape(
     dict,

@@ -238,9 +238,13 @@ class Range:
     Args:
         user: ``"verl"``, an engine, or another component.
         since: The first version of the user that this is said of.
-        before: The first of which it is not said any more; None for none yet.
+        before: The first of which it is not said any more; None for none yet; ``since`` itself where it is said of that
+            release alone.
         most: The last version of the component that it takes; None where it states no limit.
         source: Where it says so.
+        least: The first that it takes; None where it states none.
+        same: It takes its own version, and no other.
+        below: The first after ``least`` that it does not take any more, where it says it so rather than by ``most``.
     """
 
     user: str
@@ -248,6 +252,9 @@ class Range:
     before: str | None
     most: str | None
     source: str
+    least: str | None = None
+    below: str | None = None
+    same: bool = False
 
 
 @record

@@ -1,5 +1,7 @@
 """The small parts: conditions on facts, their words, the order of builds, wishes."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.choose.resolver.world import GCC, NEW, NVCC, OLD, ROCM, catalogue, cuda_recipe, machine, native, wheel
@@ -184,9 +186,10 @@ def test_builds_come_after_what_they_are_built_upon_even_in_a_circle():
 def test_a_record_keeps_what_was_tried_and_not_what_was_chosen():
     tried = Record()
     first, second = Environment(NEW, "3.12"), Environment(OLD, "3.12")
-    tried.rejecting_candidate(None, first)
-    tried.rejecting_candidate(None, second)
-    tried.rejecting_candidate(None, Way("one", "1", second, "build"))
+    criterion = SimpleNamespace(information=())
+    tried.rejecting_candidate(criterion, first)
+    tried.rejecting_candidate(criterion, second)
+    tried.rejecting_candidate(criterion, Way("one", "1", second, "build"))
     assert tried.given_up(second) == (first,)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from verl_env.choose.model import Build, Deviation, address_of
+from verl_env.choose.model import Build, Deviation, Missing, address_of
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS, REACH
+from verl_env.choose.resolver.ranges import ruled_out
 from verl_env.choose.resolver.ways import native_of
-from verl_env.choose.resolver.words import doubt_words, need_words
+from verl_env.choose.resolver.words import bounds, doubt_words, need_words
 from verl_env.choose.words import listed, missing_words
 from verl_env.components.toolchain import compiler_words
 
@@ -13,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from verl_env.choose.model import Missing, NativeMode, Rejected
+    from verl_env.choose.model import NativeMode, Rejected
     from verl_env.choose.resolver.examine import Examiner
     from verl_env.choose.resolver.model import Want, Way
     from verl_env.components.model import Range
@@ -36,10 +37,10 @@ def build_of(
     way: Way,
     want: Want,
     examiner: Examiner,
-    mode: NativeMode | None,
     elsewhere: Sequence[str] = (),
-    others: Sequence[Way] = (),
     *,
+    others: Sequence[Way] = (),
+    beside: Sequence[Way] = (),
     required: bool = False,
 ) -> Build:
     """How a component gets in.
@@ -47,15 +48,15 @@ def build_of(
     Args:
         way: What was decided on.
         want: What it was decided for.
-        examiner: Of the chosen environment.
-        mode: ``--native``.
+        examiner: Of the chosen environment; it knows ``--native``.
         elsewhere: Other Pythons of the lockset on which the component can be had.
         others: Further ways, the preferred first.
+        beside: What is decided of the other components.
         required: Whether it must not be left out.
     """
-    native = native_of(way.environment.lockset, way.name)
-    rejected = () if mode == "skip" else examiner.rejected(want)
-    missing = examiner.missing(want) if way.how == "skip" and mode is None else None
+    native, mode = native_of(way.environment.lockset, way.name), examiner.mode
+    rejected = () if mode == "skip" else (*examiner.rejected(want), *_ruled_out(way, want, examiner, beside))
+    missing = _missing(want, rejected, examiner) if way.how == "skip" and mode is None else None
     wheels = [each for each in examiner.ways(want) if each.how == "prebuilt"]
     return Build(
         way.name,
@@ -73,6 +74,22 @@ def build_of(
         after=_after(way),
         unreached=tuple(_unreached(want, examiner)) if way.how == "skip" else (),
     )
+
+
+def _ruled_out(way: Way, want: Want, examiner: Examiner, beside: Sequence[Way]) -> tuple[Rejected, ...]:
+    """The versions before the one that was decided on that could be had, and that do not go with the others."""
+    found: dict[Rejected, None] = {}
+    for each in examiner.ways(want):
+        if each is way or each.how == "skip":
+            break
+        if examiner.fits(each):
+            found |= dict.fromkeys(ruled_out(each, beside))
+    return tuple(found)
+
+
+def _missing(want: Want, rejected: tuple[Rejected, ...], examiner: Examiner) -> Missing | None:
+    """Why a component is left out: it cannot be had, or not beside the others."""
+    return examiner.missing(want) or (Missing(want.name, want.version or "", rejected) if rejected else None)
 
 
 def _other(way: Way, examiner: Examiner) -> Build:
@@ -101,7 +118,8 @@ def _deviation(way: Way, rejected: Sequence[Rejected]) -> Deviation | None:
 
 
 def _accepts(words: Range) -> str:
-    return f"{words.user}: {'no limit' if words.most is None else f'up to {words.most}'} ({words.source})"
+    unlimited = words.least is None and words.most is None and words.below is None
+    return f"{words.user}: {'no limit' if unlimited else bounds(words)} ({words.source})"
 
 
 def _after(way: Way) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ class Examiner:
     ) -> None:
         self.facts = facts
         self.ways = ways
-        self._mode = mode
+        self.mode = mode
 
     def fits(self, way: Way, above: tuple[str, ...] = ()) -> bool:
         """Whether all that a way requires is met or not known; ``above`` are the components that it is built for."""
@@ -73,11 +73,11 @@ class Examiner:
 
     def _absent(self, known: Container[str]) -> Iterator[Rejected]:
         """The kinds of ways that there are none of, or that ``--native`` leaves out."""
-        if self._mode == "skip":
+        if self.mode == "skip":
             yield Rejected("--native skip leaves it out", "")
-        if self._mode in (None, "prebuilt") and "prebuilt" not in known:
+        if self.mode in (None, "prebuilt") and "prebuilt" not in known:
             yield Rejected("no wheel of it is known", "")
-        if self._mode in (None, "build") and "build" not in known:
+        if self.mode in (None, "build") and "build" not in known:
             yield Rejected("no build of it is known", "")
 
     def _value(self, need: Need) -> Value:

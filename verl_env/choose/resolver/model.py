@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Unknown
 
     Value: TypeAlias = str | tuple[str, ...] | Unknown | None
-    Requirement: TypeAlias = "Asked | Setting | Need | Want | Wish"
+    Requirement: TypeAlias = "Asked | Setting | Need | Want | Wish | Takes"
     Candidate: TypeAlias = "Environment | Fact | Way | Distribution"
 
 #: The name of the candidates that are locksets on a Python.
@@ -52,7 +52,8 @@ class Environment:
 class Way:
     """A candidate: one way to get one version of a component into an environment.
 
-    ``needs`` are its conditions on facts, ``after`` the components that must be built before. ``instead_of`` is the
+    ``needs`` are its conditions on facts, ``after`` the components that must be built before, ``takes`` which versions
+    of the others it takes. ``instead_of`` is the
     version that the lockset names where this one stands in for it, ``taken_by`` those who say that they take it;
     ``compiler`` the version of the nvcc that the index gives, where the machine has none that fits.
     """
@@ -68,6 +69,7 @@ class Way:
     compiler: str | None = None
     instead_of: str | None = None
     taken_by: tuple[Range, ...] = ()
+    takes: tuple[Takes, ...] = ()
 
 
 @record
@@ -131,3 +133,16 @@ class Wish:
     name: str
     environment: Environment
     specifier: str = ""
+
+
+@record
+class Takes:
+    """A candidate takes only some versions of a component, where the environment has it.
+
+    ``own``: the version that it takes in any case, as the lockset has both.
+    """
+
+    name: str
+    environment: Environment
+    words: Range
+    own: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.choose.compare import release
+from verl_env.choose.resolver.ranges import is_taken, said
 from verl_env.choose.specifiers import allows
 
 TYPE_CHECKING = False
@@ -34,10 +34,10 @@ def near_releases(
     if component is None or wanted is None or not wanted.near:
         return
     users = users_of(want.environment, component, stack, asked)
-    said = [_said(component, user, version) for user, version in users.items()]
+    words = [said(component, user, version) for user, version in users.items()]
     for version in wanted.near:
         near = component.release(version)
-        ranges = tuple(each for each in said if each is not None and _takes(each, version))
+        ranges = tuple(each for each in words if each is not None and is_taken(each, version))
         if near is not None and len(ranges) == len(users) and allows(want.specifier, version):
             yield near, ranges
 
@@ -55,18 +55,3 @@ def users_of(
         and (native.name in asked or not native.needed_for or not set(native.needed_for).isdisjoint(stack))
     }
     return {VERL: lockset.verl, **lockset.engines, **beside}
-
-
-def _said(component: Component, user: str, version: str) -> Range | None:
-    """What a version of a user says of a component; None where nobody has looked."""
-    return next((each for each in component.ranges if each.user == user and _is_of(each, version)), None)
-
-
-def _is_of(words: Range, version: str) -> bool:
-    if release(version) < release(words.since):
-        return False
-    return words.before is None or release(version) < release(words.before)
-
-
-def _takes(words: Range, version: str) -> bool:
-    return words.most is None or release(version) <= release(words.most)

@@ -13,10 +13,12 @@ from verl_env.choose.resolver.model import (
     Fact,
     Need,
     Setting,
+    Takes,
     Want,
     Way,
     Wish,
 )
+from verl_env.choose.resolver.ranges import is_let_in
 from verl_env.choose.specifiers import allows
 
 TYPE_CHECKING = False
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
 class Provider(AbstractProvider["Requirement", "Candidate", str]):
     """Environments in their order, the ways of each component in theirs, and facts with one candidate each.
 
-    The environment is decided first and components do not exclude each other, so that the first solution is the
-    one with the best environment, and in it with the best way of every component.
+    The environment is decided first, so that the first solution is in the best environment that has one. In it each
+    component comes in its first way that those decided before it take, and which take them; where none is left, the
+    resolver goes back.
 
     Args:
         environments: The candidates, the preferred first.
@@ -102,6 +105,8 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
             return isinstance(candidate, Fact) and met(requirement, candidate.value) is not False
         if isinstance(requirement, Want):
             return isinstance(candidate, Way) and self._is_wanted(requirement, candidate)
+        if isinstance(requirement, Takes):
+            return is_let_in(requirement, candidate)
         if isinstance(requirement, Wish):
             return isinstance(candidate, Distribution) and (
                 candidate.version is None or allows(requirement.specifier, candidate.version)
@@ -114,19 +119,19 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
             if id(candidate) not in self._required:
                 self._required[id(candidate)] = self._requirements(candidate)
             return self._required[id(candidate)]
-        return (*candidate.needs, *candidate.after) if isinstance(candidate, Way) else ()
+        return (*candidate.needs, *candidate.after, *candidate.takes) if isinstance(candidate, Way) else ()
 
     def _candidates(self, identifier: str, asked: Sequence[Requirement]) -> Iterable[Candidate]:
         if identifier == ENVIRONMENT:
             return self._environments
-        first = asked[0]
-        if isinstance(first, Want):
-            return self._ways(next((want for want in asked if isinstance(want, Want) and want.optional), first))
+        wants = [each for each in asked if isinstance(each, Want)]
+        if wants:
+            return self._ways(next((want for want in wants if want.optional), wants[0]))
         if identifier in self._machine:
             return (self._machine[identifier],)
-        return [self._sole(each) for each in asked if isinstance(each, Setting | Wish)]
+        return [self._sole(each) for each in asked if isinstance(each, Setting | Wish | Takes)]
 
-    def _sole(self, requirement: Setting | Wish) -> Fact | Distribution:
+    def _sole(self, requirement: Setting | Wish | Takes) -> Fact | Distribution:
         """The one candidate that a requirement of an environment has, the same object each time."""
         if id(requirement) not in self._known:
             known: Fact | Distribution = (
@@ -149,25 +154,39 @@ class Record(BaseReporter["Requirement", "Candidate", str]):
 
     def __init__(self) -> None:
         self._conflicts: dict[int, Environment] = {}
+        self._pairs: dict[int, dict[tuple[str, str, str], tuple[Way, Takes]]] = {}
 
     def given_up(self, chosen: Environment | None) -> tuple[Environment, ...]:
         """The environments that were tried before the one that was chosen."""
         return tuple(environment for environment in self._conflicts.values() if environment is not chosen)
+
+    def pairs(self, environment: Environment) -> tuple[tuple[Way, Takes], ...]:
+        """What components of an environment said of each other where they had a conflict."""
+        return tuple(self._pairs.get(id(environment), {}).values())
 
     def resolving_conflicts(self, causes: Collection[Informed]) -> None:
         """Notes the environment of ways that conflict."""
         for cause in causes:
             if isinstance(cause.parent, Way):
                 self._note(cause.parent.environment)
+            self._note_pair(cause)
 
     def rejecting_candidate(
         self,
-        criterion: Criterion[Requirement, Candidate],  # noqa: ARG002  resolvelib names it
+        criterion: Criterion[Requirement, Candidate],
         candidate: Candidate,
     ) -> None:
-        """Notes an environment of which a requirement has no candidate at all."""
+        """Notes an environment of which a requirement has no candidate at all, and pairs that rule a way out."""
+        for information in criterion.information:
+            self._note_pair(information)
         if isinstance(candidate, Environment):
             self._note(candidate)
+
+    def _note_pair(self, cause: Informed) -> None:
+        if isinstance(cause.requirement, Takes) and isinstance(cause.parent, Way):
+            way, takes = cause.parent, cause.requirement
+            pairs = self._pairs.setdefault(id(way.environment), {})
+            pairs.setdefault((way.name, way.version, takes.name), (way, takes))
 
     def _note(self, environment: Environment) -> None:
         self._conflicts.setdefault(id(environment), environment)

@@ -9,7 +9,10 @@ from verl_env.choose.resolver.environments import settings_of
 from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts
 from verl_env.choose.resolver.model import Asked, Environment, Fact, Want, Way, Wish
+from verl_env.choose.resolver.near import VERL
+from verl_env.choose.resolver.ranges import goes, stated_version, takes_of
 from verl_env.choose.resolver.ways import Source, Ways, native_of, releases_of, stood_for, wants_of
+from verl_env.choose.resolver.words import range_words
 from verl_env.choose.wishes import applies, arch_of, checked_for_component, pinned_otherwise
 from verl_env.records import record, replace
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from verl_env.choose.facts import Facts
     from verl_env.choose.model import Build, Evaluation, Request
     from verl_env.choose.resolver.model import Requirement
+    from verl_env.choose.resolver.provider import Record
     from verl_env.choose.wishes import Asked as Wished
     from verl_env.choose.wishes import Locks
     from verl_env.components.model import Catalogue
@@ -77,8 +81,10 @@ class _Resolution:
         self._machine = machine_facts(problem.facts)
         asked = tuple(wish.name for wish in problem.wishes)
         self._source = Source(
-            problem.catalogue, self._machine, self._mode, problem.request.stack, asked, problem.barred
+            problem.catalogue, self._machine, self._mode, problem.request.stack, asked, problem.barred, self._present
         )
+        self._searches: list[Record] = []
+        self._beside: dict[int, tuple[str, ...]] = {}
         self._ways = Ways(self._source)
 
     def run(self) -> Resolution:
@@ -94,6 +100,24 @@ class _Resolution:
             passed = tuple(self._passed(each, needed=True) for each in every)
             raise NativeUnavailableError(passed, self._problem.request, self._problem.evaluations)
         return found
+
+    def _present(self, environment: Environment) -> tuple[str, ...]:
+        """The components that are wanted in an environment, and those of its lock where wishes make it be read."""
+        if id(environment) not in self._beside:
+            locked = self._problem.locks(environment.lockset, environment.python) if self._problem.wishes else {}
+            known = (name for name in self._problem.catalogue.components if name in locked)
+            wanted = (want.name for want in self._wants(environment, optional=True))
+            self._beside[id(environment)] = tuple(dict.fromkeys((*wanted, *known)))
+        return self._beside[id(environment)]
+
+    def _fixed(self, environment: Environment) -> Iterator[Way]:
+        """What an environment has in any case, as ways: verl and the engines, and components of its lock."""
+        lockset, present = environment.lockset, self._present(environment)
+        for user, version in {VERL: lockset.verl, **lockset.engines}.items():
+            takes = takes_of(user, version, environment, self._problem.catalogue, present)
+            yield Way(user, version, environment, "prebuilt", takes=tuple(takes))
+        locked = self._problem.locks(lockset, environment.python) if self._problem.wishes else {}
+        yield from (Way(name, locked[name], environment, "prebuilt") for name in present if name in locked)
 
     def _check_wishes(self) -> None:
         for wish in (wish for wish in self._problem.wishes if wish.more):
@@ -137,7 +161,9 @@ class _Resolution:
         fitting = (filter(examiner.fits, (way for way in self._ways(want) if way.how != "skip")) for want in wants)
         ways = (next(each, None) for each in fitting)
         sole = tuple(way for way in ways if way is not None and not way.after)
-        return self._resolution(environment, sole, wants, ()) if len(sole) == len(wants) else None
+        if len(sole) < len(wants) or not all(goes(way, sole) for way in sole):
+            return None
+        return self._resolution(environment, sole, wants, ())
 
     def _search(self, environments: Sequence[Environment], *, optional: bool) -> Resolution | None:
         """What resolvelib finds, the first environments first; None where nothing meets every requirement."""
@@ -147,9 +173,12 @@ class _Resolution:
 
         def requirements(environment: Environment) -> Sequence[Requirement]:
             settings = settings_of(environment, self._problem.facts, self._problem.catalogue)
-            return (*settings, *self._wants(environment, optional=optional), *self._ordinary(environment))
+            wants = self._wants(environment, optional=optional)
+            taken = (takes for way in self._fixed(environment) for takes in way.takes)
+            return (*settings, *wants, *self._ordinary(environment), *taken)
 
         tried = Record()
+        self._searches.append(tried)
         provider = Provider(environments, self._machine, self._ways, requirements, self._locked)
         try:
             pins = Resolver(provider, tried).resolve([Asked()], max_rounds=ROUNDS).mapping
@@ -158,7 +187,28 @@ class _Resolution:
         environment = next(pin for pin in pins.values() if isinstance(pin, Environment))
         ways = tuple(pin for pin in pins.values() if isinstance(pin, Way))
         passed = tuple(map(self._passed, tried.given_up(environment)))
-        return self._resolution(environment, ways, self._wants(environment, optional=optional), passed)
+        wants = self._wants(environment, optional=optional)
+        return self._resolution(environment, self._earliest(environment, ways, wants), wants, passed)
+
+    def _earliest(self, environment: Environment, ways: Sequence[Way], wants: Sequence[Want]) -> tuple[Way, ...]:
+        """The ways that were found, each in the first form that goes with all others.
+
+        The resolver leaves a component as it is when that which asked for it so has gone.
+        """
+        if not any(way.takes for way in ways):
+            return tuple(ways)
+        chosen, fixed = {way.name: way for way in ways}, tuple(self._fixed(environment))
+        examiner = self._examiner(environment)
+        for want in (want for want in wants if want.name in chosen):
+            beside = [*(way for way in chosen.values() if way.how != "skip" and way.name != want.name), *fixed]
+            had = {way.name for way in beside}
+            for way in self._ways(want):
+                if way is chosen[want.name]:
+                    break
+                if examiner.fits(way) and goes(way, beside) and had.issuperset(each.name for each in way.after):
+                    chosen[want.name] = way
+                    break
+        return tuple(chosen.values())
 
     def _resolution(
         self, environment: Environment, ways: Sequence[Way], wants: Sequence[Want], passed: tuple[PassedOver, ...]
@@ -166,16 +216,21 @@ class _Resolution:
         examiner = self._examiner(environment)
         wanted = {want.name: want for way in ways for want in way.after} | {want.name: want for want in wants}
         names = {way.name for way in ways if way.how != "skip"}
-        builds = tuple(self._build(way, wanted[way.name], examiner, names) for way in in_order(ways, tuple(wants)))
+        builds = tuple(
+            self._build(way, wanted[way.name], examiner, names, (*ways, *self._fixed(environment)))
+            for way in in_order(ways, tuple(wants))
+        )
         return Resolution(environment, builds, tuple(self._extras(environment)), passed)
 
-    def _build(self, way: Way, want: Want, examiner: Examiner, present: Container[str]) -> Build:
+    def _build(self, way: Way, want: Want, examiner: Examiner, present: Container[str], chosen: Sequence[Way]) -> Build:
         """A way with the further ones, should it fail; what is left out has none."""
         wished = any(wish.name == way.name for wish in self._problem.wishes)
+        beside = [each for each in chosen if each.how != "skip" and each is not way]
         others = () if way.how == "skip" else examiner.others(way, want, present)
+        others = tuple(each for each in others if goes(each, beside))
         asked = wished or way.name in stood_for(self._problem.request.stack)
         required = way.how != "skip" and (asked or self._mode in ("prebuilt", "build"))
-        return build_of(way, want, examiner, self._mode, self._elsewhere(way), others, required=required)
+        return build_of(way, want, examiner, self._elsewhere(way), others=others, beside=beside, required=required)
 
     def _wants(self, environment: Environment, *, optional: bool) -> tuple[Want, ...]:
         """The components that the stack needs, and those that the user wishes for."""
@@ -201,7 +256,20 @@ class _Resolution:
         for wish in self._wishes(environment):
             held = self._locked(environment, wish.name) is not None and not wish.more
             if not held and not self._is_component(wish.name, environment):
-                yield wish.text
+                yield self._alike(environment, wish) or wish.text
+
+    def _alike(self, environment: Environment, wish: Wished) -> str | None:
+        """A wish in the version of a package of the lock, where one takes no other; an address says which it is."""
+        for name in self._present(environment):
+            ranges = (
+                self._problem.catalogue.components[name].ranges if name in self._problem.catalogue.components else ()
+            )
+            version = self._locked(environment, name)
+            if version and not wish.url and any(each.same and each.user == wish.name for each in ranges):
+                extras = f"[{','.join(wish.extras)}]" if wish.extras else ""
+                marker = f"; {wish.marker}" if wish.marker else ""
+                return f"{wish.name}{extras}{','.join(filter(None, (wish.specifier, f'=={version}')))}{marker}"
+        return None
 
     def _is_component(self, name: str, environment: Environment) -> bool:
         """Whether a name is that of a component, rather than of a package in the lock or on an index.
@@ -234,7 +302,15 @@ class _Resolution:
         wants = self._wants(environment, optional=needed and self._mode in (None, "skip"))
         missing = [examiner.missing(want) for want in wants if not want.optional]
         every = (*(each for each in missing if each is not None), *self._contradicted(environment))
+        every = every or tuple(self._excluded(environment))
         return PassedOver(environment.lockset, environment.python, every)
+
+    def _excluded(self, environment: Environment) -> Iterator[Missing]:
+        """The components that can each be had, and that exclude each other."""
+        found = (tried.pairs(environment) for tried in reversed(self._searches))
+        for way, takes in next(filter(None, found), ()):
+            have = stated_version(environment, takes.name) or "any that can be had"
+            yield Missing(way.name, way.version, (Rejected(takes.name, range_words(way, takes, have)),))
 
     def _contradicted(self, environment: Environment) -> Iterator[Missing]:
         for wish in self._wishes(environment):

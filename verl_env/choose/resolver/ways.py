@@ -9,6 +9,7 @@ from verl_env.choose.resolver.facts import REACH, met
 from verl_env.choose.resolver.model import Need, Want, Way
 from verl_env.choose.resolver.near import near_releases
 from verl_env.choose.resolver.needs import compiler_of_index, recipe_needs, wheel_needs
+from verl_env.choose.resolver.ranges import takes_of
 from verl_env.choose.specifiers import allows
 from verl_env.components.families import wheels_of
 from verl_env.components.model import Release, Wheel
@@ -30,7 +31,7 @@ class Source:
 
     ``stack`` is what environments are for, and ``asked`` the components that they hold besides.
     ``barred`` says of an address (``choose.model.address_of``) why nothing can be had from it, None where nothing is
-    known against it.
+    known against it. ``present`` gives the components that an environment has or may have.
     """
 
     catalogue: Catalogue
@@ -39,6 +40,7 @@ class Source:
     stack: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     barred: Callable[[str], str | None] = lambda _: None
+    present: Callable[[Environment], tuple[str, ...]] = lambda _: ()
 
 
 def native_of(lockset: Lockset, name: str) -> Native | None:
@@ -80,7 +82,7 @@ class Ways:
         """The ways of one want."""
         key = (id(want.environment), want.name, want.version, want.specifier, want.optional)
         if key not in self._known:
-            self._known[key] = tuple(self._ways_of(want))
+            self._known[key] = tuple(map(self._ranged, self._ways_of(want)))
         return self._known[key]
 
     def _ways_of(self, want: Want) -> Iterator[Way]:
@@ -97,6 +99,14 @@ class Ways:
             yield from (self._by_recipe(want, release, recipe) for release in releases for recipe in release.recipes)
         if want.optional:
             yield Way(want.name, _version(want, releases), want.environment, "skip")
+
+    def _ranged(self, way: Way) -> Way:
+        """A way with what it says of the components beside it."""
+        if way.how == "skip":
+            return way
+        beside = dict.fromkeys((*self._source.present(way.environment), *(want.name for want in way.after)))
+        takes = tuple(takes_of(way.name, way.version, way.environment, self._source.catalogue, beside))
+        return replace(way, takes=takes) if takes else way
 
     def _is_allowed(self, want: Want, release: Release, wheel: Wheel) -> bool:
         """Whether ``--native`` lets a wheel in: with ``build``, one that is only a part of what is built, too."""

@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from verl_env.choose.resolver.model import Need, Value, Way
+    from verl_env.choose.resolver.model import Need, Takes, Value, Way
+    from verl_env.components.model import Range
 
 _NAMES = {CUDA: "CUDA", ROCM: "ROCm"}
 _ABIS = {"TRUE": "new", "FALSE": "old"}
@@ -60,6 +61,20 @@ def need_words(need: Need) -> str:
     """A condition on a tool, with its reason: ``"nvcc 13.x (torch of the lock is of CUDA 13.0)"``."""
     why = f" ({need.why})" if need.why else ""
     return f"{need.name.strip('<>')}{_range(need.least, need.below)}{why}"
+
+
+def range_words(user: Way, takes: Takes, version: str) -> str:
+    """``"transformer-engine 2.5.0 takes flash-attn up to 2.7.4.post1 (its source), not 2.8.3"``."""
+    return f"{user.name} {user.version} takes {takes.name} {bounds(takes.words)} ({takes.words.source}), not {version}"
+
+
+def bounds(words: Range) -> str:
+    """``"2.6.0a0 or newer, older than 2.7.0"``."""
+    if words.least is not None and words.least == words.most:
+        return f"{words.least} only"
+    least = f"{words.least} or newer" if words.least is not None else ""
+    most = f"up to {words.most}" if words.most is not None else f"older than {words.below}" if words.below else ""
+    return ", ".join(filter(None, (least, most))) or "any version"
 
 
 def doubt_words(needs: Sequence[Need]) -> Iterator[str]:
