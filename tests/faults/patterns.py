@@ -20,6 +20,7 @@ PACKAGE = Path(verl_env.__file__).parent
 #: What runs in other interpreters, or starts a process when it is imported.
 NOT_IMPORTED = ("verl_env.runtime", "verl_env.verify.programs", "verl_env.__main__", "verl_env.bundle.make_verl_env")
 CALLS = {"compile", "search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
+FLAGS = {"MULTILINE", "DOTALL", "IGNORECASE", "VERBOSE", "ASCII"}
 #: Repetitions of at most so many cannot cost much.
 FEW = 40
 REPEATS = {constants.MAX_REPEAT, constants.MIN_REPEAT, getattr(constants, "POSSESSIVE_REPEAT", None)}
@@ -33,36 +34,51 @@ def modules():
 
 
 def patterns():
-    """Every pattern, as ``(where, text, flags)``."""
+    """Every pattern, as ``(where, text, flags, methods)``: where it stands, and by which methods it is asked."""
     from verl_env.doctor.checks import CHECKS
 
+    found = {(text, re.MULTILINE): (f"check {check.id}", {"finditer"}) for check in CHECKS for text in check.log}
+    loaded = list(modules())
+    trees = {module: ast.parse(Path(module.__file__).read_text(encoding="utf-8")) for module in loaded}
+    for module, tree in trees.items():
+        asked = _asked(tree)
+        for name, value in vars(module).items():
+            for each in _compiled(value):
+                methods = asked.get(name) if isinstance(value, re.Pattern) else None
+                _put(found, each.pattern, each.flags & ~re.UNICODE, module.__name__, methods or {"finditer"})
+        for text, flags, method, line in _written(module, tree):
+            if method != "compile":
+                _put(found, text, flags, f"{module.__name__}:{line}", {method})
+    return [(where, text, flags, methods) for (text, flags), (where, methods) in found.items()]
+
+
+def _put(found, text, flags, where, methods):
+    before = found.get((text, flags), (where, set()))
+    found[text, flags] = (before[0], before[1] | methods)
+
+
+def _asked(tree):
+    """The methods that a module calls on what has a name."""
     found = {}
-    for check in CHECKS:
-        for text in check.log:
-            found.setdefault((text, re.MULTILINE), f"check {check.id}")
-    for module in modules():
-        name = module.__name__
-        for value in _values(vars(module).values()):
-            found.setdefault((value.pattern, value.flags & ~re.UNICODE), name)
-        for text, flags, line in _written(module):
-            found.setdefault((text, flags), f"{name}:{line}")
-    return [(where, text, flags) for (text, flags), where in found.items()]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in CALLS and isinstance(node.value, ast.Name):
+            found.setdefault(node.value.id, set()).add(node.attr)
+    return found
 
 
-def _values(values, depth=3):
-    """The compiled patterns among values and in their collections."""
-    for value in values:
-        if isinstance(value, re.Pattern):
-            yield value
-        elif isinstance(value, (tuple, list, set, frozenset)) and depth:
-            yield from _values(value, depth - 1)
-        elif isinstance(value, dict) and depth:
-            yield from _values([*value, *value.values()], depth - 1)
+def _compiled(value, depth=3):
+    """The compiled patterns in a value."""
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, (tuple, list, set, frozenset)) and depth:
+        for each in value:
+            yield from _compiled(each, depth - 1)
+    elif isinstance(value, dict) and depth:
+        yield from _compiled([*value, *value.values()], depth)
 
 
-def _written(module):
+def _written(module, tree):
     """The patterns that stand in calls of a module, where they are texts or names of texts."""
-    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CALLS):
             continue
@@ -73,14 +89,12 @@ def _written(module):
         if isinstance(first, ast.Name):
             value = vars(module).get(first.id)
         if isinstance(value, (str, bytes)):
-            named = {
-                word.attr for keyword in node.keywords for word in ast.walk(keyword) if isinstance(word, ast.Attribute)
-            }
-            named |= {word.attr for each in node.args[2:] for word in ast.walk(each) if isinstance(word, ast.Attribute)}
+            places = [*(keyword.value for keyword in node.keywords), *node.args[1:]]
+            named = {word.attr for each in places for word in ast.walk(each) if isinstance(word, ast.Attribute)}
             flags = 0
-            for word in named & {"MULTILINE", "DOTALL", "IGNORECASE", "VERBOSE", "ASCII"}:
+            for word in named & FLAGS:
                 flags |= getattr(re, word)
-            yield value, flags, node.lineno
+            yield value, flags, node.func.attr, node.lineno
 
 
 def attacks(pattern, flags, size):
@@ -157,7 +171,7 @@ def _samples(nodes):
     return list(dict.fromkeys(parts))
 
 
-def _choices(op, value):
+def _choices(op, value):  # noqa: PLR0911
     if op is constants.LITERAL:
         return [chr(value)]
     if op is constants.NOT_LITERAL:
@@ -192,7 +206,6 @@ _OF_CATEGORY = {
 def _members(items):
     negated = any(op is constants.NEGATE for op, _ in items)
     if negated:
-        inside = re.compile("|".join(["(?!)"]))
         excluded = set()
         for op, value in items:
             if op is constants.LITERAL:
@@ -201,7 +214,6 @@ def _members(items):
                 excluded |= {chr(code) for code in range(value[0], min(value[1], 0x250) + 1)}
             elif op is constants.CATEGORY:
                 excluded |= {each for each in "a1_ \n\t(.-/" if _in_category(str(value), each)}
-        del inside
         return [each for each in ("a", "1", " ", "(", "\n", ".", "-", "/", "=", "[") if each not in excluded][:5]
     found = []
     for op, value in items:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from verl_env.additions.model import Wish, Wishes
 from verl_env.constraints import parse_toml
 from verl_env.environment.installed import normalise
+from verl_env.environment.pins import address
 from verl_env.errors import UsageError
 
 if TYPE_CHECKING:
@@ -142,10 +143,10 @@ def _read(words: list[str], directory: Path, gathered: _Gathered, *, nested: boo
         elif word in _VALUED:
             value = _value(word, given, value, words)
             is_directory = _VALUED[word] == "--find-links" and "://" not in value
-            gathered.options += [_VALUED[word], str((directory / value).absolute()) if is_directory else value]
+            gathered.options += [_VALUED[word], address((directory / value).absolute()) if is_directory else value]
         elif word == "--wheelhouse" and not nested:
             gathered.wheelhouse = _directory(_value(word, given, value, words), directory)
-            gathered.options += ["--find-links", str(gathered.wheelhouse)]
+            gathered.options += ["--find-links", address(gathered.wheelhouse)]
         elif word == "--installer" and not nested:
             gathered.installer = _installer(_value(word, given, value, words))
         elif not _flag(word, gathered, nested=nested):
@@ -195,7 +196,7 @@ def _lines(text: str) -> Iterator[list[str]]:
     """The lines of a requirements file as words: a requirement is one word, an option with its value are two."""
     for line in text.replace("\\\n", " ").splitlines():
         plain = re.sub(r"(^|\s)#.*$", "", line).strip()
-        plain = re.sub(r"\s+--hash[= ]\S+", "", plain)
+        plain = re.sub(r"(?<!\s)\s+--hash[= ]\S+", "", plain)
         if plain.startswith("-"):
             yield plain.split(None, 1) if "=" not in plain.split()[0] else [plain]
         elif plain:

@@ -12,6 +12,7 @@ from verl_env.additions.model import Found, Wishes
 from verl_env.additions.resolve import Base, resolve
 from verl_env.additions.wanted import missing_wishes, recorded
 from verl_env.environment.installed import installed, normalise, site_packages
+from verl_env.environment.pins import address
 from verl_env.environment.state import Extra
 from verl_env.install.plan import pins_of
 
@@ -124,7 +125,7 @@ def component_extras(plan: Plan, have: Mapping[str, Distribution]) -> tuple[Extr
 def source_options(options: Options) -> tuple[str, ...]:
     """Where an installation takes files from, as options of an installer."""
     words = ["--no-index"] if options.offline and options.wheelhouse is not None else []
-    words += [] if options.wheelhouse is None else ["--find-links", str(options.wheelhouse.absolute())]
+    words += [] if options.wheelhouse is None else ["--find-links", address(options.wheelhouse.absolute())]
     return tuple(words)
 
 

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 #: ``name==1.0``, ``name==1.0 (from ADDRESS)``, and where uv has only looked ``name @ ADDRESS``.
 _ADDED = re.compile(r"^ \+ ([A-Za-z0-9._-]+)(?:==(\S+)(?: \(from (.+)\))?| @ (.+))$", re.MULTILINE)
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?"
-_RANGE = r"(?:[<>=!~]=?[^\s]+)"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}(?:\[[^\]]{0,200}\])?"
+_RANGE = r"(?:[<>=!~]=?\S{1,200})"
 _UV_NEEDS = re.compile(
-    rf"((?:all versions of |only )?{_NAME}{_RANGE}?) depends? on ({_NAME})(?:\{{[^}}]*\}})?({_RANGE})"
+    rf"(?<![\w.-])((?:all versions of |only )?{_NAME}{_RANGE}?) depends? on"
+    rf" ({_NAME})(?:\{{[^}}]{{0,200}}\}})?({_RANGE})"
 )
-_PIP_NEEDS = re.compile(rf"^\s+({_NAME}) (\S+) depends on ({_NAME}) ?({_RANGE}(?:, ?{_RANGE})*)", re.MULTILINE)
+_PIP_NEEDS = re.compile(rf"^[ \t]+({_NAME}) (\S+) depends on ({_NAME}) ?({_RANGE}(?:, ?{_RANGE})*)", re.MULTILINE)
 
 
 def uv_found(output: str, editable: Sequence[str]) -> tuple[Found, ...]:

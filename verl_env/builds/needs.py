@@ -114,7 +114,7 @@ def _of_loader(name: str, environ: Mapping[str, str]) -> str | None:
     if not isinstance(outcome, Completed):
         return None
     text = outcome.stdout.decode("utf-8", "replace")
-    match = re.search(rf"^\s+{re.escape(name)}\.\d\S* .* => (/\S+)$", text, re.MULTILINE)
+    match = re.search(rf"^[ \t]+{re.escape(name)}\.\d\S* .* => (/\S+)$", text, re.MULTILINE)
     return match[1] if match else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 #: ``[12/73] nvcc ...`` of ninja; ``[ 16%] Building ...`` of make, as CMake writes its files.
-_STEP = re.compile(rb"^\s*(?:\[ *(\d{1,7})/(\d{1,7})\]|\[ *(\d{1,3})%\]) ", re.MULTILINE)
+_STEP = re.compile(rb"^[ \t]*(?:\[ *(\d{1,7})/(\d{1,7})\]|\[ *(\d{1,3})%\]) ", re.MULTILINE)
 #: Bytes of an unfinished line that are kept; counts stand at its beginning.
 _LINE = 4096
 

@@ -29,7 +29,7 @@ _SDIST = (".tar.gz", ".zip", ".tar.bz2")
 #: A commit, whole or shortened: the same source at all times.
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 #: What pip says of a file that is not the one whose hash was stated.
-_GOT = re.compile(r"^\s+Got\s+([0-9a-f]{64})$", re.MULTILINE)
+_GOT = re.compile(r"^[ \t]+Got[ \t]+([0-9a-f]{64})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

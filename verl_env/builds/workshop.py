@@ -16,6 +16,7 @@ from verl_env.builds.errors import NativeBuildFailed
 from verl_env.builds.progress import Steps
 from verl_env.builds.telling import telling_lines
 from verl_env.builds.variables import build_variables
+from verl_env.environment.pins import address
 from verl_env.installers.base import Command
 from verl_env.installers.process import run
 
@@ -86,7 +87,7 @@ class Workshop:
         Raises:
             NativeBuildFailed: it failed.
         """
-        links = [word for link in self._source.links for word in ("--find-links", link)]
+        links = [word for link in self._source.links for word in ("--find-links", address(link))]
         common = ["--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check", "-v"]
         common += ["--no-index"] if self._source.offline else []
         pip = (sys.executable, "-m", "pip", "--python", str(self.python))

@@ -14,10 +14,10 @@ _TOKENS = re.compile(
     r"|xox[abp]-[\w-]{10,}|glpat-[\w-]{16,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|token|api[_-]?key|password|secret)(\s*[:=]\s*|\s+)[^\s\"',;]{6,}")
-_CREDENTIALS = re.compile(r"(?P<scheme>\w+://)[^/\s:@]+:[^/\s@]+@")
+_CREDENTIALS = re.compile(r"(?P<scheme>(?<!\w)\w+://)[^/\s:@]{1,200}:[^/\s@]{1,2000}@")
 _UUID = re.compile(r"\b((?:GPU|MIG)-)?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b")
 _ADDRESS = re.compile(r"\b(?!127\.0\.0\.1|0\.0\.0\.0)(?:\d{1,3}\.){3}\d{1,3}\b(?!\.\d)")
-_MAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")
 _PATH = re.compile(r"(?<![\w$}.:/])/(?:[\w.+@~-]+/)*[\w.+@~-]+")
 #: First parts of paths that every machine has; the rest of a path may name people, projects and sites.
 _PUBLIC = frozenset(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from verl_env.environment.damage import Damage
 
 _SHARED = re.compile(r"\.so(\.\d+)*$")
-_CONFIG = re.compile(r"^\s*([\w-]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
+_CONFIG = re.compile(r"^[ \t]*([\w-]+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 #: The libraries of torch that extensions link to.
 _TORCH_LIBRARIES = ("c10", "c10_cuda", "c10_hip", "torch", "torch_cpu", "torch_cuda", "torch_hip", "torch_python")
 
@@ -92,7 +92,7 @@ class Target:
     def config(self) -> dict[str, str]:
         """The keys of pyvenv.cfg; empty for an environment that is no venv."""
         text = text_or_none(self.prefix / "pyvenv.cfg") or ""
-        return {key.lower(): value for key, value in _CONFIG.findall(text)}
+        return {key.lower(): value.rstrip() for key, value in _CONFIG.findall(text)}
 
     @property
     def sees_system(self) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
-from verl_env.command_line import command
+from verl_env.command_line import command, quoted
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 from verl_env.sizes import human
 
@@ -75,7 +74,10 @@ class NothingToRollBack(VerlEnvError):
     path: Path
 
     says = "there is nothing to go back to: {path} is as it was made, or what it was before is no longer kept"
-    helps = "what was done to it: verl-env history --into {path}"
+
+    @property
+    def hint(self) -> str:
+        return f"what was done to it: {command('history', '--into', self.path)}"
 
 
 class TargetError(VerlEnvError):
@@ -146,13 +148,31 @@ class EnvironmentInUse(TargetError):
         return f"end them first, or remove it all the same: {command('remove', self.path, '--force')}"
 
 
+class TargetPathUnusable(TargetError):
+    """The path of ``--into`` has something that scripts, ``activate``, PATH or an installer cannot hold.
+
+    A quote ends the text that installers put it in, a colon divides PATH, control characters end lines, and uv takes
+    only UTF-8. Blanks, brackets, dollar signs and the rest are no obstacle.
+    """
+
+    id = "target-path-unusable"
+
+    reason: str
+
+    says = "{path} cannot be an environment: its path {reason}"
+    helps = "give another path: verl-env install --into DIR ..."
+
+
 class TargetNotDirectory(TargetError):
     """``--into`` is a file, a socket or a device, where an environment is a directory."""
 
     id = "target-not-directory"
 
     says = "{path} is a file, and an environment is a directory"
-    helps = "give another path, or move it away: mv {path} {path}.old"
+
+    @property
+    def hint(self) -> str:
+        return f"give another path, or move it away: {quoted('mv', self.path, f'{self.path}.old')}"
 
 
 class TargetDangling(TargetError):
@@ -163,7 +183,10 @@ class TargetDangling(TargetError):
     to: str
 
     says = "{path} is a symbolic link to {to}, which is not there"
-    helps = "remove the link: rm {path}"
+
+    @property
+    def hint(self) -> str:
+        return f"remove the link: {quoted('rm', self.path)}"
 
 
 class TargetParentMissing(TargetError):
@@ -177,7 +200,7 @@ class TargetParentMissing(TargetError):
 
     @property
     def hint(self) -> str:
-        return f"mkdir -p {self.path.parent}"
+        return quoted("mkdir", "-p", self.path.parent)
 
 
 class TargetPermission(TargetError):
@@ -225,7 +248,7 @@ class EnvironmentLocked(VerlEnvError):
 
     @property
     def hint(self) -> str:
-        by_hand = f"; if no such run is left on any host: rm {shlex.quote(self.file)}" if self.file else ""
+        by_hand = f"; if no such run is left on any host: {quoted('rm', self.file)}" if self.file else ""
         return f"wait for it, or end it, and run this again{by_hand}"
 
 

@@ -9,6 +9,7 @@ environment. All of them speak of the path that users name, which stays when a n
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import replace_bytes
@@ -17,7 +18,6 @@ from verl_env.reading import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 FILE = "verl-env-constraints.txt"
@@ -64,16 +64,19 @@ def read_pins(environment: Path) -> dict[str, str] | None:
 
 def constraint_address(path: Path) -> str:
     """The constraints of an environment as uv and pip take them: both split what they are given at spaces."""
-    return _address(path / FILE)
+    return address(path / FILE)
 
 
 def links_address(path: Path) -> str:
     """The wheels of an environment as uv and pip take them."""
-    return _address(path / FOLDER)
+    return address(path / FOLDER)
 
 
-def _address(file: Path) -> str:
-    return file.as_uri() if re.search(r"[\s,]", str(file)) else str(file)
+def address(place: Path | str) -> str:
+    """A file or directory as uv and pip take it everywhere: they split paths at blanks, commas and ``#``."""
+    text = str(place)
+    plain = "://" in text or re.fullmatch(r"[\w./+@~-]+", text) is not None
+    return text if plain else Path(text).as_uri()
 
 
 def pip_conf(before: str, constraints: str, links: str) -> str:

@@ -18,6 +18,7 @@ from verl_env.environment.errors import (
     TargetDangling,
     TargetNotDirectory,
     TargetParentMissing,
+    TargetPathUnusable,
     TargetPermission,
 )
 from verl_env.reading import text_or_none
@@ -37,6 +38,9 @@ _OURS = re.compile(
 LAST = frozenset({"README.txt", ".gitignore", "lock"})
 _BYTES = 1 << 16
 _README = "README.txt"
+#: Bytes of the path of an environment: the longest paths in one are half of PATH_MAX (4096).
+_LONGEST = 2000
+_FIRST_PRINTABLE, _DELETE = 0x20, 0x7F
 _README_START = "verl-env keeps the environment "
 _README_TEXT = f"""\
 {_README_START}{{name}} here: the link {{name}} points to the generation that is in force.
@@ -165,6 +169,7 @@ def open_target(path: Path) -> Target:
         TargetError: it is something else; the subclass says what.
     """
     target = Target(Path(os.path.abspath(path)))  # noqa: PTH100 (resolve() would follow the link of the target)
+    check_path(target.path)
     parent = target.path.parent
     if not parent.is_dir():
         raise TargetParentMissing(target.path)
@@ -173,6 +178,33 @@ def open_target(path: Path) -> Target:
     if target.current() is None and not os.access(parent, os.W_OK | os.X_OK):
         raise TargetPermission(target.path, f"{parent} may not be written")
     return target
+
+
+def check_path(path: Path) -> None:
+    """Refuses a path that scripts, ``activate``, PATH or an installer cannot hold.
+
+    Raises:
+        TargetPathUnusable: it is such a path.
+    """
+    text, size = str(path), len(os.fsencode(path))
+    found = (
+        (size > _LONGEST, f"is {size} bytes long, and {_LONGEST} leave room for the files in it"),
+        (not _is_utf8(text), "is no UTF-8"),
+        (any(ord(each) < _FIRST_PRINTABLE or ord(each) == _DELETE for each in text), "has a control character"),
+        ("'" in text, "has a single quote"),
+        (os.pathsep in text, "has a colon, which divides PATH"),
+    )
+    reason = next((reason for bad, reason in found if bad), None)
+    if reason is not None:
+        raise TargetPathUnusable(path, reason)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_place(target: Target) -> None:

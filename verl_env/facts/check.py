@@ -33,7 +33,7 @@ PLACES = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/usr/share/pc
 
 _VENDORS = {"10de": "nvidia-pci", "1002": "amd"}
 #: Compute cards from Hopper and Instinct MI on: what of them the tables lack is worth a line.
-_COMPUTE = re.compile(r"G[HBR]1\d\d .*\[|RTX PRO.* Server|Instinct MI")
+_COMPUTE = re.compile(r"G[HBR]1\d\d [^\n]{0,200}\[|RTX PRO[^\n]{0,200} Server|Instinct MI")
 _UNNAMED = re.compile(r"Reserved|NVSwitch|Audio|CNX|DRIVE|MxGPU|V340|GH100-|Skinny|GH3")
 _SINCE_TORCH = Version("2.4")
 

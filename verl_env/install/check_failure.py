@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from verl_env.locksets.model import Check
     from verl_env.machine.process import Outcome
 
-_MISSING_LIBRARY = re.compile(r"(lib\S+\.so[.\d]*): cannot open shared object file")
+_MISSING_LIBRARY = re.compile(r"(?<![\w.+-])(lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 _REASONS = (
     (r"libcuda\.so\.1: cannot open shared object file", "it needs the NVIDIA driver, and this host has none"),
     (_MISSING_LIBRARY.pattern, "a shared library is not found: {}"),

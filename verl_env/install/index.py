@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.environment.pins import address
 from verl_env.installers.base import Command
 from verl_env.installers.classify import tail
 from verl_env.installers.failures import HashMismatch
@@ -25,7 +26,7 @@ _INDEX = {
     "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
 }
 #: What pip says of a file that is not the one whose hash was stated.
-_GOT = re.compile(r"^\s+Got\s+([0-9a-f]{64})$", re.MULTILINE)
+_GOT = re.compile(r"^[ \t]+Got[ \t]+([0-9a-f]{64})$", re.MULTILINE)
 _ABSENT = re.compile(r"No matching distribution found|Could not find a version")
 
 
@@ -65,7 +66,7 @@ def download_wheel(file: str, sha256: str, to: Path, *, python: Path | None, lin
         wanted.write_text(f"{pinned(file)} --hash=sha256:{sha256}\n", encoding="utf-8")
         pip = (sys.executable, "-m", "pip", *(("--python", str(python)) if python else ()))
         options = ("--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check")
-        found = [word for link in links for word in ("--find-links", link)]
+        found = [word for link in links for word in ("--find-links", address(link))]
         argv = (*pip, "download", *options, *found, "--dest", f"{room}/found", "--requirement", str(wanted))
         done = run(Command(argv, pip_environment(os.environ)))
         if done.code != 0:

@@ -41,7 +41,7 @@ def needs_isolation(source: str, plan: Plan) -> bool:
         text = (Path(source) / _BUILD_FILES[0]).read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    backend = re.search(r"""^\s*build-backend\s*=\s*["']([^"']+)""", text, re.MULTILINE)
+    backend = re.search(r"""^[ \t]*build-backend[ \t]*=[ \t]*["']([^"']+)""", text, re.MULTILINE)
     if backend is not None and not backend[1].startswith("setuptools.build_meta"):
         return True
     locked = {package.name: package.version for package in plan.packages}

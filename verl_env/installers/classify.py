@@ -31,7 +31,7 @@ _PACKAGE = (
     r"Failed to build '?([A-Za-z0-9._-]+)",
     r"(?:satisfies the requirement|No matching distribution found for) ([A-Za-z0-9._-]+(?:==\S+)?)",
     r"Because (?:there is no version of )?([A-Za-z0-9._-]+(?:==[^\s,]+)?)",
-    r"^\s+([A-Za-z0-9._-]+==\S+) from ",
+    r"^[ \t]+([A-Za-z0-9._-]+==\S+) from ",
 )
 _ADDRESS = re.compile(r"https?://[^\s`'\")<>]+")
 _PATH = re.compile(r"[`'](/[^`'\n]+)[`']|\s(/[^\s:`']+)")

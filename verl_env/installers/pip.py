@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.environment.pins import address
 from verl_env.installers.base import Cache, Command
 from verl_env.installers.isolation import installer_environment
 
@@ -38,7 +39,7 @@ class Pip:
         arguments += ["--build-constraint", str(batch.build_constraints)] if batch.build_constraints else []
         arguments += [] if batch.isolated else ["--no-build-isolation"]
         arguments += ["--no-index"] if batch.source.offline else []
-        arguments += [word for link in batch.source.links for word in ("--find-links", link)]
+        arguments += [word for link in batch.source.links for word in ("--find-links", address(link))]
         python = str(environment / "bin" / "python")
         pip = (sys.executable, "-m", "pip", "--python", python)
         return _command(*pip, "install", *arguments, "--requirement", str(batch.requirements))

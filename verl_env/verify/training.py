@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"\bstep:(\d+) - ")
-_METRIC = re.compile(r"([\w/@.-]+):(?:np\.float\d+\()?([-+]?(?:\d[\d.e+-]*|nan|inf))")
+_METRIC = re.compile(r"(?<![\w/@.-])([\w/@.-]+):(?:np\.float\d+\()?([-+]?(?:\d[\d.e+-]*|nan|inf))")
 
 
 def options_for(training: Training, packages: Mapping[str, str]) -> list[str]:

@@ -12,6 +12,7 @@ from verl_env.bundle.packing.image import extract, kind_of
 from verl_env.bundle.packing.listing import check_listing
 from verl_env.bundle.packing.model import FILE, read_pack
 from verl_env.bundle.packing.needs import lacking
+from verl_env.environment.target import check_path
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def unpack(file: Path, to: Path | None = None) -> tuple[Path, Pack]:
         PackInvalid: it is none, or damaged.
         PackMisfit: this host cannot run it.
         PackTargetTaken: the directory is there.
+        TargetPathUnusable: its path cannot be that of an environment.
     """
     target = (to or file.parent / _stem(file)).absolute()
+    check_path(target)
     if os.path.lexists(target) and (not target.is_dir() or target.is_symlink() or any(target.iterdir())):
         raise PackTargetTaken(target)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")

@@ -52,7 +52,7 @@ def write(job: Job, *, file: str = "job.sh") -> str:
     texts = "".join(_part(name) for name in parts)
     values = _values(job, row, file)
     filled = _MARK.sub(lambda found: values[found[1]], texts)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", filled))
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", filled))
 
 
 def _values(job: Job, row: Scheduler, file: str) -> dict[str, str]:

@@ -222,7 +222,7 @@ def _variant_of(path: str) -> str:
     return re.sub(r"\d+", "", path)
 
 
-_UNDEFINED = r"(?P<path>[^\s'\"()]*\.so[.\d]*): undefined symbol: (?P<symbol>[\w$.]+)"
+_UNDEFINED = r"(?<![^\s'\"()])(?P<path>[^\s'\"()]*\.so[.\d]*): undefined symbol: (?P<symbol>[\w$.]+)"
 _CONSEQUENCES = ("vllm-op-missing", "model-inspection-failed")
 
 CHECKS = (

@@ -21,7 +21,7 @@ _APEX_OPTIONS = (
     "--config-settings '--build-option=--cpp_ext' --config-settings '--build-option=--cuda_ext' "
     "git+https://github.com/NVIDIA/apex"
 )
-_TE_STOP = r"transformer_engine/[\s\S]{0,600}?_load_library[\s\S]{0,300}?StopIteration"
+_TE_STOP = r"transformer_engine/(?=(?P<to>[\s\S]{0,600}?_load_library))(?P=to)[\s\S]{0,300}?StopIteration"
 
 
 def _apex(facts: Facts) -> Hit | None:
@@ -220,7 +220,7 @@ CHECKS = (
         sources=("verl scripts/install_vllm_sglang_mcore.sh", "rllm#346"),
         find=_foreign_python,
         log=(
-            r"lib/python3\.(?P<minor>\d+)/\S*\.cpython-3(?P<ext>\d+)-\S*\.so\b",
+            r"lib/python3\.(?P<minor>\d+)/(?=(?P<to>\S{0,300}?\.cpython-3))(?P=to)(?P<ext>\d+)-\S{0,80}\.so\b",
             r"-cp3\d+-cp3\d+-\S+\.whl is not a supported wheel on this platform(?P<minor>)(?P<ext>x)?",
         ),
         from_log=_foreign_log,

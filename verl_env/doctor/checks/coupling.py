@@ -278,7 +278,7 @@ CHECKS = (
         covers=("E16",),
         sources=("verl#3271",),
         find=_lora,
-        log=(r"wake_up[\s\S]{0,1500}?(?:lora_manager|LoRA\w*|lora_request)\b[\s\S]{0,400}?Error",),
+        log=(r"wake_up(?=(?P<to>[\s\S]{0,1500}?(?:lora_manager|LoRA|lora_request)))(?P=to)[\s\S]{0,800}?Error",),
     ),
     Check(
         id="sglang-extra-unsatisfiable",
@@ -290,7 +290,7 @@ CHECKS = (
         covers=("E18",),
         sources=("verl metadata of 2026-08-22",),
         log=(
-            r"verl\[sglang\][\s\S]{0,600}?transformers[\s\S]{0,600}?(?:unsatisfiable|conflict|ResolutionImpossible)",
+            r"verl\[sglang\](?=(?P<to>[\s\S]{0,600}?transformers))(?P=to)[\s\S]{0,600}?(?:unsatisfiable|conflict|Impossible)",
             r"transformers==5\.3\.0[\s\S]{0,400}?transformers>=5\.5\.3",
         ),
     ),

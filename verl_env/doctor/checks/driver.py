@@ -254,6 +254,6 @@ CHECKS = (
         covers=("B17",),
         sources=("verl constants_ppo.py",),
         find=_imex,
-        log=(r"(?:ncclAllGather|ncclCommInitRank\w*|NCCL WARN)[^\n]{0,120}\b801\b",),
+        log=(r"(?:ncclAllGather|ncclCommInitRank\w{0,24}|NCCL WARN)[^\n]{0,120}\b801\b",),
     ),
 )

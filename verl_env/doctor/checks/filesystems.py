@@ -87,7 +87,7 @@ CHECKS = (
         log=(
             r"Stale file handle",
             r"Device or resource busy: '[^'\n]*\.nfs",
-            r"FileNotFoundError: [^\n]*(?:\.triton|triton|inductor)[^\n]*(?:cache|tmp\.pid)",
+            r"FileNotFoundError: (?=(?P<to>[^\n]{0,400}?(?:triton|inductor)))(?P=to)[^\n]{0,400}?(?:cache|tmp\.pid)",
         ),
     ),
     Check(

@@ -61,8 +61,8 @@ CHECKS = (
         covers=("B12", "C3", "C4", "C5"),
         sources=("ld.so(8)", "sglang#5094", "vllm#52300"),
         log=(
-            r"(?P<library>[\w./+-]*lib[\w.+-]+\.so[.\d]*): cannot open shared object file",
-            r"(?P<library>lib[\w.+-]+\.so[.\d]*) => not found",
+            r"(?<![\w./+-])(?=[\w./+-]*lib)(?P<library>[\w./+-]+\.so[.\d]*): cannot open shared object file",
+            r"(?<![\w.+-])(?P<library>lib[\w.+-]+\.so[.\d]*) => not found",
             (
                 r"(?:(?:cannot|unable to|Could not) (?:find|load)(?: library)?|loading shared libraries:) ['\"`]?"
                 r"(?P<library>lib[\w+-]+\.so[.\d]*)"

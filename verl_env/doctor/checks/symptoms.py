@@ -11,7 +11,7 @@ _CLONED = "vllm|sglang|verl|transformers|flash_attn|megatron|ray|torch|triton|nu
 
 #: vLLM's sources outside of site-packages, without what compiling them makes.
 _CHECKOUT = (
-    r'File "(?!\S*(?:site|dist)-packages)[^"\n]*/vllm/vllm/[^"\n]*"[\s\S]{0,6000}?'
+    r'File "(?!\S*(?:site|dist)-packages)[^"\n]*/vllm/vllm/[^"\n]*"[\s\S]{0,3000}?'
     r"No module named 'vllm\.(?:_C|_version)'"
 )
 

@@ -222,7 +222,7 @@ CHECKS = (
             r"nvcc: (?:command )?not found",
             r"but nvcc was not found",
             r"CUDA_HOME (?:environment variable )?is not set|CUDA_HOME does not exist",
-            r"^\s+assert cuda_home\b[^\n]*",
+            r"^[ \t]+assert cuda_home\b[^\n]*",
         ),
     ),
     Check(

@@ -162,7 +162,9 @@ CHECKS = (
         covers=("D6",),
         sources=("transformers PR#41973", "Hunyuan3D#104"),
         find=_hub,
-        log=(r"(?P<name>[A-Za-z][\w-]*)[<>=!~][^\n]{1,40} is required for a normal functioning of this module",),
+        log=(
+            r"(?<![\w-])(?P<name>[A-Za-z][\w-]*)[<>=!~][^\n]{1,40} is required for a normal functioning of this module",
+        ),
         from_log=_hub_log,
         explains=("transformers-lazy-import", "model-inspection-failed", "requirements-unmet"),
     ),

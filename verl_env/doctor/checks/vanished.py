@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from verl_env.doctor.facts import Facts
 
-_FRAME = re.compile(r'^\s*File "[^"\n]*?(?:site|dist)-packages/(?P<top>\w+)[/.][^"\n]*", line', re.MULTILINE)
+_FRAME = re.compile(r'^[ \t]*File "[^"\n]*?(?:site|dist)-packages/(?P<top>\w+)[/.][^"\n]*", line', re.MULTILINE)
 #: How much of a log before a message is its traceback.
 _REACH = 12_000
 #: Packages whose names are checked by others, or that are the user's own.

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from verl_env.binaries.loader import Loader
     from verl_env.binaries.symbols import Providers
 
-_AFTER = re.compile(r"""^\s*_preload_cuda_(?:deps|lib)\(\s*["'](\w+)["'],\s*["'](lib[^"']+)["']""", re.MULTILINE)
-_FALLBACK = re.compile(r"""^\s*\(?["'](\w+)["'](?::|,)\s*["'](lib[^"']+\.so[^"']*)["']""", re.MULTILINE)
+_AFTER = re.compile(r"""^[ \t]*_preload_cuda_(?:deps|lib)\(\s*["'](\w+)["'],\s*["'](lib[^"']+)["']""", re.MULTILINE)
+_FALLBACK = re.compile(r"""^[ \t]*\(?["'](\w+)["'](?::|,)\s*["'](lib[^"']+\.so[^"']*)["']""", re.MULTILINE)
 #: Newer releases load the whole list afterwards.
-_AFTER_ALL = re.compile(r"^\s*_preload_cuda_deps\(\)", re.MULTILINE)
+_AFTER_ALL = re.compile(r"^[ \t]*_preload_cuda_deps\(\)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _FRAME = re.compile(r'^\s*File "(?P<path>[^"\n]+)"(?:, line (?P<line>\d+))?')
 _OF_IMPORT = re.compile(r"^<|/importlib/|/runpy\.py$|/multiprocessing/|/concurrent/futures/|/asyncio/")
 _INSIDE = re.compile(r"(?:site|dist)-packages/(?P<top>[A-Za-z_][\w.-]*?)(?:/|\.(?:abi3|cpython|so|py))")
-_OBJECT = re.compile(r"(?P<path>[\w./+-]*?[\w+-]+\.so(?:\.\d+)*)\b")
+_SOURCE = re.compile(r"(?<![\w./+-])(?P<path>[\w./+-]+\.(?:cuh?|cc|cpp|c|h|hpp|py))(?:[:(]\d+|\b)")
+_OBJECT = re.compile(r"(?<![\w./+-])(?P<path>[\w./+-]+\.so(?:\.\d+)*)\b")
 #: The line of an exception: its class, then its message. Warnings and what ends a program on purpose are none.
 _RAISED = re.compile(
     r"^\s{0,8}(?:E\s{1,6}|\|\s*)?(?:[a-zA-Z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Failure|Died|Timeout|Mismatch|Unavailable"
@@ -171,7 +172,9 @@ def _failure(line: str, frame: str | None, *, told: bool) -> Failure:
 
 
 def _path_in(line: str) -> str | None:
-    match = _OBJECT.search(line) or re.search(r"(?P<path>[\w./+-]+\.(?:cuh?|cc|cpp|c|h|hpp|py))(?:[:(]\d+|\b)", line)
+    match = _OBJECT.search(line) or re.search(
+        r"(?<![\w./+-])(?P<path>[\w./+-]+\.(?:cuh?|cc|cpp|c|h|hpp|py))(?:[:(]\d+|\b)", line
+    )
     return match["path"] if match else None
 
 

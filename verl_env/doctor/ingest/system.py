@@ -30,7 +30,7 @@ _GLIBC = (r"Libc version:\s*glibc-(\d+\.\d+)", r"ldd \(.*?\)\s*(\d+\.\d+)", r"(?
 _NVCC = (r"Cuda compilation tools, release [\d.]+, V(\d+\.\d+)", r"CUDA runtime version:\s*(\d+\.\d+)")
 _PYTHON = (
     r"Python version:\s*(3\.\d+(?:\.\d+)?)",
-    r"^\s*(?:-\s*)?\**Python\**(?: version)?\**\s*[:=]?\s*\**v?(3\.\d+(?:\.\d+)?)",
+    r"^[ \t]*(?:-[ \t]*)?\**Python\**(?: version)?\**\s*[:=]?\s*\**v?(3\.\d+(?:\.\d+)?)",
     r"/lib/python(3\.\d+)/",
     r"\bPython (3\.\d+(?:\.\d+)?)\b",
     r"(?i)\bpython[ =]=?(3\.\d+(?:\.\d+)?)\b",
@@ -49,19 +49,19 @@ _SYSTEMS = (
 )
 _GCC = (r"GCC version:\s*\([^)]*\)\s*(\d+\.\d+\.\d+)", r"\bgcc \([^)]*\)\s*(\d+\.\d+\.\d+)")
 _GPU_ROWS = (
-    re.compile(r"^\s*GPU (?P<index>\d+):\s*(?P<name>[A-Z][^\n(]*?)\s*(?:\(UUID.*\))?$", re.MULTILINE),
+    re.compile(r"^[ \t]*GPU (?P<index>\d+):\s*(?P<name>[A-Z][^\n(]*?)\s*(?:\(UUID.*\))?$", re.MULTILINE),
     # verl's diagnose.py, and flashinfer's report
-    re.compile(r"^\s*GPU (?P<index>\d+)\s+Type\s*:\s*(?P<name>[A-Z][^\n(]*?)\s*$", re.MULTILINE),
-    re.compile(r"^\s*GPU (?P<index>\d+)\s*\([^)\n]*\)\s*:\s*(?P<name>[A-Z][^\n(|]*?)\s*(?:\||$)", re.MULTILINE),
+    re.compile(r"^[ \t]*GPU (?P<index>\d+)\s+Type\s*:\s*(?P<name>[A-Z][^\n(]*?)\s*$", re.MULTILINE),
+    re.compile(r"^[ \t]*GPU (?P<index>\d+)\s*\([^)\n]*\)\s*:\s*(?P<name>[A-Z][^\n(|]*?)\s*(?:\||$)", re.MULTILINE),
     re.compile(r"^\|\s+(?P<index>\d+)\s+(?P<name>[A-Z][\w./ -]+?)\s{2,}(?:On|Off|N/A|Persi)", re.MULTILINE),
     re.compile(
         r"^\|\s+(?P<index>\d+)\s+(?P<name>(?:NVIDIA|Tesla|GeForce|Quadro)[\w./ -]*?)\s+(?:On|Off)\b", re.MULTILINE
     ),
 )
 #: SGLang's check_env groups equal GPUs: ``GPU 0,1,2,3: NVIDIA H200``.
-_GPU_GROUP = re.compile(r"^\s*GPU (?P<indices>\d+(?:,\d+)*):\s*(?P<name>[A-Z][^\n(]*?)\s*$", re.MULTILINE)
+_GPU_GROUP = re.compile(r"^[ \t]*GPU (?P<indices>\d+(?:,\d+)*):\s*(?P<name>[A-Z][^\n(]*?)\s*$", re.MULTILINE)
 _GPU_PROSE = re.compile(
-    r"(?i)(?<![\w-])(?:\d+\s*[x*]\s*|[x*]\d+\s*)?(?:nvidia[ -]|geforce[ -]|tesla[ -])*"
+    r"(?i)(?<![\w-])(?:\d{1,4}\s{0,4}[x*]\s{0,4}|[x*]\d{1,4}\s{0,4})?(?:nvidia[ -]|geforce[ -]|tesla[ -]){0,4}"
     r"(?P<name>rtx (?:pro )?\d{4}(?: ?ti)?|h100|h200|h800|h20|b200|gb200|gh200|a100|a800|a40|a10g?|l40s?|l20|l4|v100|t4"
     r"|b300|gb300|gh200|h20|rtx a\d{4}|rtx \d{4} ada|t4|p100|mi2\d\dx?|mi3\d\dx?|gb10)(?![\w])"
 )
@@ -187,7 +187,7 @@ def _gpu(name: str) -> GpuName | None:
 
 def _tools(text: str) -> Known[Toolchain]:
     nvcc, gcc = _first(text, _NVCC), _first(text, _GCC)
-    home = re.search(r"^\s*(?:export )?CUDA_HOME(?:=|: )(\S+)", text, re.MULTILINE)
+    home = re.search(r"^[ \t]*(?:export )?CUDA_HOME(?:=|: )(\S+)", text, re.MULTILINE)
     if nvcc is None and gcc is None and home is None:
         return UNKNOWN
     return Toolchain(nvcc=nvcc or UNKNOWN, gcc=gcc or UNKNOWN, cuda_home=home[1].strip("\"'") if home else UNKNOWN)

@@ -58,14 +58,14 @@ def read_dockerfile(text: str) -> Image:
 
 def _definition(text: str) -> Image:
     """The image of a definition file of Apptainer."""
-    head, *parts = re.split(r"^%(\w+)[^\n]*\n", text, flags=re.MULTILINE)
+    head, *parts = re.split(r"^%(\w+)\b[^\n]*\n", text, flags=re.MULTILINE)
     base = re.search(r"^From:?\s+(\S+)", head, re.MULTILINE | re.IGNORECASE)
     image = Image(base[1] if base else None)
     for name, body in zip(parts[::2], parts[1::2], strict=True):
         if name == "post":
             image.runs.append((re.sub(r"\\\n", " ", body), {}))
         elif name == "environment":
-            for key, value in re.findall(r"^\s*export\s+(\w+)=(.*)$", body, re.MULTILINE):
+            for key, value in re.findall(r"^[ \t]*export[ \t]+(\w+)=(.*)$", body, re.MULTILINE):
                 image.environment[key] = value.strip().strip("\"'")
     return image
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?(?P<sign>[-+])(?P<other>[^}]*))?\}|(?P<plain>[A-Za-z_]\w*))")
+_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?(?P<sign>[-+])(?P<other>[^}]{0,500}))?\}|(?P<plain>[A-Za-z_]\w*))")
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 #: Words of the shell around commands, which are read whatever they decide.
 _AROUND = frozenset({"then", "do", "else", "if", "elif", "while", "!", "{", "(", "fi", "done"})

@@ -20,7 +20,7 @@ _HEX = re.compile(r"0x0*([0-9a-f]{1,4})")
 _BDF = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])")
 _CARD = re.compile(r"card(\d{1,4})")
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
-_START = re.compile(r"^\s*[\[{]", re.MULTILINE)
+_START = re.compile(r"^[ \t]*[\[{]", re.MULTILINE)
 _NOTHING = {"", "n/a", "none", "not supported", "unknown"}
 
 

@@ -37,7 +37,7 @@ FIELDS = (
     "pci.device_id",
 )
 
-_GPU_LINE = re.compile(r"GPU (\d{1,5}): (.*?) \(UUID: ([^)]+)\)", re.ASCII)
+_GPU_LINE = re.compile(r"GPU (\d{1,5}): (.{0,200}?) \(UUID: ([^)]+)\)", re.ASCII)
 _MIG_LINE = re.compile(r"\s+MIG (\S+)\s+Device\s+\d+: \(UUID: ([^)]+)\)")
 
 
