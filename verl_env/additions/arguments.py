@@ -39,7 +39,7 @@ _IGNORED = {"-q", "--quiet", "-v", "--verbose", "-y", "--yes", "--no-input", "--
 #: Options of ``verl-env pip`` itself, with what stands for their value.
 _BEFORE = {"--into": "DIR", "--json": ""}
 
-_NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(?:$|[@<>=!~;(])")
+_NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\]\s*)?(?:$|[@<>=!~;(])")
 _ARCHIVE = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TORCH = re.compile(rb"_Z(?:T[VISTC])?N?[VKRO]*(?:3c10|2at|5torch|6caffe2)|aoti_torch_|torch_|THP[A-Z]")
 #: Symbols of CUDA libraries, by the prefixes of their C interfaces; the driver's own ``cu*`` are not among them.
 CUDA = re.compile(
-    rb"nccl[A-Z]|cudnn[A-Z]|cublas[A-Z]|cusparse[A-Z]|cusolver[A-Z]|cufft[A-Z]|curand[A-Z]|_*nvJitLink|nvrtc[A-Z]"
+    rb"nccl[A-Z]|cudnn[A-Z]|cublas[A-Z]|cusparse[A-Z]|cusolver[A-Z]|cufft[A-Z]|curand[A-Z]|_{0,4}nvJitLink|nvrtc[A-Z]"
     rb"|cuda[A-Z]|__cuda[A-Z]|cupti[A-Z]|nvshmem|hip[A-Z]|rccl[A-Z]|miopen[A-Z]"
 )
 #: The driver's interface, which only libcuda.so.1 has.
