@@ -63,7 +63,7 @@ def fetches_of(args: argparse.Namespace) -> tuple[Fetch, ...]:
     command.add_arguments(parser)
     words = ["--stack", args.stack, "--verl", args.verl, "--python", args.python, "--native", "skip", "--gpu", "h100"]
     given = parser.parse_args([*words, "--driver", "550.54.15", "--glibc", "2.35", "--dry-run"])
-    plannings = [command._plan(request, given) for request in command._requests(given)]  # noqa: SLF001
+    plannings = [command._plan(request, given) for request in command._requests(given)]
     return outline(plannings).fetches  # type: ignore[arg-type]
 
 

@@ -20,6 +20,7 @@ sys.path.insert(0, str(DOCS))
 from component_pages import components_page  # noqa: E402  it lies beside this script
 from coverage_page import coverage_page  # noqa: E402
 from lockset_pages import lockset_pages  # noqa: E402
+from man_page import man_page  # noqa: E402
 
 ERRORS_HEAD = """# Errors
 
@@ -50,6 +51,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "coverage.md": coverage_page(),
         "components.md": components_page(),
+        "verl-env.1": man_page(),
         **lockset_pages(),
     }
 

@@ -1,6 +1,7 @@
 """The entry point: exit codes, worded errors, no traceback."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from verl_env import __version__
 from verl_env.cli import main as cli
+from verl_env.cli.examples import EXAMPLES
+from verl_env.cli.parser import build_parser
 from verl_env.errors import VerlEnvError
 
 
@@ -57,6 +60,21 @@ def test_each_command_has_a_help_of_its_own(name, capsys):
         cli.main([name, "--help"])
     assert stopped.value.code == 0
     assert f"verl-env {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_each_command_has_examples_that_its_parser_takes(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    with pytest.raises(SystemExit):
+        cli.main([name, "--help"])
+    shown = capsys.readouterr().out
+    assert EXAMPLES[name]
+    for line, purpose in EXAMPLES[name]:
+        assert f"  {line}\n      {purpose}\n" in shown
+        words = shlex.split(line.partition(" > ")[0])
+        assert words[:2] == ["verl-env", name]
+        args = build_parser([name]).parse_args(words[1:])
+        assert args.command == name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``verl-env completion``: a completion script for bash, zsh or tcsh."""
+"""``verl-env completion``: a completion script for bash, zsh, fish or tcsh."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env completion``."""
-    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell to print a script for")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="the shell to print a script for")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -26,6 +26,10 @@ class Formatter(argparse.HelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=_columns() - 2)
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Examples stay as they are: a command line that was wrapped would be another one."""
+        return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are errors of verl-env, with an id and a hint."""
@@ -35,6 +39,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, command=f"{self.prog} --help")
+
+    def format_help(self) -> str:
+        """The help, with the examples of its command."""
+        from verl_env.cli.examples import examples_of
+
+        self.epilog = examples_of(self.prog.removeprefix(f"{PROGRAM} ")) or self.epilog
+        return super().format_help()
 
 
 def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
