@@ -1,4 +1,4 @@
-.PHONY: setup check lint types test fast thorough docs locks
+.PHONY: setup check lint types test fast thorough docs locks zipapp
 
 # For contributors; what each is for: CONTRIBUTING.md. CI calls the same targets.
 
@@ -36,3 +36,6 @@ docs:
 
 locks:
 	verl-env lock --check --offline
+
+zipapp:
+	python packaging/zipapp.py
