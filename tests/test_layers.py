@@ -45,6 +45,7 @@ ALLOWED = {
 SHARED = {
     "command_line",
     "constraints",
+    "credentials",
     "errors",
     "interrupts",
     "locking",

@@ -358,7 +358,7 @@ SHOW = "import os, sys; print(os.environ['DEMO'], sys.prefix, os.environ['UV_CON
 def test_a_command_has_the_variables_of_the_lockset(world):
     shown = world.process("run", "--", "python", "-c", SHOW)
     constraints = world.into / "verl-env-constraints.txt"
-    assert shown.stdout.split() == ["1", str(world.into), str(constraints), str(world.into)]
+    assert shown.stdout.split() == ["1", str(world.into.resolve()), str(constraints), str(world.into)]
     assert shown.returncode == 0
 
 

@@ -46,6 +46,6 @@ def test_a_new_environment_holds_the_plan_and_speaks_of_its_path(tmp_path, house
     compiled = list(target_path.glob("lib/*/site-packages/__pycache__/_verl_env_boot.*.pyc"))
     assert len(compiled) == 1, "the hook of every start has its bytecode"
     prefix = subprocess.check_output([python, "-c", "import sys; print(sys.prefix)"], text=True)
-    assert prefix.strip() == str(target_path)
+    assert prefix.strip() == str(generation), "a process is bound to its generation"
     names = {path.name for path in target_path.with_name(".venv.d").iterdir()}
     assert names == STORE | {"0001"}

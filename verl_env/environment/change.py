@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment import journal
+from verl_env.environment.binding import bind_at_start
 from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked, EnvironmentUnchangeable
 from verl_env.environment.files import remove_trees, sync_directory, sync_file_system
 from verl_env.environment.history import Change, Entry, as_json, user, write_entries
@@ -25,6 +26,7 @@ from verl_env.environment.plain import PlainTarget
 from verl_env.environment.registry import register
 from verl_env.environment.relocate import relocate
 from verl_env.environment.reuse import link_files, packages_of, remainder, scaffold, sites
+from verl_env.environment.running import in_use, processes_in, told
 from verl_env.environment.state import read_state, write_state
 from verl_env.environment.target import Target
 from verl_env.environment.worded import worded
@@ -48,6 +50,7 @@ class NewGeneration:
     Args:
         target: The environment.
         command: What makes it, for the history.
+        tell: Is told which processes run in the environment when it is put in force.
 
     Attributes:
         path: The generation; nothing is there yet.
@@ -56,8 +59,9 @@ class NewGeneration:
         started: When it was begun.
     """
 
-    def __init__(self, target: Target, command: str) -> None:
+    def __init__(self, target: Target, command: str, tell: Callable[[str], None]) -> None:
         self.target = target
+        self.tell = tell
         self.command = command
         self.old = target.current()
         self.path = target.next_generation()
@@ -77,6 +81,7 @@ class NewGeneration:
         for site in sites(old):
             (self.path / site.relative_to(old)).mkdir(parents=True)
         link_files(old, self.path, scaffold(old))
+        self._bind()
         self._guarded = guarded_files(self.path)
 
     def take_over(self, *, gone: Collection[str] = ()) -> dict[str, Distribution]:
@@ -101,9 +106,12 @@ class NewGeneration:
 
     def settle(self) -> None:
         """Makes its texts speak of the path that users name."""
+        self._bind()
         before = None if self.old is None else read_state(self.old)
         moved = [] if before is None or before.path == str(self.target.path) else [Path(before.path)]
-        relocate(self.path, sites(self.path)[0], names=[self.path, *moved], to=self.target.path)
+        # A process is told that it runs in the generation, and so is a pip in it that writes scripts.
+        bound = [] if self.old is None else [self.target.store / self.old.name]
+        relocate(self.path, sites(self.path)[0], names=[self.path, *bound, *moved], to=self.target.path)
 
     def commit(self, state: State | None = None, pins: Mapping[str, str] | None = None) -> None:
         """Puts it in force.
@@ -122,7 +130,13 @@ class NewGeneration:
             write_pins(self.path, target.path, state.lockset, pins, self.old)
         locksets = tuple(None if each is None else each.lockset for each in (before, state))
         old = {} if self.old is None else packages_of(self.old)
-        put_in_force(target, self.path, self.command, locksets, changes(old, packages_of(self.path)), self._entry)
+        changed = changes(old, packages_of(self.path))
+        put_in_force(target, self.path, self.command, locksets, changed, self._entry, self.tell)
+
+    def _bind(self) -> None:
+        # An environment of another tool is no link: its processes cannot be bound.
+        if not isinstance(self.target, PlainTarget):
+            bind_at_start(self.path)
 
     def _in_force(self) -> Path:
         if self.old is None:
@@ -139,7 +153,7 @@ def change(
     Args:
         target: The environment.
         command: What changes it, for the history.
-        waiting: Is told whom it waits for.
+        waiting: Is told whom it waits for, and which processes run in the environment.
         seconds: How long to wait for another run.
 
     Raises:
@@ -148,7 +162,7 @@ def change(
         DiskFull: there is no room.
     """
     with held(target, waiting=waiting, seconds=seconds):
-        yield NewGeneration(target, command)
+        yield NewGeneration(target, command, waiting)
 
 
 @contextmanager
@@ -168,15 +182,23 @@ def held(target: Target, *, waiting: Callable[[str], None], seconds: float = LOC
 
 
 def clear(target: Target) -> None:
-    """Removes every generation but the one in force and the one before, and the journal; the lock is held."""
-    remove_trees(target.leftovers())
+    """Removes every generation but the one in force, the one before and those in use, and the journal.
+
+    The lock is held.
+    """
+    left = target.leftovers()
+    kept = in_use(target) if left else ()
+    remove_trees([path for path in left if path.name not in kept])
     target.journal.unlink(missing_ok=True)
 
 
 def forget_previous(target: Target) -> bool:
-    """Removes the generation before the one in force, to make room; False where there is none, or a run is at work."""
+    """Removes the generation before the one in force, to make room.
+
+    False where there is none, where a process runs in it, or a run is at work.
+    """
     name = target.previous()
-    if name is None:
+    if name is None or any(each.generation == name for each in processes_in(target)):
         return False
     try:
         with held(target, waiting=lambda _: None, seconds=0):
@@ -185,25 +207,29 @@ def forget_previous(target: Target) -> bool:
         return False
 
 
-def put_in_force(
+def put_in_force(  # noqa: PLR0917
     target: Target,
     generation: Path,
     command: str,
     locksets: tuple[str | None, ...],
     changed: tuple[Change, ...],
     entry: journal.Journal,
+    tell: Callable[[str], None],
 ) -> None:
-    """Writes a change down and puts its generation in force, by one rename."""
+    """Writes a change down and puts its generation in force, by one rename; tells who runs in the environment."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     before, after = locksets
     done = Entry(now, user(), command, before, after, generation.name, target.generation, as_json(changed))
     write_entries(target.history, [*target.entries(), done])
+    lines = told(target, generation.name)
     journal.write(target.journal, replace(entry, phase="switch"))
     # What the rename puts in force is on the disk before it is: a power loss leaves the old state or the new one.
     sync_file_system(target.store)
     target.point_to(generation)
     sync_directory(target.path.parent)
     register(target.path)
+    for line in lines:
+        tell(line)
 
 
 def changes(old: Mapping[str, Distribution], new: Mapping[str, Distribution]) -> tuple[Change, ...]:

@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from verl_env.environment.binding import FILES as BINDING
 from verl_env.environment.errors import FilesOverlap
 from verl_env.environment.installed import installed
 from verl_env.environment.record import read_record, record_hash, relative_to_environment
@@ -43,7 +44,10 @@ _LARGEST = 1 << 30
 def guarded_files(environment: Path) -> dict[str, Identity]:
     """The files of an environment that no package may write, relative to it, with what tells whether one did."""
     names = [*_names(environment), *(f"bin/{name}" for name in _names(environment / "bin"))]
-    return {name: _identity(f"{environment}/{name}") for name in names if _GUARDED.fullmatch(name)}
+    guarded = {name: _identity(f"{environment}/{name}") for name in names if _GUARDED.fullmatch(name)}
+    binding = [f"{os.path.relpath(site, environment)}/{name}" for site in sites(environment) for name in BINDING]
+    there = (name for name in binding if os.path.lexists(environment / name))
+    return guarded | {name: _identity(f"{environment}/{name}") for name in there}
 
 
 def refuse_guarded(environment: Path, before: Mapping[str, Identity]) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 def rollback(target: Target, *, waiting: Callable[[str], None]) -> Entry:
     """Puts the generation before the one in force in its place, and keeps the other.
 
+    ``waiting`` is told whom it waits for, and which processes run in the environment.
+
     Returns:
         What was done, as the history has it.
 
@@ -45,5 +47,5 @@ def rollback(target: Target, *, waiting: Callable[[str], None]) -> Entry:
             write_state(generation, replace(state, path=str(target.path)))
         locksets = tuple(None if each is None else each.lockset for each in (now, state))
         packages = changes(packages_of(current), packages_of(generation))
-        put_in_force(target, generation, "rollback", locksets, packages, entry)
+        put_in_force(target, generation, "rollback", locksets, packages, entry, waiting)
         return target.entries()[-1]

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.environment.binding import FILES as BINDING
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.record import read_record, relative_to_environment
 from verl_env.environment.reuse import link_files
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _CACHE = "__pycache__"
 #: What environments hold in site-packages of themselves.
-_OWN = (_CACHE, "_virtualenv.py", "_virtualenv.pth")
+_OWN = (_CACHE, "_virtualenv.py", "_virtualenv.pth", *BINDING)
 
 
 @dataclass(frozen=True, slots=True)

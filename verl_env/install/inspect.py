@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.additions.wanted import missing_wishes, recorded, wanted_extras
 from verl_env.builds.made import made_otherwise
+from verl_env.environment.binding import is_bound
 from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import broken_interpreter, installed, site_packages
 from verl_env.environment.state import read_state
@@ -69,6 +70,8 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     want = _with_repairs(want, have, site, state)
     changes = compare(have, want)
     reason = _reason(plan, target, options, state, digest)
+    if reason is None and not is_bound(site):
+        reason = "processes that run in it would get the files of a later state"
     if reason is None and (missing := missing_wishes(plan, extras)):
         reason = f"it lacks what is asked for with it ({', '.join(missing)})"
     return Inspection(environment, state, want, digest, changes, reason)

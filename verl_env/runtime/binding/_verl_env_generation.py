@@ -1,0 +1,65 @@
+# ruff: noqa: INP001
+# Binds a process to the generation that is in force when it starts: .venv is a link to .venv.d/0003, and what is
+# imported after the link was changed must not come from .venv.d/0004. So every path that names the environment by its
+# link names the generation instead, and processes that this one starts by sys.executable are of that generation too.
+# The open directory says to verl-env which processes run in which generation, which stays until they have ended.
+# "zz": after every other .pth file, whose lines still name the link. Python 3.9 and later; every start pays for it.
+import os
+import sys
+
+
+def _generation(prefix):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    place = prefix
+    for _ in range(9):
+        folder, _, name = place.rpartition("/")
+        if folder.endswith(".d") and name.isdigit():
+            return place
+        try:
+            place = os.path.join(folder, os.readlink(place))  # noqa: PTH115, PTH118
+        except OSError:
+            return None
+    return None
+
+
+def _bind():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    prefix = sys.prefix
+    generation = _generation(prefix)  # type: ignore[no-untyped-call]
+    if generation is None:
+        return
+    os.open(generation, os.O_RDONLY | os.O_DIRECTORY)
+    if generation == prefix:
+        return
+
+    def moved(path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        ours = isinstance(path, str) and f"{path}/".startswith(f"{prefix}/")
+        return generation + path[len(prefix) :] if ours else path
+
+    sys.path[:] = map(moved, sys.path)
+    for module in list(sys.modules.values()):
+        _move(module, moved)  # type: ignore[no-untyped-call]
+    if not sys.flags.isolated:  # what asks an interpreter where it is (uv keeps the answer) is told the link
+        sys.prefix, sys.exec_prefix, sys.executable = map(moved, (prefix, sys.exec_prefix, sys.executable))
+        sys.modules["site"].PREFIXES[:] = map(moved, sys.modules["site"].PREFIXES)  # type: ignore[attr-defined]
+
+
+def _move(module, moved):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    names = getattr(module, "__dict__", {})
+    if isinstance(names.get("__path__"), list):
+        names["__path__"][:] = map(moved, names["__path__"])
+    spec, loader = names.get("__spec__"), names.get("__loader__")
+    for owner, name in (
+        (module, "__file__"),
+        (module, "__cached__"),
+        (spec, "origin"),
+        (spec, "cached"),
+        (loader, "path"),
+    ):
+        old = getattr(owner, "__dict__", {}).get(name)
+        if moved(old) != old:
+            setattr(owner, name, moved(old))
+
+
+try:  # noqa: SIM105  (contextlib takes longer to import than all of this)
+    _bind()  # type: ignore[no-untyped-call]
+except BaseException:  # noqa: BLE001, S110  whatever it is, it must not end the user's process
+    pass
