@@ -29,15 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="session")
-def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("state")
-
-
 @pytest.fixture(autouse=True)
-def no_configuration(monkeypatch: pytest.MonkeyPatch, state_home: Path) -> None:
-    """What is configured on this host has no say, and tests write down no environment in the user's home."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(state_home))
+def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is configured on this host, and what was taken on it before, has no say."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.setenv("VERL_ENV_CONFIG", os.devnull)
     monkeypatch.setenv("XDG_CONFIG_DIRS", os.devnull)
 

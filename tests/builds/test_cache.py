@@ -6,6 +6,7 @@ import pytest
 from tests.install.wheels import wheel_bytes
 from verl_env.builds import cache as module
 from verl_env.builds.cache import FILE, BuildCache, key_of, tree_digest
+from verl_env.settings.digests import DigestChanged, remember
 
 FACTS = {"component": "demo", "torch": "2.6.0", "nvcc": "12.4.131", "gcc": "11.4.0"}
 NAME = "demo-1.0-py3-none-any.whl"
@@ -202,3 +203,39 @@ def test_a_lock_that_is_held_is_waited_for_and_told(cache):
     place.with_name(f".{place.name}.lock").mkdir()
     with cache.locked(place, lambda: told.append("second")):
         assert told == []
+
+
+class TestTrust:
+    """What others may have put there is no result."""
+
+    def test_what_everyone_may_write_is_not_taken(self, cache, wheel):
+        entry = cache.put_wheel(wheel, "demo", FACTS)
+        entry.path.chmod(0o666)
+        assert cache.take("demo", FACTS) is None
+        ((place, reason),) = cache.refused.items()
+        assert place == entry.path.parent
+        assert "may be written by everyone" in reason
+
+    def test_nor_is_it_a_place_for_what_is_new(self, cache, wheel, tmp_path):
+        cache.put_wheel(wheel, "demo", FACTS)
+        cache.directories[0].chmod(0o777)
+        with pytest.raises(PermissionError, match="everyone"):
+            cache.place("demo", FACTS)
+        put = BuildCache([*cache.directories, tmp_path / "own"]).put_wheel(wheel, "demo", FACTS)
+        assert put.path.is_relative_to(tmp_path / "own")
+
+    def test_a_record_beside_it_makes_no_other_file_right(self, cache, wheel):
+        entry = cache.put_wheel(wheel, "demo", FACTS)
+        entry.path.write_bytes(b"another")
+        record = entry.path.with_name(module.FILE)
+        told = json.loads(record.read_text()) | {"sha256": module.file_sha256(entry.path)}
+        record.write_text(json.dumps(told))
+        with pytest.raises(DigestChanged, match=f"build:demo/{key_of(FACTS)}"):
+            cache.take("demo", FACTS)
+        remember(f"build:demo/{key_of(FACTS)}", told["sha256"])
+        assert cache.take("demo", FACTS) is not None
+
+    def test_what_came_with_a_bundle_has_the_digest_of_its_manifest(self, cache, wheel):
+        cache.put_wheel(wheel, "demo", FACTS)
+        cache.directories[0].chmod(0o777)
+        assert BuildCache(cache.directories, vouched=True).take("demo", FACTS) is not None

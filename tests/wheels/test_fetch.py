@@ -3,8 +3,9 @@ import pytest
 from tests.install.plans import options, wheel
 from tests.install.wheels import sha256, wheel_bytes
 from verl_env.choose.model import Build
-from verl_env.install.errors import NativeUnavailable
+from verl_env.install.errors import HashRequired, NativeUnavailable
 from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.settings.digests import DigestChanged, remember
 from verl_env.wheels import fetch
 from verl_env.wheels.fetch import download, fetch_native, file_sha256
 
@@ -258,3 +259,46 @@ def test_a_wheel_of_the_index_in_a_wheelhouse_needs_no_index(tmp_path, house):
     (house.path / name).write_bytes(CONTENT)
     made = options(tmp_path, offline=True, wheelhouse=house.path)
     assert fetch_native(choice(f"index:{name}", sha256(CONTENT)), made, lambda *_: None) == house.path / name
+
+
+OTHER = wheel_bytes("flash-attn", "2.7.4", {"flash_attn.py": "x = 'another'\n"})
+
+
+def test_what_has_no_hash_is_what_it_was_when_it_was_first_taken(served, tmp_path):
+    path = get(served, tmp_path)
+    path.write_bytes(OTHER)
+    with pytest.raises(DigestChanged) as caught:
+        get(served, tmp_path)
+    assert str(path) in caught.value.message
+    assert not path.exists(), "the copy in the cache is gone"
+    assert get(served, tmp_path).read_bytes() == CONTENT
+    path.unlink()
+    (served.directory / FILE).write_bytes(OTHER)
+    with pytest.raises(DigestChanged):
+        get(served, tmp_path)
+    remember(served.url(FILE.replace("+", "%2B")), sha256(OTHER))
+    assert get(served, tmp_path).read_bytes() == OTHER
+
+
+def test_what_an_environment_knows_counts_for_a_user_who_knows_nothing(served, tmp_path):
+    known = {served.url(FILE.replace("+", "%2B")): f"sha256:{'0' * 64}"}
+    with pytest.raises(DigestChanged):
+        get(served, tmp_path, digests=known)
+
+
+def test_nobodys_first_use_is_what_others_may_have_put_into_a_cache(served, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    path = get(served, tmp_path)
+    path.write_bytes(OTHER)
+    path.parent.chmod(0o777)
+    remember(served.url(FILE.replace("+", "%2B")), None)
+    taken = get(served, tmp_path)
+    assert taken.read_bytes() == CONTENT
+    assert taken.is_relative_to(tmp_path / "own")
+
+
+def test_nothing_without_a_hash_is_fetched_where_one_is_wanted(served, tmp_path):
+    with pytest.raises(HashRequired):
+        get(served, tmp_path, recorded_only=True)
+    assert served.asked == []
+    assert get(served, tmp_path, recorded_only=True, digest=sha256(CONTENT)).read_bytes() == CONTENT

@@ -150,6 +150,7 @@ def with_components(state: State, chosen: Components, parts: Parts) -> State:
         built={**state.built, **built},
         ways={**state.ways, **{name: way.way for name, way in parts.taken.items()}},
         facts={**state.facts, **parts.facts},
+        digests=parts.digests,
         deviations=_deviations(state, parts),
     )
 

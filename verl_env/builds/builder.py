@@ -87,6 +87,8 @@ class Builder:
         if entry is not None:
             self._reporter.note(f"{job.name}: built before, from {entry.path.parent}{self._unasked(job)}")
             return entry
+        for path, reason in self._works.refused.items():
+            self._reporter.note(f"not taken: {path}, as {reason}")
         place = self._cache.place(job.build.name, self._works.facts(job))
         waiting = f"{job.name} is being built by another run; waiting for it"
         with self._cache.locked(place, lambda: self._reporter.note(waiting)):

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment.files import link_or_copy, replace_bytes
 from verl_env.locking import StillHeld, only_run
+from verl_env.settings.digests import first_use, remember
+from verl_env.settings.owners import distrust
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
@@ -54,10 +56,16 @@ class BuildCache:
 
     Args:
         directories: Looked into in this order; the first that may be written takes what is new.
+        vouched: Whether somebody answers for what they hold: they came with a bundle, whose manifest has the hashes.
+
+    Attributes:
+        refused: Entries that would do and were not taken, with the reason.
     """
 
-    def __init__(self, directories: Sequence[Path]) -> None:
+    def __init__(self, directories: Sequence[Path], *, vouched: bool = False) -> None:
         self.directories = tuple(dict.fromkeys(directories))
+        self.vouched = vouched
+        self.refused: dict[Path, str] = {}
 
     def take(self, name: str, facts: Mapping[str, Any], *, without: Sequence[str] = ()) -> Entry | None:
         """The result with these facts, once it is certain that it is whole; None where there is none.
@@ -70,13 +78,30 @@ class BuildCache:
         """
         key = key_of(facts)
         for directory in self.directories:
-            if (entry := _read(directory / name / key, facts)) is not None:
+            if (entry := self._trusted(directory, directory / name / key, facts)) is not None:
                 return entry
         if not without:
             return None
-        others = (each for directory in self.directories for each in _entries(directory / name))
-        found = [entry for each in others if (entry := _read(each, facts, without)) is not None]
+        others = [(directory, each) for directory in self.directories for each in _entries(directory / name)]
+        found = [entry for place in others if (entry := self._trusted(*place, facts, without)) is not None]
         return max(found, key=lambda entry: str(entry.record.get("made", "")), default=None)
+
+    def _trusted(
+        self, directory: Path, place: Path, facts: Mapping[str, Any], without: Sequence[str] = ()
+    ) -> Entry | None:
+        """An entry that somebody trusted has made, and that is what it was when it was first taken.
+
+        Raises:
+            DigestChanged: it is another one than before.
+        """
+        entry = _read(place, facts, without)
+        if entry is None or self.vouched:
+            return entry
+        if (reason := distrust(place, directory, whole=True)) is not None:
+            self.refused[place] = reason
+            return None
+        first_use(_address(place), entry.record["sha256"], str(entry.path), {})
+        return entry
 
     def place(self, name: str, facts: Mapping[str, Any]) -> Path:
         """Where a new result belongs.
@@ -91,7 +116,9 @@ class BuildCache:
             except OSError as error:
                 refused = error
                 continue
-            if os.access(directory / name, os.W_OK | os.X_OK):
+            if (reason := distrust(directory / name, directory)) is not None:
+                refused = PermissionError(13, reason, str(directory))
+            elif os.access(directory / name, os.W_OK | os.X_OK):
                 return directory / name / key_of(facts)
         raise refused or PermissionError(13, "may not be written", str(self.directories[0]))
 
@@ -106,13 +133,16 @@ class BuildCache:
             _write(part, facts, record)
             with contextlib.suppress(OSError):
                 part.rename(place)
+                _keep_digest(place, record["sha256"])
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        return _read(place, facts) or Entry(wheel, record)
+        return self._trusted(place.parents[1], place, facts) or Entry(wheel, record)
 
     def put_tree(self, place: Path, kind: str, facts: Mapping[str, Any], **more: Any) -> Entry:
         """Declares a directory that was made in its place whole."""
-        _write(place, facts, {"file": kind, "sha256": tree_digest(place / kind), **more})
+        digest = tree_digest(place / kind)
+        _write(place, facts, {"file": kind, "sha256": digest, **more})
+        _keep_digest(place, digest)
         return Entry(place / kind, {})
 
     @contextlib.contextmanager
@@ -132,6 +162,16 @@ class BuildCache:
                 stack.enter_context(only_run(lock, seconds=LOCK_SECONDS, waiting=waiting, mode=0o664))
                 _clear_parts(place)
             yield
+
+
+def _address(place: Path) -> str:
+    """What the digest of an entry is kept by, wherever the cache lies."""
+    return f"build:{place.parent.name}/{place.name}"
+
+
+def _keep_digest(place: Path, digest: str) -> None:
+    with contextlib.suppress(OSError, StillHeld):
+        remember(_address(place), digest)
 
 
 def tree_digest(directory: Path) -> str:

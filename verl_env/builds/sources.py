@@ -15,6 +15,7 @@ from verl_env.builds.unpack import unpack
 from verl_env.environment.installed import normalise
 from verl_env.installers.failures import AddressUnavailable, HashMismatch
 from verl_env.settings.config import load_config
+from verl_env.settings.digests import DigestChanged, first_use
 from verl_env.wheels.fetch import download, file_sha256
 
 if TYPE_CHECKING:
@@ -82,7 +83,10 @@ def fetch(job: Job, shop: Workshop) -> Path:
         cached = _download_sdist(job, shop) if origin.kind == "sdist" else _download_archive(job, origin, shop)
     try:
         _check(job, cached)
-    except HashMismatch:
+        if job.recipe.sha256 is None and cached.is_relative_to(shop.places.sources):
+            address = origin.url or f"sdist:{_pinned(job)}"
+            first_use(address, file_sha256(cached), str(cached), {})
+    except (HashMismatch, DigestChanged):
         if cached.is_relative_to(shop.places.sources):
             cached.unlink()
         raise

@@ -21,6 +21,7 @@ from zipfile import BadZipFile, ZipFile
 from verl_env.components.toolchain import needs_nvcc, nvcc_fits, toolkit_for
 from verl_env.install.index import IndexUnavailable, download_wheel
 from verl_env.installers.failures import HashMismatch
+from verl_env.settings.owners import distrust
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class IndexToolkit:
     def place(self) -> Path:
         """Its directory: where it is whole, else where it will be."""
         places = [directory / FOLDER / self._name for directory in self.caches]
-        whole = next((place for place in places if place.is_dir()), None)
-        return whole or next((place for place in places if _may_be_made(place)), places[0])
+        whole = next((place for place in places if place.is_dir() and _is_trusted(place)), None)
+        return whole or next((place for place in places if not place.is_dir() and _may_be_made(place)), places[0])
 
     @property
     def at_hand(self) -> bool:
@@ -79,7 +80,7 @@ class IndexToolkit:
             OSError: it cannot be written.
         """
         place = self.place
-        if place.is_dir():
+        if place.is_dir() and _is_trusted(place):
             return place
         note(f"{self.words}: fetched, as no nvcc for CUDA {self.row.cuda} is here; kept in {place}")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,7 @@ class IndexToolkit:
             for file, digest in self.row.files.items():
                 _unpack(self._wheel(file, digest, part / "wheels", offline=offline), part / "toolkit")
             _as_toolkit(part / "toolkit")
-            if not place.is_dir():
+            if not (place.is_dir() and _is_trusted(place)):
                 (part / "toolkit").rename(place)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -138,6 +139,10 @@ def with_toolkit(host: Host, toolkit: IndexToolkit | None) -> Host:
 
     tools = with_values(host.toolchain, nvcc=toolkit.row.nvcc, cuda_home=str(toolkit.place))
     return replace(host, toolchain=tools, nvcc_of_index=True)
+
+
+def _is_trusted(place: Path) -> bool:
+    return distrust(place, place.parents[1], whole=True) is None
 
 
 def _may_be_made(place: Path) -> bool:

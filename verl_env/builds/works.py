@@ -51,6 +51,8 @@ class Works:
     toolkit: IndexToolkit | None = None
     #: The results that were taken for sources which nobody could be asked about.
     unasked: dict[str, Entry] = field(default_factory=dict)
+    #: Results that would do and were not taken, as nobody trusted made them, with the reason.
+    refused: dict[Path, str] = field(default_factory=dict)
     _jobs: dict[str, Job] = field(default_factory=dict)
     _commits: dict[str, str | None] = field(default_factory=dict)
 
@@ -133,10 +135,12 @@ class Works:
             yield Problem("nvcc-offline", "", message, hint)
 
     def _take(self, name: str, facts: dict[str, Any], *, without: tuple[str, ...] = ()) -> Entry | None:
-        entry = BuildCache(self.caches).take(name, facts, without=(*missing_tools(self.host), *without))
+        cache = BuildCache(self.caches)
+        entry = cache.take(name, facts, without=(*missing_tools(self.host), *without))
+        self.refused.update(cache.refused)
         if entry is None and self.bundled is not None:
             more = (*TOOLS, "glibc", "flags", "after", *without)
-            entry = BuildCache((self.bundled,)).take(name, facts, without=more)
+            entry = BuildCache((self.bundled,), vouched=True).take(name, facts, without=more)
         return entry
 
     def _commit(self, job: Job, facts: dict[str, Any]) -> str | None:

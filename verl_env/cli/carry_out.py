@@ -33,6 +33,7 @@ def options_from(args: argparse.Namespace, machine: Machine) -> Options:
         offline=args.offline,
         wheelhouse=None if args.wheelhouse is None else Path(args.wheelhouse),
         checks=not args.no_check,
+        recorded_only=getattr(args, "require_recorded", False),
     )
 
 
@@ -54,6 +55,7 @@ def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection,
     from verl_env.install.completeness import of_plan
     from verl_env.install.prepare import foreseen, room_of
 
+    _check_hashes(plan, options, seen)
     misfits = misfits_here(plan, options.machine, args, raising=False)
     room = room_of(target, options)
     problems = foreseen(plan, target, options, seen)
@@ -85,6 +87,7 @@ def carry_out(
     from verl_env.install.completeness import of_plan
     from verl_env.install.run import install
 
+    _check_hashes(plan, options, seen)
     misfits = misfits_here(plan, options.machine, args)
     progress = render_install.Progress(stderr_console(), len(plan.steps))
     if not seen.complete:
@@ -131,3 +134,11 @@ def _likely_cause(error: NativeBuildFailed) -> str | None:
         return None
     finding = next(iter(causes_in_log(text)), None)
     return None if finding is None else f"{finding.cause} [{finding.id}]; {finding.remedy.text}"
+
+
+def _check_hashes(plan: Plan, options: Options, seen: Inspection) -> None:
+    """Refuses what has no recorded hash, where that was asked for."""
+    if options.recorded_only and not seen.complete:
+        from verl_env.install.recorded import refuse_unrecorded
+
+        refuse_unrecorded(plan, options, seen.in_place)

@@ -30,6 +30,7 @@ COMMANDS = {
     "patches": "the run-time patches of an environment",
     "cluster": "the same on every node: diagnose them, stage an environment, write a job script",
     "config": "show what is configured and where it comes from, or write a configuration file",
+    "trust": "the digests of what has no recorded hash; accept another file",
     "lock": "regenerate locksets from their recipes (maintainers)",
     "facts": "compare the hardware tables with what their sources publish (maintainers)",
     "completion": "print a completion script for a shell",

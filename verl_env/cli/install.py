@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verl.add_argument("--no-verl", action="store_true", help="leave verl out")
     group.add_argument("--offline", action="store_true", help="use no index, only --wheelhouse or uv's cache")
     group.add_argument("--wheelhouse", metavar="DIR", help="a directory of wheels, or a bundle (DIR or FILE.tar)")
+    group.add_argument(
+        "--require-recorded",
+        action="store_true",
+        help="refuse what has no recorded hash, before anything is downloaded",
+    )
     group.add_argument("--no-check", action="store_true", help="do not run the lockset's checks")
     group.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
     group.add_argument("--yes", action="store_true", help="ask nothing")

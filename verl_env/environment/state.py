@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 
 FILE = "verl-env.json"
 SCHEMA = 1
-_MAPPINGS = ("left_out", "env", "drift", "built", "ways", "facts", "deviations", "barred", "unlike", "machine")
+_MAPPINGS = (
+    "left_out",
+    "env",
+    "drift",
+    "built",
+    "ways",
+    "facts",
+    "deviations",
+    "barred",
+    "unlike",
+    "machine",
+    "digests",
+)
 
 
 @record
@@ -51,6 +63,7 @@ class State:
     ``asked`` and ``barred`` are those of the plan. ``unlike`` are the files, by package and with their sizes (None
     where missing), that are not as the package's own RECORD says though they came so: they are no damage.
     ``machine`` are the facts of the machine that it was planned for (``machine.record.deciding_facts``).
+    ``digests`` maps the addresses of what has no recorded hash to the ``sha256:...`` of what came from there.
     """
 
     path: str
@@ -75,6 +88,7 @@ class State:
     barred: Mapping[str, str] = NOTHING
     unlike: Mapping[str, Mapping[str, int | None]] = NOTHING
     machine: Mapping[str, Any] = NOTHING
+    digests: Mapping[str, str] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -95,7 +109,7 @@ def write_state(environment: Path, state: State) -> None:
     mappings = {name: dict(getattr(state, name)) for name in _MAPPINGS}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
-    for name in ("unlike", "machine"):
+    for name in ("unlike", "machine", "digests"):
         if not data[name]:
             del data[name]
     replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())

@@ -63,7 +63,8 @@ class Options:
 
     ``cache`` is the directory of downloads that no installer makes; ``build_cache`` that of built components, None for
     one in ``cache``; ``installer`` None takes uv where it is there; ``machine`` is what is installed for, None where
-    nobody looked.
+    nobody looked; ``digests`` are those that the environment knows of what has no recorded hash, by
+    address; with ``recorded_only`` nothing of that kind is fetched.
     """
 
     cache: Path
@@ -74,6 +75,8 @@ class Options:
     lock_seconds: float = 900.0
     build_cache: Path | None = None
     machine: Machine | None = None
+    digests: Mapping[str, str] = NOTHING
+    recorded_only: bool = False
 
 
 @record

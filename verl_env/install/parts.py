@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.builds.environment import assemble
 from verl_env.builds.targets import gpu_targets
+from verl_env.credentials import without_credentials
 from verl_env.environment.damage import spoiled
 from verl_env.environment.files import link_or_copy
 from verl_env.environment.installed import installed, site_packages
@@ -25,7 +26,7 @@ from verl_env.installers.base import Batch, Command, Source
 from verl_env.installers.classify import classify
 from verl_env.installers.process import run
 from verl_env.locksets.target import Target, oldest_glibc
-from verl_env.records import replace
+from verl_env.records import NOTHING, replace
 from verl_env.sizes import human
 from verl_env.wheels.addressed import fetch_addressed
 from verl_env.wheels.fetch import fetch_native, file_sha256
@@ -78,7 +79,7 @@ class Parts:
         self._plan = plan
         self._kept = kept
         self._seen = seen
-        self._options = options
+        self._options = replace(options, digests=NOTHING if seen.state is None else seen.state.digests)
         self._reporter = reporter
         self._tools = tools
         self._new, self._stage = places
@@ -88,6 +89,8 @@ class Parts:
         self.taken: dict[str, Build] = {}
         #: What each that was built was built from.
         self.facts: dict[str, dict[str, Any]] = {}
+        #: The digests of what has no recorded hash, by address.
+        self.digests: dict[str, str] = dict(self._options.digests)
         #: What came damaged out of the installer's cache and could not be had otherwise.
         self.suspect: set[str] = set()
         self._builder: Builder | None = None
@@ -136,10 +139,11 @@ class Parts:
             told = functools.partial(self._reporter.progress, name)
             build, wheel = fetch_addressed(package, target, self._options, told)
             if package.source == "sdist":
+                self._note_digest(build, file_sha256(wheel))
                 self._install_sdist(package, wheel)
                 continue
             self._check(build, wheel, self._site() if TORCH in kept else site_packages(self._new, self._plan.python))
-            self._install_wheel(wheel)
+            self._note_digest(build, self._install_wheel(wheel).sha256)
         return _counted(len(packages), len(every))
 
     def native(self, choice: Build) -> str:
@@ -235,10 +239,17 @@ class Parts:
         )
         self._check(choice, wheel)
         try:
-            put_wheel(self._new, self._install_wheel(wheel).file)
+            staged = self._install_wheel(wheel)
+            self._note_digest(choice, staged.sha256)
+            put_wheel(self._new, staged.file)
         except ValueError as error:
             raise NativeUnavailable(choice, str(error)) from error
         return human(wheel.stat().st_size)
+
+    def _note_digest(self, build: Build, digest: str) -> None:
+        """Keeps the digest of what no hash is recorded of."""
+        if build.wheel is not None and build.wheel.sha256 is None and not build.wheel.url.startswith("file:"):
+            self.digests[without_credentials(build.wheel.url)] = f"sha256:{digest}"
 
     def _build_and_install(self, choice: Build) -> str:
         builder = self._builder_of(choice)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from verl_env import __version__
 from verl_env.additions.keep import Additions, component_extras, needless, plan_additions
 from verl_env.additions.wanted import undone, wanted_extras
+from verl_env.environment.binding import bind_at_start
 from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.overlap import guarded_files, refuse_contested, refuse_guarded
@@ -117,6 +118,7 @@ class Transaction:
 
     def _environment(self) -> str:
         made = self._parts.environment(self._target.path.name)
+        bind_at_start(self._new)
         self._guarded = guarded_files(self._new)
         return made
 
@@ -208,6 +210,7 @@ class Transaction:
             asked=plan.asked,
             barred=plan.barred,
             unlike=self._unlike(),
+            digests=self._parts.digests,
             machine={} if self._options.machine is None else deciding_facts(self._options.machine),
             installer=self._tools.installer.name,
             tool=__version__,

@@ -28,7 +28,8 @@ CACHE_VARIABLE = "VERL_ENV_CACHE_DIR"
 BUILD_CACHE_VARIABLE = "VERL_ENV_BUILD_CACHE"
 
 _FILE = Path("verl-env") / "config.toml"
-_KEYS = ("mirrors", "cache", "build_cache", "locksets")
+_KEYS = ("mirrors", "cache", "build_cache", "locksets", "trusted", "digests")
+_DIRECTORIES = ("cache", "build_cache", "digests")
 _RULES = ("only", "forbid")
 
 
@@ -39,7 +40,9 @@ class Config:
     ``mirrors`` maps prefixes of addresses to what stands for them (``verl_env.settings.mirrors``); ``cache`` and
     ``build_cache`` are absolute directories or None; ``locksets``
     are the rules of each file that has some: itself, patterns of the only locksets, and of those that are forbidden; no
-    file takes back what another one forbids. ``files`` are those it was read from, the strongest first.
+    file takes back what another one forbids. ``trusted`` are the users, and groups after ``@``, of all files, whose
+    entries are taken from caches (``verl_env.settings.owners``); ``digests`` is the site's file of them
+    (``verl_env.settings.digests``). ``files`` are those it was read from, the strongest first.
     """
 
     mirrors: Mapping[str, str] = NOTHING
@@ -47,6 +50,8 @@ class Config:
     build_cache: Path | None = None
     files: tuple[Path, ...] = ()
     locksets: tuple[tuple[Path, tuple[str, ...], tuple[str, ...]], ...] = ()
+    trusted: tuple[str, ...] = ()
+    digests: Path | None = None
 
 
 def load_config(env: Mapping[str, str] = os.environ) -> Config:
@@ -62,7 +67,9 @@ def load_config(env: Mapping[str, str] = os.environ) -> Config:
         merged |= _directories(path, table, env)
         mirrors |= _mirrors(path, table)
     rules = tuple(_rules(path, table["locksets"]) for path, table in found if "locksets" in table)
-    return Config(mirrors, merged.get("cache"), merged.get("build_cache"), tuple(path for path, _ in found), rules)
+    trusted = tuple(dict.fromkeys(name for path, table in found for name in _trusted(path, table.get("trusted", []))))
+    files = tuple(path for path, _ in found)
+    return Config(mirrors, merged.get("cache"), merged.get("build_cache"), files, rules, trusted, merged.get("digests"))
 
 
 def read_tables(env: Mapping[str, str] = os.environ) -> list[tuple[Path, dict[str, Any]]]:
@@ -136,7 +143,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _directories(path: Path, table: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Path]:
-    return {key: _directory(path, key, table[key], env) for key in ("cache", "build_cache") if key in table}
+    return {key: _directory(path, key, table[key], env) for key in _DIRECTORIES if key in table}
 
 
 def _directory(path: Path, key: str, value: object, env: Mapping[str, str]) -> Path:
@@ -164,6 +171,15 @@ def _rules(path: Path, table: object) -> tuple[Path, tuple[str, ...], tuple[str,
     if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in found):
         raise ConfigValueInvalid(path, "locksets", f"is {table!r}, and only and forbid are lists of texts")
     return path, tuple(found[0]), tuple(found[1])
+
+
+def _trusted(path: Path, value: object) -> list[str]:
+    """The owners that a file trusts."""
+    if not isinstance(value, list) or not all(isinstance(each, str) and each.strip("@ ") for each in value):
+        raise ConfigValueInvalid(
+            path, "trusted", f"is {value!r}, and a list of users, and of groups after @, is wanted"
+        )
+    return value
 
 
 def _mirrors(path: Path, table: Mapping[str, Any]) -> dict[str, str]:

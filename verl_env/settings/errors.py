@@ -73,6 +73,8 @@ class ConfigValueInvalid(ConfigError):
             return 'write it as: "https://github.com/" = "https://mirror.example/github/"'
         if self.key == "locksets":
             return 'write it as: locksets = { only = ["verl0.9*"], forbid = ["*/app.sglang*"] }'
+        if self.key == "trusted":
+            return 'write it as: trusted = ["root", "@ml-team"]'
         return f'write it as: {self.key} = "/shared/verl-env" (variables such as $SCRATCH and ~ are replaced)'
 
 

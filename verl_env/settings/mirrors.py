@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verl_env.credentials import without_credentials
 from verl_env.settings.config import load_config
 
 if TYPE_CHECKING:
@@ -37,5 +38,6 @@ def mirrored(url: str, mirrors: Mapping[str, str] | None = None) -> str:
 
 
 def both(url: str, fetched: str) -> str:
-    """An address in words: with that of the mirror where one stands for it."""
-    return url if fetched == url else f"{fetched} (mirror of {url})"
+    """An address in words: with that of the mirror where one stands for it; without passwords."""
+    words = url if fetched == url else f"{fetched} (mirror of {url})"
+    return without_credentials(words)

@@ -49,6 +49,12 @@ def settings(env: Mapping[str, str] = os.environ) -> tuple[Setting, ...]:
     for path, only, forbid in load_config(env).locksets:
         rules = {"locksets.only": only, "locksets.forbid": forbid}
         found += [Setting(key, ", ".join(each), str(path)) for key, each in rules.items() if each]
+    config = load_config(env)
+    if config.trusted:
+        origins = ", ".join(str(path) for path, table in tables if "trusted" in table)
+        found.append(Setting("trusted", ", ".join(config.trusted), origins))
+    if config.digests is not None:
+        found.append(Setting("digests", str(config.digests), _origin("digests", "", tables, env)))
     return tuple(found)
 
 

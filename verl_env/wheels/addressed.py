@@ -10,6 +10,7 @@ from verl_env.install.errors import NativeUnavailable
 from verl_env.installers.failures import HashMismatch, PackageUnavailable
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.index import IndexFile, best_file, read_page
+from verl_env.settings.digests import first_use
 from verl_env.settings.mirrors import both, mirrored
 from verl_env.wheels.fetch import download, fetch_native, file_sha256, places_of
 
@@ -62,9 +63,11 @@ def _sdist(package: Package, build: Build, options: Options) -> Path:
     """A source distribution, which the index or the wheelhouse gave, as the lock knows it."""
     housed, cached = places_of(build.address, build.address.rpartition("/")[2], options)
     path = housed if housed is not None and housed.is_file() else cached
-    have = f"sha256:{file_sha256(path)}"
-    if package.hashes and have not in package.hashes:
-        raise HashMismatch(path.name, package.hashes[0], have, package.url or "")
+    digest = file_sha256(path)
+    if package.hashes and f"sha256:{digest}" not in package.hashes:
+        raise HashMismatch(path.name, package.hashes[0], f"sha256:{digest}", package.url or "")
+    if not package.hashes and path != housed:
+        first_use(build.address, digest, str(path), options.digests)
     return path
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env import __version__
-from verl_env.install.errors import NativeUnavailable
+from verl_env.install.errors import HashRequired, NativeUnavailable
 from verl_env.install.index import IndexUnavailable, download_wheel
 from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.settings.digests import DigestChanged, first_use, known_digest
 from verl_env.settings.mirrors import both, mirrored
+from verl_env.settings.owners import distrust
 from verl_env.wheels.identity import identity_faults
 
 if TYPE_CHECKING:
@@ -52,11 +55,17 @@ def fetch_native(
     """
     if choice.wheel is None:
         raise NativeUnavailable(choice, choice.reason)
-    name = choice.wheel.file
-    housed, cached = places_of(choice.wheel.url, name, options)
+    name, url = choice.wheel.file, choice.wheel.url
+    housed, cached = places_of(url, name, options)
     if housed is not None and housed.is_file():
         return _checked(housed, choice, str(options.wheelhouse))
-    if not cached.is_file():
+    if choice.wheel.sha256 is None and options.recorded_only:
+        raise HashRequired((choice.name,))
+    if choice.wheel.sha256 is None and url not in options.digests and known_digest(url) is None:
+        # It is hashed when it is first taken: from its address, not from where others may have put it.
+        cached = own_place(cached, options)
+    was_there = cached.is_file()
+    if not was_there:
         if options.offline:
             raise NativeUnavailable(choice, f"offline, and no {name} in the wheelhouse or the cache")
         try:
@@ -64,11 +73,28 @@ def fetch_native(
         except (AddressUnavailable, IndexUnavailable) as error:
             raise NativeUnavailable(choice, str(error)) from error
     try:
-        where = "the index" if choice.wheel.on_index else both(choice.wheel.url, mirrored(choice.wheel.url))
-        return _checked(cached, choice, where)
-    except (HashMismatch, NativeMismatch):
-        cached.unlink(missing_ok=True)
+        where = "the index" if choice.wheel.on_index else both(url, mirrored(url))
+        wheel = _checked(cached, choice, str(cached) if was_there else where)
+        if choice.wheel.sha256 is None:
+            first_use(url, file_sha256(wheel), str(cached) if was_there else where, options.digests)
+    except (HashMismatch, NativeMismatch, DigestChanged):
+        with suppress(OSError):
+            cached.unlink()
         raise
+    return wheel
+
+
+def own_place(cached: Path, options: Options) -> Path:
+    """A file of the cache that nobody but those who are trusted may have put there; else its place in one's own.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    there = next((each for each in (cached, *cached.parents) if each.exists()), cached)
+    if not there.is_relative_to(options.cache) or distrust(there, options.cache) is None:
+        return cached
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(base) / "verl-env" / "own" / cached.relative_to(options.cache)
 
 
 def _obtain(wheel: Wheel, to: Path, progress: Callable[[int, int | None], None], python: Path | None) -> None:
