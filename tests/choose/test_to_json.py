@@ -4,7 +4,7 @@ from tests.choose.build import ALL, CU128, CU130, DEEPEP, FIRST, RECORDED, ROCM7
 from tests.choose.test_explain import ASK, machine
 from verl_env.choose.choose import evaluate, evaluate_all
 from verl_env.choose.errors import NothingFitsError
-from verl_env.choose.explain import summary
+from verl_env.choose.explain import shortest_first, summary
 from verl_env.choose.model import Refusal, Request
 from verl_env.choose.to_json import lockset_json, nearest_json, reasons_json, refused_json
 
@@ -19,6 +19,8 @@ def test_a_refused_lockset_keeps_every_failed_requirement():
                 "need": ">= 525.60.13",
                 "have": "470.1",
                 "message": "driver 470.1 is older than 525.60.13, the least that runs CUDA 12.4",
+                "kind": "impossible",
+                "source": VLLM.requires.driver.source,
             },
             {
                 "requirement": "compute-capability",
@@ -28,6 +30,8 @@ def test_a_refused_lockset_keeps_every_failed_requirement():
                 "it is built for sm_80 and sm_90; the other one fits",
                 "component": "flash-attn 2.7.4.post1",
                 "devices": [1],
+                "kind": "impossible",
+                "source": next(each.source for each in VLLM.requires.gpu if each.component == "flash-attn"),
             },
         ],
     }
@@ -52,7 +56,7 @@ def test_the_document_of_a_refusal():
             "reason": "sm_70",
             "requirement": "compute-capability",
             "count": 4,
-            "locksets": [each.id for each in FIRST],
+            "locksets": [each.lockset.id for each in shortest_first(found.evaluations)],
         }
     ]
     assert document["error"]["id"] == "nothing-fits"

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from verl_env.cli import doctor, report
+from verl_env.cli import doctor, fix_doctor, report
 from verl_env.cli.render_doctor import markdown, to_json
 from verl_env.doctor.errors import CheckUnknown, NoEnvironment
-from verl_env.doctor.model import Diagnosis, Finding, Remedy, Skipped
+from verl_env.doctor.fix import Outcome
+from verl_env.doctor.model import Diagnosis, Finding, Fix, Remedy, Skipped
 from verl_env.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.doctor.conftest import Environment
+    from verl_env.doctor.model import Severity
 
 BROKEN = (
     "torch==2.7.0\nvllm==0.8.5\nclick==8.2.1\nAttributeError: '_OpNamespace' '_C' object has no attribute 'rms_norm'\n"
@@ -180,3 +182,26 @@ def test_markdown_of_consequences() -> None:
 
     assert "- causes `b`: consequence" in text
     assert "### error: consequence" not in text
+
+
+@pytest.mark.parametrize(
+    ("strict", "severity", "code"), [(True, "warning", 1), (False, "warning", 0), (False, "error", 1)]
+)
+def test_fix_and_strict_agree(
+    strict: bool,
+    severity: Severity,
+    code: int,
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is left after the fixes counts as it counts without them."""
+    left = Finding("left-over", "other", severity, "t", ("e",), "c", Remedy("x"), ())
+    mended = Finding("mended", "other", "error", "t", ("e",), "c", Remedy("x", (), Fix(uninstall=("a",))), ())
+    monkeypatch.setattr(doctor, "_diagnose", lambda *_: Diagnosis((mended, left)))
+    monkeypatch.setattr(fix_doctor, "_again", lambda *_, **__: Diagnosis((left,)))
+    monkeypatch.setattr("verl_env.doctor.fix.apply", lambda step, *_: Outcome(step.finding.id, "mended"))
+    flags = ["--strict"] if strict else []
+
+    assert run(doctor, "--into", str(environment.prefix), "--fix", "--yes", *flags) == code
+    assert ("left-over" in capsys.readouterr().err) is (code == 1)

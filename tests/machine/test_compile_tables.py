@@ -31,6 +31,7 @@ src = ["A"]
 ROWS = {
     "card": [{"name": "é 1", "sm": ["9.0"], "src": ["A"]}, {"name": "2", "mig": True, "src": ["A"]}],
     "driver": [{"branch": 550, "src": ["A"]}],
+    "sources": {"A": "a page"},
 }
 
 
@@ -46,7 +47,7 @@ def test_the_tables_in_this_checkout_are_compiled() -> None:
 
 @pytest.mark.parametrize("file", sorted(Path(DATA).glob("*.toml")), ids=lambda file: file.stem)
 def test_the_compiled_rows_are_those_of_the_toml(file: Path) -> None:
-    rows = {name: table for name, table in parse_toml(file).items() if isinstance(table, list)}
+    rows = {name: table for name, table in parse_toml(file).items() if name != "schema"}
     assert json.loads(file.with_suffix(".json").read_text(encoding="utf-8")) == rows
     assert rows
 

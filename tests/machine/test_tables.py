@@ -139,6 +139,10 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("component", "versions", "cuda", "gfx"),
     ),
+    ("components", "engine_build"): (
+        {"package": SLUG, "version": DOTTED, "cuda": DOTTED},
+        ("package", "version", "cuda"),
+    ),
     ("components", "glibc"): (
         {
             "package": SLUG,
@@ -387,6 +391,7 @@ LOADERS: list[Callable[[], Any]] = [
     wheel_tables.torch_index_defaults,
     wheel_tables.torch_abis,
     wheel_tables.minima,
+    wheel_tables.engine_builds,
     wheel_tables.wheel_glibcs,
 ]
 

@@ -77,8 +77,13 @@ def reasons(evaluations: Iterable[Evaluation]) -> tuple[Reason, ...]:
         if verdict is not None:
             groups.setdefault(verdict.brief, []).append(evaluation)
             firsts.setdefault(verdict.brief, verdict)
-    made = [Reason(brief, firsts[brief], tuple(group)) for brief, group in groups.items()]
+    made = [Reason(brief, firsts[brief], shortest_first(group)) for brief, group in groups.items()]
     return tuple(sorted(made, key=lambda reason: (reason.by_request, -len(reason.evaluations), reason.brief)))
+
+
+def shortest_first(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
+    """Those with the fewest conflicts first, else in their order."""
+    return tuple(sorted(evaluations, key=lambda each: len(each.failed)))
 
 
 def summary(evaluations: Iterable[Evaluation]) -> str:

@@ -121,7 +121,8 @@ class Refusal:
     """Nothing fits: every evaluation, the nearest with what would have to change, and the ways on, as commands.
 
     ``command`` plans the nearest as it would be with those changes: it was tried; None where no flag makes them.
-    ``elsewhere`` says that it describes another machine.
+    ``elsewhere`` says that it describes another machine. ``uncovered`` are sentences on what no lockset holds although
+    the machine would run it.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -130,6 +131,7 @@ class Refusal:
     hints: tuple[str, ...] = ()
     command: str | None = None
     elsewhere: bool = False
+    uncovered: tuple[str, ...] = ()
 
 
 @record

@@ -5,6 +5,7 @@ from __future__ import annotations
 from verl_env.choose.changed import skippable, sole_natives, way_to
 from verl_env.choose.command import plan_command
 from verl_env.choose.compare import numbers
+from verl_env.choose.coverage import uncovered
 from verl_env.choose.fits import supported_gpus
 from verl_env.choose.model import Refusal
 from verl_env.choose.words import component_name, listed
@@ -71,7 +72,7 @@ def refusal(evaluations: Sequence[Evaluation], facts: Facts, request: Request, a
     alike = [each for each in order if _fixed(each) == _fixed(order[0])]
     ways = ((near, way_to(near, facts, request, again)) for near in alike[:TRIED])
     near, way = next(((near, way) for near, way in ways if way is not None), (order[0], None))
-    told = Told(evaluations, near, hints(evaluations, facts, request, again))
+    told = Told(evaluations, near, hints(evaluations, facts, request, again), uncovered(evaluations, facts, request))
     if way is None:
         return told.refusal(changes(near, facts, request))
     return told.refusal(changes(near, facts, request), plan_command(way.request), elsewhere=bool(way.flags))
@@ -84,10 +85,11 @@ class Told:
     evaluations: Sequence[Evaluation]
     near: Evaluation
     hints: tuple[str, ...]
+    uncovered: tuple[str, ...]
 
     def refusal(self, changes: tuple[str, ...], command: str | None = None, *, elsewhere: bool = False) -> Refusal:
         """The refusal with the changes that the nearest would take."""
-        return Refusal(tuple(self.evaluations), self.near, changes, self.hints, command, elsewhere)
+        return Refusal(tuple(self.evaluations), self.near, changes, self.hints, command, elsewhere, self.uncovered)
 
 
 def changes(evaluation: Evaluation, facts: Facts, request: Request) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verl_env.choose.coverage import kind_of, kind_of_refusal, origin
 from verl_env.choose.fits import supported_gpus
 from verl_env.choose.words import missing_named
 
@@ -27,8 +28,11 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def failed_json(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Every requirement that refuses a lockset."""
-    return [verdict_json(verdict) for verdict in evaluation.failed]
+    """Every requirement that refuses a lockset, whether it is met anywhere else, and where that is known from."""
+    return [
+        {**verdict_json(verdict), "kind": kind_of(verdict), "source": origin(verdict, evaluation.lockset)}
+        for verdict in evaluation.failed
+    ]
 
 
 def refused_json(evaluations: Iterable[Evaluation]) -> list[dict[str, Any]]:
@@ -132,6 +136,8 @@ def refusal_json(refusal: Refusal, request: Request) -> dict[str, Any]:
         "reasons": reasons_json(refusal.evaluations),
         "nearest": nearest_json(refusal),
         "hints": list(refusal.hints),
+        "kind": kind_of_refusal(refusal.nearest, refusal.uncovered),
+        "uncovered": list(refusal.uncovered),
     }
 
 

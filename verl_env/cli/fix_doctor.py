@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tuple[Check, ...]) -> int:
-    """Runs the fixes of a diagnosis; exit code 0 when the environment is healthy afterwards."""
+    """Runs the fixes of a diagnosis; exit code 0 when the environment is healthy afterwards, by ``--strict`` too."""
     from verl_env.cli.console import stderr_console
     from verl_env.doctor.fix import apply, steps
 
@@ -25,10 +25,10 @@ def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tu
     wanted = steps(diagnosis)
     if not wanted:
         console.print("nothing here can be mended by --fix; see the remedies above", markup=False)
-        return EXIT_OK if diagnosis.ok else EXIT_NO
+        return EXIT_OK if diagnosis.healthy(strict=args.strict) else EXIT_NO
     _show(wanted, restores=facts.lockset is not None)
     if args.dry_run:
-        return EXIT_OK if diagnosis.ok else EXIT_NO
+        return EXIT_OK if diagnosis.healthy(strict=args.strict) else EXIT_NO
     if not args.yes and not sys.stdin.isatty():
         console.print("nobody is there to be asked, and nothing was changed; to run these: --fix --yes", markup=False)
         return EXIT_NO
@@ -46,13 +46,25 @@ def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tu
             means,
         )
         console.print(f"{outcome.finding}: {outcome.state}", outcome.detail, markup=False)
-    after = _again(facts, checks)
-    console.print("healthy" if after.ok else "still not healthy: verl-env doctor tells more", markup=False)
-    return EXIT_OK if after.ok else EXIT_NO
+    after = _again(facts, checks, deep=args.deep)
+    console.print(_verdict(after, strict=args.strict), markup=False)
+    return EXIT_OK if after.healthy(strict=args.strict) else EXIT_NO
 
 
-def _again(facts: Facts, checks: tuple[Check, ...], prefix: Path | None = None) -> Diagnosis:
+def _verdict(after: Diagnosis, *, strict: bool) -> str:
+    """What is left to say of the environment as it is now; warnings are named where they count."""
+    if after.healthy(strict=strict):
+        return "healthy"
+    left = [one.id for one in after.roots if one.severity == ("warning" if after.ok else "error")]
+    if not left:
+        return "not known to be healthy: not all could be looked at; verl-env doctor tells more"
+    what = "warnings are left, and --strict counts them" if after.ok else "still not healthy"
+    return f"{what}: {', '.join(left)}; verl-env doctor tells more"
+
+
+def _again(facts: Facts, checks: tuple[Check, ...], prefix: Path | None = None, *, deep: bool = False) -> Diagnosis:
     """The diagnosis of the environment as it is now; or as it is at another place, as if it were in force."""
+    from verl_env.doctor.deep import diagnose_deep
     from verl_env.doctor.gather import gather
     from verl_env.doctor.run import diagnose
 
@@ -61,7 +73,7 @@ def _again(facts: Facts, checks: tuple[Check, ...], prefix: Path | None = None) 
     here, place = facts.target.prefix, prefix or facts.target.prefix
     environment = {name: value.replace(str(here), str(place)) for name, value in facts.environment.items()}
     now = gather(place, environment, facts.machine, host=facts.host)
-    return diagnose(now, checks)
+    return diagnose_deep(now, checks) if deep else diagnose(now, checks)
 
 
 def _means() -> Means:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.choose.command import plan_command
+from verl_env.choose.coverage import kind_of, kind_of_refusal, origin, uncovered
 from verl_env.choose.errors import nearest_words
 from verl_env.choose.explain import candidates, for_others, machine_line, others_line, reasons, why
 from verl_env.choose.facts import facts_of
@@ -70,6 +71,8 @@ def render_choice(
         _verdicts(console, choice.evaluation.verdicts, marks)
         render_ways(console, choice, marks)
         _refusals(console, choice.refused, marks)
+        for text in uncovered((choice.evaluation, *choice.others), facts_of(machine), request):
+            hang(console, "  ", text)
     for warning in choice.warnings:
         hang(console, "warning: ", warning, style="bold yellow")
 
@@ -124,6 +127,10 @@ def render_refusal(
             hang(console, "  - ", change)
     so = () if refusal.command is None else (f"{nearest_words(refusal)}: {refusal.command}",)
     more = () if explain else (f"every reason: {plan_command(request, '--explain')}",)
+    for text in refusal.uncovered:
+        hang(console, "", text)
+    if explain and kind_of_refusal(refusal.nearest, refusal.uncovered) == "impossible":
+        hang(console, "", "impossible on this machine as it is: the machine refuses the nearest, not what is locked")
     for text in (*(() if node else refusal.hints), *so, *more):
         hint(console, text)
 
@@ -243,3 +250,4 @@ def _explained(evaluation: Evaluation) -> Iterator[str]:
     yield evaluation.lockset.id
     for verdict in evaluation.failed:
         yield f"  {verdict.requirement}: {verdict.message}"
+        yield f"    {kind_of(verdict)}, by {origin(verdict, evaluation.lockset)}"

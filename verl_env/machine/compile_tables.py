@@ -1,6 +1,6 @@
 """The JSON beside the hardware tables, made from their TOML: ``python -m verl_env.machine.compile_tables`` writes it.
 
-The sources that the TOML names stay there; the JSON holds the rows, one on a line.
+The JSON holds the rows, one on a line, and the sources last.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ def compiled_text(file: Path) -> str:
         OSError: it cannot be read.
         ValueError: it is no TOML.
     """
-    tables = {name: rows for name, rows in parse_toml(file).items() if isinstance(rows, list)}
-    return "{" + ",\n".join(f"{json.dumps(name)}: {_lines(rows)}" for name, rows in tables.items()) + "}\n"
+    data = parse_toml(file)
+    parts = [f"{json.dumps(name)}: {_lines(rows)}" for name, rows in data.items() if isinstance(rows, list)]
+    parts.append(f'"sources": {json.dumps(data.get("sources", {}), ensure_ascii=False)}')
+    return "{" + ",\n".join(parts) + "}\n"
 
 
 def stale(folder: Path = Path(DATA)) -> tuple[str, ...]:

@@ -168,9 +168,14 @@ class DistroGlibc:
 @cache
 def read_table_file(name: str) -> Mapping[str, Any]:
     """The tables of one file of ``data/``, by its name without a suffix; each is a list of rows."""
+    return {table: rows for table, rows in _read(name).items() if table != "sources"}
+
+
+@cache
+def _read(name: str) -> Mapping[str, Any]:
     with open(f"{DATA}/{name}.json", "rb") as file:  # noqa: PTH123  (as above)
-        tables: Mapping[str, Any] = json.load(file)
-    return tables
+        found: Mapping[str, Any] = json.load(file)
+    return found
 
 
 def rows(name: str, table: str, row: type[Row]) -> tuple[Row, ...]:
@@ -180,6 +185,11 @@ def rows(name: str, table: str, row: type[Row]) -> tuple[Row, ...]:
         for entry in read_table_file(name)[table]
     )
     return tuple(row(**entry) for entry in found)
+
+
+def source_of(name: str, key: str) -> str:
+    """What a key of a row's sources stands for, with its day where it has one, in the file of that name."""
+    return str(_read(name)["sources"][key])
 
 
 @cache

@@ -95,6 +95,22 @@ class WheelGlibc:
     note: str = ""
 
 
+@record
+class EngineBuild:
+    """A release of an engine that was published for another CUDA beside that of the default index."""
+
+    package: str
+    version: str
+    cuda: str
+    src: tuple[str, ...]
+
+
+@cache
+def engine_builds() -> tuple[EngineBuild, ...]:
+    """Builds of engines for another CUDA, as far as they are known."""
+    return rows("components", "engine_build", EngineBuild)
+
+
 @cache
 def torch_releases() -> tuple[TorchRelease, ...]:
     """The releases of torch, newest first."""
