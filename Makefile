@@ -1,4 +1,4 @@
-.PHONY: setup check lint types test fast thorough docs locks zipapp
+.PHONY: setup check lint types test fast thorough faults docs locks zipapp
 
 # For contributors; what each is for: CONTRIBUTING.md. CI calls the same targets.
 
@@ -28,6 +28,14 @@ fast:
 
 thorough:
 	HYPOTHESIS_PROFILE=thorough pytest $(PARALLEL)
+
+# Everything that tries to break it, FAULT_ROUNDS times as often as in "make test"; before a release.
+FAULTS = tests/faults tests/test_launch.py tests/test_interrupts.py tests/test_locking.py tests/install/test_kill.py \
+	tests/install/test_failures.py tests/additions/test_kill.py tests/additions/test_overlap.py \
+	tests/environment/test_kill.py tests/doctor/test_hostile.py tests/bundle/test_verify.py tests/runtime
+
+faults:
+	FAULT_ROUNDS=$${FAULT_ROUNDS:-100} HYPOTHESIS_PROFILE=thorough pytest $(PARALLEL) -rP $(FAULTS)
 
 docs:
 	verl-env lock --offline

@@ -47,8 +47,20 @@ def parse_toml(file: str | Path) -> dict[str, Any]:
         OSError: it cannot be read.
         ValueError: it is no TOML.
     """
+    return toml_of(read_bytes(file).decode())
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """Decoded TOML.
+
+    Raises:
+        ValueError: it is none, or nested too deep.
+    """
     if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415 its import alone takes 10 ms
     else:
         import tomli as tomllib  # noqa: PLC0415
-    return tomllib.loads(read_bytes(file).decode())
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None

@@ -82,7 +82,7 @@ def forget() -> None:
     _UNREAD.clear()
 
 
-def json_of(data: bytes) -> Any:
+def json_of(data: bytes | str) -> Any:
     """Decoded JSON.
 
     Raises:

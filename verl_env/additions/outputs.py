@@ -6,13 +6,13 @@ The texts are those of uv 0.9 to 0.13 (``uv pip install --dry-run``) and the rep
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.additions.model import Cause, Found
 from verl_env.environment.installed import normalise
+from verl_env.reading import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def pip_found(report: bytes) -> tuple[Found, ...]:
         ValueError: it is no report.
     """
     try:
-        return tuple(map(_found, json.loads(report)["install"]))
+        return tuple(map(_found, json_of(report)["install"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"pip's report lacks {error}") from error
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment.files import link_or_copy, replace_bytes
 from verl_env.locking import StillHeld, only_run
+from verl_env.reading import json_of
 from verl_env.settings.digests import first_use, remember
 from verl_env.settings.owners import distrust
 from verl_env.wheels.fetch import file_sha256
@@ -209,7 +210,7 @@ def _write(directory: Path, facts: Mapping[str, Any], record: Mapping[str, Any])
 def _read(directory: Path, facts: Mapping[str, Any], without: Sequence[str] = ()) -> Entry | None:
     """An entry whose record agrees with the facts and with the file it names."""
     try:
-        record: dict[str, Any] = json.loads((directory / FILE).read_bytes())
+        record: dict[str, Any] = json_of((directory / FILE).read_bytes())
         path = directory / Path(record["file"]).name
         same = record["schema"] == SCHEMA and _but(record["facts"], without) == _but(_as_json(facts), without)
         if not same or record["sha256"] != (tree_digest(path) if path.is_dir() else file_sha256(path)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.bundle.errors import BundleInvalid
 from verl_env.bundle.model import FORMAT, File, Manifest, NativeWay, Planned
+from verl_env.reading import json_of
 from verl_env.shapes import FieldError, count, flag, many, one_of, sha256, shape, text, texts
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def from_bytes(content: bytes, path: Path) -> Manifest:
         BundleInvalid: they are none, or of a newer format.
     """
     try:
-        document = _table(json.loads(content))
+        document = _table(json_of(content))
         version = count(document.get("format"))
         if version > FORMAT:
             newer = f"its format is {version}, and this verl-env reads up to {FORMAT}: make verl-env from the bundle"

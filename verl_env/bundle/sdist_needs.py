@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 
 from verl_env.bundle.resolve import resolve
+from verl_env.constraints import toml_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +33,8 @@ def sdist_requirements(fetch: Fetch, sdist: Path, constraints: Sequence[str]) ->
 
 def build_requires(sdist: Path) -> tuple[str, ...]:
     """The requirements that a source distribution states for its build."""
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415
-    else:
-        import tomli as tomllib  # noqa: PLC0415
     try:
-        table = tomllib.loads(_read(sdist).decode())
+        table = toml_of(_read(sdist).decode())
         return tuple(str(line) for line in table["build-system"]["requires"])
     except (KeyError, ValueError, TypeError, OSError, tarfile.TarError, zipfile.BadZipFile):
         return _DEFAULT

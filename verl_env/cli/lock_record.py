@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from verl_env.constraints import constraints_directory
@@ -12,6 +11,7 @@ from verl_env.errors import UsageError
 from verl_env.locksets.evidence import add_install, add_proof
 from verl_env.locksets.locking import select
 from verl_env.locksets.recipe import load_recipe, recipe_files
+from verl_env.reading import json_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def _recipe(name: str) -> Recipe:
 
 def _document(file: Path) -> dict[str, Any]:
     try:
-        document = json.loads(file.read_bytes())
+        document = json_of(file.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} cannot be read: {error}", command=_HELP) from error
     if not isinstance(document, dict) or not {"lockset", "python", "parts", "packages", "date"} <= document.keys():

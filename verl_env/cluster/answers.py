@@ -14,6 +14,8 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
+from verl_env.reading import json_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
@@ -93,7 +95,7 @@ def _joined(parts: Mapping[int, bytes]) -> bytes:
 
 def _checked(text: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(text)
+        data = json_of(text)
     except ValueError as error:
         raise DamagedAnswer(f"not whole ({error})") from None
     if not isinstance(data, dict) or not isinstance(data.get("node"), str):

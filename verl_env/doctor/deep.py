@@ -6,7 +6,6 @@ TransformerEngine comes last: its import has wedged drivers (LoongForge#97).
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from verl_env.doctor.model import Check, Hit, Remedy
 from verl_env.doctor.run import diagnose
 from verl_env.machine.child import run
 from verl_env.machine.process import Completed, NotFound, NotStarted, TimedOut
+from verl_env.reading import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,7 +100,7 @@ def _matmul(facts: Facts) -> Trial:
     outcome = _child(facts, [str(_PROBES / "matmul.py")], MATMUL_DEADLINE)
 
     def right(answer: str) -> bool:
-        said = json.loads(answer)
+        said = json_of(answer)
         return bool(said["gpu"] and said["right"] and said["returned"])
 
     return _trial("gpu-matmul", outcome, right)
@@ -108,7 +108,7 @@ def _matmul(facts: Facts) -> Trial:
 
 def _allreduce(facts: Facts) -> Trial:
     outcome = _child(facts, [str(_PROBES / "allreduce.py")], ALLREDUCE_DEADLINE)
-    return _trial("gpu-all-reduce", outcome, lambda answer: json.loads(answer)["gpus"] > 0)
+    return _trial("gpu-all-reduce", outcome, lambda answer: json_of(answer)["gpus"] > 0)
 
 
 def _libraries(facts: Facts) -> str:

@@ -117,8 +117,12 @@ def _restore(
 def _carry_out(fix: Fix, new: NewGeneration) -> str | None:
     """Makes a new generation with a fix; returns why it failed, or None."""
     from verl_env.additions.replace import replace_packages  # noqa: PLC0415
+    from verl_env.patches.change import renew  # noqa: PLC0415
 
     try:
+        if fix.runtime:
+            renew(new.target.path, new)
+            return None
         replace_packages(new, fix.install, gone=fix.uninstall, dependencies=fix.deps)
     except VerlEnvError as error:
         return error.message

@@ -6,11 +6,11 @@ see. Where the two differ, the process is right.
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.reading import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def foretold_check(answer: str) -> Check:
 
     def find(facts: Facts) -> Hit | None:
         try:
-            loaded = [str(path) for path in json.loads(answer)]
+            loaded = [str(path) for path in json_of(answer)]
         except (ValueError, TypeError):
             return None
         lines = differences(facts.target, loaded) if facts.target else []

@@ -27,7 +27,7 @@ class Fix:
 
     ``install`` holds requirements. ``reinstall`` replaces files even where the version is there already; ``deps``
     lets the installer change other packages too, which no safe fix does. ``restore`` are packages that come back as
-    the environment's lockset has them, native components among them.
+    the environment's lockset has them, native components among them; ``runtime`` installs verl-env-runtime anew.
     """
 
     uninstall: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class Fix:
     deps: bool = False
     build: bool = False
     restore: tuple[str, ...] = ()
+    runtime: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from verl_env.environment.overlap import Identity
     from verl_env.environment.state import State
 
+#: uv's lock of an environment that it installs into; uv makes it writable for everyone, whatever the umask.
+_UV_LOCK = ".lock"
 #: Seconds to wait for another run on the same environment.
 LOCK_SECONDS = 900.0
 
@@ -122,6 +124,7 @@ class NewGeneration:
         """
         target = self.target
         self.settle()
+        (self.path / _UV_LOCK).unlink(missing_ok=True)
         before = None if self.old is None else read_state(self.old)
         state = before if state is None else state
         if state is not None:

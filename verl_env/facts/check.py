@@ -6,7 +6,6 @@ centre drivers. What the tables do not have yet is a difference too; what cannot
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from verl_env.locksets.web import fetch
 from verl_env.locksets.wheelfacts import wheel_facts
 from verl_env.machine import tables, wheel_tables
 from verl_env.machine.model import UNKNOWN
+from verl_env.reading import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,7 +173,7 @@ def _words(name: str) -> set[str]:
 
 def _drivers(text: str) -> tuple[int, list[Difference]]:
     """Every branch of NVIDIA's list from 450 on must have a row, and those marked as long-term be so here."""
-    branches = json.loads(text)
+    branches = json_of(text)
     if not isinstance(branches, dict):
         raise ValueError("it is no list of driver branches")  # noqa: TRY004  what a file holds, not a type of ours
     ours = {row.branch: row for row in tables.driver_branches()}

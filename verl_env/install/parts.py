@@ -13,6 +13,7 @@ from verl_env.builds.targets import gpu_targets
 from verl_env.credentials import without_credentials
 from verl_env.environment.damage import spoiled
 from verl_env.environment.files import link_or_copy
+from verl_env.environment.history import Change
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.overlap import losers
 from verl_env.environment.wheelhouse import keep_wheel, put_wheel
@@ -24,6 +25,7 @@ from verl_env.install.ways import take
 from verl_env.installers import requirements
 from verl_env.installers.base import Batch, Command, Source
 from verl_env.installers.classify import classify
+from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.installers.process import run
 from verl_env.locksets.target import Target, oldest_glibc
 from verl_env.records import NOTHING, replace
@@ -31,7 +33,8 @@ from verl_env.sizes import human
 from verl_env.wheels.addressed import fetch_addressed
 from verl_env.wheels.fetch import fetch_native, file_sha256
 from verl_env.wheels.landing import Site, check_landing
-from verl_env.wheels.runtime import build, bytecode_command
+from verl_env.wheels.runtime import NAME as RUNTIME
+from verl_env.wheels.runtime import build, bytecode_command, is_whole
 from verl_env.wheels.stage import batch_of
 
 if TYPE_CHECKING:
@@ -174,6 +177,8 @@ class Parts:
         """Installs the runtime distribution, with its bytecode."""
         version = self._install_wheel(build(self._plan.lockset.id, self._stage)).version
         site = site_packages(self._new, self._plan.python)
+        if not is_whole(site):
+            raise EnvironmentMismatch([Change("~", RUNTIME, "damaged start-up files", version)])
         self._run(Command(bytecode_command(self._new / "bin" / "python", site), os.environ))
         return version
 

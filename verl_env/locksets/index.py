@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -18,6 +17,7 @@ from packaging.version import Version
 
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.web import fetch
+from verl_env.reading import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -180,7 +180,7 @@ def read_page(address: str) -> Page:
         links = _ANCHOR.findall(response.content.decode("utf-8", "replace"))
         return Page(response.url, tuple(links))
     try:
-        entries = json.loads(response.content)["files"]
+        entries = json_of(response.content)["files"]
         return Page(response.url, tuple(_as_attributes(entry) for entry in entries))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IndexUnreachableError(address, f"its JSON is not that of PEP 691 ({error!r})") from error

@@ -19,6 +19,7 @@ from verl_env.machine.model import (
     PythonInterpreter,
     Toolchain,
 )
+from verl_env.reading import json_of
 from verl_env.records import NOTHING, is_record, record, values
 from verl_env.versions import is_dotted
 
@@ -121,11 +122,9 @@ def read_machine(path: str | Path) -> Machine:
     Raises:
         MachineFileError: the file cannot be read, is no JSON, is of another schema, or holds an impossible value.
     """
-    import json  # noqa: PLC0415  (a probe only writes)
-
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123  pathlib would cost more than the reading
-            data = json.load(file)
+            data = json_of(file.read())
     except OSError as error:
         raise MachineFileError(f"cannot be read ({error.strerror})", origin=str(path)) from error
     except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from verl_env.machine.child import Completed, run
 from verl_env.patches.errors import InterpreterFailed, NoEnvironment, RuntimeMissing
 from verl_env.patches.model import Report, parse_report
+from verl_env.reading import json_of
 from verl_env.wheels.runtime import SOURCE
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _ask(environment: Path, arguments: Sequence[str], seconds: float) -> dict[st
     if not isinstance(outcome, Completed):
         raise InterpreterFailed(environment, f"did not answer within {seconds:.0f} s", "")
     try:
-        answer: dict[str, object] = json.loads(outcome.stdout)
+        answer: dict[str, object] = json_of(outcome.stdout)
     except ValueError:
         tail = outcome.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise InterpreterFailed(environment, f"ended with code {outcome.returncode}", "".join(tail)) from None

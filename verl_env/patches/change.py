@@ -43,9 +43,7 @@ def apply(environment: Path, carried_by: Carrier = "pth", waiting: Callable[[str
     shadowed = None
     with change(changeable(environment), "patches apply", waiting=waiting) as new:
         _refuse_foreign(environment, chosen=chosen)
-        new.begin_from_old()
-        _install(environment, new, chosen=chosen)
-        new.take_over()
+        renew(environment, new, chosen=chosen)
         taken = carrier.winner(new.path / "bin" / "python") if chosen else ""
         if chosen and not carrier.is_ours(taken):
             shadowed = taken
@@ -54,6 +52,17 @@ def apply(environment: Path, carried_by: Carrier = "pth", waiting: Callable[[str
     if shadowed is not None:
         apply(environment, waiting=waiting)
         raise CarrierShadowed(environment, shadowed or "none at all", replaced=False)
+
+
+def renew(environment: Path, new: NewGeneration, *, chosen: bool = False) -> None:
+    """Makes a new generation with the runtime installed anew, and all else taken over.
+
+    Raises:
+        InstallFailed: the installer failed.
+    """
+    new.begin_from_old()
+    _install(environment, new, chosen=chosen)
+    new.take_over()
 
 
 def remove(environment: Path, waiting: Callable[[str], None] = lambda _: None) -> None:

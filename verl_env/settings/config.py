@@ -8,9 +8,9 @@ Directory Specification, 0.8. What the user says goes before what the site says,
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
+from verl_env.constraints import toml_of
 from verl_env.reading import read_bytes
 from verl_env.records import NOTHING, record
 from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnreadable, ConfigValueInvalid
@@ -126,14 +126,8 @@ def _read(path: Path) -> dict[str, Any] | None:
         raise ConfigUnreadable(path, error.strerror or str(error)) from error
     if not content:
         return {}
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 (most hosts have no configuration)
-    else:
-        import tomli as tomllib  # noqa: PLC0415
     try:
-        table = tomllib.loads(content.decode())
-    except RecursionError as error:
-        raise ConfigSyntax(path, "it is nested too deep") from error
+        table = toml_of(content.decode())
     except ValueError as error:
         raise ConfigSyntax(path, str(error)) from error
     for key in table:

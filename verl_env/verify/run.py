@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verl_env.machine.process import Abandoned, Completed, NotFound, NotStarted, TimedOut
+from verl_env.reading import json_of
 from verl_env.verify.judge import complaints
 from verl_env.verify.model import Result, Verification
 from verl_env.verify.possible import obstacle
@@ -156,7 +156,7 @@ def _wrong(part: Part, subject: Subject, outcome: Outcome, figures: Mapping[str,
 
 def _answer(path: Path) -> dict[str, Any]:
     try:
-        figures: dict[str, Any] = json.loads(path.read_bytes())
+        figures: dict[str, Any] = json_of(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return figures

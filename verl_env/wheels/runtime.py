@@ -17,6 +17,8 @@ SOURCE = Path(__file__).parents[1] / "runtime" / "src"
 
 #: The module that ``verl_env.pth`` imports at every start of the interpreter.
 HOOK = "_verl_env_boot"
+#: The files that every interpreter of an environment reads at its start.
+STARTED = ("verl_env.pth", f"{HOOK}.py")
 
 _PACKAGE = "verl_env_runtime"
 _METADATA = """\
@@ -45,6 +47,11 @@ def runtime_version() -> str:
     text = (SOURCE / _PACKAGE / "__init__.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     return found[1] if found else "0"
+
+
+def is_whole(site: Path) -> bool:
+    """Whether what interpreters read at their start is there as our source has it, byte by byte."""
+    return all((site / name).read_bytes() == (SOURCE / name).read_bytes() for name in STARTED)
 
 
 def fingerprint(lockset: str) -> str:

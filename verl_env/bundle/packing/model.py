@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.bundle.packing.errors import PackInvalid
+from verl_env.reading import json_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def read_pack(prefix: Path) -> Pack | None:
     except OSError:
         return None
     try:
-        table = json.loads(content)
+        table = json_of(content)
         if table["format"] > FORMAT:
             raise PackInvalid(prefix, f"its format is {table['format']}, which this verl-env does not know")
         for name in ("libraries", "optional"):

@@ -5,12 +5,18 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.environment.record import read_record, record_hash
+from verl_env.reading import read_bytes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from verl_env.doctor.facts import Facts
 
 RUNTIME = "verl-env-runtime"
+#: What every start of an interpreter reads of it.
+STARTED = ("verl_env.pth", "_verl_env_boot.py")
 SWITCH = "VERL_ENV_PATCHES"
 PLUGINS = "VLLM_PLUGINS"
 #: The name of the runtime's entry point in the group ``vllm.general_plugins``.
@@ -37,9 +43,42 @@ def _absent(facts: Facts) -> Hit | None:
     return Hit((evidence, facts.named(RUNTIME), f"{carriers[0]} is missing"))
 
 
+def _damaged(facts: Facts) -> Hit | None:
+    """The files that every start of the interpreter reads: other bytes there are for CPython to stumble over."""
+    if facts.target is None or not facts.installed(RUNTIME):
+        return None
+    folder = next(iter(facts.target.site.glob("verl_env_runtime-*.dist-info")), None)
+    rows = [] if folder is None else read_record(str(folder)) or []
+    wanted = {row[0]: row[1] for row in rows if row[:1] and row[0] in STARTED and len(row) > 1 and row[1]}
+    there = {name: content for name in wanted if (content := _bytes(facts.target.site / name)) is not None}
+    bad = [name for name, content in there.items() if record_hash(content) != wanted[name]]
+    if not bad:
+        return None
+    stops = any(not _readable(there[name]) for name in bad if name.endswith(".pth"))
+    evidence = [f"{facts.target.site / name} is not as it was installed" for name in bad]
+    evidence += ["it is no UTF-8: until Python 3.12 the interpreter does not start with it"] if stops else []
+    return Hit(tuple(evidence), severity="error" if stops else "warning")
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return read_bytes(path)
+    except OSError:
+        return None
+
+
+def _readable(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in content
+
+
 def _apply(facts: Facts) -> Remedy:
     commands = (_command(facts, "apply"), _command(facts, "verify"))
-    return Remedy("Put the runtime back, and let it prove that it is in force.", commands)
+    fix = None if facts.target is None else Fix(runtime=True)
+    return Remedy("Put the runtime back, and let it prove that it is in force.", commands, fix=fix)
 
 
 def _other_vllm(facts: Facts) -> Hit | None:
@@ -78,6 +117,18 @@ CHECKS = (
         covers=(),
         sources=("verl-env: docs/architecture.md",),
         find=_absent,
+    ),
+    Check(
+        id="hook-damaged",
+        theme="other",
+        severity="warning",
+        title="The files that start the run-time patches are damaged",
+        cause="Every interpreter of the environment reads them at its start; a bad disk or a tool wrote there.",
+        remedy=_apply,
+        covers=(),
+        sources=("verl-env: docs/security.md",),
+        find=_damaged,
+        explains=("patches-absent",),
     ),
     Check(
         id="patches-other-vllm",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.markers import UndefinedEnvironmentName, default_environment
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from verl_env.doctor.engines.metadata import canonical
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from verl_env.doctor.engines.metadata import Distribution
+
+
+#: A name with specifiers, as almost all are; old metadata puts these in parentheses.
+_PLAIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?: *([<>=!~][^()\[\]@;]*)| *\(([^()\[\]@;]*)\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +71,34 @@ def marker_environment(python: str, machine: str | None) -> dict[str, str]:
 def _missed(
     package: str, line: str, versions: Mapping[str, str | None], environment: Mapping[str, str]
 ) -> Missed | None:
+    head, _, marker = line.partition(";")
+    plain = _PLAIN.fullmatch(head.strip())
     try:
-        requirement = Requirement(line)
-        if requirement.marker and not requirement.marker.evaluate(dict(environment)):
+        if marker and not _applies(f"x;{marker}", tuple(environment.items())):
             return None
-    except (InvalidRequirement, UndefinedEnvironmentName):
+        name, stated = (plain[1], plain[2] or plain[3] or "") if plain else _parts(head)
+        project = canonical(name)
+        version = versions.get(project)
+        if project in versions and (version is None or _meets(stated, version)):
+            return None
+        return Missed(package, f"{name}{SpecifierSet(stated)}", project, version)
+    except (InvalidRequirement, InvalidSpecifier, UndefinedEnvironmentName, InvalidVersion):
         return None
-    name = canonical(requirement.name)
-    stated = f"{requirement.name}{requirement.specifier}"
-    if name not in versions:
-        return Missed(package, stated, name, None)
-    version = versions[name]
-    try:
-        met = version is None or requirement.specifier.contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return None
-    return None if met else Missed(package, stated, name, version)
+
+
+def _parts(head: str) -> tuple[str, str]:
+    """Name and specifiers of a requirement that is more than these: extras, an address."""
+    requirement = Requirement(head)
+    return requirement.name, str(requirement.specifier)
+
+
+# An environment states 100,000 requirements, and a few thousand markers and pairs of specifiers and versions.
+@functools.lru_cache(maxsize=1 << 14)
+def _applies(marked: str, environment: tuple[tuple[str, str], ...]) -> bool:
+    marker = Requirement(marked).marker
+    return marker is None or marker.evaluate(dict(environment))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _meets(stated: str, version: str) -> bool:
+    return SpecifierSet(stated).contains(Version(version), prereleases=True)

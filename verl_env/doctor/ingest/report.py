@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from verl_env.doctor.ingest.system import capability_of, read_system, target_of
 from verl_env.doctor.ingest.variables import read_variables
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.record import SCHEMA, MachineFileError, machine_from_json
+from verl_env.reading import json_of
 from verl_env.records import replace
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _json(text: str) -> Any:
     if not text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
         return None
     try:
-        return json.loads(text.lstrip("\ufeff"))
+        return json_of(text.lstrip("\ufeff"))
     except ValueError:
         return None
 
