@@ -193,7 +193,7 @@ def test_a_record_keeps_what_was_tried_and_not_what_was_chosen():
     assert tried.given_up(second) == (first,)
 
 
-def test_the_environment_is_decided_first_and_then_what_failed_before():
+def test_the_environment_is_decided_first_and_facts_last():
     provider = Provider((), {}, lambda _: (), lambda _: (), lambda _, __: None)
     order = [provider.get_preference(name, {}, {}, {}, []) for name in ("<environment>", "apex", "<nvcc>")]
     assert order == sorted(order)

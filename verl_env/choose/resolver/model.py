@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Unknown
 
     Value: TypeAlias = str | tuple[str, ...] | Unknown | None
-    Requirement: TypeAlias = "Asked | Setting | Need | Want | Wish | Takes"
+    Requirement: TypeAlias = "Asked | Setting | Need | Want | Wish | Takes | Beside"
     Candidate: TypeAlias = "Environment | Fact | Way | Distribution"
 
 #: The name of the candidates that are locksets on a Python.
@@ -53,7 +53,7 @@ class Way:
     """A candidate: one way to get one version of a component into an environment.
 
     ``needs`` are its conditions on facts, ``after`` the components that must be built before, ``takes`` which versions
-    of the others it takes. ``instead_of`` is the
+    of the others it takes, ``related`` the others of which it says so or that say so of it. ``instead_of`` is the
     version that the lockset names where this one stands in for it, ``taken_by`` those who say that they take it;
     ``compiler`` the version of the nvcc that the index gives, where the machine has none that fits.
     """
@@ -70,6 +70,7 @@ class Way:
     instead_of: str | None = None
     taken_by: tuple[Range, ...] = ()
     takes: tuple[Takes, ...] = ()
+    related: tuple[str, ...] = ()
 
 
 @record
@@ -146,3 +147,16 @@ class Takes:
     environment: Environment
     words: Range
     own: str | None = None
+
+
+@record
+class Beside:
+    """What comes of a component has to go with a way that was chosen of another."""
+
+    name: str
+    way: Way
+
+    @property
+    def environment(self) -> Environment:
+        """That of the way."""
+        return self.way.environment

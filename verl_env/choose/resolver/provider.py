@@ -8,6 +8,7 @@ from verl_env.choose.resolver.facts import met
 from verl_env.choose.resolver.model import (
     ENVIRONMENT,
     Asked,
+    Beside,
     Distribution,
     Environment,
     Fact,
@@ -18,7 +19,7 @@ from verl_env.choose.resolver.model import (
     Way,
     Wish,
 )
-from verl_env.choose.resolver.ranges import is_let_in
+from verl_env.choose.resolver.ranges import goes, is_let_in
 from verl_env.choose.specifiers import allows
 
 TYPE_CHECKING = False
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 class Provider(AbstractProvider["Requirement", "Candidate", str]):
     """Environments in their order, the ways of each component in theirs, and facts with one candidate each.
 
-    The environment is decided first, so that the first solution is in the best environment that has one. In it each
-    component comes in its first way that those decided before it take, and which take them; where none is left, the
-    resolver goes back.
+    The environment is decided first, so that the first solution is in the best environment that has one. In it
+    each component comes, in the order of what is wanted, in its first way that goes with those before it; where there
+    is none the resolver goes back. Each way asks it of all others, so that nothing decided has to be decided anew.
 
     Args:
         environments: The candidates, the preferred first.
@@ -74,14 +75,10 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
         resolutions: Mapping[str, Candidate],  # noqa: ARG002  resolvelib names it
         candidates: Mapping[str, Iterator[Candidate]],  # noqa: ARG002  resolvelib names it
         information: Mapping[str, Iterator[Informed]],  # noqa: ARG002  resolvelib names it
-        backtrack_causes: Sequence[Informed],
-    ) -> tuple[bool, bool, bool]:
-        """The environment, then components, what failed last time first; facts, of which there is one each, last."""
-        return (
-            identifier != ENVIRONMENT,
-            identifier.startswith("<"),
-            not any(cause.parent is not None and cause.parent.name == identifier for cause in backtrack_causes),
-        )
+        backtrack_causes: Sequence[Informed],  # noqa: ARG002  resolvelib names it
+    ) -> tuple[bool, bool]:
+        """The environment, then components in their order; facts, of which there is one each, last."""
+        return identifier != ENVIRONMENT, identifier.startswith("<")
 
     def find_matches(
         self,
@@ -105,6 +102,8 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
             return isinstance(candidate, Fact) and met(requirement, candidate.value) is not False
         if isinstance(requirement, Want):
             return isinstance(candidate, Way) and self._is_wanted(requirement, candidate)
+        if isinstance(requirement, Beside):
+            return self._goes(requirement, candidate)
         if isinstance(requirement, Takes):
             return is_let_in(requirement, candidate)
         if isinstance(requirement, Wish):
@@ -115,11 +114,15 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
         """What a candidate requires."""
-        if isinstance(candidate, Environment):
-            if id(candidate) not in self._required:
-                self._required[id(candidate)] = self._requirements(candidate)
-            return self._required[id(candidate)]
-        return (*candidate.needs, *candidate.after, *candidate.takes) if isinstance(candidate, Way) else ()
+        if not isinstance(candidate, Environment | Way):
+            return ()
+        if id(candidate) not in self._required:
+            self._required[id(candidate)] = (
+                self._requirements(candidate)
+                if isinstance(candidate, Environment)
+                else (*candidate.needs, *candidate.after, *(Beside(name, candidate) for name in candidate.related))
+            )
+        return self._required[id(candidate)]
 
     def _candidates(self, identifier: str, asked: Sequence[Requirement]) -> Iterable[Candidate]:
         if identifier == ENVIRONMENT:
@@ -129,9 +132,9 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
             return self._ways(next((want for want in wants if want.optional), wants[0]))
         if identifier in self._machine:
             return (self._machine[identifier],)
-        return [self._sole(each) for each in asked if isinstance(each, Setting | Wish | Takes)]
+        return [self._sole(each) for each in asked if isinstance(each, Setting | Wish | Takes | Beside)]
 
-    def _sole(self, requirement: Setting | Wish | Takes) -> Fact | Distribution:
+    def _sole(self, requirement: Setting | Wish | Takes | Beside) -> Fact | Distribution:
         """The one candidate that a requirement of an environment has, the same object each time."""
         if id(requirement) not in self._known:
             known: Fact | Distribution = (
@@ -141,6 +144,12 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
             )
             self._known[id(requirement)] = known
         return self._known[id(requirement)]
+
+    @staticmethod
+    def _goes(requirement: Beside, candidate: Candidate) -> bool:
+        if isinstance(candidate, Way):
+            return goes(candidate, (requirement.way,))
+        return all(is_let_in(each, candidate) for each in requirement.way.takes if each.name == requirement.name)
 
     @staticmethod
     def _is_wanted(want: Want, way: Way) -> bool:
@@ -154,14 +163,14 @@ class Record(BaseReporter["Requirement", "Candidate", str]):
 
     def __init__(self) -> None:
         self._conflicts: dict[int, Environment] = {}
-        self._pairs: dict[int, dict[tuple[str, str, str], tuple[Way, Takes]]] = {}
+        self._pairs: dict[int, dict[tuple[str, str, str], Beside]] = {}
 
     def given_up(self, chosen: Environment | None) -> tuple[Environment, ...]:
         """The environments that were tried before the one that was chosen."""
         return tuple(environment for environment in self._conflicts.values() if environment is not chosen)
 
-    def pairs(self, environment: Environment) -> tuple[tuple[Way, Takes], ...]:
-        """What components of an environment said of each other where they had a conflict."""
+    def pairs(self, environment: Environment) -> tuple[Beside, ...]:
+        """What components of an environment had a conflict over with each other."""
         return tuple(self._pairs.get(id(environment), {}).values())
 
     def resolving_conflicts(self, causes: Collection[Informed]) -> None:
@@ -183,10 +192,10 @@ class Record(BaseReporter["Requirement", "Candidate", str]):
             self._note(candidate)
 
     def _note_pair(self, cause: Informed) -> None:
-        if isinstance(cause.requirement, Takes) and isinstance(cause.parent, Way):
-            way, takes = cause.parent, cause.requirement
+        if isinstance(cause.requirement, Beside):
+            way = cause.requirement.way
             pairs = self._pairs.setdefault(id(way.environment), {})
-            pairs.setdefault((way.name, way.version, takes.name), (way, takes))
+            pairs.setdefault((way.name, way.version, cause.requirement.name), cause.requirement)
 
     def _note(self, environment: Environment) -> None:
         self._conflicts.setdefault(id(environment), environment)

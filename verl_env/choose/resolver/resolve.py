@@ -10,9 +10,8 @@ from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts
 from verl_env.choose.resolver.model import Asked, Environment, Fact, Want, Way, Wish
 from verl_env.choose.resolver.near import VERL
-from verl_env.choose.resolver.ranges import goes, stated_version, takes_of
+from verl_env.choose.resolver.ranges import goes, ruled_out, takes_of
 from verl_env.choose.resolver.ways import Source, Ways, native_of, releases_of, stood_for, wants_of
-from verl_env.choose.resolver.words import range_words
 from verl_env.choose.wishes import applies, arch_of, checked_for_component, pinned_otherwise
 from verl_env.records import record, replace
 
@@ -188,27 +187,7 @@ class _Resolution:
         ways = tuple(pin for pin in pins.values() if isinstance(pin, Way))
         passed = tuple(map(self._passed, tried.given_up(environment)))
         wants = self._wants(environment, optional=optional)
-        return self._resolution(environment, self._earliest(environment, ways, wants), wants, passed)
-
-    def _earliest(self, environment: Environment, ways: Sequence[Way], wants: Sequence[Want]) -> tuple[Way, ...]:
-        """The ways that were found, each in the first form that goes with all others.
-
-        The resolver leaves a component as it is when that which asked for it so has gone.
-        """
-        if not any(way.takes for way in ways):
-            return tuple(ways)
-        chosen, fixed = {way.name: way for way in ways}, tuple(self._fixed(environment))
-        examiner = self._examiner(environment)
-        for want in (want for want in wants if want.name in chosen):
-            beside = [*(way for way in chosen.values() if way.how != "skip" and way.name != want.name), *fixed]
-            had = {way.name for way in beside}
-            for way in self._ways(want):
-                if way is chosen[want.name]:
-                    break
-                if examiner.fits(way) and goes(way, beside) and had.issuperset(each.name for each in way.after):
-                    chosen[want.name] = way
-                    break
-        return tuple(chosen.values())
+        return self._resolution(environment, ways, wants, passed)
 
     def _resolution(
         self, environment: Environment, ways: Sequence[Way], wants: Sequence[Want], passed: tuple[PassedOver, ...]
@@ -308,9 +287,13 @@ class _Resolution:
     def _excluded(self, environment: Environment) -> Iterator[Missing]:
         """The components that can each be had, and that exclude each other."""
         found = (tried.pairs(environment) for tried in reversed(self._searches))
-        for way, takes in next(filter(None, found), ()):
-            have = stated_version(environment, takes.name) or "any that can be had"
-            yield Missing(way.name, way.version, (Rejected(takes.name, range_words(way, takes, have)),))
+        every = {want.name: self._ways(want) for want in self._wants(environment, optional=False)}
+        fixed = tuple(self._fixed(environment))
+        for pair in next(filter(None, found), ()):
+            others = (*every.get(pair.name, ()), *(way for way in fixed if way.name == pair.name))
+            why = dict.fromkeys(reason for other in others for reason in ruled_out(other, (pair.way,)))
+            if why:
+                yield Missing(pair.way.name, pair.way.version, tuple(why))
 
     def _contradicted(self, environment: Environment) -> Iterator[Missing]:
         for wish in self._wishes(environment):

@@ -105,8 +105,12 @@ class Ways:
         if way.how == "skip":
             return way
         beside = dict.fromkeys((*self._source.present(way.environment), *(want.name for want in way.after)))
-        takes = tuple(takes_of(way.name, way.version, way.environment, self._source.catalogue, beside))
-        return replace(way, takes=takes) if takes else way
+        catalogue = self._source.catalogue
+        takes = tuple(takes_of(way.name, way.version, way.environment, catalogue, beside))
+        component = catalogue.components.get(way.name)
+        users = {each.user for each in component.ranges} if component is not None else set()
+        related = tuple(name for name in beside if name in users or any(each.name == name for each in takes))
+        return replace(way, takes=takes, related=related) if related else way
 
     def _is_allowed(self, want: Want, release: Release, wheel: Wheel) -> bool:
         """Whether ``--native`` lets a wheel in: with ``build``, one that is only a part of what is built, too."""
