@@ -59,6 +59,8 @@ _SAID: tuple[re.Pattern[str], ...] = (
     re.compile(r"\bNo solution found\b|\bNo matching distribution found\b|\bResolutionImpossible\b"),
     re.compile(r"\bNo available node types can fulfill\b|\bcannot be scheduled\b|\bInsufficient resources\b"),
     re.compile(r"\bNCCL WARN\b"),
+    re.compile(r"\bCheck failed: |\*\*\* (?:StackTrace Information|Aborted at|SIG[A-Z]+ )"),
+    re.compile(r"\bOut of memory: Kill|\boomd\b[^\n]{0,200}\bKilled\b|invoked oom-killer", re.IGNORECASE),
     re.compile(r"^Could not (?:find|load|import|open|connect|create)\b"),
     re.compile(
         r"\bcommand not found$|\bPermission denied\b|\bNo space left on device\b"
@@ -83,7 +85,8 @@ _NOT = re.compile(
 _IGNORED = re.compile(r"^\s*(?:Exception ignored in|--- Logging error ---)")
 _HEAD = "Traceback (most recent call last):"
 _LATE = re.compile(
-    r"Engine core initialization failed|See root cause above|ActorDiedError|RayTaskError|ChildFailedError"
+    r"Engine core initialization failed|EngineCore failed to start|See root cause above|ActorDiedError|RayTaskError"
+    r"|ChildFailedError|\*\*\* (?:StackTrace Information|Aborted at|SIG)"
     r"|CalledProcessError|EngineDeadError|subprocess-exited-with-error|ninja: build stopped|exit(?:ed)? (?:code|status)"
     r"|Failed core proc"
     r"|SystemExit|KeyboardInterrupt|Worker\w* died|Failed to build\b|The actor died|SIGQUIT received|EOFError"
