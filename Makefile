@@ -1,4 +1,4 @@
-.PHONY: setup check lint types test fast thorough faults docs locks zipapp
+.PHONY: setup check lint types test fast thorough faults docs locks zipapp bench budgets site
 
 # For contributors; what each is for: CONTRIBUTING.md. CI calls the same targets.
 
@@ -47,3 +47,15 @@ locks:
 
 zipapp:
 	python packaging/zipapp.py
+
+# make bench ONLY="plan nothing" ENV=.venv
+bench:
+	python benchmarks/bench.py $(ONLY) $(if $(ENV),--env $(ENV))
+
+budgets:
+	python benchmarks/budgets.py
+
+# Needs: pip install --group site
+site:
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo "now: site/index.html"

@@ -1,6 +1,7 @@
 """Imports point one way, and the start-up path stays light."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,8 +109,11 @@ def test_planning_for_a_recorded_machine_starts_light(tmp_path):
         f"main(['plan', '--stack', 'vllm', '--machine', {str(machine)!r}, '--json']);"
         "print(*sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    env = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path)}
+    del env["VERL_ENV_CONFIG"]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     loaded = set(done.stderr.split())
+    assert not loaded & {"pathlib", "ipaddress", "urllib.parse"}
     assert not loaded & {"rich", "packaging", "subprocess", "logging", "importlib.metadata", "elftools", "pip", "uv"}
     assert not loaded & {"typing", "resolvelib"}
     assert "verl_env.choose.choose" in loaded

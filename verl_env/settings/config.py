@@ -8,7 +8,6 @@ Directory Specification, 0.8. What the user says goes before what the site says,
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from verl_env.constraints import toml_of
 from verl_env.reading import read_bytes
@@ -18,6 +17,7 @@ from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnrea
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from typing import Any
 
 #: Names the user's configuration file.
@@ -27,7 +27,7 @@ CACHE_VARIABLE = "VERL_ENV_CACHE_DIR"
 #: Where wheels are kept that were built here; several users may share it.
 BUILD_CACHE_VARIABLE = "VERL_ENV_BUILD_CACHE"
 
-_FILE = Path("verl-env") / "config.toml"
+_FILE = "verl-env/config.toml"
 _KEYS = ("mirrors", "cache", "build_cache", "locksets", "trusted", "digests")
 _DIRECTORIES = ("cache", "build_cache", "digests")
 _RULES = ("only", "forbid")
@@ -78,8 +78,7 @@ def read_tables(env: Mapping[str, str] = os.environ) -> list[tuple[Path, dict[st
     Raises:
         ConfigError: a file cannot be read or is no TOML, or has an unknown key.
     """
-    read = [(path, _read(path)) for path in _places(env)]
-    return [(path, table) for path, table in read if table is not None]
+    return [read for place in _places(env) if (read := _read(place)) is not None]
 
 
 def cache_directory(env: Mapping[str, str] = os.environ) -> Path:
@@ -88,6 +87,8 @@ def cache_directory(env: Mapping[str, str] = os.environ) -> Path:
     Raises:
         ConfigError: as ``load_config``.
     """
+    from pathlib import Path  # noqa: PLC0415
+
     if named := env.get(CACHE_VARIABLE):
         return Path(named)
     base = env.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
@@ -100,24 +101,37 @@ def build_cache_directory(env: Mapping[str, str] = os.environ) -> Path:
     Raises:
         ConfigError: as ``load_config``.
     """
+    from pathlib import Path  # noqa: PLC0415
+
     if named := env.get(BUILD_CACHE_VARIABLE):
         return Path(named)
     return load_config(env).build_cache or cache_directory(env) / "built"
 
 
-def _places(env: Mapping[str, str]) -> Iterator[Path]:
+def _places(env: Mapping[str, str]) -> Iterator[str]:
     named = env.get(CONFIG_VARIABLE)
-    if named and not Path(named).exists():
+    if named and not os.path.exists(named):  # noqa: PTH110 (a plan needs no pathlib, which takes a sixth of its time)
+        from pathlib import Path  # noqa: PLC0415
+
         raise ConfigUnreadable(Path(named), f"{CONFIG_VARIABLE} names it, and it is not there")
-    home = env.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()
-    yield Path(named) if named else home / _FILE
+    yield named or f"{env.get('XDG_CONFIG_HOME') or os.path.expanduser('~/.config')}/{_FILE}"  # noqa: PTH111
     for directory in (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
         if directory:
-            yield directory / _FILE
+            yield f"{directory}/{_FILE}"
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(place: str) -> tuple[Path, dict[str, Any]] | None:
     """A file as a table whose keys are known; None where there is no file."""
+    if place != os.devnull and not os.path.lexists(place):
+        return None
+    from pathlib import Path  # noqa: PLC0415 (most hosts have no configuration)
+
+    path = Path(place)
+    table = _table(path)
+    return None if table is None else (path, table)
+
+
+def _table(path: Path) -> dict[str, Any] | None:
     try:
         content = b"" if str(path) == os.devnull else read_bytes(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -142,6 +156,7 @@ def _directories(path: Path, table: Mapping[str, Any], env: Mapping[str, str]) -
 
 def _directory(path: Path, key: str, value: object, env: Mapping[str, str]) -> Path:
     """A directory, with ``~`` and the variables in it replaced; it need not be there yet."""
+    from pathlib import Path  # noqa: PLC0415
     from string import Template  # noqa: PLC0415
 
     if not isinstance(value, str):
