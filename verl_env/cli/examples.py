@@ -59,6 +59,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("verl-env doctor --fix --dry-run", "what would be mended"),
     ),
     "report": (("verl-env report --redact -o report.json", "for a bug report"),),
+    "trust": (
+        ("verl-env trust", "the digests that were kept when files were first taken"),
+        ("verl-env trust --forget https://example.org/x.whl", "take the next file as the first was"),
+    ),
     "mcp": (("verl-env mcp", "started by the assistant, not by hand"),),
     "verify": (
         ("verl-env verify --list", "what can be proved, and how long it takes"),
