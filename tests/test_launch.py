@@ -133,3 +133,8 @@ def test_the_wheel_has_the_script():
     with ZipFile(io.BytesIO(wheel())) as archive:
         scripts = [name for name in archive.namelist() if name.endswith(".data/scripts/verl-env")]
         assert [archive.read(name) for name in scripts] == [LAUNCH.read_bytes()]
+        assert archive.getinfo(scripts[0]).external_attr >> 16 & 0o111 == 0o111
+
+
+def test_it_is_executable_where_hatchling_takes_it_from():
+    assert os.access(LAUNCH, os.X_OK)

@@ -49,7 +49,8 @@ def wheel() -> bytes:
         for name, data in contents.items():
             entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.create_system = 3
-            entry.external_attr = 0o100644 << 16
+            # pip makes a script executable only where the wheel says so.
+            entry.external_attr = (0o100755 if "/scripts/" in name else 0o100644) << 16
             entry.compress_type = ZIP_DEFLATED
             archive.writestr(entry, data)
     return out.getvalue()
