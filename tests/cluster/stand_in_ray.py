@@ -5,7 +5,8 @@ import sys
 
 #: ``LAB_RAY`` is a JSON object: ``nodes`` as ``ray.nodes()`` gives them (NodeName, NodeID, Alive), ``unreached`` what
 #: ``ray.init`` raises, ``dies`` the names of nodes whose raylet is gone by the time their task comes, ``silent`` those
-#: whose task never ends.
+#: that never get a worker, ``stuck`` those that get one and whose command never ends; ``slow`` is how many seconds a
+#: worker takes.
 _RAY = """
 import json, os, threading, time
 __version__ = "2.47.1"
@@ -34,8 +35,9 @@ class _Task(threading.Thread):
         self.start()
     def run(self):
         name = next(each["NodeName"] for each in _lab["nodes"] if each["NodeID"] == self.node)
-        if name in _lab.get("silent", ()):
+        if name in _lab.get("silent", ()) or (self.arguments and name in _lab.get("stuck", ())):
             time.sleep(600)
+        time.sleep(0 if self.arguments else _lab.get("slow", 0))
         try:
             if name in _lab.get("dies", ()):
                 raise TaskUnschedulableError("The node of the task is dead.\\nMore words.")

@@ -1,7 +1,9 @@
 import os
+import re
 import socket
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,16 @@ sys.stdout.write(answer_lines({{"schema": 1, "node": os.environ["VERL_ENV_NODE"]
 @pytest.fixture
 def ray(tmp_path, monkeypatch):
     return lambda nodes=NODES, **more: Ray("auto", put_ray(tmp_path, monkeypatch, nodes, **more))
+
+
+@pytest.fixture
+def hasty(ray, tmp_path, monkeypatch):
+    """A cluster whose tasks have next to nothing beyond what a node has."""
+    monkeypatch.setattr(module, "SLACK", 1)
+    client = Path(module.__file__).with_name("client.py").read_text().replace("SLACK = 45.0", "SLACK = 1.0")
+    (tmp_path / "client.py").write_text(client)
+    monkeypatch.setattr(module.resources, "as_file", lambda _: nullcontext(tmp_path / "client.py"))
+    return ray
 
 
 def command(text=ANSWER, seconds=20):
@@ -73,13 +85,24 @@ def test_nodes_of_one_name_are_told_apart(ray):
     assert heard.gathering.expected == ("r1-abcdefgh", "r1-r1-0")
 
 
-def test_a_node_that_never_answers_is_named_within_its_deadline(ray, monkeypatch):
-    monkeypatch.setattr(module, "SLACK", 1)
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [("silent", "Ray started no worker on it within 5 s"), ("stuck", "Ray gave back nothing of its task within 2 s")],
+)
+def test_a_node_that_never_answers_is_named_with_what_it_did_not_do(hasty, monkeypatch, how, why):
     monkeypatch.setattr(module, "_CONNECT", 5)
     started = time.monotonic()
-    heard = ray(silent=["r2"]).ask(command(seconds=1), seconds=1)
-    assert [each.node for each in heard.gathering.missing({}, otherwise="silent")] == ["r2"]
+    heard = hasty(**{how: ["r2"]}).ask(command(seconds=1), seconds=1)
+    missing = heard.gathering.missing(heard.reasons, otherwise="silent")
+    assert [(each.node, each.reason) for each in missing] == [("r2", why)]
     assert time.monotonic() - started < 30
+
+
+def test_what_a_node_has_counts_from_when_ray_started_on_it(hasty, monkeypatch):
+    monkeypatch.setattr(module, "_SLOW", 2)
+    heard = hasty(slow=6).ask(command("import time; time.sleep(1)\n" + ANSWER, seconds=4), seconds=4)
+    assert heard.gathering.complete
+    assert re.fullmatch(r"Ray took \d s to let its client in, and up to 6 s to start on a node", heard.notes[1])
 
 
 def test_a_file_comes_whole_through_the_object_store(ray, tmp_path):

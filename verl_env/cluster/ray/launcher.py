@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 from verl_env.cluster.errors import RayMissing, RayTooSmall, RayUnreachable
 from verl_env.cluster.gather import Gathering
 from verl_env.cluster.launcher import Heard
-from verl_env.cluster.ray.client import NODES, SLACK, UNREACHED
+from verl_env.cluster.ray.client import BEGUN, NODES, SLACK, STEP, UNREACHED
 from verl_env.cluster.stream import stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-#: Seconds that the client has at least to connect: importing Ray from a network file system, and its own search for the
-#: cluster. What a node has is the user's word for a slow site, so it counts here too.
+#: Seconds that the client has at least to connect (importing Ray from a network file system, its own search for the
+#: cluster), and Ray then to start a worker on each node. What a node has is the user's word for a slow site, so it
+#: counts here too.
 _CONNECT = 90.0
+#: Seconds of Ray itself from which on they are told.
+_SLOW = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,7 @@ class Ray:
         """Every node once; ``RayMissing``, ``RayUnreachable`` and ``RayTooSmall`` are what may keep from it."""
         listener = _Listener(self, names, seconds)
         self._run(listener, command, seconds=seconds, take=listener.answer, done=listener.complete, file=file)
-        note = f"the cluster runs Ray {listener.version}"
-        return Heard(listener.gathering, dict.fromkeys(listener.lost, "Ray has it as dead"), (note,))
+        return Heard(listener.gathering, dict.fromkeys(listener.lost, "Ray has it as dead"), listener.notes())
 
     def broadcast(self, file: Path, to: Path, names: Sequence[str], *, seconds: float) -> None:
         """There is no better way: Ray's object store is what ``ask`` takes."""
@@ -63,7 +65,7 @@ class Ray:
         take: Callable[[bytes], None],
         done: Callable[[], bool],
     ) -> None:
-        self._run(_Listener(self, names, seconds), command, seconds=seconds, take=take, done=done)
+        self._run(_Listener(self, names, seconds), command, seconds=seconds, take=take, done=done, together=True)
 
     def _run(
         self,
@@ -74,24 +76,25 @@ class Ray:
         take: Callable[[bytes], None],
         done: Callable[[], bool],
         file: Path | None = None,
+        together: bool = False,
     ) -> None:
         if not any(self.environment.glob("lib/python3*/site-packages/ray/__init__.py")):
             raise RayMissing(str(self.environment))
         asked = {
             "address": self.address, "command": list(command), "seconds": seconds, "names": listener.names,
-            "file": None if file is None else str(file),
+            "file": None if file is None else str(file), "patience": listener.patience, "together": together,
         }  # fmt: skip
         with resources.as_file(resources.files("verl_env.cluster.ray").joinpath("client.py")) as client:
             stream(
                 [str(self.environment / "bin" / "python"), "-u", str(client), json.dumps(asked)],
-                seconds=listener.patience + seconds + SLACK,
+                seconds=2 * listener.patience + seconds + 2 * SLACK,
                 on_line=lambda line: listener.take(line, take),
                 on_error=lambda line: listener.take(line, take),
                 done=lambda: listener.late() or done(),
                 env={**os.environ, "RAY_DEDUP_LOGS": "0"},
             )
         if not listener.begun:
-            raise RayUnreachable(self.address, listener.last or f"no answer within {listener.patience:.0f} s")
+            raise RayUnreachable(self.address, listener.silence())
 
 
 class _Listener:
@@ -103,25 +106,51 @@ class _Listener:
         self.begun = False
         self.version = ""
         self.lost: tuple[str, ...] = ()
-        self.last = ""
+        self._last = self._unreached = ""
+        self._step = ""
+        self._connected = self._begun = 0.0
         self._cluster = cluster
         self._started = time.time()
         self.patience = max(_CONNECT, seconds)
         self._connect_by = time.monotonic() + self.patience
 
     def take(self, line: bytes, further: Callable[[bytes], None]) -> None:
-        if self.begun:
+        if line.startswith(BEGUN.encode()):
+            self._begun = max(self._begun, float(line[len(BEGUN) :]))
+        elif self.begun:
             further(line)
+        elif line.startswith(STEP.encode()):
+            self._step = line[len(STEP) :].decode().strip()
         elif line.startswith(NODES.encode()):
             self._begin(json.loads(line[len(NODES) :]))
+        elif line.startswith(UNREACHED.encode()):
+            self._unreached = line[len(UNREACHED) :].decode("utf-8", "replace").strip()
         elif line.strip():
-            self.last = line.decode("utf-8", "replace").removeprefix(UNREACHED).strip()
+            self._last = line.decode("utf-8", "replace").strip()
 
     def answer(self, line: bytes) -> None:
         self.gathering.take(line)
 
     def complete(self) -> bool:
         return self.begun and self.gathering.complete
+
+    def notes(self) -> tuple[str, ...]:
+        """What is said beside the answers: the cluster's Ray, and what Ray itself took where that is much."""
+        runs = f"the cluster runs Ray {self.version}"
+        if max(self._connected, self._begun) < _SLOW:
+            return (runs,)
+        took = (
+            f"Ray took {self._connected:.0f} s to let its client in, and up to {self._begun:.0f} s to start on a node"
+        )
+        return runs, took
+
+    def silence(self) -> str:
+        """Why there is no cluster: what the client said last, else where it was at its deadline."""
+        if self._unreached:
+            return self._unreached
+        said = f"; it said: {self._last}" if self._last else ""
+        where = f" ({self._step})" if self._step else ""
+        return f"no answer within {self.patience:.0f} s{where}{said}"
 
     def late(self) -> bool:
         """Whether the client has not connected in time."""
@@ -135,4 +164,4 @@ class _Listener:
         self.lost = tuple(told["dead"] if self.names is None else (name for name in self.names if name not in alive))
         self.gathering = Gathering([*there, *self.lost], started=self._started)
         self.gathering.failed.update(dict.fromkeys(self.lost, "Ray has it as dead"))
-        self.version, self.begun = told["version"], True
+        self.version, self.begun, self._connected = told["version"], True, told["seconds"]
