@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import errno
-import os
 import time
 from contextlib import suppress
 from hashlib import sha256
-from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.error import HTTPError, URLError
-from urllib.request import Request
+from typing import TYPE_CHECKING, Protocol
 
-from verl_env import __version__
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.installers.failures import HashMismatch
-from verl_env.locksets.web import open_url
+from verl_env.locksets.web import WebError, open_url
 from verl_env.settings.mirrors import both, mirrored
 
 if TYPE_CHECKING:
@@ -23,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.bundle.lookup import Fetch
+    from verl_env.locksets.web import Answer
 
     class Digest(Protocol):
         """A running hash."""
@@ -36,9 +32,7 @@ TIMEOUT = 30.0
 #: How often in a row a download may break off without a byte.
 ATTEMPTS = 5
 _CHUNK = 1 << 20
-_PARTIAL, _BAD_RANGE, _SERVER_FAULT = 206, 416, 500
-#: Answers after which the same request may succeed: timed out, range refused, too many requests.
-_TRY_AGAIN = frozenset({408, _BAD_RANGE, 429})
+_PARTIAL, _BAD_RANGE = 206, 416
 #: Failures of this host's own disk.
 _OF_THIS_HOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO})
 
@@ -73,7 +67,7 @@ def download(fetch: Fetch, to: Path, progress: Callable[[int], None], stopped: C
         progress(have)
         try:
             size = _continue(address, part, have, digest, lambda count: _tell(count, progress, stopped))
-        except (HTTPException, OSError, ValueError) as error:
+        except (WebError, OSError) as error:
             came = _came(part, error)
             progress(-max(have, came))
             fruitless = 0 if came > have else fruitless + 1
@@ -107,11 +101,11 @@ def _taken_over(part: Path) -> tuple[Digest, int]:
 
 
 def _continue(address: str, part: Path, have: int, digest: Digest, tell: Callable[[int], None]) -> int:
-    """Fetches what is missing and appends it; the size of the whole. It is on the disk when this returns."""
-    headers = {"User-Agent": f"verl-env/{__version__}", "Accept-Encoding": "identity"}
+    """Fetches what is missing and appends it; the size of the whole."""
+    headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    with open_url(Request(address, headers=headers), TIMEOUT) as answer:  # noqa: S310 (of a lock or the index)
+    with open_url(address, timeout=TIMEOUT, headers=headers) as answer:
         total = _total(answer, have)
         with part.open("ab") as file:
             size = have
@@ -120,52 +114,38 @@ def _continue(address: str, part: Path, have: int, digest: Digest, tell: Callabl
                 digest.update(chunk)
                 size += len(chunk)
                 tell(len(chunk))
-            file.flush()
-            if total is not None and size != total:
-                raise HTTPException(f"{size} of {total} bytes came")
-            os.fsync(file.fileno())
+    if total is not None and size != total:
+        raise WebError(f"broke off ({size} of {total} bytes came)")
     return size
 
 
-def _total(answer: Any, have: int) -> int | None:
+def _total(answer: Answer, have: int) -> int | None:
     """The size of the whole file; a server that does not go on where the part ends is refused.
 
     Raises:
-        _StartAgainError: it sends the file from its beginning.
+        WebError: it sends the file from its beginning.
     """
-    length = answer.headers.get("Content-Length")
-    rest = int(length) if length and length.isdigit() else None
     if not have:
-        return rest
-    began = (answer.headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
+        return answer.length
+    began = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
     if answer.status != _PARTIAL or began != str(have):
-        raise _StartAgainError
-    return None if rest is None else have + rest
-
-
-class _StartAgainError(ValueError):
-    """The part that is there is of no use."""
+        raise WebError("does not go on where a part ends", status=_BAD_RANGE)
+    return None if answer.length is None else have + answer.length
 
 
 def _came(part: Path, error: Exception) -> int:
     """The bytes that are there after a failure; a part that the server does not go on with is cleared."""
-    if isinstance(error, _StartAgainError) or (isinstance(error, HTTPError) and error.code == _BAD_RANGE):
+    if isinstance(error, WebError) and error.status == _BAD_RANGE:
         part.unlink(missing_ok=True)
     return part.stat().st_size if part.exists() else 0
 
 
 def _passing(error: Exception) -> bool:
     """Whether another attempt may help."""
-    if isinstance(error, HTTPError):
-        error.close()
-        return error.code in _TRY_AGAIN or error.code >= _SERVER_FAULT
-    if isinstance(error, URLError):
-        return not isinstance(error.reason, FileNotFoundError)
-    return not isinstance(error, OSError) or error.errno not in _OF_THIS_HOST
+    if isinstance(error, WebError):
+        return error.passing or error.status == _BAD_RANGE
+    return getattr(error, "errno", None) not in _OF_THIS_HOST
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, HTTPError):
-        return f"answers {error.code} {error.reason}"
-    reason = error.reason if isinstance(error, URLError) else error
-    return f"cannot be read ({str(reason) or type(reason).__name__})"
+    return str(error) if isinstance(error, WebError) else f"cannot be kept ({error})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Protocol
@@ -70,18 +69,7 @@ def gather(
     failures = [error for future in futures if not future.cancelled() and (error := future.exception()) is not None]
     if failures:
         raise next((error for error in failures if not isinstance(error, Cancelled)), failures[0])
-    sync(root)
     return tuple(future.result() for future in futures)
-
-
-def sync(root: Path) -> None:
-    """Puts the names of files on the disk, where the file system can."""
-    for folder in (root, *(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _one(

@@ -19,7 +19,7 @@ from verl_env.bundle import own_wheel
 from verl_env.bundle.bom import bill_of_materials
 from verl_env.bundle.clones import clone
 from verl_env.bundle.contents import extras_wanted, packages_wanted, tool_targets
-from verl_env.bundle.gather import gather, sync
+from verl_env.bundle.gather import gather
 from verl_env.bundle.lookup import Fetch, look_up
 from verl_env.bundle.manifest import to_bytes
 from verl_env.bundle.model import BOM, BOOTSTRAP, LOCKSETS, MANIFEST, RUNTIME, TOOL, WHEELS, File, Manifest, Planned
@@ -29,6 +29,7 @@ from verl_env.bundle.sdist_needs import sdist_requirements
 from verl_env.bundle.sdists import SdistBuilder
 from verl_env.bundle.tool import served, tool_wanted
 from verl_env.constraints import constraints_directory
+from verl_env.environment.files import sync_file_system
 from verl_env.locksets.index import Index, configured_index
 from verl_env.locksets.load import LOCKSET_FILE, lock_parts
 from verl_env.locksets.target import glibc_of
@@ -128,9 +129,10 @@ def make(plannings: Sequence[Planning], root: Path, outlined: Outline, progress:
             bom = _write(root, BOM, content, "bom")
             manifest = Manifest((*manifest.files, bom), plans, manifest.tool, manifest.tool_pythons)
         clear(root, [file.path for file in manifest.files])
-        sync(root)
+        # One call for all files: what a crash leaves half before is found by its hash in the next run.
+        sync_file_system(root)
         _write(root, MANIFEST, to_bytes(manifest), "bom")
-        sync(root)
+        sync_file_system(root)
     return manifest
 
 

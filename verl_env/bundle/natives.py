@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError, URLError
-from urllib.request import Request
 
-from verl_env import __version__
 from verl_env.builds.environment import constraints_of, requirements
 from verl_env.builds.revisions import answers
 from verl_env.builds.sources import carried_name, is_cached, origin_of
@@ -18,7 +15,7 @@ from verl_env.bundle.model import WHEELS, NativeWay
 from verl_env.bundle.resolve import resolve
 from verl_env.components.toolchain import needs_nvcc
 from verl_env.install.index import pinned
-from verl_env.locksets.web import open_url
+from verl_env.locksets.web import WebError, open_url
 from verl_env.records import replace
 from verl_env.settings.mirrors import both, mirrored
 
@@ -174,16 +171,10 @@ def _size(url: str) -> int:
         BundleFileUnavailable: the server cannot be reached, or does not have it.
     """
     address = mirrored(url)
-    request = Request(address, headers={"User-Agent": f"verl-env/{__version__}"}, method="HEAD")  # noqa: S310
     try:
-        with open_url(request, _SECONDS) as answer:
-            length = answer.headers.get("Content-Length")
-            return int(length) if length and length.isdigit() else 0
-    except HTTPError as error:
-        error.close()
-        if error.code in _REFUSES_HEAD:
+        with open_url(address, timeout=_SECONDS, method="HEAD") as answer:
+            return answer.length or 0
+    except WebError as error:
+        if error.status in _REFUSES_HEAD:
             return 0
-        raise BundleFileUnavailable(both(url, address), f"answers {error.code} {error.reason}") from error
-    except (URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise BundleFileUnavailable(both(url, address), f"cannot be reached ({reason})") from error
+        raise BundleFileUnavailable(both(url, address), str(error)) from error

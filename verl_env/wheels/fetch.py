@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env import __version__
 from verl_env.install.errors import HashRequired, NativeUnavailable
 from verl_env.install.index import IndexUnavailable, download_wheel
 from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
@@ -19,11 +18,11 @@ from verl_env.wheels.identity import identity_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from http.client import HTTPResponse
 
     from verl_env.choose.model import Build
     from verl_env.components.model import Wheel
     from verl_env.install.model import Options
+    from verl_env.locksets.web import Answer
 
 #: Seconds without a byte before a server counts as silent.
 TIMEOUT = 20.0
@@ -178,38 +177,25 @@ def _checked(path: Path, choice: Build, address: str) -> Path:
 
 def _attempt(url: str, fetched: str, part: Path, progress: Callable[[int, int | None], None]) -> bool:
     """One download; False when it broke off."""
-    from http.client import HTTPException  # noqa: PLC0415
-    from urllib.error import HTTPError, URLError  # noqa: PLC0415
-    from urllib.request import Request, urlopen  # noqa: PLC0415
+    from verl_env.locksets.web import WebError, open_url  # noqa: PLC0415  only where something is fetched
 
-    headers = {"User-Agent": f"verl-env/{__version__}"}
     try:
         # An address of a lockset, a recipe, or the user's own table.
-        response = urlopen(Request(fetched, headers=headers), timeout=TIMEOUT)  # noqa: S310
-    except HTTPError as error:
-        error.close()
-        raise AddressUnavailable(url, fetched, f"answers {error.code} {error.reason}") from error
-    except (URLError, OSError, ValueError) as error:
-        raise AddressUnavailable(url, fetched, f"cannot be reached ({_reason(error)})") from error
+        answer = open_url(fetched, timeout=TIMEOUT)
+    except WebError as error:
+        raise AddressUnavailable(url, fetched, str(error)) from error
     try:
-        with response:
-            return _copy(response, part, progress)
-    except (HTTPException, TimeoutError, ConnectionError):
+        with answer:
+            return _copy(answer, part, progress)
+    except WebError:
         return False
 
 
-def _copy(response: HTTPResponse, part: Path, progress: Callable[[int, int | None], None]) -> bool:
-    length = response.headers.get("Content-Length")
-    total = int(length) if length and length.isdigit() else None
-    done = 0
+def _copy(answer: Answer, part: Path, progress: Callable[[int, int | None], None]) -> bool:
+    total, done = answer.length, 0
     with part.open("wb") as file:
-        while chunk := response.read(_CHUNK):
+        while chunk := answer.read(_CHUNK):
             file.write(chunk)
             done += len(chunk)
             progress(done, total)
     return total is None or done == total
-
-
-def _reason(error: Exception) -> str:
-    reason = getattr(error, "reason", error)
-    return str(getattr(reason, "strerror", None) or reason)
