@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ CLOCK_TOLERANCE = 2.0
 
 _LAST_LINES = 3
 _LINE_LIMIT = 240
+#: What sets colours of a terminal (ECMA-48, SGR).
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Gathering:
@@ -115,7 +118,7 @@ class Gathering:
         return Fault("clock-off", "error", f"Its clock is {off:.0f} s {way} that of this host", ())
 
     def _note(self, task: int | None, text: str) -> None:
-        text = text[:_LINE_LIMIT]
+        text = _STYLE.sub("", text)[:_LINE_LIMIT]
         if not text:
             return
         if task is None or task >= len(self.expected):

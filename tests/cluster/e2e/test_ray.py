@@ -117,4 +117,7 @@ def test_a_node_that_is_killed_while_it_is_asked_is_missing(lab, odd):
     assert (code, [each["node"] for each in said["missing"]]) == (1, ["r03"])
     assert said["answered"] == COUNT - 1
     code, said = cluster(lab, "doctor")
-    assert (code, [each["reason"] for each in said["missing"]]) == (1, ["Ray has it as dead"])
+    (missing,) = said["missing"]
+    # Which of the two, depends on whether the head has noticed by then.
+    assert (code, missing["node"]) == (1, "r03")
+    assert missing["reason"].startswith(("Ray has it as dead", "TaskUnschedulableError: "))

@@ -1,6 +1,15 @@
 # Ray: its head, then all workers in one step. Sockets below ray_tmp may have 107 bytes in all, so it is short.
 ray_tmp=/tmp/r$job
-export RAY_raylet_start_wait_time_s=120 # of clients, for the Ray of their node; ray start itself has 30 s
+export RAY_raylet_start_wait_time_s=120 # of clients, for the Ray of their node
+# ray start gives its own node 30 s, and no option changes that; it polls, so more costs nothing.
+export ray_start='
+import sys
+from ray._private import services
+from ray.scripts.scripts import main
+if getattr(services, "wait_for_node", main).__defaults__:
+    services.wait_for_node.__defaults__ = (600,)
+sys.exit(main())
+'
 start_ray() { # on each node: Ray, until it ends; then a line that says so
     local node=@NODE@
     if [ -n "${ROCR_VISIBLE_DEVICES:-}" ]; then # Slurm sets it, Ray refuses it
@@ -8,7 +17,8 @@ start_ray() { # on each node: Ray, until it ends; then a line that says so
         unset ROCR_VISIBLE_DEVICES
     fi
     mkdir -p "$ray_tmp"
-    ray start --block --raylet-socket-name="$ray_tmp/raylet-$node" --plasma-store-socket-name="$ray_tmp/plasma-$node" \
+    python -c "$ray_start" start --block --raylet-socket-name="$ray_tmp/raylet-$node" \
+        --plasma-store-socket-name="$ray_tmp/plasma-$node" \
         --node-ip-address="$(node_address)" --node-name="$node" --num-cpus="$cpus" --num-gpus="$gpus" \
         --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=0 --disable-usage-stats "$@"
     echo "verl-job: Ray on $node ended with code $?"
