@@ -25,7 +25,7 @@ TIMEOUT = """#!/bin/sh
 for word; do last=$word; done
 case $last in *@NODE@*)
     last=$(printf %s "$last" | sed "s/@NODE@/$SLURMD_NODENAME/g")
-    exec "$REAL_TIMEOUT" "$1" "$2" "$3" "$4" "$5" "$6" "$last";;
+    exec "$REAL_TIMEOUT" "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$last";;
 esac
 exec "$REAL_TIMEOUT" "$@"
 """
