@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,29 @@ def test_every_other_byte_stays(tmp_path_factory, lines):
     before = b"\n".join(lines)
     (folder / "RECORD").write_bytes(b"../../../bin/ray,,\n" + before)
     assert update_record(str(folder), facts_of) == b"../../../bin/ray,sha256=new,7\n" + before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a.py",
+        "a/b.py",
+        "a/.b",
+        ".a",
+        "./a",
+        "../a",
+        "a/../b",
+        "a//b",
+        "a/",
+        "",
+        "/x/y",
+        "../../../bin/ray",
+        "../../../../out",
+        "a..b",
+    ],
+)
+def test_the_short_way_to_a_place_gives_what_the_long_one_does(path):
+    environment, site = Path("/env"), Path("/env/lib/python3.10/site-packages")
+    full = os.path.normpath(os.path.join(site, path))  # noqa: PTH118
+    expected = full[5:] if full.startswith("/env/") else None
+    assert relative_to_environment(path, site, environment) == expected

@@ -113,7 +113,7 @@ def refuse_contested(environment: Path, extras: Collection[str]) -> None:
         FilesOverlap: one records another content of a file than another package does.
     """
     found: dict[tuple[str, str], list[str]] = {}
-    for path, digests in contested(environment).items():
+    for path, digests in contested(environment).items() if extras else ():
         newcomers = sorted(digests.keys() & set(extras))
         if newcomers and not _HARMLESS.fullmatch(path):
             others = sorted(digests.keys() - set(extras)) or newcomers[1:]
