@@ -58,7 +58,7 @@ def damage(random, content):
 
 
 def cpython_cannot_read(name, content):
-    """A ``.pth`` file that is not UTF-8: until 3.12 CPython decodes it outside of the try that guards its lines."""
+    """A ``.pth`` file that is not UTF-8: CPython decodes it outside of the try that guards its lines."""
     if not name.endswith(".pth"):
         return False
     try:

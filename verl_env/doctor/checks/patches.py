@@ -56,7 +56,7 @@ def _damaged(facts: Facts) -> Hit | None:
         return None
     stops = any(not _readable(there[name]) for name in bad if name.endswith(".pth"))
     evidence = [f"{facts.target.site / name} is not as it was installed" for name in bad]
-    evidence += ["it is no UTF-8: until Python 3.12 the interpreter does not start with it"] if stops else []
+    evidence += ["it is no UTF-8: the interpreter does not start with it"] if stops else []
     return Hit(tuple(evidence), severity="error" if stops else "warning")
 
 
