@@ -155,7 +155,7 @@ def test_a_cancelled_job_leaves_no_ray_behind(lab, home):
     lab.call("scancel", job)
     ended(lab, home, job, 120)
     until = time.monotonic() + 60
-    left = ["pgrep", "-f", f"/tmp/r{job}/"]
+    left = ["pgrep", "-f", f"/tmp/r{job}-"]
     while subprocess.run(left, capture_output=True, check=False).returncode == 0 and time.monotonic() < until:
         time.sleep(0.5)
     assert subprocess.run(left, capture_output=True, check=False).returncode == 1

@@ -1,5 +1,5 @@
 # Ray: its head, then all workers in one step. Sockets below ray_tmp may have 107 bytes in all, so it is short.
-ray_tmp=/tmp/r$job
+ray_tmp=/tmp/r$job-$UID
 export RAY_raylet_start_wait_time_s=120 # of clients, for the Ray of their node
 # ray start gives its own node 30 s, and no option changes that; it polls, so more costs nothing.
 export ray_start='
@@ -17,6 +17,11 @@ start_ray() { # on each node: Ray, until it ends; then a line that says so
         unset ROCR_VISIBLE_DEVICES
     fi
     mkdir -p "$ray_tmp"
+    if [ ! -O "$ray_tmp" ]; then
+        echo "verl-job: $ray_tmp on $node belongs to somebody else"
+        exit 1
+    fi
+    rm -f "$ray_tmp/raylet-$node" "$ray_tmp/plasma-$node" # of a job that was killed
     python -c "$ray_start" start --block --raylet-socket-name="$ray_tmp/raylet-$node" \
         --plasma-store-socket-name="$ray_tmp/plasma-$node" \
         --node-ip-address="$(node_address)" --node-name="$node" --num-cpus="$cpus" --num-gpus="$gpus" \
