@@ -27,8 +27,9 @@ import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import tomli_w
+
 from verl_env.installers.uv import find_uv
-from verl_env.locksets.write import toml_text
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TAG = f"cp{sys.version_info[0]}{sys.version_info[1]}"
@@ -196,7 +197,7 @@ def _write_constraints(root: Path, torch: Path, wheels: dict[str, Path]) -> None
         "checks": [],
         "pythons": [python | {"download_bytes": 1, "disk_bytes": 1}],
     }
-    _file(root / "bench" / "torch2.10" / "lockset.toml", toml_text(lockset))
+    _file(root / "bench" / "torch2.10" / "lockset.toml", tomli_w.dumps(lockset))
     builds = [
         {
             "url": PUBLISHED + wheel.name.replace("+", "%2B"),
@@ -210,7 +211,7 @@ def _write_constraints(root: Path, torch: Path, wheels: dict[str, Path]) -> None
         for named, wheel in wheels.items()
     ]
     release = {"version": "2.8.3", "wheels": builds}
-    _file(root / "components" / "fkflash.toml", toml_text({"schema": 1, "name": "fkflash", "releases": [release]}))
+    _file(root / "components" / "fkflash.toml", tomli_w.dumps({"schema": 1, "name": "fkflash", "releases": [release]}))
 
 
 def _machine() -> dict[str, object]:

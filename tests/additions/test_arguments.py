@@ -115,6 +115,22 @@ def test_a_requirements_file_cannot_allow_drift(tmp_path):
         parse_install(["-r", "r.txt"], tmp_path)
 
 
+@pytest.mark.parametrize("files", [{"r": "-r r.txt"}, {"r": "a\n-r sub/../o.txt", "o": "--requirement=r.txt"}])
+def test_a_requirements_file_that_includes_itself_is_an_error(tmp_path, files):
+    (tmp_path / "sub").mkdir()
+    for name, text in files.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    with pytest.raises(UsageError, match=r"r\.txt includes itself"):
+        parse_install(["-r", "r.txt"], tmp_path)
+
+
+def test_a_requirements_file_may_be_included_twice(tmp_path):
+    (tmp_path / "a.txt").write_text("-r c.txt\n-r b.txt\n")
+    (tmp_path / "b.txt").write_text("-r c.txt\n")
+    (tmp_path / "c.txt").write_text("demo\n")
+    assert {wish.text for wish in parse_install(["-r", "a.txt"], tmp_path).wishes} == {"demo"}
+
+
 @pytest.mark.parametrize(
     ("words", "right"),
     [

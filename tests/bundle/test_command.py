@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from tests.builds.test_revisions import URL, Repository
 from tests.cli.test_install import ID, MACHINE, PREFIXES, Bench
@@ -18,7 +19,6 @@ from tests.install.server import Index
 from tests.install.wheels import sdist_bytes
 from verl_env.bundle import make
 from verl_env.cli.main import main
-from verl_env.locksets.write import toml_text
 from verl_env.wheels import runtime as runtime_wheel
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +174,7 @@ def with_source(works, source="sdist"):
     recipe |= {"sha256": made.hashes[0].removeprefix("sha256:")} if source == "sdist" else {}
     table = {"schema": 1, "name": "fast", "releases": [{"version": "1.0", "recipes": [recipe]}]}
     (works.root / "components").mkdir()
-    (works.root / "components" / "fast.toml").write_text(toml_text(table))
+    (works.root / "components" / "fast.toml").write_text(tomli_w.dumps(table))
     native = {"name": "fast", "version": "1.0", "reason": "a test", "build": "sdist", "needs": []}
     works.lockset(ID, works.packages, natives=[native])
 

@@ -9,7 +9,6 @@ from verl_env.choose.explain import (
     machine_line,
     obstacle,
     reasons,
-    refusal_line,
     summary,
     why,
 )
@@ -124,7 +123,7 @@ def test_machine_line(described, line):
 def test_a_refusal_in_one_line_and_as_an_error():
     found = choose(FIRST, machine("550.54.15", "7.0"), ASK)
     assert isinstance(found, Refusal)
-    assert refusal_line(found) == "4 locksets refused: 4 by sm_70"
+    assert summary(found.evaluations) == "4 by sm_70"
     error = NothingFitsError(found, ASK, summary(found.evaluations))
     assert (error.id, error.exit_code) == ("nothing-fits", 1)
     assert error.message == "no lockset for vllm fits: 4 by sm_70"

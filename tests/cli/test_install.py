@@ -8,6 +8,7 @@ import shutil
 import sys
 
 import pytest
+import tomli_w
 
 from tests.install.plans import PYTHON
 from tests.install.wheels import House
@@ -15,7 +16,6 @@ from verl_env.cli import carry_out as module
 from verl_env.cli.main import EXIT_INTERRUPTED, main
 from verl_env.install import run as run_module
 from verl_env.install.completeness import COMPLETE
-from verl_env.locksets.write import toml_text
 from verl_env.records import replace
 from verl_env.wheels import runtime as runtime_wheel
 
@@ -79,7 +79,7 @@ class Bench:
             "pythons": [{**python, "python": each} for each in pythons],
             **changes,
         }
-        (folder / "lockset.toml").write_text(toml_text(table))
+        (folder / "lockset.toml").write_text(tomli_w.dumps(table))
 
     def run(self, *flags):
         argv = ["install", "--stack", "demo", "--machine", str(self.machine), "--into", str(self.into)]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import tomli_w
 
 from tests.cli.test_install import Bench
 from tests.cli.test_install import bench as bench  # noqa: PLC0414 (a fixture)
@@ -16,7 +17,6 @@ from tests.install.wheels import sha256, wheel_bytes
 from verl_env.cli.main import main
 from verl_env.components.decode import SCHEMA
 from verl_env.environment.state import read_state
-from verl_env.locksets.write import toml_text
 
 PUBLISHED = "https://wheels.invalid/fast/"
 NATIVE = {"name": "fast-thing", "version": "2.0", "reason": "r", "needed_for": ["other"]}
@@ -54,7 +54,7 @@ class World(Bench):
         table = {"schema": SCHEMA, "name": "fast-thing", "releases": [{"version": "2.0", "wheels": list(wheels)}]}
         folder = self.root / "components"
         folder.mkdir(exist_ok=True)
-        (folder / "fast-thing.toml").write_text(toml_text(table))
+        (folder / "fast-thing.toml").write_text(tomli_w.dumps(table))
         config = self.root / "config.toml"
         config.write_text(f'[mirrors]\n"{PUBLISHED}" = "{self.house.path.as_uri()}"\n')
         self.monkeypatch.setenv("VERL_ENV_CONFIG", str(config))

@@ -7,6 +7,8 @@ the addresses in it to the server.
 import json
 import platform
 
+import tomli_w
+
 from tests.builds.worlds import extension, tar_bytes
 from tests.cli.test_install import ID, MACHINE, Bench
 from tests.install.native_wheels import Makers, error, functions
@@ -16,7 +18,6 @@ from tests.install.wheels import sha256, wheel_bytes
 from verl_env.cli.main import main
 from verl_env.components.decode import SCHEMA
 from verl_env.environment.state import read_state
-from verl_env.locksets.write import toml_text
 
 GITHUB = "https://github.com/"
 RELEASE = f"{GITHUB}Dao-AILab/flash-attention/releases/download/v2.7.4.post1/"
@@ -119,7 +120,7 @@ class World(Bench):
         folder = self.root / "components"
         folder.mkdir(exist_ok=True)
         for name, table in tables.items():
-            (folder / f"{name}.toml").write_text(toml_text(table))
+            (folder / f"{name}.toml").write_text(tomli_w.dumps(table))
 
     def recipe(self):
         """A build from an archive that the stand-in serves."""

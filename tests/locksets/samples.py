@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from verl_env.locksets.write import toml_text
+import tomli_w
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,7 @@ def write_lockset(root: Path, **changes: Any) -> Path:
     folder = root / table["id"]
     folder.mkdir(parents=True)
     (folder / "py3.10.txt").write_text(LOCK)
-    (folder / "lockset.toml").write_text(toml_text(table))
+    (folder / "lockset.toml").write_text(tomli_w.dumps(table))
     return folder / "lockset.toml"
 
 
@@ -133,7 +133,7 @@ def write_recipe(root: Path, **changes: Any) -> Path:
     table = recipe(**changes)
     folder = root / table["id"]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.toml").write_text(toml_text(table))
+    (folder / "recipe.toml").write_text(tomli_w.dumps(table))
     return folder / "recipe.toml"
 
 

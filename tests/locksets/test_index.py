@@ -16,12 +16,12 @@ from verl_env.locksets import index as module
 from verl_env.locksets import web
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.index import (
+    PYPI,
     Index,
     IndexFile,
     Page,
     best_file,
     configured_index,
-    default_index,
     read_page,
     takeable,
 )
@@ -147,8 +147,14 @@ def test_links_in_whatever_html(link, name, uploaded):
     assert (file.name, file.uploaded) == (name, uploaded)
 
 
+def page_of(*attributes: str) -> Page:
+    body = "".join(f"<a {each}>x</a>" for each in attributes).encode()
+    with serving({"/s/a/": [(200, "text/html", body)]}) as url:
+        return read_page(f"{url}/s/a/")
+
+
 def test_only_links_that_may_be_meant_are_looked_at():
-    page = Page("https://e.invalid/s/a/", ('href="a-1.0+cu9.tar.gz"', 'href="a-1.0%2Bcu9.zip"', 'href="a-2.0.zip"'))
+    page = page_of('href="a-1.0+cu9.tar.gz"', 'href="a-1.0%2Bcu9.zip"', 'href="a-2.0.zip"')
     assert [file.name for file in page.files("1.0+cu9")] == ["a-1.0+cu9.tar.gz", "a-1.0+cu9.zip"]
     assert len(page.files()) == 3
 
@@ -278,7 +284,7 @@ def test_the_index_is_the_one_that_the_installers_are_configured_for(monkeypatch
 def test_without_any_setting_it_is_the_ordinary_one(monkeypatch):
     answer = subprocess.CompletedProcess([], 1, "", "ERROR: No such key")
     monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
-    assert configured_index() == default_index()
+    assert configured_index() == PYPI
 
 
 def wheel_file(tag):

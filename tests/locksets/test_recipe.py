@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+import tomli_w
 
 from tests.locksets import samples
 from verl_env.locksets.errors import LocksetInvalidError
 from verl_env.locksets.recipe import Virtual, load_recipe, recipe_files
-from verl_env.locksets.write import toml_text
 
 
 def test_a_recipe_is_read_whole(tmp_path):
@@ -81,7 +81,7 @@ def test_errors_name_file_and_key(tmp_path, changes, key):
         del table["id"]
     file = tmp_path / samples.ID / "recipe.toml"
     file.parent.mkdir(parents=True)
-    file.write_text(toml_text(table))
+    file.write_text(tomli_w.dumps(table))
     with pytest.raises(LocksetInvalidError) as caught:
         load_recipe(file)
     assert (caught.value.file, caught.value.key) == (file, key)
@@ -105,7 +105,7 @@ def test_lists_of_included_files_go_before_the_own_ones(tmp_path):
             "steps": [{"title": f"step of {name}", "install": [name]}],
             "sdists": [{"name": name, "version": "1"}],
         }
-        (tmp_path / "verl9.9-cu999" / f"{name}.toml").write_text(toml_text(table))
+        (tmp_path / "verl9.9-cu999" / f"{name}.toml").write_text(tomli_w.dumps(table))
     own = samples.write_recipe(tmp_path, include=["../first.toml", "../second.toml"], notes=["own"])
     recipe = load_recipe(own)
     titles = [step.title for step in recipe.steps]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import tomli_w
 
 from tests.locksets import samples
 from verl_env.locksets.errors import LocksetInvalidError
 from verl_env.locksets.make import make_lockset
 from verl_env.locksets.recipe import load_recipe
-from verl_env.locksets.write import toml_text
 
 PART = {
     "env": {"SPAWN": "of the part", "ONLY_THERE": "2"},
@@ -22,7 +22,7 @@ PART = {
 def including(tmp_path, part, **changes):
     """A recipe that includes one file."""
     file = samples.write_recipe(tmp_path, include=["../part.toml"], **changes)
-    (file.parent.parent / "part.toml").write_text(toml_text({"schema": 1, **part}))
+    (file.parent.parent / "part.toml").write_text(tomli_w.dumps({"schema": 1, **part}))
     return file
 
 

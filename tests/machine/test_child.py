@@ -296,7 +296,6 @@ def test_waiting_for_one_serves_the_others() -> None:
         slow = children.start(["/bin/sleep", "0.5"])
         children.wait(slow)
         assert isinstance(children.wait(big), Completed)
-        children.wait_all()
 
 
 def test_leaving_the_block_kills_what_still_runs() -> None:

@@ -55,6 +55,7 @@ class _Gathered:
         self.installer: str | None = None
         self.isolated = True
         self.wheelhouse: Path | None = None
+        self.open: list[Path] = []
 
 
 def parse_install(words: Sequence[str], directory: Path) -> Wishes:
@@ -188,8 +189,12 @@ def _file(kind: str, value: str, directory: Path, gathered: _Gathered) -> None:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}", command=HELP) from error
+    if path.resolve() in gathered.open:
+        raise UsageError(f"{path} includes itself", command=HELP)
+    gathered.open.append(path.resolve())
     for words in _lines(text):
         _read(words, path.parent, gathered, nested=True)
+    gathered.open.pop()
 
 
 def _lines(text: str) -> Iterator[list[str]]:

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from verl_env.choose.model import Choice, Evaluation, Refusal, Request, Verdict
+    from verl_env.choose.model import Choice, Evaluation, Request, Verdict
     from verl_env.machine.model import Machine
 
 #: Which failed requirement a refusal counts under: what was asked for first (the machine does not matter to those),
@@ -189,8 +189,3 @@ def machine_line(machine: Machine) -> str:
         *([machine.host.arch] if isinstance(machine.host.arch, str) else []),
     ]
     return ", ".join(parts)
-
-
-def refusal_line(refusal: Refusal) -> str:
-    """All refusals in one line: ``"12 locksets refused: 9 by driver < 580, 3 by sm_70"``."""
-    return f"{counted(len(refusal.evaluations), 'lockset')} refused: {summary(refusal.evaluations)}"

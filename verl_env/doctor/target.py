@@ -174,11 +174,6 @@ class Target:
         return tuple(_shared(path, owner) for path, owner in self._object_paths())
 
     @lazily
-    def by_path(self) -> dict[str, Shared]:
-        """Shared objects by path."""
-        return {shared.path: shared for shared in self.objects}
-
-    @lazily
     def loader(self) -> loading.Loader:
         """The loader's search order for this interpreter, host and environment."""
         try:

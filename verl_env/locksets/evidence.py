@@ -11,9 +11,10 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import tomli_w
+
 from verl_env.locksets.errors import LocksetInvalidError
 from verl_env.locksets.load import install, proof, read_toml
-from verl_env.locksets.write import toml_text
 from verl_env.shapes import FieldError, many
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def add_install(folder: Path, entry: Mapping[str, Any]) -> Path:
         LocksetInvalidError: the file that is there cannot be read.
     """
     file = folder / INSTALLS
-    file.write_text(_HEAD + toml_text({"schema": SCHEMA, "installs": [*_installs(file), entry]}), encoding="utf-8")
+    file.write_text(_HEAD + tomli_w.dumps({"schema": SCHEMA, "installs": [*_installs(file), entry]}), encoding="utf-8")
     return file
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
-from html import escape, unescape
+from html.parser import HTMLParser
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
@@ -20,7 +19,7 @@ from verl_env.locksets.web import fetch
 from verl_env.reading import json_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from packaging.tags import Tag
 
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
+#: The index of pip and uv where none is configured.
+PYPI = "https://pypi.org/simple"
+
 #: Beyond every glibc that a platform tag can name for years to come: two or so are released a year (2.41 in 2025).
 NEWEST_GLIBC = "2.99"
-
-_ANCHOR = re.compile(r"""<a\s((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""(?<![a-z-])([a-z-]+)\s{0,9}=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 
 
 def configured_index() -> str:
@@ -43,14 +42,7 @@ def configured_index() -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     argv = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     asked = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/", env=env)
-    return asked.stdout.strip().rstrip("/") or default_index()
-
-
-def default_index() -> str:
-    """The index of pip where none is configured, which is that of uv too; pip states it in this place alone."""
-    from pip._internal.models.index import PyPI  # noqa: PLC0415
-
-    return str(PyPI.simple_url)
+    return asked.stdout.strip().rstrip("/") or PYPI
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +81,14 @@ class IndexFile:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of links: its address, and the attributes of each link as text, for most are never looked at."""
+    """A page of links: its address, and each link in the form of PEP 691, for most are never looked at."""
 
     url: str
-    links: tuple[str, ...]
+    entries: tuple[Mapping[str, Any], ...]
 
     def files(self, containing: str = "") -> tuple[IndexFile, ...]:
-        """The files that the page lists; only those whose link contains a text where one is given."""
-        forms = {containing, quote(containing)}
-        likely = (link for link in self.links if any(form in link for form in forms))
-        return tuple(file for link in likely if (file := _file(link, self.url)))
+        """The files that the page lists; only those whose name contains a text where one is given."""
+        return tuple(_file(entry, self.url) for entry in self.entries if containing in entry["filename"])
 
 
 @dataclass
@@ -114,7 +104,7 @@ class Index:
 
         Args:
             project: its name.
-            containing: only files whose link contains this.
+            containing: only files whose name contains this.
 
         Raises:
             IndexUnreachableError: the page could not be read.
@@ -177,41 +167,50 @@ def read_page(address: str) -> Page:
         address += "index.html"
     response = fetch(address, {"Accept": ACCEPT})
     if "json" not in response.headers.get("content-type", ""):
-        links = _ANCHOR.findall(response.content.decode("utf-8", "replace"))
-        return Page(response.url, tuple(links))
+        links = _Links()
+        links.feed(response.content.decode("utf-8", "replace"))
+        return Page(response.url, tuple(links.found))
     try:
         entries = json_of(response.content)["files"]
-        return Page(response.url, tuple(_as_attributes(entry) for entry in entries))
+        return Page(response.url, tuple(map(_checked, entries)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IndexUnreachableError(address, f"its JSON is not that of PEP 691 ({error!r})") from error
 
 
-def _as_attributes(entry: dict[str, Any]) -> str:
-    """A link of PEP 691 as the attributes of one of PEP 503."""
-    digest, uploaded = entry["hashes"].get("sha256"), entry.get("upload-time")
-    url = entry["url"] + (f"#sha256={digest}" if digest else "")
-    size = entry.get("size")
-    values = {
-        "href": url,
-        "data-filename": entry["filename"],
-        "data-upload-time": uploaded,
-        "data-size": str(size) if isinstance(size, int) else None,
-    }
-    return " ".join(f'{name}="{escape(value)}"' for name, value in values.items() if value)
+def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry of PEP 691 that has all that is read of one."""
+    if not isinstance(entry["filename"] + entry["url"], str):
+        raise TypeError(entry)
+    entry["hashes"].get("sha256")
+    return entry
 
 
-def _file(attributes: str, base: str) -> IndexFile | None:
-    """The file that the attributes of a link stand for; None where it leads nowhere."""
-    values = {
-        name.lower(): unescape(double or single or bare)
-        for name, double, single, bare in _ATTRIBUTE.findall(attributes)
-    }
-    if not values.get("href"):
-        return None
-    url, fragment = urldefrag(urljoin(base, values["href"]))
-    digest = fragment.removeprefix("sha256=") if fragment.startswith("sha256=") else None
-    name = values.get("data-filename") or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-    uploaded, size = values.get("data-upload-time"), values.get("data-size", "")
+class _Links(HTMLParser):
+    """The links of a page of PEP 503, each in the form of PEP 691."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Mapping[str, Any]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag != "a" or not (address := values.get("href")):
+            return
+        url, fragment = urldefrag(address)
+        name = values.get("data-filename") or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+        hashes = dict([fragment.split("=", 1)]) if "=" in fragment else {}
+        size = values.get("data-size") or ""
+        entry = {"filename": name, "url": url, "hashes": hashes, "upload-time": values.get("data-upload-time")}
+        self.found.append({**entry, "size": int(size) if size.isdecimal() else None})
+
+
+def _file(entry: Mapping[str, Any], base: str) -> IndexFile:
+    """The file that a link stands for."""
+    uploaded, size = entry.get("upload-time"), entry.get("size")
     return IndexFile(
-        name, url, digest, uploaded[:19] + "Z" if uploaded else None, int(size) if size.isdigit() else None
+        entry["filename"],
+        urljoin(base, entry["url"]),
+        entry["hashes"].get("sha256"),
+        uploaded[:19] + "Z" if uploaded else None,
+        size if isinstance(size, int) else None,
     )

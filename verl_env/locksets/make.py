@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+import tomli_w
 from packaging.utils import canonicalize_name
 
 from verl_env.constraints import read_bytes
@@ -18,7 +19,7 @@ from verl_env.locksets.load import LOCKSET_FILE, SCHEMA, digest_of, includes, re
 from verl_env.locksets.replay import Replay
 from verl_env.locksets.target import Target, glibc_of
 from verl_env.locksets.unmet import ABSENT, unmet_requirements
-from verl_env.locksets.write import LEAST_GLIBC, file_name, lock_files, package_of, toml_text
+from verl_env.locksets.write import LEAST_GLIBC, file_name, lock_files, package_of
 from verl_env.versions import at_least, dotted
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def lockset_files(
 def lockset_text(recipe: Recipe, locks: Sequence[Mapping[str, Any]]) -> str:
     """lockset.toml: what the recipe says, how far it was tried, and the table of each Python's lock."""
     head = "# Written by verl-env lock from recipe.toml and a replay of its steps; do not edit.\n"
-    return head + toml_text({"schema": SCHEMA, **recipe.identity, **evidence(recipe), "pythons": list(locks)})
+    return head + tomli_w.dumps({"schema": SCHEMA, **recipe.identity, **evidence(recipe), "pythons": list(locks)})
 
 
 def replay_python(recipe: Recipe, python: str, index: Index, say: Callable[[str], None]) -> PythonResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -10,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import tomli_w
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -97,11 +97,10 @@ class Uv:
         recipe = self._recipe
         # uv reads uv.toml of the directory it runs in and merges the user's own into it.
         tables = [
-            f"[[dependency-metadata]]\nname = {json.dumps(sdist.name)}\nversion = {json.dumps(sdist.version)}\n"
-            f"requires-dist = {json.dumps(list(sdist.requires))}\n"
+            {"name": sdist.name, "version": sdist.version, "requires-dist": list(sdist.requires)}
             for sdist in recipe.sdists
         ]
-        (self._directory / "uv.toml").write_text("\n".join(tables))
+        (self._directory / "uv.toml").write_text(tomli_w.dumps({"dependency-metadata": tables} if tables else {}))
         options = ["--only-binary=:all:"]
         for option, lines in (
             ("--overrides", [override.requirement for override in recipe.overrides]),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from verl_env.locksets.index import takeable
 from verl_env.locksets.model import Package
 from verl_env.versions import dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from verl_env.locksets.recipe import Recipe
     from verl_env.locksets.replay import Pinned
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
 
 #: The oldest glibc that locks are for where their recipe states none: that of manylinux2014.
 LEAST_GLIBC = "2.17"
-
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def lock_files(recipe: Recipe, locks: Mapping[str, Sequence[Package]]) -> dict[str, str]:
@@ -91,48 +87,3 @@ def entry(package: Package) -> str:
     requirement = f"{package.name} @ {package.url}" if by_file else f"{package.name}=={package.version}"
     lines = [requirement, *(f"    --hash={digest}" for digest in package.hashes)]
     return " \\\n".join(lines) + f"\n    # {'; '.join(facts)}\n"
-
-
-def toml_text(table: Mapping[str, Any]) -> str:
-    """A table as TOML: plain values first, then its tables, in the order of the mapping."""
-    return "".join(f"{line}\n" for line in _lines(table, ())).lstrip("\n")
-
-
-def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    nested = [key for key, value in table.items() if _is_nested(value)]
-    for key, value in table.items():
-        if key not in nested:
-            yield f"{_key(key)} = {_value(value)}"
-    for key in nested:
-        inner = (*path, _key(key))
-        several = isinstance(table[key], list)
-        for item in table[key] if several else [table[key]]:
-            yield ""
-            yield f"[[{'.'.join(inner)}]]" if several else f"[{'.'.join(inner)}]"
-            yield from _lines(item, inner)
-
-
-def _is_nested(value: object) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _string(key)
-
-
-def _string(text: str) -> str:
-    """A basic string of TOML: that of JSON, but for one control character and for pairs of surrogates."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _value(value: object) -> str:
-    """A plain value; lists of strings that would make a long line take one line each."""
-    if isinstance(value, list):
-        items = [_value(item) for item in value]
-        short = f"[{', '.join(items)}]"
-        return short if len(short) <= 100 else "[\n" + "".join(f"    {item},\n" for item in items) + "]"  # noqa: PLR2004
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    return _string(str(value))

@@ -129,11 +129,6 @@ class Children:
             self._turn()
         return child.outcome
 
-    def wait_all(self) -> None:
-        """Wait until every child has its outcome."""
-        while self._running:
-            self._turn()
-
     def _turn(self) -> None:
         """Read what is there, sleep until something may happen, and advance every child."""
         poll = select.poll()

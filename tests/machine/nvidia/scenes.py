@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.machine.child import Children
 from verl_env.machine.nvidia.nvml import MODULE
-from verl_env.machine.nvidia.probe import probe_nvidia
+from verl_env.machine.nvidia.probe import NvidiaProbe
 from verl_env.machine.roots import Roots
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def probe(
 ) -> NvidiaReport:
     env = {"PATH": "/usr/bin:/bin", **(environ or {})}
     with Children(deadline=time.monotonic() + seconds) as children:
-        return probe_nvidia(children, roots, env, module=module)
+        return NvidiaProbe(children, roots, env, module=module).report()
 
 
 def ids(report: NvidiaReport) -> list[str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verl_env.constraints import parse_toml
+from verl_env.locksets.index import PYPI
 from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-PYPI = "https://pypi.org/simple"
 #: Seconds that pip gets to say its configuration.
 _SECONDS = 4.0
 _UV_MORE = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")

@@ -70,13 +70,6 @@ class NvidiaProbe:
         return ask_smi(self._children, self._roots, self._env)
 
 
-def probe_nvidia(
-    children: Children, roots: Roots, environ: Mapping[str, str], *, module: str | Path = MODULE
-) -> NvidiaReport:
-    """The NVIDIA side at once; for the arguments see ``NvidiaProbe``."""
-    return NvidiaProbe(children, roots, environ, module=module).report()
-
-
 def _silent_on_fabric(nvml: NvmlAnswer) -> bool:
     """Whether NVML works and leaves open, for some GPU, whether its fabric is up."""
     gpus = [gpu for gpu in nvml.reading.devices or () if gpu.lost is None and gpu.slice_of is None]
