@@ -56,7 +56,7 @@ _FORMS = (
 _TOKENS = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_FORMS)})(?![A-Za-z0-9])")
 _BLOCK = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?")
 _NAMED = (
-    r"(?:[A-Za-z0-9]{1,40}[_-]){0,6}(?:tokens?|api[_-]?keys?|access[_-]?keys?(?:[_-]id)?|secret[_-]?(?:access[_-])?keys?|account[_-]?keys?"
+    r"(?:[A-Za-z0-9]{1,40}[_-]){0,6}(?:tokens?|api[_-]?keys?|access[_-]?keys?(?:[_-]id)?|secret[_-]?(?:access[_-])?keys?|(?:account|storage|subscription|encryption|signing|master|shared|deploy|ssh)[_-]?keys?"
     r"|private[_-]?keys?|passwords?|passwd|passphrase|secrets?|credentials?|client[_-]secret|sas)"
 )
 #: ``NAME_TOKEN=value``, ``"password": "value"``, ``AccountKey=value``, ``--token value``.
@@ -72,7 +72,8 @@ _BEARER = re.compile(
 #: Long numbers in hexadecimal that no ``sha256:`` or the like says are digests: keys of wandb, of Azure and of others.
 _HEX = re.compile(r"(?<![\w:=/@.+-])(?:[0-9a-f]{32,256}|[0-9A-F]{32,256})(?![\w/.])")
 _HEX_NAMED = re.compile(
-    r"(?P<name>\w*(?:key|token|secret|login|auth)\w*[\"']?\s{0,4}[:= ]\s{0,4}[\"']?)[0-9a-fA-F]{32,256}\b",
+    r"(?P<name>(?<!\w)\w{0,60}?(?:key|token|secret|login|auth)\w{0,60}[\"']?\s{0,4}[:= ]\s{0,4}[\"']?)"
+    r"[0-9a-fA-F]{32,256}\b",
     re.IGNORECASE,
 )
 
@@ -96,8 +97,21 @@ def hide_secrets(text: str) -> str:
     text = _TOKENS.sub(TOKEN, text)
     text = _BEARER.sub(_hidden_value, text)
     text = _ASSIGNED.sub(_hidden_value, text)
-    text = _HEX_NAMED.sub(lambda match: f"{match['name']}{TOKEN}", text)
+    return _HEX_NAMED.sub(lambda match: f"{match['name']}{TOKEN}", text)
+
+
+def hide_numbers(text: str) -> str:
+    """A text without long numbers in hexadecimal that nothing calls a digest: many keys look so."""
     return _HEX.sub(TOKEN, text)
+
+
+def without_credentials_in(data: Any) -> Any:
+    """Decoded JSON whose addresses have no credentials; keys stay."""
+    if isinstance(data, str):
+        return without_credentials(data)
+    if isinstance(data, dict):
+        return {key: without_credentials_in(value) for key, value in data.items()}
+    return [without_credentials_in(each) for each in data] if isinstance(data, (list, tuple)) else data
 
 
 def hide_secrets_in(data: Any) -> Any:
@@ -126,5 +140,6 @@ def _hidden_value(match: re.Match[str]) -> str:
     value = groups["value"]
     # A word of a sentence ("token expired"), a path or a variable is no secret.
     plain = value.isalpha() and ("=" not in groups["name"] and ":" not in groups["name"])
+    plain = plain or (value.isdigit() and "token" in groups["name"].lower())
     known = value in {TOKEN, PASSWORD, "USER:PASSWORD@"} or value.startswith(("$", "<", "/", "USER:"))
     return match[0] if plain or known else f"{groups['name']}{groups.get('quote') or ''}{TOKEN}"

@@ -38,6 +38,9 @@ class VerlEnvError(Exception):
 
     def __init_subclass__(cls) -> None:
         cls.fields = (*cls.fields, *(name for name in cls.__annotations__ if name not in cls.fields))
+        for name in ("message", "hint"):
+            if isinstance(worded := cls.__dict__.get(name), property):
+                setattr(cls, name, _without_secrets(worded))
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given)
@@ -54,13 +57,13 @@ class VerlEnvError(Exception):
     def message(self) -> str:
         """What went wrong and why: one sentence, without a trailing full stop."""
         if self.says:
-            return self.says.format_map(_Values(self))
-        return str(self.args[0]) if self.args else self.id
+            return _hidden(self.says.format_map(_Values(self)))
+        return _hidden(str(self.args[0])) if self.args else self.id
 
     @property
     def hint(self) -> str | None:
         """The way on, with the command to run; None where there is none."""
-        return self.helps.format_map(_Values(self)) if self.helps else None
+        return _hidden(self.helps.format_map(_Values(self))) if self.helps else None
 
     def __str__(self) -> str:
         return self.message
@@ -72,6 +75,22 @@ class VerlEnvError(Exception):
     def document(self) -> dict[str, Any]:
         """The whole document of ``--json``; a class may add what its command's document has beside the error."""
         return {"schema": 1, "error": self.to_json()}
+
+
+def _hidden(text: str) -> str:
+    from verl_env.credentials import hide_secrets  # noqa: PLC0415 (few runs end in an error)
+
+    return hide_secrets(text)
+
+
+def _without_secrets(worded: property) -> property:
+    """A text of an error whose values may hold passwords: what a server, git or an installer said."""
+
+    def text(error: VerlEnvError) -> str | None:
+        found = worded.__get__(error)
+        return None if found is None else _hidden(found)
+
+    return property(text, doc=worded.__doc__)
 
 
 class _Values(dict[str, "Any"]):

@@ -16,6 +16,7 @@ from verl_env.builds.errors import NativeBuildFailed
 from verl_env.builds.progress import Steps
 from verl_env.builds.telling import telling_lines
 from verl_env.builds.variables import build_variables
+from verl_env.credentials import hide_secrets
 from verl_env.environment.pins import address
 from verl_env.installers.base import Command
 from verl_env.installers.process import run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _PREFIX = f"verl-env-build-{os.uname().nodename}-"
 #: Logs that are kept; older ones go.
 KEPT_LOGS = 50
+_LONGEST_LINE = 1 << 16
 
 
 class Workshop:
@@ -103,10 +105,14 @@ class Workshop:
         """
         steps, started = Steps(), time.monotonic()
         with self.log(job).open("ab") as log:
-            log.write(f"\n$ {' '.join(argv)}\n".encode("utf-8", "surrogateescape"))
+            lines = _Lines(log)
+            lines.write(f"\n$ {' '.join(argv)}\n".encode("utf-8", "surrogateescape"))
             log.flush()
             command = Command(argv, self.variables(job) if env is None else env)
-            done = run(command, watch=self._watch(job, log, steps, started), cwd=cwd or self.root)
+            try:
+                done = run(command, watch=self._watch(job, lines, steps, started), cwd=cwd or self.root)
+            finally:
+                lines.end()
         if done.code != 0:
             raise NativeBuildFailed(job.name, _what(argv), done.code, self.log(job), telling_lines(done.output))
 
@@ -116,7 +122,7 @@ class Workshop:
         name = re.sub(r"[^\w.-]+", "-", f"{job.build.name}-{job.build.version}")
         return self.places.logs / f"{name}-{os.getpid()}.log"
 
-    def _watch(self, job: Job, log: IO[bytes], steps: Steps, started: float) -> Callable[[bytes], None]:
+    def _watch(self, job: Job, log: _Lines, steps: Steps, started: float) -> Callable[[bytes], None]:
         def watch(data: bytes) -> None:
             if data:
                 log.write(data)
@@ -124,6 +130,29 @@ class Workshop:
             self.reporter.building(job.name, steps.done, steps.total, time.monotonic() - started)
 
         return watch
+
+
+class _Lines:
+    """A log that gets whole lines, without the secrets in them: git's errors quote addresses with their passwords."""
+
+    def __init__(self, log: IO[bytes]) -> None:
+        self._log = log
+        self._rest = b""
+
+    def write(self, data: bytes) -> None:
+        whole, newline, rest = (self._rest + data).rpartition(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            whole, newline, rest = whole + newline + rest, b"", b""
+        self._rest = rest
+        self._log.write(_hidden(whole + newline))
+
+    def end(self) -> None:
+        self._log.write(_hidden(self._rest))
+        self._rest = b""
+
+
+def _hidden(data: bytes) -> bytes:
+    return hide_secrets(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 @contextlib.contextmanager

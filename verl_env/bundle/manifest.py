@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.bundle.errors import BundleInvalid
 from verl_env.bundle.model import FORMAT, File, Manifest, NativeWay, Planned
+from verl_env.credentials import without_credentials_in
 from verl_env.reading import json_of
 from verl_env.shapes import FieldError, count, flag, many, one_of, sha256, shape, text, texts
 
@@ -27,7 +28,7 @@ def to_bytes(manifest: Manifest) -> bytes:
         "plans": [asdict(plan) for plan in manifest.plans],
         "files": [asdict(file) for file in sorted(manifest.files, key=lambda file: file.path)],
     }
-    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(without_credentials_in(document), indent=1, sort_keys=True) + "\n").encode()
 
 
 def from_bytes(content: bytes, path: Path) -> Manifest:

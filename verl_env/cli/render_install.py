@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.explain import why
 from verl_env.command_line import quoted
+from verl_env.credentials import hide_secrets
 from verl_env.install.completeness import of_plan
 from verl_env.install.plan_json import native_to_json
 from verl_env.install.sizes import cost
@@ -115,11 +116,11 @@ class Progress:
 
     def note(self, message: str) -> None:
         self._close()
-        self._line(f"      {message}", style="dim")
+        self._line(f"      {hide_secrets(message)}", style="dim")
 
     def warn(self, message: str) -> None:
         self._close()
-        self._line(f"warning: {message}", style="yellow")
+        self._line(f"warning: {hide_secrets(message)}", style="yellow")
 
     def _close(self) -> None:
         if self._open:

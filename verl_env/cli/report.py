@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env report``."""
     parser.add_argument("--into", metavar="DIR", help="the environment (default: the active one, else .venv)")
-    parser.add_argument("--redact", action="store_true", help="take out names, private paths, tokens and device ids")
+    parser.add_argument("--redact", action="store_true", help="take out names, hosts, private paths, device ids")
     parser.add_argument("-o", "--output", metavar="FILE", help="write it there instead of to stdout")
     add_machine_arguments(parser)
 

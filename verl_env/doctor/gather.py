@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from verl_env.credentials import without_credentials_in
 from verl_env.doctor.commands import Shell
 from verl_env.doctor.engines.host import HostFacts, read_host
 from verl_env.doctor.engines.metadata import by_name
@@ -58,7 +59,7 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
             if len({one.path for one in found if one.site == found[0].site}) > 1
         },
         urls={name: found[0].url for name, found in named.items() if found[0].url},
-        environment=environment,
+        environment=without_credentials_in(dict(environment)),
         environment_complete=True,
         torch_flavour=flavour or flavour_of_version(packages.get("torch")) or UNKNOWN,
         host=_host(environment) if host is None else host,

@@ -6,6 +6,7 @@ import getpass
 import platform
 from typing import TYPE_CHECKING
 
+from verl_env.credentials import hide_secrets_in
 from verl_env.doctor.redact import redact_json
 from verl_env.machine.record import machine_to_json
 
@@ -34,7 +35,7 @@ def report_of(facts: Facts, *, hide: bool = False) -> dict[str, Any]:
 
     Args:
         facts: Its facts.
-        hide: Whether to take out names, private paths, tokens and device ids.
+        hide: Whether to take out names, hosts, private paths and device ids; secrets go always.
     """
     data: dict[str, Any] = {
         "schema": SCHEMA,
@@ -47,7 +48,7 @@ def report_of(facts: Facts, *, hide: bool = False) -> dict[str, Any]:
     data |= {"torch_flavour": facts.torch_flavour} if facts.torch_flavour else {}
     data |= {"lockset": facts.lockset} if facts.lockset else {}
     data |= {"proofs": [proof.to_json() for proof in facts.proofs]} if facts.proofs else {}
-    return dict(redact_json(data, names=_names())) if hide else data
+    return dict(redact_json(data, names=_names()) if hide else hide_secrets_in(data))
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from verl_env.credentials import hide_secrets_in
 from verl_env.environment.files import replace_bytes
 from verl_env.reading import json_of, read_bytes
 from verl_env.records import record
@@ -77,8 +78,9 @@ def read_entries(file: Path, current: str | None) -> tuple[Entry, ...]:
 
 
 def write_entries(file: Path, entries: Sequence[Entry]) -> None:
-    """Replaces the history in one step."""
-    replace_bytes(file, json.dumps({"schema": SCHEMA, "changes": [each.to_json() for each in entries]}).encode())
+    """Replaces the history in one step; secrets of a command line are not written down."""
+    data = {"schema": SCHEMA, "changes": [each.to_json() for each in entries]}
+    replace_bytes(file, json.dumps(hide_secrets_in(data)).encode())
 
 
 def user() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from verl_env.credentials import without_credentials_in
 from verl_env.environment.files import replace_bytes
 from verl_env.reading import json_of, read_bytes
 from verl_env.records import NOTHING, record, values
@@ -112,4 +113,4 @@ def write_state(environment: Path, state: State) -> None:
     for name in ("unlike", "machine", "digests"):
         if not data[name]:
             del data[name]
-    replace_bytes(environment / FILE, json.dumps(data, indent=1).encode())
+    replace_bytes(environment / FILE, json.dumps(without_credentials_in(data), indent=1).encode())

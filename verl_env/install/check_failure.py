@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.command_line import visible
+from verl_env.credentials import hide_secrets
 from verl_env.installers.classify import tail
 from verl_env.installers.failures import CheckFailed
 from verl_env.machine.child import Abandoned, Completed, TimedOut
@@ -34,7 +35,7 @@ def failure(check: Check, outcome: Outcome, environment: Path, logs: Path) -> Ch
     output = _output(outcome)
     logs.mkdir(exist_ok=True)
     log = logs / f"{environment.name}-{file_name(check.id)}.log"
-    log.write_text(visible(f"{check.code}\n\n{output}"), encoding="utf-8")
+    log.write_text(visible(hide_secrets(f"{check.code}\n\n{output}")), encoding="utf-8")
     return CheckFailed(check.id, _reason(outcome, output), log, tail(output))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.credentials import without_credentials
 from verl_env.settings.config import (
     BUILD_CACHE_VARIABLE,
     CACHE_VARIABLE,
@@ -45,7 +46,7 @@ def settings(env: Mapping[str, str] = os.environ) -> tuple[Setting, ...]:
     ]
     for prefix, place in sorted(load_config(env).mirrors.items()):
         file = next((path for path, table in tables if prefix in _stripped(table.get("mirrors", {}))), None)
-        found.append(Setting(f'mirrors."{prefix}"', place, str(file)))
+        found.append(Setting(without_credentials(f'mirrors."{prefix}"'), without_credentials(place), str(file)))
     for path, only, forbid in load_config(env).locksets:
         rules = {"locksets.only": only, "locksets.forbid": forbid}
         found += [Setting(key, ", ".join(each), str(path)) for key, each in rules.items() if each]
