@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
-from verl_env.machine.describe import describe
+from verl_env.machine.describe import describe, with_tools_of
 from verl_env.machine.errors import (
     MachineFlagConflictError,
     MachineFlagError,
@@ -84,7 +84,7 @@ def test_named_gpus_replace_the_gpu_side_and_nothing_else() -> None:
         ),
     )
     assert machine.amd is None
-    assert (machine.host, machine.pythons, machine.toolchain) == (HERE.host, HERE.pythons, HERE.toolchain)
+    assert (machine.host, machine.pythons) == (HERE.host, HERE.pythons)
 
 
 def test_replaced_facts_name_the_flag_and_kept_facts_their_source() -> None:
@@ -278,16 +278,27 @@ def test_any_flags_give_a_machine_or_a_worded_error(
 
 
 @pytest.mark.parametrize("flags", [{"glibc": "2.28"}, {"gpus": ["h100"]}, {"gpus": ["mi300x"], "arch": "x86_64"}])
-def test_another_machine_of_this_architecture_is_built_for_here(flags: dict[str, Any]) -> None:
-    machine = describe(ASKED, **flags)
+def test_another_machine_of_this_architecture_can_be_built_for_here(flags: dict[str, Any]) -> None:
+    machine = with_tools_of(describe(ASKED, **flags), ASKED)
     assert machine.toolchain == HERE.toolchain
     assert machine.sources["toolchain.gcc"] == "gcc --version"
     assert [problem.id for problem in machine.problems] == ["tool-failed"]
 
 
+def test_this_host_without_its_gpus_keeps_its_tools() -> None:
+    assert describe(ASKED, gpus=["none"]).toolchain == HERE.toolchain
+
+
+@pytest.mark.parametrize("flags", [{"glibc": "2.28"}, {"gpus": ["h100"]}, {"gpus": ["none"], "glibc": "2.28"}])
+def test_of_the_tools_of_a_described_machine_nothing_is_known(flags: dict[str, Any]) -> None:
+    machine = describe(ASKED, **flags)
+    assert machine.toolchain is UNKNOWN
+    assert machine.problems == ()
+
+
 @pytest.mark.parametrize("flags", [{"arch": "aarch64"}, {"gpus": ["gh200"]}])
 def test_of_the_tools_of_another_architecture_nothing_is_known(flags: dict[str, Any]) -> None:
-    machine = describe(ASKED, **flags)
+    machine = with_tools_of(describe(ASKED, **flags), ASKED)
     assert machine.toolchain is UNKNOWN
     assert "toolchain.gcc" not in machine.sources
     assert machine.problems == ()

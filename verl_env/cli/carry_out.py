@@ -109,7 +109,7 @@ def carry_out(
         print_json({**render_install.outcome_json(plan, outcome, seen, into=args.into), **misfits_json(misfits)})
     else:
         render_install.outcome(stdout_console(), plan, outcome, into=args.into, verbose=args.verbose)
-        render_install.completeness(stdout_console(), of_plan(plan, outcome.left_out, args.into))
+        render_install.completeness(stdout_console(), of_plan(plan, outcome.left_out, args.into, carried_out=True))
     show_misfits(stderr_console(), misfits)
     return EXIT_OK
 

@@ -70,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("say what to install: --stack S", command="verl-env install --help")
     request = _with_recorded(request_from(args), target)
     verl_source = _verl_source(args)
-    machine = machine_from(args)
+    machine = machine_from(args, builds_here=True)
     options = options_from(args, machine)
     locksets, components = load_catalogue(), with_wheels(load_components(), *houses(target, options))
 

@@ -42,7 +42,7 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
             command="verl-env install --help",
         )
     bundle = open_bundle(path)
-    planned, request, choice, machine = _choose(bundle, target, machine_from(args), args)
+    planned, request, choice, machine = _choose(bundle, target, machine_from(args, builds_here=True), args)
     if not isinstance(choice, Choice):
         from verl_env.cli.refusal import refuse
 

@@ -123,15 +123,24 @@ def _of_lockset(args: argparse.Namespace) -> tuple[str, ...]:
     try:
         return provides[full_id(provides, args.lockset)]
     except ChoiceError as error:
-        asked = Request((), verl=args.verl, lockset=args.lockset, described=described_words(args))
+        asked = Request(
+            (),
+            verl=args.verl,
+            lockset=args.lockset,
+            python=python_from(args.python),
+            native=getattr(args, "native", None),
+            wishes=tuple(args.wishes),
+            described=described_words(args),
+        )
         error.take_ways(asked, lambda _: True)
         raise
 
 
-def machine_from(args: argparse.Namespace) -> Machine:
+def machine_from(args: argparse.Namespace, *, builds_here: bool = False) -> Machine:
     """The machine that the flags, ``VERL_ENV_MACHINE`` or the probe describe, in this order of strength.
 
-    Flags beside ``--machine`` replace what the file says.
+    Flags beside ``--machine`` replace what the file says. Of the compilers of a machine that flags describe nothing is
+    known, unless this host builds for it (``builds_here``).
 
     Raises:
         MachineFileError: a recorded machine cannot be used.
@@ -139,7 +148,7 @@ def machine_from(args: argparse.Namespace) -> Machine:
     """
     flags = [name for name in ("gpu", "driver", "rocm", "glibc", "arch") if getattr(args, name) is not None]
     if flags:
-        return _described(args)
+        return _described(args, builds_here=builds_here)
     return default_machine(with_gpus=True) if args.machine is None else _read(args.machine)
 
 
@@ -157,14 +166,15 @@ def python_from(text: str | None, *, command: str = "verl-env plan --help") -> s
     return ".".join(parts[:2])
 
 
-def _described(args: argparse.Namespace) -> Machine:
-    from verl_env.machine.describe import describe
+def _described(args: argparse.Namespace, *, builds_here: bool) -> Machine:
+    from verl_env.machine.describe import describe, with_tools_of
 
     gpus = [] if args.gpu is None else [name.strip() for name in args.gpu.split(",")]
     if not all(gpus):
         raise UsageError(f"--gpu {args.gpu!r} names no GPU", command="verl-env plan --help")
     base = default_machine(with_gpus=args.gpu is None) if args.machine is None else _read(args.machine)
-    return describe(base, gpus=gpus, driver=args.driver, rocm=args.rocm, glibc=args.glibc, arch=args.arch)
+    machine = describe(base, gpus=gpus, driver=args.driver, rocm=args.rocm, glibc=args.glibc, arch=args.arch)
+    return with_tools_of(machine, base) if builds_here or args.machine is not None else machine
 
 
 def default_machine(*, with_gpus: bool) -> Machine:

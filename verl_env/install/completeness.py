@@ -5,7 +5,7 @@ from __future__ import annotations
 from verl_env.choose.words import listed
 from verl_env.command_line import command
 from verl_env.components.without import without
-from verl_env.records import record
+from verl_env.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from verl_env.install.model import Plan
     from verl_env.locksets.model import Lockset
 
-COMPLETE = "complete: every native component that verl trains with is there"
+_EVERYTHING = "every native component that verl trains with is there"
+COMPLETE = f"complete: {_EVERYTHING}"
 
 
 @record
@@ -40,10 +41,14 @@ class Lacking:
 
 @record
 class Completeness:
-    """What is missing, and how to give it: in words, each with the command that does it."""
+    """What is missing, and how to give it: in words, each with the command that does it.
+
+    ``to_build`` are the components of a plan that are there only once they are built.
+    """
 
     lacking: tuple[Lacking, ...] = ()
     ways: tuple[tuple[str, str], ...] = ()
+    to_build: tuple[str, ...] = ()
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -57,6 +62,9 @@ class Completeness:
 
     def lines(self) -> tuple[str, ...]:
         """One line, or two: what stops, and what helps."""
+        if self.complete and self.to_build:
+            are = "is" if len(self.to_build) == 1 else "are"
+            return (f"complete once {listed(self.to_build)} {are} built: {_EVERYTHING}",)
         if self.complete:
             return (COMPLETE,)
         clauses = "; ".join(f"without {each.name} {each.stops}" for each in self.lacking)
@@ -87,18 +95,23 @@ class Completeness:
         return ", or ".join(filter(None, ("; ".join(helped), *self.gives)))
 
 
-def of_plan(plan: Plan, left_out: Mapping[str, str] | None = None, into: str = ".venv") -> Completeness:
+def of_plan(
+    plan: Plan, left_out: Mapping[str, str] | None = None, into: str = ".venv", *, carried_out: bool = False
+) -> Completeness:
     """The completeness of what a plan makes.
 
     Args:
         plan: The plan.
-        left_out: What could not be had while it was carried out, with the reason; None before that.
+        left_out: What could not be had besides, with the reason.
         into: The environment, as the user writes it.
+        carried_out: Whether its builds are made.
     """
     planned = {build.name: build.reason for build in plan.natives if build.how == "skip"}
     gone = planned | dict(left_out or {})
     files = {build.name: (*build.unreached, build.address) for build in plan.natives}
-    return _completeness(plan.lockset, gone, plan.asked, into, files)
+    found = _completeness(plan.lockset, gone, plan.asked, into, files)
+    builds = tuple(build.name for build in plan.natives if build.how == "build" and build.name not in gone)
+    return found if carried_out else replace(found, to_build=builds)
 
 
 def of_state(state: State, lockset: Lockset, into: str, there: Container[str] = ()) -> Completeness:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verl_env.machine.errors import MachineFlagConflictError, MachineFlagError, MachineFlagWithoutGpuError
 from verl_env.machine.gpu_names import parse_gpu
-from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine, Nvidia, NvidiaDevice, Toolchain
+from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine, Nvidia, NvidiaDevice
 from verl_env.machine.tables import cuda_of_driver
 from verl_env.records import replace
 from verl_env.versions import is_dotted
@@ -22,6 +22,7 @@ NO_GPU = "none"
 _ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 _GPU_FACTS = ("nvidia", "amd")
 _GPU_PROBLEMS = ("nvidia-", "amd-", "rocm-", "driver-")
+_TOOLS = "toolchain."
 _TOOL_PROBLEMS = {"cuda-home-missing", "tool-failed", "tool-timeout"}
 _MIB = 1 << 20
 _LONGEST = 32
@@ -40,8 +41,8 @@ def describe(
 
     Naming GPUs replaces the whole GPU side: a driver of this host says nothing about another. Without ``gpus`` the
     GPUs of ``base`` stay, and only the versions given are replaced. A GPU that comes with one CPU architecture only
-    (GH200, GB200, GB300, GB10, Jetson) sets it. Compilers are those of ``base``, as its host is the one that builds;
-    nothing is known of those of another architecture.
+    (GH200, GB200, GB300, GB10, Jetson) sets it. Of its compilers nothing is known (``with_tools_of`` gives it those of
+    a host that builds for it), unless nothing but ``none`` is said of it.
 
     Args:
         base: The facts to start from, those of this host.
@@ -70,7 +71,22 @@ def describe(
     if glibc is not None:
         machine = _sourced(machine, {"host.glibc": FLAG}, host=replace(machine.host, glibc=glibc, musl=None))
     machine = _with_arch(machine, arch, [gpu for gpu, _ in wanted])
-    return machine if machine.host.arch == base.host.arch else _without_toolchain(machine)
+    same_host = not wanted and driver is rocm is glibc is arch is None
+    return machine if same_host else _without_toolchain(machine)
+
+
+def with_tools_of(machine: Machine, builder: Machine) -> Machine:
+    """The machine with the compilers of the host that builds for it; unknown where that has another architecture."""
+    if machine.host.arch != builder.host.arch:
+        return machine
+    sources = {fact: source for fact, source in builder.sources.items() if fact.startswith(_TOOLS)}
+    problems = tuple(problem for problem in builder.problems if problem.id in _TOOL_PROBLEMS)
+    return replace(
+        _without_toolchain(machine),
+        toolchain=builder.toolchain,
+        sources={**machine.sources, **sources},
+        problems=(*machine.problems, *problems),
+    )
 
 
 def _check_dotted(flag: str, value: str | None, example: str) -> None:
@@ -88,13 +104,8 @@ def _with_gpus(machine: Machine, wanted: Sequence[tuple[GpuName, int]]) -> Machi
     each = [gpu for gpu, count in wanted for _ in range(count)]
     nvidia = tuple(_nvidia_device(index, gpu) for index, gpu in enumerate(gpu for gpu in each if gpu.gfx is None))
     amd = tuple(_amd_device(index, gpu) for index, gpu in enumerate(gpu for gpu in each if gpu.gfx is not None))
-    toolchain = machine.toolchain
-    if amd and not isinstance(machine.amd, Amd) and isinstance(toolchain, Toolchain):
-        # ROCm comes with its compiler: that this host has neither says nothing of the one that is described.
-        toolchain = replace(toolchain, hipcc=UNKNOWN)
     bare = replace(
         machine,
-        toolchain=toolchain,
         nvidia=Nvidia(devices=nvidia) if nvidia else None,
         amd=Amd(devices=amd) if amd else None,
         sources={fact: source for fact, source in machine.sources.items() if fact.split(".")[0] not in _GPU_FACTS},
@@ -104,7 +115,7 @@ def _with_gpus(machine: Machine, wanted: Sequence[tuple[GpuName, int]]) -> Machi
 
 
 def _without_toolchain(machine: Machine) -> Machine:
-    sources = {fact: source for fact, source in machine.sources.items() if not fact.startswith("toolchain.")}
+    sources = {fact: source for fact, source in machine.sources.items() if not fact.startswith(_TOOLS)}
     problems = tuple(problem for problem in machine.problems if problem.id not in _TOOL_PROBLEMS)
     return replace(machine, toolchain=UNKNOWN, sources=sources, problems=problems)
 
