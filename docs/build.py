@@ -1,6 +1,6 @@
 """Writes the generated pages of the documentation from the code, or checks that they are what it says.
 
-python docs/build.py [--check]
+python docs/build.py [--check] [errors.md | coverage.md | components.md | verl-env.1 | locksets]...
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import inspect
 import pkgutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import verl_env
 from verl_env.errors import VerlEnvError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
@@ -33,8 +37,12 @@ wrong use, or a fault of verl-env itself.
 
 
 def main(argv: list[str]) -> int:
-    """Writes every page, or with ``--check`` names the stale ones; 1 when there are any."""
-    stale = {name: text for name, text in pages().items() if _differs(name, text)}
+    """Writes the pages named, or all; with ``--check`` names the stale ones, and gives 1 when there are any."""
+    named = [word for word in argv if word != "--check"]
+    if unknown := [word for word in named if word not in PAGES]:
+        print(f"{', '.join(unknown)}: the pages are {', '.join(PAGES)}", file=sys.stderr)
+        return 2
+    stale = {name: text for name, text in pages(named).items() if _differs(name, text)}
     if "--check" in argv:
         print("\n".join(f"stale: docs/{name} (run: python docs/build.py)" for name in stale))
         return 1 if stale else 0
@@ -45,15 +53,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def pages() -> dict[str, str]:
-    """The generated pages: path below ``docs/`` to text."""
-    return {
-        "errors.md": errors_page(),
-        "coverage.md": coverage_page(),
-        "components.md": components_page(),
-        "verl-env.1": man_page(),
-        **lockset_pages(),
-    }
+def pages(named: Sequence[str] = ()) -> dict[str, str]:
+    """The generated pages, those named or all: path below ``docs/`` to text."""
+    return {path: text for name, make in PAGES.items() if not named or name in named for path, text in make().items()}
 
 
 def errors_page() -> str:
@@ -81,6 +83,14 @@ def _differs(name: str, text: str) -> bool:
     page = DOCS / name
     return not page.is_file() or page.read_text(encoding="utf-8") != text
 
+
+PAGES: dict[str, Callable[[], dict[str, str]]] = {
+    "errors.md": lambda: {"errors.md": errors_page()},
+    "coverage.md": lambda: {"coverage.md": coverage_page()},
+    "components.md": lambda: {"components.md": components_page()},
+    "verl-env.1": lambda: {"verl-env.1": man_page()},
+    "locksets": lockset_pages,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

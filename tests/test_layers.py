@@ -38,10 +38,11 @@ ALLOWED = {
         "patches",
     },
     "bundle": {*MAKING, *BELOW_MAKING},
+    "catalogue": {"settings", "locksets", "components"},
     "verify": {"machine", "doctor"},
     "facts": {"machine", "locksets"},
     "cluster": {"machine", "locksets", "choose", "environment", "wheels", "install", "doctor", "bundle"},
-    "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify", "facts"},
+    "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify", "facts", "catalogue"},
 }
 SHARED = {
     "command_line",

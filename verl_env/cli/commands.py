@@ -31,6 +31,7 @@ COMMANDS = {
     "cluster": "the same on every node: diagnose them, stage an environment, write a job script",
     "config": "show what is configured and where it comes from, or write a configuration file",
     "trust": "the digests of what has no recorded hash; accept another file",
+    "catalogue": "the catalogue of native components: which is in force, a newer one where a site allows it",
     "lock": "regenerate locksets from their recipes (maintainers)",
     "facts": "compare the hardware tables with what their sources publish (maintainers)",
     "completion": "print a completion script for a shell",

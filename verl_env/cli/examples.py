@@ -63,6 +63,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("verl-env trust", "the digests that were kept when files were first taken"),
         ("verl-env trust --forget https://example.org/x.whl", "take the next file as the first was"),
     ),
+    "catalogue": (
+        ("verl-env catalogue show", "which one is in force, and since when"),
+        ("verl-env catalogue update", "a newer one, signed by whom the configuration trusts"),
+        ("verl-env catalogue sign /srv/verl-env --key key.pem", "publish the one in force"),
+    ),
     "mcp": (("verl-env mcp", "started by the assistant, not by hand"),),
     "verify": (
         ("verl-env verify --list", "what can be proved, and how long it takes"),

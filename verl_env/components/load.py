@@ -14,8 +14,9 @@ from zlib import crc32
 
 from verl_env.components import decode
 from verl_env.components.errors import ComponentInvalidError
+from verl_env.components.fetched import fetched_folder
 from verl_env.components.model import Catalogue
-from verl_env.constraints import constraints_folder, parse_toml, read_bytes
+from verl_env.constraints import VARIABLE, constraints_folder, parse_toml, read_bytes
 from verl_env.shapes import FieldError
 
 TYPE_CHECKING = False
@@ -38,19 +39,25 @@ def load_catalogue(root: Path | None = None) -> Catalogue:
     """All native components; none where the folder of constraints has no catalogue.
 
     Args:
-        root: The folder of constraints; None for that of ``constraints_folder``. Components are read from it when
-            they are asked for.
+        root: The folder of constraints; None for that of ``catalogue_root``. Components are read from it when they
+            are asked for.
 
     Raises:
         ComponentInvalidError: a file cannot be read; of a component, when it is asked for.
     """
-    folder = os.path.join(constraints_folder() if root is None else root, FOLDER)  # noqa: PTH118 pathlib is slower
+    folder = os.path.join(catalogue_root() if root is None else root, FOLDER)  # noqa: PTH118 pathlib is slower
     files = component_files(folder)
     compiled = _compiled(f"{folder[: -len(FOLDER)]}{COMPILED}")
     tables: tuple[tuple[Any, ...], ...] = ((), (), (), ())
     if TOOLCHAIN in files:
         tables = _object(files.pop(TOOLCHAIN), compiled.get(TOOLCHAIN), decode.toolchain)
     return Catalogue(_Components(files, compiled), *tables)
+
+
+def catalogue_root() -> str:
+    """The folder of the catalogue in force: a fetched one of this release, else that of ``constraints_folder``."""
+    fetched = "" if os.environ.get(VARIABLE) else fetched_folder()
+    return fetched if fetched and os.path.isdir(fetched) else constraints_folder()  # noqa: PTH112 as above
 
 
 def component_files(folder: str | Path) -> dict[str, str]:

@@ -28,7 +28,7 @@ CACHE_VARIABLE = "VERL_ENV_CACHE_DIR"
 BUILD_CACHE_VARIABLE = "VERL_ENV_BUILD_CACHE"
 
 _FILE = "verl-env/config.toml"
-_KEYS = ("mirrors", "cache", "build_cache", "locksets", "trusted", "digests")
+_KEYS = ("mirrors", "cache", "build_cache", "locksets", "trusted", "digests", "catalogue")
 _DIRECTORIES = ("cache", "build_cache", "digests")
 _RULES = ("only", "forbid")
 
@@ -42,7 +42,8 @@ class Config:
     are the rules of each file that has some: itself, patterns of the only locksets, and of those that are forbidden; no
     file takes back what another one forbids. ``trusted`` are the users, and groups after ``@``, of all files, whose
     entries are taken from caches (``verl_env.settings.owners``); ``digests`` is the site's file of them
-    (``verl_env.settings.digests``). ``files`` are those it was read from, the strongest first.
+    (``verl_env.settings.digests``). ``catalogue`` is where newer catalogues of components are, and the first root of
+    their signatures (``verl_env.catalogue``). ``files` are those it was read from, the strongest first.
     """
 
     mirrors: Mapping[str, str] = NOTHING
@@ -52,6 +53,7 @@ class Config:
     locksets: tuple[tuple[Path, tuple[str, ...], tuple[str, ...]], ...] = ()
     trusted: tuple[str, ...] = ()
     digests: Path | None = None
+    catalogue: tuple[str, Path] | None = None
 
 
 def load_config(env: Mapping[str, str] = os.environ) -> Config:
@@ -68,8 +70,17 @@ def load_config(env: Mapping[str, str] = os.environ) -> Config:
         mirrors |= _mirrors(path, table)
     rules = tuple(_rules(path, table["locksets"]) for path, table in found if "locksets" in table)
     trusted = tuple(dict.fromkeys(name for path, table in found for name in _trusted(path, table.get("trusted", []))))
-    files = tuple(path for path, _ in found)
-    return Config(mirrors, merged.get("cache"), merged.get("build_cache"), files, rules, trusted, merged.get("digests"))
+    newer = next((_catalogue(path, table["catalogue"], env) for path, table in found if "catalogue" in table), None)
+    return Config(
+        mirrors,
+        merged.get("cache"),
+        merged.get("build_cache"),
+        tuple(path for path, _ in found),
+        rules,
+        trusted,
+        merged.get("digests"),
+        newer,
+    )
 
 
 def read_tables(env: Mapping[str, str] = os.environ) -> list[tuple[Path, dict[str, Any]]]:
@@ -180,6 +191,13 @@ def _rules(path: Path, table: object) -> tuple[Path, tuple[str, ...], tuple[str,
     if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in found):
         raise ConfigValueInvalid(path, "locksets", f"is {table!r}, and only and forbid are lists of texts")
     return path, tuple(found[0]), tuple(found[1])
+
+
+def _catalogue(path: Path, value: object, env: Mapping[str, str]) -> tuple[str, Path]:
+    """Where newer catalogues are, and the first root of their signatures."""
+    if not isinstance(value, dict) or value.keys() != {"url", "root"} or "://" not in str(value["url"]):
+        raise ConfigValueInvalid(path, "catalogue", f"is {value!r}, and has an address url and a file root")
+    return str(value["url"]), _directory(path, "catalogue.root", value["root"], env)
 
 
 def _trusted(path: Path, value: object) -> list[str]:

@@ -56,6 +56,11 @@ def settings(env: Mapping[str, str] = os.environ) -> tuple[Setting, ...]:
         found.append(Setting("trusted", ", ".join(config.trusted), origins))
     if config.digests is not None:
         found.append(Setting("digests", str(config.digests), _origin("digests", "", tables, env)))
+    if config.catalogue is not None:
+        file = next(path for path, table in tables if "catalogue" in table)
+        url, root = config.catalogue
+        found += [Setting("catalogue.url", without_credentials(url), str(file))]
+        found += [Setting("catalogue.root", str(root), str(file))]
     return tuple(found)
 
 
