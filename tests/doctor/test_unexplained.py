@@ -152,3 +152,13 @@ def test_what_excludes_one_another(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["doctor", "--report", str(tmp_path / "r"), "--lock", str(tmp_path / "r")]) == 2
     assert main(["doctor", "--lock", str(tmp_path / "r"), "--fix"]) == 2
     assert "give one" in capsys.readouterr().err
+
+
+def test_a_long_log_keeps_what_tells_of_a_failure_in_its_middle() -> None:
+    noise = "step 1 of many, loss 0.1 and so on\n" * 20_000
+    failing = 'Traceback (most recent call last):\n  File "/e/x.py", line 3, in f\nIndexError: list index out of range\n'
+
+    said = facts_of(noise + failing + noise).log
+
+    assert "IndexError: list index out of range" in said
+    assert len(facts_of(noise + failing * 20_000 + noise).log) < 700_000

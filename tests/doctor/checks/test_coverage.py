@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BY_FACTS = {case["check"] for case in test_facts.CASES} | {case[0] for case in test_host_facts.CASES}
 BY_FACTS |= set(test_environments.CASES)
 #: Cases of their own: what a login node says, and what the patches of an environment say (``test_patches``).
-ELSEWHERE = {"component-left-out", "no-gpu-here", "patches-absent"}
+ELSEWHERE = {"component-left-out", "no-gpu-here", "patches-absent", "hook-damaged"}
 
 
 @pytest.mark.parametrize("check", [check for check in CHECKS if check.find], ids=lambda check: str(check.id))

@@ -10,11 +10,13 @@ from verl_env.doctor.checks.patches import CHECKS
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.run import evaluate
 from verl_env.doctor.target import Target
+from verl_env.environment.record import record_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ABSENT = next(check for check in CHECKS if check.id == "patches-absent")
+DAMAGED = next(check for check in CHECKS if check.id == "hook-damaged")
 
 
 @pytest.fixture
@@ -40,3 +42,19 @@ def test_the_line_is_missing(tmp_path: Path, site: Path) -> None:
 def test_either_carrier_is_enough(tmp_path: Path, site: Path, carrier: str) -> None:
     (site / carrier).touch()
     assert evaluate(ABSENT, facts(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("there", "severity"),
+    [(b"import verl_env_runtime\n", None), (b"import other\n", "warning"), (b"\xff\xfe\x80", "error")],
+)
+def test_the_line_is_another(tmp_path: Path, site: Path, there: bytes, severity: str | None) -> None:
+    record = site / "verl_env_runtime-0.1.0.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text(f"verl_env.pth,{record_hash(b'import verl_env_runtime' + bytes([10]))},24\n")
+    (site / "verl_env.pth").write_bytes(there)
+
+    finding = evaluate(DAMAGED, facts(tmp_path))
+
+    assert (finding.severity if finding else None) == severity
+    assert finding is None or "verl_env.pth is not as it was installed" in finding.evidence[0]

@@ -218,8 +218,9 @@ CHECKS = (
             r"A module that was compiled using NumPy 1\.x cannot be run in",
             r"numpy\.dtype size changed, may indicate binary incompatibility",
             r"numpy\.core\.multiarray failed to import",
-            r"Numba needs NumPy [\d.]+ or (?:less|greater)",
+            r"(?P<said>Numba needs NumPy [\d.]+ or (?:less|greater)[^\n]{0,40})",
         ),
+        from_log=lambda _, match: Hit((), match.groupdict().get("said")),
         explains=("requirements-unmet", "model-inspection-failed"),
     ),
     Check(

@@ -228,7 +228,10 @@ CHECKS = (
         covers=("B15",),
         sources=("apex#954", "TransformerEngine#553", "vllm#31718"),
         find=_nvcc,
-        log=(r"The detected CUDA version \([\d.]+\) mismatches the version that was used to compile",),
+        log=(
+            r"The detected CUDA version \([\d.]+\) mismatches the version that was used to compile",
+            r"Installed CUDA version [\d.]+ does not match the version torch was compiled with",
+        ),
     ),
     Check(
         id="nccl-cumem",

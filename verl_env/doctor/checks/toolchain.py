@@ -280,6 +280,7 @@ CHECKS = (
         find=_ptxas,
         log=(
             r"ptxas fatal\s*:\s*Value 'sm_\w+' is not defined for option 'gpu-name'",
+            r"triton/backends/nvidia/bin/ptxas'[^\n]{0,300}--gpu-name=sm_1\d\d\w*'[^\n]*non-zero exit status",
             r"PTX \.version [\d.]+ does not support \.target sm_\w+",
         ),
     ),

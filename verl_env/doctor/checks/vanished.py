@@ -6,45 +6,34 @@ is newer, and what the asking release wants, comes from the table of releases.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
 from verl_env.doctor.checks.coupling import shadowed
+from verl_env.doctor.checks.frames import distribution, frames_of
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.engines.metadata import canonical
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
-from verl_env.doctor.releases.known import OF_MODULE, markers_of
+from verl_env.doctor.releases.known import markers_of
 from verl_env.doctor.releases.table import asked, release, releases
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
     from packaging.version import Version
 
     from verl_env.doctor.facts import Facts
 
-_FRAME = re.compile(r'^[ \t]*File "[^"\n]*?(?:site|dist)-packages/(?P<top>\w+)[/.][^"\n]*", line', re.MULTILINE)
-#: How much of a log before a message is its traceback.
-_REACH = 12_000
 #: Packages whose names are checked by others, or that are the user's own.
 _OTHERS = frozenset({"builtins", "main", "none", "nonetype", "str", "dict", "list", "int", "tuple"})
-_HEAD = "Traceback (most recent call last)"
 
 
 def _frames(match: re.Match[str]) -> list[str]:
     """The distributions of the frames of the traceback that a message ends, outermost first."""
-    before = match.string[max(0, match.start() - _REACH) : match.start()]
-    before = before[before.rfind(_HEAD) + 1 :] if _HEAD in before else before
-    found = [_distribution(frame["top"]) for frame in _FRAME.finditer(before)]
+    found = [frame.package for frame in frames_of(match) if frame.package]
     # torch's frames only pass a call of a module on.
     return [name for name in found if name != "torch"] or found
-
-
-def _distribution(module: str) -> str:
-    name = canonical(module)
-    return OF_MODULE.get(name, name)
 
 
 def _sides(match: re.Match[str]) -> tuple[str | None, str | None]:
@@ -55,7 +44,7 @@ def _sides(match: re.Match[str]) -> tuple[str | None, str | None]:
     other = next((name for name in reversed(frames) if name != last), None)
     if not module and match[0].startswith("AttributeError") and other and not _through_getattr(match):
         return last, other  # the line that failed is the one that asks
-    lacking = _distribution(module.split(".")[0]) if module else last
+    lacking = distribution(module.split(".")[0]) if module else last
     return next((name for name in reversed(frames) if name != lacking), None), lacking
 
 
@@ -79,7 +68,8 @@ def _vanished(facts: Facts, match: re.Match[str]) -> Hit | None:
         return Hit((facts.named(lacking),) if facts.installed(lacking) else (), text)
     who = facts.named(asking) if asking else "what imports it"
     lines = tuple(facts.named(one) for one in (asking, lacking) if one and facts.installed(one))
-    title = f"{facts.named(lacking)} has no {name}, which {who} uses"
+    way = f"takes other arguments of {name}() than {who} gives" if called else f"has no {name}, which {who} uses"
+    title = f"{facts.named(lacking)} {way}"
     return Hit((*lines, *_ages(facts, asking, lacking)), title, remedy=_remedy(facts, asking, lacking))
 
 
@@ -136,7 +126,14 @@ CHECKS = (
             rf"cannot import name '(?P<name>\w+)' from '{_MODULE}'",
             rf"module '{_MODULE}' has no attribute '(?P<name>\w+)'",
             r"AttributeError: (?:type object )?'?\w+'? (?:object )?has no attribute '?(?P<name>\w+)",
-            r"TypeError: (?:[\w.]+\.)?(?P<name>\w+)\(\) (?:got an unexpected keyword argument|missing \d+ required)",
+            (
+                r"TypeError: (?P<module>[a-z]\w*(?:\.[a-z_]\w*)*)\.(?P<name>\w+)\(\) (?:got (?:an unexpected|multiple)"
+                r"|missing \d+ required|takes )"
+            ),
+            (
+                r"TypeError: (?:[\w.]+\.)?(?P<name>\w+)\(\) (?:got (?:an unexpected|multiple)|missing \d+ required"
+                r"|takes (?:no|from|exactly|\d+) )"
+            ),
             r"No module named '(?P<module>[A-Za-z_]\w*(?:\.\w+)+)'",
         ),
         from_log=_vanished,

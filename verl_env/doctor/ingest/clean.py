@@ -34,6 +34,7 @@ _PREFIX = re.compile(
     rf"|\[?{_DAY}[T ]{_TIME}\]?(?=\s|$)(?:\s?-(?=\s))?"  # a date with a time
     rf"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL)[: ]\s{{0,3}}{_DAY} {_TIME}\s{{1,4}}\[[\w./-]{{1,60}}:\d+\]"  # vLLM
     rf"|{_DAY} {_TIME} [\w.-]{{1,60}} [\w./@-]{{1,40}}(?:\[\d+\])?:"  # syslog, journal
+    r"|[EWIF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w./-]{1,200}\.py:\d+\]"  # torch's logger
     r"|\[\w[\w.-]{0,40}-\d+\]\s\|\s|[a-z][\w.-]{0,40}-\d{1,3}\s+\|(?=\s)"  # docker compose
     r"|\d{1,4}:(?=\s+(?:\S*Error\b|File \"|Traceback|Torch|[A-Z(\[]))"  # srun --label
     r")\s?"

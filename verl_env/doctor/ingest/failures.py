@@ -59,13 +59,23 @@ _SAID: tuple[re.Pattern[str], ...] = (
     re.compile(r"\bNo solution found\b|\bNo matching distribution found\b|\bResolutionImpossible\b"),
     re.compile(r"\bNo available node types can fulfill\b|\bcannot be scheduled\b|\bInsufficient resources\b"),
     re.compile(r"\bNCCL WARN\b"),
+    re.compile(r"^[EF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+:\d+\] |^Value error, |\bUCX\s+(?:ERROR|FATAL)\b"),
+    re.compile(r"\bAssertion [`'].{2,300}' failed|^terminate called after throwing|\bnon-zero status: [1-9]"),
     re.compile(r"\bCheck failed: |\*\*\* (?:StackTrace Information|Aborted at|SIG[A-Z]+ )"),
     re.compile(r"\bOut of memory: Kill|\boomd\b[^\n]{0,200}\bKilled\b|invoked oom-killer", re.IGNORECASE),
     re.compile(r"^Could not (?:find|load|import|open|connect|create)\b"),
     re.compile(
-        r"\bcommand not found$|\bPermission denied\b|\bNo space left on device\b"
+        r"^Host key verification failed|\bwas unable to reliably start\b|\bcommand not found$"
+        r"|\bPermission denied\b|\bNo space left on device\b"
         r"|\bConnection (?:refused|timed out|reset)\b"
     ),
+)
+#: Without one of these a line tells no failure; it spares most lines all that is above.
+_MAY = re.compile(
+    r"err|exc|fail|die|time|mismatch|unavail|found|memory|refus|symbol|cannot|not|n't|unable|crash|seg|hang|kill|abort"
+    r"|terminat|fatal|critical|panic|dump|bus|illegal|float|exit|returncode|stopped|make|wheel|solution|impossible|warn"
+    r"|resources|scheduled|assert|check|\*\*\*|oom|could|denied|space|connect|status|ucx",
+    re.IGNORECASE,
 )
 #: What people write of a failure where they paste none.
 _TOLD = re.compile(
@@ -77,7 +87,7 @@ _TOLD = re.compile(
 #: Lines that only look like it: progress, code, what a logger says of itself, requests, a count of none.
 _NOT = re.compile(
     r"^\s*(?:#|//|raise\b|except\b|assert\b|return\b|def\b|class\b|if\b|elif\b|print\(|log(?:ger|ging)?\.|import\b"
-    r"|from\b|echo\b|\$|>>>|DEBUG\b|INFO\b|Exception ignored in)"
+    r"|from\b|echo\b|\$|>>>|DEBUG\b|INFO\b|Exception ignored in|frame #\d|W\d{4} )"
     r"|\b(?:0|no) errors?\b|\berror[_ ](?:rate|bars?|handling|code 0)\b|\berrors?=0\b|Warning: "
     r"|\b(?:without|any|no|an|the) error:",
     re.IGNORECASE,
@@ -158,9 +168,7 @@ def _words(line: str, *, in_traceback: bool) -> str | None:
         return None
     if (_RAISED.match(line) or (in_traceback and _ENDS.match(line))) and not _NOT.match(line):
         return "raised"
-    if in_traceback and line.startswith((" ", "\t")):
-        return None
-    if _NOT.search(line):
+    if (in_traceback and line.startswith((" ", "\t"))) or not _MAY.search(line) or _NOT.search(line):
         return None
     if any(pattern.search(line) for pattern in _SAID):
         return "said"

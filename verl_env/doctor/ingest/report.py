@@ -22,7 +22,7 @@ from verl_env.reading import json_of
 from verl_env.records import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any, BinaryIO, TypeVar
 
@@ -30,10 +30,17 @@ if TYPE_CHECKING:
 
     Device = TypeVar("Device", NvidiaDevice, AmdDevice)
 
-#: More text than this is cut in the middle: the beginning holds the environment, the end the error.
-MAX_CHARACTERS = 1_600_000
-#: Bytes of a file that are read: four of UTF-8 for a character at most.
-_HALF_BYTES = 2 * MAX_CHARACTERS
+#: More text than this is shortened: the beginning holds the environment, the end the error, and of what is between
+#: the lines are kept that tell of a failure, with those above them.
+MAX_CHARACTERS = 600_000
+_END = 200_000
+#: Bytes of a file that are read at either end.
+_HALF_BYTES = 3_200_000
+_TELLING = re.compile(
+    r"Traceback|Error\b|ERROR|error:|Exception|[Ff]ailed|FAILED|fatal|FATAL|CRITICAL|undefined symbol|not found|Killed"
+    r"|Aborted|dumped|terminate called|out of memory|WARN"
+)
+_ABOVE, _BELOW = 12, 2
 #: A text with more characters than this that are none of a text, and more of them among a thousand, is none.
 _MOST_ODD = 100
 _ODD = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
@@ -125,9 +132,20 @@ def _json(text: str) -> Any:
 
 
 def shortened(text: str) -> str:
-    """A text without its middle where it is longer than ``MAX_CHARACTERS``."""
-    half = MAX_CHARACTERS // 2
-    return text if len(text) <= MAX_CHARACTERS else text[:half] + "\n" + text[-half:]
+    """A text of ``MAX_CHARACTERS`` at most: both ends, and of the middle what tells of failures, the first of it."""
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    told = "\n".join(_told(text[_END:-_END].split("\n")))
+    return "\n".join((text[:_END], told[: MAX_CHARACTERS - 2 * _END], text[-_END:]))
+
+
+def _told(lines: Sequence[str]) -> Iterator[str]:
+    """The lines that tell of a failure, with some above and below them."""
+    done = 0
+    for number, line in enumerate(lines):
+        if number >= done - _BELOW and _TELLING.search(line):
+            yield from lines[max(done, number - _ABOVE) : number + _BELOW + 1]
+            done = number + _BELOW + 1
 
 
 def _from_text(text: str) -> Facts:

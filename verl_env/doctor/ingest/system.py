@@ -24,6 +24,7 @@ _DRIVER = (
     r"(?im)^(?:nvidia )?driver(?: version)?\s*[:=]\s*(?:nvidia\s+)?v?(\d{3}(?:\.\d+)*)\b",
     r"NVRM version:.*?(?:Kernel Module|Module for \S+)\s+(\d{3}\.[\d.]+)",
     r"(?i)\bdriver(?: version)?(?:\s*[:=]\s*|\s+)v?(\d{3}\.\d+(?:\.\d+)?)\b",
+    r"(?i)\bdrivers?(?: version)? \(v?([3-9]\d\d(?:\.\d+)*)\)",
 )
 _DRIVER_CUDA = (r"CUDA(?: UMD)? Version:\s*(\d+\.\d+)",)
 _GLIBC = (r"Libc version:\s*glibc-(\d+\.\d+)", r"ldd \(.*?\)\s*(\d+\.\d+)", r"(?i)\bglibc(?:\s*[:=]?\s*|-)(\d\.\d+)\b")
