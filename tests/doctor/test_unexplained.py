@@ -156,7 +156,8 @@ def test_what_excludes_one_another(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_long_log_keeps_what_tells_of_a_failure_in_its_middle() -> None:
     noise = "step 1 of many, loss 0.1 and so on\n" * 20_000
-    failing = 'Traceback (most recent call last):\n  File "/e/x.py", line 3, in f\nIndexError: list index out of range\n'
+    frame = '  File "/e/x.py", line 3, in f\n'
+    failing = f"Traceback (most recent call last):\n{frame}IndexError: list index out of range\n"
 
     said = facts_of(noise + failing + noise).log
 
