@@ -120,6 +120,13 @@ class Lab:
             argv = ["unshare", "--mount", "sh", "-c", script, "sh", options, str(self.local), *argv]
         self.call(*argv)
 
+    def revive(self, name):
+        """Starts the daemon of a node that was killed, and waits until Slurm gives it jobs again."""
+        self.start(name)
+        # ``idle*`` has not answered yet, and the job in which it died may still be ending.
+        states = ("sinfo", "-h", "-N", "-o", "%T")
+        self._await(lambda: set(self.call(*states).split()) == {"idle"} and not self.call("squeue", "-h"), 120)
+
     def kill(self, name):
         """Ends a node as if its power went: its daemon, its step daemons, and all that these started."""
         sockets = subprocess.run(["ss", "-xlpH"], capture_output=True, text=True, check=True).stdout
@@ -155,6 +162,15 @@ class Lab:
         if _comm(path):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(path.read_text()), number)
+
+
+def kill_when(lab, name, path, seconds=90):
+    """Kills a node a second after a file is there."""
+    until = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(1)
+    lab.kill(name)
 
 
 def _comm(path):

@@ -7,12 +7,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from pathlib import Path
 
 import pytest
 
-from tests.cluster.lab import Lab, available
+from tests.cluster.lab import Lab, available, kill_when
 from tests.cluster.packs import small_pack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available(), reason="needs root, Slurm and munge")]
@@ -95,21 +93,12 @@ def test_a_node_that_dies_in_the_middle_has_nothing_and_the_next_run_mends_it(fi
         "TOLD": str(told),
     }
     with cluster({}) as lab:
-        killer = threading.Thread(target=kill_when, args=(lab, told))
+        killer = threading.Thread(target=kill_when, args=(lab, "n03", told))
         killer.start()
         code, said = install(lab, file, "--nodes", "4", "--timeout", "60", env=env)
         killer.join()
         assert (code, said["installed"]) == (1, ["n01", "n02", "n04"])
         assert [each["node"] for each in said["failed"]] == ["n03"]
-        lab.start("n03")
-        lab._await(lambda: lab.call("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split() == lab.names, 90)
+        lab.revive("n03")
         code, said = install(lab, file, "--nodes", "4")
         assert (code, said["installed"], said["present"]) == (0, ["n03"], ["n01", "n02", "n04"])
-
-
-def kill_when(lab, path: Path):
-    until = time.monotonic() + 90
-    while not path.exists() and time.monotonic() < until:
-        time.sleep(0.1)
-    time.sleep(1)
-    lab.kill("n03")

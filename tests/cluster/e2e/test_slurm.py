@@ -13,18 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.lab import Lab, available
+from tests.cluster.lab import Lab, available, kill_when
 from verl_env.cluster.command import guarded
 from verl_env.cluster.slurm import gather as by_slurm
 from verl_env.cluster.slurm.allocation import Wish, allocation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available(), reason="needs root, Slurm and munge")]
-#: The interpreter of the tests may lie where nobody else can look.
-PROGRAM = ["/usr/bin/python3", "-c", "from verl_env.cli.main import run; run()"]
-PATHS = os.pathsep.join([str(Path.cwd()), *site.getsitepackages()])
-#: Stands for nvidia-smi on PATH: another driver on one node, told apart by the scheduler's name.
+PROGRAM = ["-c", "from verl_env.cli.main import run; run()"]
+#: Stands for ``timeout``, which starts the task of each node: one node is unlike the others, told by its name in Slurm.
 ODD = """#!/bin/sh
-[ "$SLURMD_NODENAME" = n03 ] && [ "$ODD" = hang ] && exec sleep 600
+[ "$SLURMD_NODENAME" = n03 ] && [ "$ODD" = hang ] && touch "$TOLD" && exec sleep 600
 [ "$SLURMD_NODENAME" = n03 ] && [ "$ODD" = ulimit ] && ulimit -n 512
 exec "$REAL_TIMEOUT" "$@"
 """
@@ -34,7 +32,19 @@ exec "$REAL_TIMEOUT" "$@"
 def lab(request):
     at = tempfile.mkdtemp(prefix="vl", dir="/tmp")
     with Lab(at, request.param) as made:
+        made.python = everybodys_python(made.at / "tool")
         yield made
+
+
+def everybodys_python(at):
+    """The Python of a venv that has verl-env: the one of the tests may lie where nobody else can look.
+
+    Variables such as PYTHONPATH do not serve: what runs on nodes is isolated from them.
+    """
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", at], check=True)
+    (packages,) = at.glob("lib/python3*/site-packages")
+    (packages / "tests.pth").write_text("\n".join([str(Path.cwd()), *site.getsitepackages()]))
+    return str(at / "bin/python")
 
 
 @pytest.fixture
@@ -42,16 +52,20 @@ def odd(lab):
     """A folder for PATH whose ``timeout``, which starts the task of each node, makes one node unlike the others."""
     wrapper = lab.at / "odd/timeout"
     wrapper.parent.mkdir(exist_ok=True)
+    wrapper.parent.chmod(0o777)
     wrapper.write_text(ODD)
     wrapper.chmod(0o755)
-    return {"PATH": f"{wrapper.parent}:{os.environ['PATH']}", "REAL_TIMEOUT": shutil.which("timeout")}
+    told = wrapper.with_name("told")
+    told.unlink(missing_ok=True)
+    path = f"{wrapper.parent}:{os.environ['PATH']}"
+    return {"PATH": path, "REAL_TIMEOUT": shutil.which("timeout"), "TOLD": str(told)}
 
 
 def doctor(lab, *args, env=None):
     """The outcome of the command as an ordinary user."""
     started = time.monotonic()
-    env = {**lab.env, "HOME": "/tmp", "PYTHONPATH": PATHS, **(env or {})}
-    argv = [*PROGRAM, "cluster", "doctor", "--json", *args]
+    env = {**lab.env, "HOME": "/tmp", **(env or {})}
+    argv = [lab.python, *PROGRAM, "cluster", "doctor", "--json", *args]
     done = subprocess.run(
         argv, env=env, capture_output=True, text=True, user="nobody", timeout=500, check=False, cwd=lab.at
     )
@@ -119,12 +133,13 @@ def test_a_drained_node_is_named_with_the_admins_reason(lab):
 
 
 def test_a_node_that_dies_in_the_middle_is_missing(lab, odd):
-    threading.Timer(4.0, lab.kill, ["n03"]).start()
+    killer = threading.Thread(target=kill_when, args=(lab, "n03", Path(odd["TOLD"])))
+    killer.start()
     try:
         done, said = doctor(lab, *all_of(lab), "--timeout", "90", env={**odd, "ODD": "hang"})
     finally:
-        lab.start("n03")
-        lab._await(lambda: len(lab.call("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split()) == len(lab.names), 90)
+        killer.join()
+        lab.revive("n03")
     assert done.returncode == 1
     assert [each["node"] for each in said["missing"]] == ["n03"]
 
