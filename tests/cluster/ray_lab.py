@@ -21,9 +21,13 @@ class RayLab:
         env = {**os.environ, "RAY_raylet_start_wait_time_s": "120", "RAY_DISABLE_IMPORT_WARNING": "1"}
         self._child = subprocess.Popen(
             [self.environment / "bin/python", PROGRAM, asked],
-            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
-        self.address = self._line("READY ")
+        try:
+            self.address = self._line("READY ")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -32,6 +36,8 @@ class RayLab:
             self._child.wait(60)
         finally:
             self._child.kill()
+            self._child.wait()
+            self._child.stdout.close()
 
     def kill(self, name):
         """Ends the processes of a node as if its power went."""
