@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # every start reads this module; typing and contextlib are a tenth of a start
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
 
 #: By whom each is asked for: a terminal, a scheduler, a terminal that went away.
@@ -45,17 +43,17 @@ def unwind_on_signals() -> None:
             signal.signal(number, _interrupt)
 
 
-@contextmanager
-def shielded() -> Iterator[None]:
+class shielded:  # noqa: N801 a context manager
     """A section that a first signal does not leave half done: it is heard at the section's end.
 
     Raises:
         Interrupted: it came.
     """
-    _State.shields += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        _State.shields += 1
+
+    def __exit__(self, *_: object) -> None:
         _State.shields -= 1
         number = _State.waiting
         if number is not None and not _State.shields:

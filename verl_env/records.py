@@ -43,8 +43,10 @@ def record(cls: type[T]) -> type[T]:
     namespace = {key: value for key, value in cls.__dict__.items() if key not in defaults and key not in _DROPPED}
     namespace |= {name: value for name, value in _METHODS.items() if name not in namespace}
     namespace |= {"__slots__": names, "__match_args__": names, "__record_defaults__": defaults}
-    remake: Callable[..., type[T]] = type(cls)
-    return remake(cls.__name__, cls.__bases__, namespace)
+    remake: Callable[..., Any] = type(cls)
+    made = remake(cls.__name__, cls.__bases__, namespace)
+    made.__record_put__ = tuple((name, made.__dict__[name].__set__) for name in names)
+    return made
 
 
 def values(instance: Any) -> dict[str, Any]:
@@ -67,16 +69,17 @@ def is_record(value: object) -> bool:
 
 
 def _init(self: Any, *positional: Any, **named: Any) -> None:
-    names, given = self.__slots__, named
-    if positional or len(named) != len(names):
-        given = {**self.__record_defaults__, **dict(zip(names, positional, strict=False)), **named}
-        fits = len(given) == len(names) >= len(positional) and named.keys().isdisjoint(names[: len(positional)])
-        if not fits:
+    puts = self.__record_put__
+    if len(named) == len(puts) and not positional:
+        given = named
+    else:
+        given = {**self.__record_defaults__, **dict(zip(self.__slots__, positional, strict=False)), **named}
+        twice = positional and not named.keys().isdisjoint(self.__slots__[: len(positional)])
+        if twice or not len(given) == len(puts) >= len(positional):
             raise TypeError(_misfit(type(self), positional, named))
-    put = object.__setattr__
     try:
-        for name in names:
-            put(self, name, given[name])
+        for name, put in puts:
+            put(self, given[name])
     except KeyError:
         raise TypeError(_misfit(type(self), positional, named)) from None
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+# argparse asks gettext for the translation of each of its words, which are parts of sentences of ours: for that it
+# looks for files in several folders and loads locale, a tenth of a start.
+vars(argparse).update(_=str, ngettext=lambda one, many, count: one if count == 1 else many)
+
 #: Columns of the help where no terminal says how many it has.
 WIDTH = 100
 

@@ -19,6 +19,7 @@ from verl_env.shapes import (
     one_of,
     sha256,
     shape,
+    shared,
     text,
     texts,
 )
@@ -49,8 +50,8 @@ gpu = shape(
 glibc = shape(model.GlibcNeed, {"minimum": number, "source": text})
 requires = shape(
     model.Requirements,
-    {"arch": texts, "gpu": many(gpu)},
-    {"glibc": (glibc, None), "driver": (driver, None), "rocm": (many(number), NOTHING)},
+    {"arch": texts, "gpu": many(shared(gpu))},
+    {"glibc": (shared(glibc), None), "driver": (shared(driver), None), "rocm": (many(number), NOTHING)},
 )
 prebuilt = shape(
     model.Prebuilt, {"url": text, "pythons": many(number)}, {"sha256": (sha256, None), "glibc": (number, None)}
@@ -77,7 +78,7 @@ python_lock = shape(
         "download_bytes": count,
         "disk_bytes": count,
     },
-    {"unmet": (many(unmet), NOTHING)},
+    {"unmet": (many(shared(unmet)), NOTHING)},
 )
 deviation = shape(model.Deviation, {"package": text, "recipe": text, "locked": text, "reason": text})
 install = shape(
@@ -106,13 +107,13 @@ IDENTITY = {
     "engines": mapping,
     "requires": requires,
     "env": mapping,
-    "checks": many(check),
+    "checks": many(shared(check)),
 }
 IDENTITY_OPTIONAL = {
     "cuda": (number, None),
     "rocm": (number, None),
-    "natives": (many(native), NOTHING),
-    "deviations": (many(deviation), NOTHING),
+    "natives": (many(shared(native)), NOTHING),
+    "deviations": (many(shared(deviation)), NOTHING),
     "notes": (texts, NOTHING),
     "build_constraints": (texts, NOTHING),
     "planned": (text, None),
