@@ -117,3 +117,18 @@ JSON = st.recursive(
 def test_no_value_gets_past_a_decoder(value):
     with pytest.raises(FieldError):
         OUTER(value)
+
+
+def test_like_tables_become_one_object_and_unlike_ones_do_not() -> None:
+    decode = shapes.shared(INNER)
+    assert decode({"number": 1}) is decode({"number": 1})
+    assert decode({"number": 1}) is not decode({"number": 2})
+    with pytest.raises(FieldError, match="whole number"):
+        decode({"number": True})
+
+
+def test_a_key_that_is_wrong_is_told_before_a_value_that_is() -> None:
+    with pytest.raises(FieldError, match="is missing"):
+        INNER({"word": 1})
+    with pytest.raises(FieldError, match="may stand here"):
+        INNER({"number": "x", "other": 1})

@@ -46,7 +46,7 @@ def record(cls: type[T]) -> type[T]:
     remake: Callable[..., Any] = type(cls)
     made = remake(cls.__name__, cls.__bases__, namespace)
     made.__record_put__ = tuple((name, made.__dict__[name].__set__) for name in names)
-    return made
+    return made  # type: ignore[no-any-return]
 
 
 def values(instance: Any) -> dict[str, Any]:

@@ -126,7 +126,8 @@ def shared(decoder: Decoder[T]) -> Decoder[T]:
 
     def decode(value: object) -> T:
         try:
-            key = dumps(value, 2)  # tells 1 from true; without references to equal parts (3) it is the same each time
+            # Tells 1 from true; version 2 has no references to equal parts, so that like values are alike.
+            key = dumps(value, 2)  # type: ignore[arg-type]
         except ValueError:  # a date, which TOML has
             return decoder(value)
         if (found := made.get(key)) is None:

@@ -5,8 +5,8 @@ No content is read. The files of an environment that is in the system's cache ar
 
 from __future__ import annotations
 
+import csv
 import os
-import re
 from typing import TYPE_CHECKING
 
 from verl_env.reading import note, read_text
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 #: What installers write into a metadata directory of themselves, and rewrite.
 _REWRITTEN = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
-_SIZE = re.compile(r"[0-9]{1,18}")
+#: Path, hash, size.
+_FIELDS = 3
+#: A size of so many digits is none.
+_DIGITS = 19
+_METADATA = ".dist-info/"
 _UNREADABLE = "its RECORD cannot be read"
 
 
@@ -114,7 +118,7 @@ def _spoiled_files(
     name: str, site: str, entries: Sequence[Entry], sizes: Mapping[str, set[int]]
 ) -> Iterator[tuple[str, int | None]]:
     """The files that count, each with its size; None where it is missing."""
-    mine = [entry for entry in entries if _counts(entry[0])]
+    mine = [entry for entry in entries if (entry[0][:1] not in "/." and _METADATA not in entry[0]) or _counts(entry[0])]
     start = len(site) + 1
     for damage in size_damages(name, site, mine):
         path = damage.path[start:]
@@ -127,7 +131,7 @@ def _spoiled_files(
 
 def _counts(path: str) -> bool:
     """Whether a path is of a file of the environment that nobody but its distribution writes."""
-    if ".dist-info/" in path:
+    if _METADATA in path:
         return path.rpartition("/")[2] not in _REWRITTEN
     return not path.startswith(("/", "../../../../"))
 
@@ -144,15 +148,12 @@ def _sizes(lists: Iterable[Sequence[Entry]]) -> dict[str, set[int]]:
 
 
 def _entries(text: str) -> Iterator[Entry]:
-    for line in text.splitlines():
-        if "__pycache__" in line or line.endswith((".pyc,,", ".pyc")):
-            continue
-        row = line.rsplit(",", 2) if '"' not in line else _quoted(line)
-        if len(row) == 3:  # noqa: PLR2004  path, hash, size
-            yield row[0], row[1] or None, int(row[2]) if _SIZE.fullmatch(row[2]) else None
-
-
-def _quoted(line: str) -> list[str]:
-    import csv  # noqa: PLC0415 (few paths need it, and this is the path of "nothing to do")
-
-    return next(csv.reader([line]))
+    try:
+        for row in csv.reader(text.splitlines()):
+            if len(row) < _FIELDS or "__pycache__" in row[0] or row[0].endswith(".pyc"):
+                continue
+            path = row[0] if len(row) == _FIELDS else ",".join(row[:-2])  # commas that ought to be quoted
+            digest, size = row[-2:]
+            yield path, digest or None, int(size) if size.isascii() and size.isdigit() and len(size) < _DIGITS else None
+    except csv.Error as error:
+        raise OSError(str(error)) from error

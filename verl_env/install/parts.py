@@ -347,7 +347,11 @@ class Parts:
             batch: What installs them.
         """
         site = site_packages(self._new, self._plan.python)
-        changed = {name: each.text for name, each in spoiled(site, installed(site)).items() if name in names}
+        there = installed(site)
+        if not spoiled(site, {name: each for name, each in there.items() if name in names}):
+            return
+        # Of a path that another package lists too, any of the sizes will do: only all of them tell.
+        changed = {name: each.text for name, each in spoiled(site, there).items() if name in names}
         if not changed:
             return
         words = "; ".join(f"{name}: {text}" for name, text in changed.items())
