@@ -22,7 +22,7 @@ def test_each_has_a_test(row):
     assert named, "no test is named"
     for file, function in named:
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
 def test_security_md_leads_there():

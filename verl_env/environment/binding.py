@@ -37,6 +37,17 @@ def is_bound(site: Path) -> bool:
     return not list(_missing(site))
 
 
+def is_usable(name: str, content: bytes) -> bool:
+    """Whether a file is of ours, or the module of another release: CPython can read it."""
+    if content == (_SOURCE / name).read_bytes():
+        return True
+    try:
+        compile(content, name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return name.endswith(".py")
+
+
 def _missing(site: Path) -> Iterable[str]:
     for name in FILES:
         try:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 
+from verl_env.doctor.checks.ownership import CHECKS as OWNERSHIP
 from verl_env.doctor.checks.patches import CHECKS
+from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
+from verl_env.doctor.gather import gather
 from verl_env.doctor.run import evaluate
 from verl_env.doctor.target import Target
+from verl_env.environment.binding import bind_at_start
 from verl_env.environment.record import record_hash
+from verl_env.machine.model import Machine
+from verl_env.wheels.runtime import build
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +65,38 @@ def test_the_line_is_another(tmp_path: Path, site: Path, there: bytes, severity:
 
     assert (finding.severity if finding else None) == severity
     assert finding is None or "verl_env.pth is not as it was installed" in finding.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "severity"),
+    [
+        ("zz_verl_env_generation.pth", b"import _verl_env_generatio\xee\n", "error"),
+        ("zz_verl_env_generation.pth", b"import _verl_env_generatiom\n", "warning"),
+        ("_verl_env_generation.py", b"import os\ndef", "warning"),
+        ("_verl_env_generation.py", b"import os  # of another release\n", None),
+    ],
+)
+def test_what_binds_a_process_is_looked_at_too(
+    tmp_path: Path, site: Path, name: str, content: bytes, severity: str | None
+) -> None:
+    bind_at_start(tmp_path)
+    assert evaluate(DAMAGED, facts(tmp_path)) is None
+    (site / name).write_bytes(content)
+    finding = evaluate(DAMAGED, facts(tmp_path))
+    assert (finding and finding.severity) == severity
+
+
+@pytest.mark.parametrize("name", ["verl_env_runtime/hook.py", "_verl_env_boot.py"])
+@pytest.mark.parametrize("content", [None, b"", b"import os\n"])
+def test_a_damaged_file_of_the_runtime_comes_back_from_verl_env(
+    tmp_path: Path, site: Path, name: str, content: bytes | None
+) -> None:
+    with ZipFile(build("verl0.3/ngc", tmp_path)) as wheel:
+        wheel.extractall(site)
+    assert evaluate(DAMAGED, facts(tmp_path)) is None
+    (site / name).unlink() if content is None else (site / name).write_bytes(content)
+    finding = evaluate(DAMAGED, facts(tmp_path))
+    assert finding is not None
+    assert finding.remedy.commands[0] == f"verl-env patches apply --into {tmp_path}"
+    found = gather(tmp_path, {}, Machine(), host=HostFacts())
+    assert all(evaluate(check, found) is None for check in OWNERSHIP if check.id.startswith("files-"))

@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from verl_env.command_line import quoted
 from verl_env.doctor.checks.dependencies import versions
+from verl_env.doctor.checks.patches import RUNTIME
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.engines.record import is_cut
 from verl_env.doctor.facts import parse_version
@@ -93,7 +94,7 @@ def _damaged(facts: Facts) -> Hit | None:
     broken = [
         f"{target.relative(one.path)} {one.error} ({one.owner or 'unrecorded'})" for one in target.objects if one.error
     ]
-    serious = [one for one in target.damages if _is_code(one)]
+    serious = [one for one in target.damages if _is_code(one) and one.distribution != RUNTIME]
     lines = [f"{one.distribution}: {target.relative(one.path)} ({one.detail})" for one in serious]
     if not lines and not broken:
         return None
@@ -111,7 +112,8 @@ def _is_code(damage: Damage) -> bool:
 def _edited(facts: Facts) -> Hit | None:
     """Modules of another size that are whole."""
     target = facts.target
-    found = [one for one in (target.damages if target else ()) if one.path.endswith(".py") and not _is_code(one)]
+    edited = [one for one in (target.damages if target else ()) if one.path.endswith(".py") and not _is_code(one)]
+    found = [one for one in edited if one.distribution != RUNTIME]  # no index has it: hook-damaged
     if target is None or not found:
         return None
     return Hit(tuple(f"{one.distribution}: {target.relative(one.path)} ({one.detail})" for one in found[: _SHOWN * 2]))

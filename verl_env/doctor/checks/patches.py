@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.environment import binding
 from verl_env.environment.record import read_record, record_hash
 from verl_env.reading import read_bytes
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 RUNTIME = "verl-env-runtime"
 #: What every start of an interpreter reads of it.
 STARTED = ("verl_env.pth", "_verl_env_boot.py")
+OURS = (*STARTED, "verl_env_runtime/")
+_SHOWN = 12
 SWITCH = "VERL_ENV_PATCHES"
 PLUGINS = "VLLM_PLUGINS"
 #: The name of the runtime's entry point in the group ``vllm.general_plugins``.
@@ -44,18 +47,22 @@ def _absent(facts: Facts) -> Hit | None:
 
 
 def _damaged(facts: Facts) -> Hit | None:
-    """The files that every start of the interpreter reads: other bytes there are for CPython to stumble over."""
+    """Files of the runtime, those first that every start of an interpreter reads: CPython may stumble over them."""
     if facts.target is None or not facts.installed(RUNTIME):
         return None
     folder = next(iter(facts.target.site.glob("verl_env_runtime-*.dist-info")), None)
     rows = [] if folder is None else read_record(str(folder)) or []
-    wanted = {row[0]: row[1] for row in rows if row[:1] and row[0] in STARTED and len(row) > 1 and row[1]}
+    wanted = {row[0]: row[1] for row in rows if len(row) > 1 and row[1] and row[0].startswith(OURS)}
     there = {name: content for name in wanted if (content := _bytes(facts.target.site / name)) is not None}
-    bad = [name for name, content in there.items() if record_hash(content) != wanted[name]]
+    # Without the line in verl_env.pth nothing is started: another check says so.
+    bad = [name for name in wanted if name not in there and name != STARTED[0]]
+    bad += [name for name, content in there.items() if record_hash(content) != wanted[name]]
+    there |= {name: content for name in binding.FILES if (content := _bytes(facts.target.site / name)) is not None}
+    bad += [name for name in binding.FILES if name in there and not binding.is_usable(name, there[name])]
     if not bad:
         return None
     stops = any(not _readable(there[name]) for name in bad if name.endswith(".pth"))
-    evidence = [f"{facts.target.site / name} is not as it was installed" for name in bad]
+    evidence = [f"{facts.target.site / name} is not as it was installed" for name in bad[:_SHOWN]]
     evidence += ["it is no UTF-8: the interpreter does not start with it"] if stops else []
     return Hit(tuple(evidence), severity="error" if stops else "warning")
 
@@ -122,8 +129,8 @@ CHECKS = (
         id="hook-damaged",
         theme="other",
         severity="warning",
-        title="The files that start the run-time patches are damaged",
-        cause="Every interpreter of the environment reads them at its start; a bad disk or a tool wrote there.",
+        title="Files of the run-time patches, or that bind a process, are damaged",
+        cause="A bad disk or a tool wrote there; every interpreter of the environment reads some of them at its start.",
         remedy=_apply,
         covers=(),
         sources=("verl-env: docs/security.md",),

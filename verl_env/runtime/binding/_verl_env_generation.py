@@ -34,7 +34,9 @@ def _bind():  # type: ignore[no-untyped-def]  # noqa: ANN202
         ours = isinstance(path, str) and f"{path}/".startswith(f"{prefix}/")
         return generation + path[len(prefix) :] if ours else path
 
-    sys.path[:] = map(moved, sys.path)
+    if moved("") or moved(prefix) != generation:  # a damaged copy of this file
+        return
+    sys.path = list(map(moved, sys.path))
     for module in list(sys.modules.values()):
         _move(module, moved)  # type: ignore[no-untyped-call]
     if not sys.flags.isolated:  # what asks an interpreter where it is (uv keeps the answer) is told the link
