@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 
 def dotted(text: str) -> tuple[int, ...]:
     """The numbers of ``"550.54.15"`` for comparison.
@@ -28,3 +30,22 @@ def at_least(have: str, need: str) -> bool:
 def is_dotted(text: str) -> bool:
     """Whether ``dotted`` can read it."""
     return all(part.isascii() and part.isdigit() for part in text.split("."))
+
+
+@lru_cache(maxsize=1024)
+def numbers(text: str) -> tuple[int, ...] | None:
+    """The numbers of ``"550.54.15"``, or None where the text is anything else."""
+    try:
+        return dotted(text)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def capability(text: str) -> tuple[int, int, str] | None:
+    """A compute capability as major, minor and suffix: ``"9.0a"`` is ``(9, 0, "a")``; None where it is none."""
+    suffix = text[-1:] if text[-1:] in ("a", "f") else ""
+    parts = numbers(text.removesuffix(suffix))
+    if parts is None or len(parts) != 2:  # noqa: PLR2004  major and minor
+        return None
+    return (parts[0], parts[1], suffix)

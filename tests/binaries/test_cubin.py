@@ -59,22 +59,6 @@ def test_no_object(tmp_path: Path) -> None:
         read_architectures(tmp_path / "x.so")
 
 
-@pytest.mark.parametrize(
-    ("sass", "ptx", "capability", "runs"),
-    [
-        ({"8.0"}, set(), "8.6", True),
-        ({"8.6"}, set(), "8.0", False),
-        ({"9.0"}, set(), "10.0", False),
-        ({"8.0"}, {"9.0"}, "12.0", True),
-        ({"8.0"}, {"12.0"}, "9.0", False),
-        ({"12.0"}, set(), "12.1", True),
-        (set(), set(), "9.0", False),
-    ],
-)
-def test_what_runs_where(sass: set[str], ptx: set[str], capability: str, runs: object) -> None:
-    assert Architectures(frozenset(sass), frozenset(ptx)).runs_on(capability) is runs
-
-
 @given(st.binary(max_size=120))
 def test_no_record_crashes(content: bytes) -> None:
     found: dict[int, set[str]] = {1: set(), 2: set()}

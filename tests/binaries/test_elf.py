@@ -104,7 +104,7 @@ def test_exports_of_a_gnu_hash_table(tmp_path: Path, compile_so: Compile) -> Non
     path = compile_so(tmp_path / "libmany.so", many, "-Wl,--hash-style=gnu")
 
     with ElfFile(path) as elf:
-        assert set(map(bytes.decode, elf.exports())) == expected(path)["exports"]
+        assert all(elf.defines(name.encode()) for name in expected(path)["exports"])  # type: ignore[attr-defined]
         assert all(elf.defines(f"symbol_{i}".encode()) for i in range(500))
         assert not any(elf.defines(f"symbol_{i}".encode()) for i in range(500, 900))
 

@@ -6,7 +6,6 @@ import zlib
 import pytest
 
 from tests.install.native_wheels import pack
-from verl_env.binaries.hip import runs_on
 from verl_env.binaries.wheel import read_wheel
 
 MAGIC = b"__CLANG_OFFLOAD_BUNDLE__"
@@ -73,16 +72,3 @@ def test_nothing_of_hip(tmp_path, compile_so):
     module = compile_so(tmp_path / "objects" / "_C.so", "int x;")
     (item,) = read_wheel(pack(tmp_path / "a-1-py3-none-any.whl", [module])).objects
     assert item.gfx == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("targets", "gfx", "runs"),
-    [
-        ({"gfx942"}, "gfx942", True),
-        ({"gfx90a"}, "gfx942", False),
-        ({"gfx9-4-generic"}, "gfx950", True),
-        ({"gfx9-generic"}, "gfx90a", False),
-    ],
-)
-def test_code_of_one_target_runs_on_no_other(targets, gfx, runs):
-    assert runs_on(frozenset(targets), gfx) is runs

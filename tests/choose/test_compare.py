@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.choose.compare import capability, gfx_numbers, minor_release, numbers, reaches, release, release_matches
+from verl_env.choose.compare import gfx_numbers, minor_release, reaches, release, release_matches
+from verl_env.versions import capability, numbers
 
 
 @pytest.mark.parametrize(

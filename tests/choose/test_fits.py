@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.choose.build import ALL, CU130, DEEPEP, NGC, ROCM7, VLLM, gpu, lockset, native
-from verl_env.choose.fits import CAPABILITIES, Fit, cuda_fit, gfx_fit, subjects, supported_gpus
+from verl_env.choose.fits import CAPABILITIES, cuda_fit, gfx_fit, subjects, supported_gpus
+from verl_env.machine.gpu_code import Fit
 
 
 @pytest.mark.parametrize(

@@ -90,10 +90,6 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         ("gfx",),
     ),
     ("amd", "pci"): ({"id": PCI, "name": TEXT, "gfx": GFX}, ("id",)),
-    ("amd", "kernel_driver"): (
-        {"driver": DOTTED, "rocm_min?": DOTTED, "rocm_max?": DOTTED, "rocm?": [DOTTED]},
-        ("driver",),
-    ),
     ("amd", "torch_index"): ({"rocm": DOTTED, "gfx": [GFX]}, ("rocm",)),
     ("torch", "release"): (
         {
@@ -383,7 +379,6 @@ LOADERS: list[Callable[[], Any]] = [
     tables.capabilities,
     tables.amd_gfx,
     tables.amd_pci_ids,
-    tables.amd_kernel_drivers,
     tables.torch_rocm_indices,
     tables.distro_glibcs,
     wheel_tables.torch_releases,

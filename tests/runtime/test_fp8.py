@@ -15,12 +15,20 @@ from verl_env_runtime import journal  # noqa: E402
 from verl_env_runtime.fp8 import layout, staging  # noqa: E402
 from verl_env_runtime.fp8.layout import fingerprint, record_of  # noqa: E402
 from verl_env_runtime.fp8.names import Selection, quantize_weights  # noqa: E402
-from verl_env_runtime.fp8.quantize import dequantized, scaled_fp8_blockwise  # noqa: E402
+from verl_env_runtime.fp8.quantize import scaled_fp8_blockwise  # noqa: E402
 from verl_env_runtime.fp8.refit import IncompleteRefit, RefitFailed, load_quantized, refit  # noqa: E402
 from verl_env_runtime.fp8.reload import _has_gaps  # noqa: E402
 from verl_env_runtime.fp8.wrap import wrap  # noqa: E402
 
 SHAPES = [(128, 128), (256, 384), (300, 200), (1, 1), (1, 300), (129, 1), (127, 255)]
+
+
+def dequantized(quantized, descale, weight_block_size=(128, 128)):
+    """The float32 matrix that a quantized one stands for."""
+    rows, columns = weight_block_size
+    height, width = quantized.shape
+    spread = descale.repeat_interleave(rows, 0)[:height].repeat_interleave(columns, 1)[:, :width]
+    return quantized.float() * spread
 
 
 @pytest.mark.parametrize("shape", SHAPES)

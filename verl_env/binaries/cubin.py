@@ -38,12 +38,6 @@ class Architectures:
     sass: frozenset[str]
     ptx: frozenset[str]
 
-    def runs_on(self, capability: str) -> bool:
-        """Whether some kernel runs there: code of the same major and no higher minor, or PTX of no higher one."""
-        major, minor = _parts(capability)
-        same = any(_parts(have)[0] == major and _parts(have)[1] <= minor for have in self.sass)
-        return same or any(_parts(have) <= (major, minor) for have in self.ptx)
-
 
 def read_architectures(path: str | Path, *, limit: int = RECORDS) -> Architectures | None:
     """The architectures of an object; None where it holds no fat binary that can be read.
@@ -96,8 +90,3 @@ def _entries(read: Read, place: int, end: int, found: dict[int, set[str]]) -> No
             return
         found[kind].add(f"{architecture // 10}.{architecture % 10}")
         place += header + length
-
-
-def _parts(capability: str) -> tuple[int, int]:
-    major, _, minor = capability.partition(".")
-    return int(major), int(minor)

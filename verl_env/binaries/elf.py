@@ -144,18 +144,6 @@ class ElfFile:
         except (struct.error, OverflowError) as error:
             raise ElfError(_CUT) from error
 
-    def exports(self) -> Iterator[bytes]:
-        """Every symbol that it defines for others.
-
-        Raises:
-            ElfError: the object is damaged.
-        """
-        with _reading():
-            for index in range(self._first_defined, self._symbol_count()):
-                name, _, _, section = struct.unpack_from("<IBBH", self._data, self._symtab + index * _SYMBOL)
-                if section:
-                    yield self._bytes(name)
-
     def section(self, wanted: str) -> tuple[int, int] | None:
         """Offset and size in bytes of a section; None where there is none.
 
@@ -288,19 +276,6 @@ class ElfFile:
             if value & 1:
                 return False
             index += 1
-
-    def _symbol_count(self) -> int:
-        """How many dynamic symbols there are: the end of the longest chain."""
-        if not self._gnu_hash:
-            return self._first_defined
-        buckets = self._gnu_hash + 16 + 8 * self._bloom
-        last = max(struct.unpack_from(f"<{self._buckets}I", self._data, buckets), default=0)
-        if last < self._first_defined:
-            return self._first_defined
-        chains = buckets + 4 * self._buckets
-        while not struct.unpack_from("<I", self._data, chains + 4 * (last - self._first_defined))[0] & 1:
-            last += 1
-        return last + 1
 
     def _plain_exports(self) -> frozenset[bytes]:
         """The exports of an object that has only the old hash table, or none."""

@@ -40,16 +40,6 @@ _BUNDLES = 4096
 #: The most that one compressed bundle is inflated to for its table of entries.
 _TABLE = 64 * 1024
 _TARGET = re.compile(rb"(?:hip|hipv4)-amdgcn-amd-amdhsa-(?:\w*)-(gfx[0-9a-z-]+)")
-#: What code for a generic target runs on. Source: LLVM, User Guide for AMDGPU Backend, generic processors.
-_GENERIC = {
-    "gfx9-generic": frozenset({"gfx900", "gfx902", "gfx904", "gfx906", "gfx909", "gfx90c"}),
-    "gfx9-4-generic": frozenset({"gfx940", "gfx941", "gfx942", "gfx950"}),
-}
-
-
-def runs_on(targets: frozenset[str], gfx: str) -> bool:
-    """Whether code for some of these targets runs on a GPU; one gfx target's code runs on no other."""
-    return gfx in targets or any(gfx in _GENERIC.get(target, ()) for target in targets)
 
 
 def targets(elf: ElfFile, read: Read) -> frozenset[str]:

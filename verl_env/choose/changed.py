@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from verl_env.choose.command import redescribed
-from verl_env.choose.compare import numbers
 from verl_env.choose.fits import supported_gpus
 from verl_env.choose.pythons import pythons_in_order
 from verl_env.choose.words import component_name
 from verl_env.records import NOTHING, record, replace
+from verl_env.versions import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from verl_env.versions import at_least, dotted
-
-
-@lru_cache(maxsize=1024)
-def numbers(text: str) -> tuple[int, ...] | None:
-    """The numbers of ``"550.54.15"``, or None where the text is anything else."""
-    try:
-        return dotted(text)
-    except ValueError:
-        return None
+from verl_env.versions import at_least, numbers
 
 
 @lru_cache(maxsize=1024)
@@ -22,16 +13,6 @@ def reaches(have: str, need: str) -> bool | None:
     if numbers(have) is None or numbers(need) is None:
         return None
     return at_least(have, need)
-
-
-@lru_cache(maxsize=1024)
-def capability(text: str) -> tuple[int, int, str] | None:
-    """A compute capability as major, minor and suffix: ``"9.0a"`` is ``(9, 0, "a")``; None where it is none."""
-    suffix = text[-1:] if text[-1:] in ("a", "f") else ""
-    parts = numbers(text.removesuffix(suffix))
-    if parts is None or len(parts) != 2:  # noqa: PLR2004  major and minor
-        return None
-    return (parts[0], parts[1], suffix)
 
 
 @lru_cache(maxsize=256)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from enum import Enum
 
-from verl_env.choose.compare import numbers, reaches
+from verl_env.choose.compare import reaches
 from verl_env.choose.facts import label
 from verl_env.choose.model import Verdict
 from verl_env.choose.words import sm
 from verl_env.machine.tables import capabilities
 from verl_env.records import record, replace
+from verl_env.versions import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from verl_env.choose.compare import capability, minor_release
+from verl_env.choose.compare import minor_release
 from verl_env.choose.words import sm
 from verl_env.machine.model import UNKNOWN, Amd, Nvidia, Unknown
 from verl_env.records import record
+from verl_env.versions import capability
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
-from verl_env.choose.compare import capability, gfx_numbers
+from verl_env.choose.compare import gfx_numbers
 from verl_env.choose.words import component_name
-from verl_env.machine.tables import capabilities
+from verl_env.machine.gpu_code import Fit, cuda_code, gfx_code, needs_own_code
 from verl_env.records import record
+from verl_env.versions import capability
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
 #: Compute capabilities of NVIDIA's products other than Jetson, to say which GPUs a lockset runs on.
 #: Source: the tables of current and legacy GPUs on NVIDIA's developer site.
 CAPABILITIES = ("6.0", "6.1", "7.0", "7.5", "8.0", "8.6", "8.9", "9.0", "10.0", "10.3", "12.0", "12.1")
-
-
-class Fit(Enum):
-    """How a component runs on a GPU: with code made for it, with PTX that the driver compiles, or not."""
-
-    NONE = 0
-    PTX = 1
-    NATIVE = 2
 
 
 @record
@@ -69,31 +60,15 @@ def supported_gpus(lockset: Lockset, stack: Sequence[str] = ()) -> tuple[str, ..
 
 
 def cuda_fit(need: GpuNeed, target: str) -> Fit:
-    """How a component runs on a compute capability.
-
-    Code for a capability runs on every later minor of the same major, except code of architecture-specific targets
-    (``9.0a``), which runs on that capability alone. PTX of the highest target can be compiled for anything later.
-    Source: CUDA C++ Programming Guide, "Application Compatibility". Where the table of capabilities says so (Rubin),
-    only code that was made for the capability counts.
-    """
+    """How a component runs on a compute capability; its PTX, where it has some, is that of its highest target."""
     have = capability(target)
     least = capability(need.minimum) if need.minimum else None
     if have is None or (least is not None and have[:2] < least[:2]):
         return Fit.NONE
     if not need.targets:
         return Fit.NONE if needs_own_code(target) else Fit.NATIVE
-    targets = [parsed for parsed in map(capability, need.targets) if parsed is not None]
-    own = needs_own_code(target)
-    if any(parsed[:2] == have[:2] if own else _runs(parsed, have) for parsed in targets):
-        return Fit.NATIVE
-    highest = max(targets, default=(0, 0, "a"))
-    return Fit.PTX if need.ptx and highest[2] != "a" and have[:2] > highest[:2] else Fit.NONE
-
-
-def needs_own_code(target: str) -> bool:
-    """Whether only code made for a compute capability is known to run there."""
-    row = capabilities().get(target)
-    return row is not None and row.own_code
+    highest = max(need.targets, key=lambda text: capability(text) or (0, 0, "a"))
+    return cuda_code(need.targets, (highest,) if need.ptx else (), target)
 
 
 def gfx_fit(need: GpuNeed, target: str) -> Fit:
@@ -102,16 +77,10 @@ def gfx_fit(need: GpuNeed, target: str) -> Fit:
     A least target bounds only its own major: RDNA (gfx10 to gfx12) is no later CDNA (gfx9).
     """
     if need.targets:
-        return Fit.NATIVE if target in need.targets else Fit.NONE
+        return Fit.NATIVE if gfx_code(need.targets, target) else Fit.NONE
     if need.minimum is None:
         return Fit.NATIVE
     least, have = gfx_numbers(need.minimum), gfx_numbers(target)
     if least is None or have is None:
         return Fit.NONE
     return Fit.NATIVE if have[0] == least[0] and have >= least else Fit.NONE
-
-
-def _runs(code: tuple[int, int, str], have: tuple[int, int, str]) -> bool:
-    if code[2] == "a":
-        return code[:2] == have[:2]
-    return code[0] == have[0] and code[1] <= have[1]

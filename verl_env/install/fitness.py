@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from verl_env.choose.facts import facts_of
-from verl_env.choose.fits import Fit, cuda_fit
+from verl_env.choose.fits import cuda_fit
 from verl_env.choose.model import Request
 from verl_env.choose.requirements import verdicts
 from verl_env.locksets.model import GpuNeed
+from verl_env.machine.gpu_code import Fit
 from verl_env.records import record, replace
 
 TYPE_CHECKING = False

@@ -135,17 +135,6 @@ class AmdPciId:
 
 
 @record
-class AmdKernelDriver:
-    """The ROCm user space that runs on an amdgpu driver: a range, or a list."""
-
-    driver: str
-    src: tuple[str, ...]
-    rocm_min: Known[str] = UNKNOWN
-    rocm_max: Known[str] = UNKNOWN
-    rocm: tuple[str, ...] = ()
-
-
-@record
 class TorchRocmIndex:
     """The targets of the torch wheels for one ROCm release."""
 
@@ -265,12 +254,6 @@ def amd_gfx() -> Mapping[str, Gfx]:
 def amd_pci_ids() -> Mapping[str, AmdPciId]:
     """AMD GPUs by PCI device id, four lower-case hexadecimal digits."""
     return {row.id: row for row in rows("amd", "pci", AmdPciId)}
-
-
-@cache
-def amd_kernel_drivers() -> tuple[AmdKernelDriver, ...]:
-    """Which ROCm user space runs on which amdgpu driver."""
-    return rows("amd", "kernel_driver", AmdKernelDriver)
 
 
 @cache

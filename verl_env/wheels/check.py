@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from verl_env.binaries.elf import MACHINES
-from verl_env.binaries.hip import runs_on
 from verl_env.binaries.symbols import other_abi, qualified_name
+from verl_env.machine.gpu_code import Fit, cuda_code, gfx_code
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _gpus(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
     """Objects of one wheel share the work (``_sm80``, ``_sm90``): one that runs on a GPU is enough."""
     code = [(item, item.gpus) for item in objects if item.gpus]
     for gpu in filter(_CAPABILITY.fullmatch, place.gpus if code else ()):
-        if not any(gpus.runs_on(gpu) for _, gpus in code):
+        if all(cuda_code(gpus.sass, gpus.ptx, gpu) is Fit.NONE for _, gpus in code):
             have = sorted({name for _, gpus in code for name in gpus.sass | gpus.ptx}, key=_number)
             text = f"{_name(code[0][0].path)} has GPU code for {', '.join(have)} and none that runs on {gpu}"
             yield Fault("no-gpu-code", code[0][0].path, gpu, text)
@@ -206,7 +206,7 @@ def _gpus(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
 
 def _gfx(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
     for gpu in place.gpus if objects else ():
-        if gpu.startswith("gfx") and not any(runs_on(item.gfx, gpu) for item in objects):
+        if gpu.startswith("gfx") and not any(gfx_code(item.gfx, gpu) for item in objects):
             have = sorted(frozenset().union(*(item.gfx for item in objects)))
             text = f"{_name(objects[0].path)} has GPU code for {', '.join(have)} and none that runs on {gpu}"
             yield Fault("no-gpu-code", objects[0].path, gpu, text)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from verl_env.choose.compare import reaches, release_matches
-from verl_env.choose.fits import Fit, cuda_fit, gfx_fit
+from verl_env.choose.fits import cuda_fit, gfx_fit
 from verl_env.choose.resolver.model import Fact
 from verl_env.locksets.model import GpuNeed
+from verl_env.machine.gpu_code import Fit
 from verl_env.machine.model import UNKNOWN, Toolchain
 from verl_env.records import replace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.choose.compare import minor_release, numbers, reaches
+from verl_env.choose.compare import minor_release, reaches
 from verl_env.choose.resolver.facts import (
     ABI,
     ARCH,
@@ -21,6 +21,7 @@ from verl_env.choose.resolver.facts import (
 from verl_env.choose.resolver.model import Fact, Need
 from verl_env.choose.words import sm
 from verl_env.components.toolchain import gcc_below, needs_nvcc, nvcc_fits, toolkit_for
+from verl_env.versions import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

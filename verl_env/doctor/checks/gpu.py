@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.binaries.elf import ElfError
 from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.machine.gpu_code import Fit, cuda_code
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
@@ -36,11 +37,9 @@ def torch_targets(facts: Facts) -> tuple[tuple[str, ...], bool] | None:
     return None
 
 
-def runs(capability: str, targets: tuple[str, ...], *, ptx: bool) -> bool:
-    """Whether code for some targets runs on a GPU: same major and no higher minor, or PTX of no higher one."""
-    major = capability.split(".", maxsplit=1)[0]
-    same = any(target.split(".")[0] == major and at_least(capability, target) for target in targets)
-    return same or (ptx and at_least(capability, targets[-1]))
+def _runs(capability: str, targets: tuple[str, ...], *, ptx: bool) -> bool:
+    """Whether code for some targets runs on a GPU; of a torch that has PTX it is that of the last."""
+    return cuda_code(targets, targets[-1:] if ptx else (), capability) is not Fit.NONE
 
 
 def _torch(facts: Facts) -> Hit | None:
@@ -48,7 +47,7 @@ def _torch(facts: Facts) -> Hit | None:
     if known is None:
         return None
     targets, ptx = known
-    lost = [value for value in facts.capabilities if not runs(value, targets, ptx=ptx)]
+    lost = [value for value in facts.capabilities if not _runs(value, targets, ptx=ptx)]
     if not lost:
         return None
     evidence = (f"compute capability {lost[0]}", f"{facts.named('torch')} is compiled for {', '.join(targets)}")
@@ -72,7 +71,7 @@ def _torch_covers(facts: Facts) -> bool:
         return False
     if known is None:
         return all(at_least(value, "8.0") and at_least("9.0", value) for value in facts.capabilities)
-    return all(runs(value, known[0], ptx=known[1]) for value in facts.capabilities)
+    return all(_runs(value, known[0], ptx=known[1]) for value in facts.capabilities)
 
 
 def _newer_torch(facts: Facts) -> Remedy:
@@ -95,12 +94,16 @@ def _extensions(facts: Facts) -> Hit | None:
     read = [(shared, found) for shared in _extension_objects(facts) if (found := _architectures(shared))]
     lines = []
     for capability in facts.capabilities:
-        run = {shared.owner for shared, found in read if found.runs_on(capability)}
+        run = {shared.owner for shared, found in read if _has_code(found, capability)}
         for shared, found in read:
-            if not found.runs_on(capability) and not _for_others(shared, found, capability, run):
+            if not _has_code(found, capability) and not _for_others(shared, found, capability, run):
                 have = ", ".join(sorted(found.sass | {f"{ptx} (PTX)" for ptx in found.ptx}))
                 lines.append(f"{target.relative(shared.path)} has {have}; not {capability}")
     return Hit(tuple(lines[:_SHOWN])) if lines else None
+
+
+def _has_code(found: Architectures, capability: str) -> bool:
+    return cuda_code(found.sass, found.ptx, capability) is not Fit.NONE
 
 
 def _architectures(shared: Shared) -> Architectures | None:
@@ -176,7 +179,7 @@ def _arch_list(facts: Facts) -> Hit | None:
     numbers = re.findall(r"(\d{1,2}\.\d)[af]?(\+PTX)?", value)
     targets = tuple(number for number, _ in numbers)
     ptx = any(mark for _, mark in numbers)
-    lost = [capability for capability in facts.capabilities if targets and not runs(capability, targets, ptx=ptx)]
+    lost = [capability for capability in facts.capabilities if targets and not _runs(capability, targets, ptx=ptx)]
     if not lost:
         return None
     return Hit((f"TORCH_CUDA_ARCH_LIST={value}", f"compute capability {lost[0]}"), severity="warning")

@@ -67,14 +67,6 @@ def scaled_fp8_blockwise_torch(data: Any, rows: int, columns: int) -> tuple[Any,
     return quantized.contiguous(), factor.reciprocal()
 
 
-def dequantized(quantized: Any, descale: Any, weight_block_size: Sequence[int] = (128, 128)) -> Any:
-    """The float32 matrix that a quantized one stands for."""
-    rows, columns = weight_block_size
-    height, width = quantized.shape
-    spread = descale.repeat_interleave(rows, 0)[:height].repeat_interleave(columns, 1)[:, :width]
-    return quantized.float() * spread
-
-
 def _checked(data: Any, block: Sequence[int]) -> tuple[int, int]:
     if data.dim() != 2 or not data.is_floating_point():  # noqa: PLR2004
         message = f"a matrix of floats is needed, not {data.dtype} of shape {tuple(data.shape)}"
