@@ -49,7 +49,7 @@ with tempfile.TemporaryDirectory() as folder:
     "landing": """
 import sysconfig
 from pathlib import Path
-from verl_env.installers.failures import NativeMismatch
+from verl_env.wheels.errors import NativeMismatch
 from verl_env.wheels.landing import Site, check_landing
 site = Path(sys.argv[2])
 try:

@@ -1,6 +1,7 @@
 """Imports point one way, and the start-up path stays light."""
 
 import ast
+import graphlib
 import os
 import subprocess
 import sys
@@ -11,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "verl_env"
 
-#: The rooms of the making of an environment, which still know one another, and what is below them.
-MAKING = {"wheels", "builds", "additions", "install"}
-BELOW_MAKING = {"settings", "machine", "locksets", "components", "binaries", "choose", "environment", "installers"}
+#: The rooms in their order: each may import those that it names, and no room one that is above it.
+PLANS = {"machine", "locksets", "components", "choose", "environment", "installers", "wheels"}
+MAKING = {*PLANS, "plans", "builds", "additions"}
 #: What each layer may import besides itself, the standard library and its dependencies.
 ALLOWED = {
     "settings": set(),
@@ -21,28 +22,34 @@ ALLOWED = {
     "components": set(),
     "machine": set(),
     "locksets": set(),
-    "choose": {"machine", "locksets", "components"},
     "environment": set(),
-    "installers": {"settings", "machine", "locksets", "environment", "wheels"},
-    **{room: {*MAKING, *BELOW_MAKING} for room in MAKING},
+    "choose": {"machine", "locksets", "components"},
+    "installers": {"settings", "machine", "locksets", "environment"},
+    "wheels": {"settings", "machine", "locksets", "components", "binaries", "choose", "environment", "installers"},
+    "plans": PLANS,
+    "builds": {"settings", *PLANS, "plans"},
+    "additions": {*PLANS, "plans", "builds"},
+    "install": {"settings", *MAKING},
     "patches": {"machine", "environment", "installers", "wheels", "install"},
-    "doctor": {
-        "machine",
-        "locksets",
-        "components",
-        "binaries",
-        "choose",
-        "environment",
-        "additions",
-        "install",
-        "patches",
-    },
-    "bundle": {*MAKING, *BELOW_MAKING},
+    "doctor": {*MAKING, "binaries", "install", "patches"},
+    "bundle": {"settings", "binaries", *MAKING, "install"},
     "catalogue": {"settings", "locksets", "components"},
     "verify": {"machine", "doctor"},
     "facts": {"machine", "locksets"},
-    "cluster": {"machine", "locksets", "choose", "environment", "wheels", "install", "doctor", "bundle"},
-    "cli": {*MAKING, *BELOW_MAKING, "patches", "bundle", "doctor", "cluster", "verify", "facts", "catalogue"},
+    "cluster": {*MAKING, "install", "doctor", "bundle"},
+    "cli": {
+        *MAKING,
+        "settings",
+        "binaries",
+        "install",
+        "patches",
+        "bundle",
+        "doctor",
+        "cluster",
+        "verify",
+        "facts",
+        "catalogue",
+    },
 }
 SHARED = {
     "command_line",
@@ -86,6 +93,31 @@ def test_imports_point_one_way(path):
     assert layer in ALLOWED, f"{layer} is a new layer: say here what it may import"
     foreign = {name for name in imported_layers(path) if not name.startswith("__")} - {layer} - SHARED
     assert foreign <= ALLOWED[layer]
+
+
+#: Its checks are typed by what they look at.
+TYPED_BY_EACH_OTHER = ("verl_env.doctor.model", "verl_env.doctor.facts")
+
+
+def imported_modules(path, known):
+    """The modules of verl-env that a module imports, for types alone too, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("verl_env"):
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in known else node.module
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    known = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    graph = {name: set(imported_modules(path, known)) & known.keys() - {name} for name, path in known.items()}
+    user, used = TYPED_BY_EACH_OTHER
+    graph[user].remove(used)
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_rooms_have_an_order():
+    graphlib.TopologicalSorter(ALLOWED).prepare()
 
 
 def test_the_runtime_imports_nothing_of_the_tool():

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.additions.test_change import LOCK
+from tests.install.alter.test_change import LOCK
 from tests.install.plans import PYTHON, Recorder, lockset, options
 from verl_env.additions.errors import PipWouldDrift
 from verl_env.environment.target import open_target

@@ -10,11 +10,11 @@ import pytest
 from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
 from tests.install.test_kill import snapshot
-from verl_env.additions import change as adding
 from verl_env.environment import change as changing
 from verl_env.environment.change import NewGeneration
 from verl_env.environment.state import read_state
 from verl_env.environment.target import Target
+from verl_env.install.alter import change as adding
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,10 @@ import pytest
 from tests.install.plans import PYTHON, Recorder, lockset, options, plan
 from tests.install.wheels import House
 from verl_env.additions.arguments import parse_install
-from verl_env.additions.change import add, remove
 from verl_env.environment.installed import installed
 from verl_env.environment.state import read_state
 from verl_env.environment.target import open_target
+from verl_env.install.alter.change import add, remove
 from verl_env.install.run import install
 
 

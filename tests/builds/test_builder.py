@@ -14,7 +14,8 @@ from tests.install.plans import Recorder
 from tests.installers.test_process import gone
 from verl_env.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
 from verl_env.components.model import Tool
-from verl_env.installers.failures import HashMismatch, NativeMismatch
+from verl_env.installers.failures import HashMismatch
+from verl_env.wheels.errors import NativeMismatch
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])

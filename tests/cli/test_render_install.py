@@ -11,8 +11,8 @@ from tests.install.plans import lockset, plan
 from verl_env.cli import render_install
 from verl_env.cli.render_install import LISTED, Passed, Progress, change_text, changes
 from verl_env.environment.history import Change
-from verl_env.install.model import Step
 from verl_env.locksets.model import Package
+from verl_env.plans.model import Step
 
 
 def console(**more):

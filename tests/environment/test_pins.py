@@ -18,9 +18,9 @@ from verl_env.environment.pins import (
     write_pins,
 )
 from verl_env.environment.wheelhouse import FOLDER, keep_wheel, put_wheel, wheels_in
-from verl_env.install.plan import pins_of
 from verl_env.installers.pip import find_pip
 from verl_env.locksets.model import Package
+from verl_env.plans.plan import pins_of
 
 PACKAGES = (Package("torch", "2.6.0", ("sha256:00",)), Package("verl", "0.1.0", ("sha256:11",)))
 WHEEL = prebuilt("https://h/flash_attn-2.7.4+cu12-py3-none-any.whl")

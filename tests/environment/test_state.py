@@ -4,8 +4,8 @@ import pytest
 
 from tests.install.plans import lockset, native, plan, prebuilt
 from verl_env.environment.state import FILE, Extra, State, read_state, write_state
-from verl_env.install.plan import plan_digest
 from verl_env.locksets.model import Package
+from verl_env.plans.plan import plan_digest
 from verl_env.records import replace
 
 STATE = State(

@@ -8,10 +8,10 @@ from verl_env.choose.model import Choice, Evaluation, Request
 from verl_env.choose.resolver.model import Environment
 from verl_env.choose.resolver.resolve import Problem, resolve
 from verl_env.components.model import Catalogue, Wheel
-from verl_env.install.model import Options
-from verl_env.install.plan import make_plan
+from verl_env.installers.options import Options
 from verl_env.locksets.model import Check, Lockset, Native, Prebuilt, PythonLock, Requirements, Variant
 from verl_env.machine.model import Host, Machine
+from verl_env.plans.plan import make_plan
 
 PYTHON = "{}.{}".format(*sys.version_info)
 MACHINE = Machine(host=Host(glibc="2.35", arch=platform.machine()))

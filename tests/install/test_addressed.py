@@ -10,10 +10,11 @@ from tests.install.test_run import have
 from tests.install.wheels import sdist_bytes, sha256, wheel_bytes, wheel_name
 from verl_env.environment.target import open_target
 from verl_env.install.run import install
-from verl_env.installers.failures import HashMismatch, NativeMismatch, PackageUnavailable
+from verl_env.installers.failures import HashMismatch, PackageUnavailable
 from verl_env.locksets.model import Package
 from verl_env.machine.model import Amd, AmdDevice
 from verl_env.records import replace
+from verl_env.wheels.errors import NativeMismatch
 
 HOST = "https://wheels.example.org/rocm/0.26.0"
 MI300X = replace(MACHINE, amd=Amd(devices=(AmdDevice(index=0, name="MI300X", gfx="gfx942"),)))

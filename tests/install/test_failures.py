@@ -16,10 +16,10 @@ from verl_env.environment.state import read_state
 from verl_env.environment.target import open_target
 from verl_env.errors import VerlEnvError
 from verl_env.install import parts, transaction
-from verl_env.install.errors import NativeUnavailable
 from verl_env.install.run import install
 from verl_env.installers import failures
 from verl_env.locksets.model import Package
+from verl_env.wheels.errors import NativeUnavailable
 
 FILE = "demo-2.0-py3-none-any.whl"
 

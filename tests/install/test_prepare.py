@@ -9,9 +9,10 @@ from verl_env.environment.errors import DiskFull
 from verl_env.environment.target import Target
 from verl_env.install.errors import ArchitectureMismatch, InterpreterMissing, VerlSourceInvalid, WheelhouseInvalid
 from verl_env.install.inspect import inspect
-from verl_env.install.prepare import choose_installer, prepare
+from verl_env.install.prepare import prepare
 from verl_env.installers import uv as uv_module
 from verl_env.installers.base import Cache
+from verl_env.installers.choice import choose_installer
 from verl_env.installers.failures import InstallerMissing
 from verl_env.installers.uv import Uv
 from verl_env.locksets.model import Package

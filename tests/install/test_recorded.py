@@ -5,9 +5,9 @@ import pytest
 from tests.install.plans import options, wheel
 from verl_env.choose.model import Build
 from verl_env.components.model import Recipe
-from verl_env.install.errors import HashRequired
 from verl_env.install.recorded import refuse_unrecorded
 from verl_env.locksets.model import Package
+from verl_env.wheels.errors import HashRequired
 
 PLAN = type("PlanLike", (), {})
 URL = "https://host/fast-1.0-py3-none-any.whl"

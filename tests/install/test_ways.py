@@ -10,10 +10,10 @@ from verl_env.builds.model import Problem
 from verl_env.choose.model import Build
 from verl_env.components.model import Recipe
 from verl_env.environment.errors import DiskFull
-from verl_env.install.errors import NativeUnavailable
 from verl_env.install.ways import take
-from verl_env.installers.failures import DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.installers.failures import DownloadInterrupted, HashMismatch
 from verl_env.wheels.check import Fault
+from verl_env.wheels.errors import NativeMismatch, NativeUnavailable
 
 WHEELS = [Build("fast", "1", "prebuilt", "r", wheel=wheel(f"https://h/fast-{place}.whl")) for place in "abc"]
 SOURCE = Build("fast", "1", "build", "r", recipe=Recipe("sdist"))

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from verl_env.install.prepare import choose_installer
 from verl_env.installers import uv as module
 from verl_env.installers.base import Batch, Cache, Source
+from verl_env.installers.choice import choose_installer
 from verl_env.installers.failures import InstallerMissing, InstallerSilent
 from verl_env.installers.uv import Uv, find_uv
 

@@ -3,10 +3,10 @@ import pytest
 from tests.install.plans import options, wheel
 from tests.install.wheels import sha256, wheel_bytes
 from verl_env.choose.model import Build
-from verl_env.install.errors import HashRequired, NativeUnavailable
-from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
 from verl_env.settings.digests import DigestChanged, remember
 from verl_env.wheels import fetch
+from verl_env.wheels.errors import HashRequired, NativeMismatch, NativeUnavailable
 from verl_env.wheels.fetch import download, fetch_native, file_sha256
 
 FILE = "flash_attn-2.7.4+cu12-py3-none-any.whl"

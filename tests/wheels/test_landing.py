@@ -10,7 +10,7 @@ from tests.install.plans import wheel as published
 from tests.install.wheels import wheel_bytes
 from verl_env.choose.model import Build
 from verl_env.components.load import load_catalogue
-from verl_env.installers.failures import NativeMismatch
+from verl_env.wheels.errors import NativeMismatch
 from verl_env.wheels.landing import Site, check_landing
 
 EAB, EA = "_ZN3c104cuda9SetDeviceEab", "_ZN3c104cuda9SetDeviceEa"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.environment.history import Change
-from verl_env.install.compare import same_version
+from verl_env.environment.installed import same_version
 from verl_env.installers.classify import classify
 from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.installers.process import run

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.errors import NativeMissingError
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
-from verl_env.installers.failures import NativeMismatch
+from verl_env.wheels.errors import NativeMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,11 +17,10 @@ from verl_env.builds.targets import gpu_targets
 from verl_env.choose.model import Build
 from verl_env.components.load import load_catalogue as load_components
 from verl_env.environment.history import Change
-from verl_env.environment.installed import normalise, site_packages
-from verl_env.install.compare import same_version
-from verl_env.installers.failures import NativeMismatch
+from verl_env.environment.installed import normalise, same_version, site_packages
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.records import replace
+from verl_env.wheels.errors import NativeMismatch
 from verl_env.wheels.fetch import download
 from verl_env.wheels.identity import is_release, read_identity
 from verl_env.wheels.landing import Site, check_landing
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
     from verl_env.additions.environment import Opened
     from verl_env.additions.model import Wishes
     from verl_env.components.model import Component
-    from verl_env.install.reporter import Reporter
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
+    from verl_env.plans.reporter import Reporter
 
 
 def check_given(

@@ -14,7 +14,7 @@ from verl_env.additions.wanted import missing_wishes, recorded
 from verl_env.environment.installed import installed, normalise, site_packages
 from verl_env.environment.pins import address
 from verl_env.environment.state import Extra
-from verl_env.install.plan import pins_of
+from verl_env.plans.plan import pins_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from verl_env.additions.metadata import Metadata
     from verl_env.environment.installed import Distribution
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Options, Plan
     from verl_env.installers.base import Installer
+    from verl_env.installers.options import Options
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.environment.history import Change
-    from verl_env.install.model import InstallerName
+    from verl_env.installers.options import InstallerName
 
 
 @record

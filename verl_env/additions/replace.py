@@ -13,8 +13,8 @@ from verl_env.environment.errors import RecordMissing
 from verl_env.environment.installed import normalise
 from verl_env.environment.record import read_record
 from verl_env.environment.reuse import packages_of, sites
-from verl_env.install.prepare import choose_installer
 from verl_env.installers.base import Batch, Source
+from verl_env.installers.choice import choose_installer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -13,8 +13,7 @@ from verl_env.additions.metadata import broken, write_metadata
 from verl_env.additions.model import Cause, Resolution
 from verl_env.additions.outputs import causes, pip_found, reasons, uv_found
 from verl_env.environment.history import Change
-from verl_env.environment.installed import site_packages
-from verl_env.install.compare import same_version
+from verl_env.environment.installed import same_version, site_packages
 from verl_env.installers.base import Command
 from verl_env.installers.classify import classify
 from verl_env.installers.failures import IndexFileMissing, InstallerFailed

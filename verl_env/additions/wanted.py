@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.install.compare import Wanted
+from verl_env.plans.compare import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from verl_env.environment.state import Extra, State
-    from verl_env.install.model import Plan
+    from verl_env.plans.model import Plan
 
 
 def recorded(state: State | None, plan: Plan) -> tuple[Extra, ...]:

@@ -15,9 +15,9 @@ from verl_env.builds.steps import build_prefix, build_wheel, linked, source_tree
 from verl_env.builds.workshop import Workshop, opened, trim_logs
 from verl_env.components.toolchain import needs_nvcc
 from verl_env.environment.installed import site_packages
-from verl_env.install.index import IndexUnavailable
 from verl_env.installers.classify import classify
 from verl_env.installers.process import run
+from verl_env.wheels.index import IndexUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from verl_env.builds.cache import Entry
     from verl_env.builds.model import Job
-    from verl_env.install.prepare import Tools
-    from verl_env.install.reporter import Reporter
+    from verl_env.builds.tools import Tools
     from verl_env.installers.base import Command, Source
+    from verl_env.plans.reporter import Reporter
 
 #: What a record says of a source that its name leaves open: the commit of a branch, the hash of an unhashed archive.
 SOURCE = ("commit", "source_sha256")
@@ -153,7 +153,8 @@ class Builder:
         """Makes the build environment of a job."""
         env = shop.root / "env"
         lock = self._works.lock
-        environment.make(env, [job], lock, self._tools, self._source, self._run)
+        by = (self._tools.installer, self._tools.interpreter)
+        environment.make(env, [job], lock, by, self._source, self._run)
         sites = self._sites()
         shop.values["site"] = str(sites[0])
         if job.recipe.torch:

@@ -13,18 +13,17 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.environment.installed import normalise, site_packages
-from verl_env.install.carry import carry, keepable
 from verl_env.installers.base import Batch, Source
+from verl_env.plans.carry import carry, keepable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from verl_env.builds.model import Job, Lock
-    from verl_env.install.carry import Kept
-    from verl_env.install.compare import Wanted
-    from verl_env.install.prepare import Tools
-    from verl_env.installers.base import Command
+    from verl_env.installers.base import Command, Installer
+    from verl_env.plans.carry import Kept
+    from verl_env.plans.compare import Wanted
 
 #: What every build may need: the backend of nearly all, and what old ones import.
 _ALWAYS = ("setuptools", "wheel")
@@ -61,7 +60,7 @@ def make(
     place: Path,
     jobs: Sequence[Job],
     lock: Lock,
-    tools: Tools,
+    by: tuple[Installer, str],
     source: Source,
     run: Callable[[Command], None],
 ) -> Path:
@@ -71,25 +70,22 @@ def make(
         place: Where.
         jobs: What is to be built in it.
         lock: Its versions are taken where they satisfy a requirement; its constraints hold.
-        tools: The installer and the interpreter.
+        by: The installer, and the interpreter that it is made from.
         source: Where the installer takes files from.
         run: Runs a command of the installer, and raises where it fails.
 
     Returns:
         Its interpreter.
     """
-    run(tools.installer.make_environment(place, tools.interpreter, "build"))
+    installer, interpreter = by
+    run(installer.make_environment(place, interpreter, "build"))
     name_interpreter(place, lock.python)
     needed = requirements(jobs, lock)
     if needed:
         file, constraints = place / "requirements.txt", place / "constraints.txt"
         file.write_text("".join(f"{line}\n" for line in needed), encoding="utf-8")
         constraints.write_text("".join(f"{line}\n" for line in constraints_of(needed, lock)), encoding="utf-8")
-        run(
-            tools.installer.install(
-                place, Batch(file, source, hashes=False, constraints=constraints, dependencies=True)
-            )
-        )
+        run(installer.install(place, Batch(file, source, hashes=False, constraints=constraints, dependencies=True)))
     return place / "bin" / "python"
 
 

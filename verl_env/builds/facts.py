@@ -18,8 +18,8 @@ from verl_env.records import replace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from verl_env.install.model import Plan
     from verl_env.machine.model import Fact, Machine
+    from verl_env.plans.model import Plan
 
 #: Seconds that compilers get to say their versions.
 _SECONDS = 5.0

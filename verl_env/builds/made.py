@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.builds.targets import gpu_targets, written
-from verl_env.install.compare import as_taken
+from verl_env.plans.compare import as_taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from verl_env.choose.model import Build
     from verl_env.components.model import Recipe
     from verl_env.environment.state import State
-    from verl_env.install.model import Plan
     from verl_env.machine.model import Machine
+    from verl_env.plans.model import Plan
 
 #: The facts of a result that decide whether it is the one that is wanted. What it was compiled with (gcc, glibc,
 #: build requirements) is not among them: it makes another result, and none that is wrong.

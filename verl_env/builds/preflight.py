@@ -15,10 +15,9 @@ from verl_env.builds.model import Problem
 from verl_env.builds.needs import find_file, versioned_only
 from verl_env.builds.sources import is_cached
 from verl_env.components.toolchain import compiler_words, gcc_below
-from verl_env.install.disk import free_bytes
 from verl_env.machine.child import Completed, run
 from verl_env.machine.model import UNKNOWN
-from verl_env.sizes import human
+from verl_env.sizes import free_bytes, human
 from verl_env.versions import at_least, is_dotted
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from verl_env.builds.model import Host, Lock
     from verl_env.builds.toolkit import IndexToolkit
     from verl_env.components.model import Catalogue, Recipe
-    from verl_env.install.model import Options, Plan
+    from verl_env.installers.options import Options
+    from verl_env.plans.model import Plan
 
 #: The directory of a wheelhouse with results of builds, laid out as the cache is.
 BUNDLED = "built"

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from typing import IO
 
     from verl_env.builds.model import Host, Job, Places
-    from verl_env.install.reporter import Reporter
     from verl_env.installers.base import Source
+    from verl_env.plans.reporter import Reporter
 
 #: With the host, as several may share a directory: a number says nothing of processes elsewhere.
 _PREFIX = f"verl-env-build-{os.uname().nodename}-"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from verl_env.bundle.gather import Progress
     from verl_env.bundle.natives import Checkout
-    from verl_env.install.model import Step
+    from verl_env.plans.model import Step
 
 
 class _Told:

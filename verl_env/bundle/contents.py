@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from verl_env.choose.model import Choice, Request
-    from verl_env.install.model import Options, Plan
+    from verl_env.installers.options import Options
     from verl_env.locksets.model import PythonLock
     from verl_env.machine.model import Machine
+    from verl_env.plans.model import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from verl_env.bundle.lookup import Wanted
 from verl_env.bundle.model import WHEELS, NativeWay
 from verl_env.bundle.resolve import resolve
 from verl_env.components.toolchain import needs_nvcc
-from verl_env.install.index import pinned
 from verl_env.locksets.web import WebError, open_url
 from verl_env.records import replace
 from verl_env.settings.mirrors import both, mirrored
+from verl_env.wheels.index import pinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from verl_env.builds.works import Works
     from verl_env.bundle.model import Role
     from verl_env.choose.model import Build
-    from verl_env.install.model import Options, Plan
+    from verl_env.installers.options import Options
     from verl_env.locksets.target import Target
+    from verl_env.plans.model import Plan
 
 #: Seconds that a server gets to say whether it has a file.
 _SECONDS = 20.0

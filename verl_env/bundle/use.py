@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from verl_env.bundle.model import Manifest, Planned
     from verl_env.choose.model import NativeMode, Request
     from verl_env.environment.target import Target
-    from verl_env.install.model import Plan
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
+    from verl_env.plans.model import Plan
 
 #: What uv and pip get while they install from a bundle: no file and no variable of the user's has a say.
 _CLOSED = {"UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}

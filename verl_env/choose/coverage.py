@@ -1,26 +1,18 @@
 """What is impossible told apart from what no lockset covers.
 
-A machine can rule a lockset out: its driver, its GPUs, its glibc. That the same engine, or a newer one, was published
-in another build which the machine would run is a gap of the locksets, and is said to be one.
+A machine can rule a lockset out: its driver, its GPUs, its glibc. What it would run in another build
+(``uncovered``) is a gap of the locksets, and is said to be one.
 """
 
 from __future__ import annotations
 
-from verl_env.choose.compare import reaches
-from verl_env.choose.specifiers import allows
-from verl_env.machine.tables import minor_version_drivers, source_of
-from verl_env.machine.wheel_tables import engine_builds, minima
-from verl_env.versions import dotted, is_dotted
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Literal
 
-    from verl_env.choose.facts import Facts
-    from verl_env.choose.model import Evaluation, Request, Verdict
+    from verl_env.choose.model import Evaluation, Verdict
     from verl_env.locksets.model import Lockset
-    from verl_env.machine.wheel_tables import EngineBuild
 
     Kind = Literal["impossible", "not-covered"]
 
@@ -53,55 +45,3 @@ def origin(verdict: Verdict, lockset: Lockset) -> str:
         if own:
             return own
     return f"verl@{lockset.variant.commit[:12]} {lockset.variant.path}, {lockset.variant.date[:10]}"
-
-
-def uncovered(evaluations: Sequence[Evaluation], facts: Facts, request: Request) -> tuple[str, ...]:
-    """Releases of the engines asked for that are published in a build for this driver and that no lockset holds."""
-    driver = facts.nvidia.driver if facts.nvidia else None
-    if not isinstance(driver, str):
-        return ()
-    held = {(name, version) for each in evaluations for name, version in each.lockset.engines.items()}
-    newest: dict[str, EngineBuild] = {}
-    for build in _wanted(request):
-        major = minor_version_drivers().get(int(build.cuda.split(".")[0]))
-        runs = major is not None and reaches(driver, major.driver) is not False and _on_gpus(build, facts)
-        if runs and (build.package, build.version) not in held and _newer(build, evaluations):
-            best = newest.get(build.package)
-            if best is None or dotted(best.version) < dotted(build.version):
-                newest[build.package] = build
-    return tuple(
-        f"not covered, but not impossible: {build.package} {build.version} is published for CUDA {build.cuda} too, "
-        f"which driver {driver} runs by minor-version compatibility; no lockset holds it "
-        f"({'; '.join(source_of('components', key) for key in build.src)})"
-        for build in newest.values()
-    )
-
-
-def _wanted(request: Request) -> Iterator[EngineBuild]:
-    """The builds of the engines of the stack, within what ``--with`` asks of them."""
-    if request.wishes:
-        from verl_env.choose.wishes import parse_wishes  # noqa: PLC0415  as they need packaging
-
-        wishes = {wish.name: wish.specifier for wish in parse_wishes(request.wishes)}
-    else:
-        wishes = {}
-    for build in engine_builds():
-        if build.package in request.stack and allows(wishes.get(build.package, ""), build.version):
-            yield build
-
-
-def _on_gpus(build: EngineBuild, facts: Facts) -> bool:
-    """Whether no GPU is known to be below what the engine asks for in that build."""
-    least = [
-        str(row.minimum)
-        for row in minima()
-        if row.component == build.package and row.minimum
-        if allows(row.versions or "", build.version) and allows(row.cuda or "", build.cuda)
-    ]
-    return all(reaches(gpus.target, lowest) is not False for gpus in facts.cuda.gpus for lowest in least)
-
-
-def _newer(build: EngineBuild, evaluations: Sequence[Evaluation]) -> bool:
-    """Whether it is newer than every release that a lockset which fits holds."""
-    fitting = (each.lockset.engines.get(build.package, "") for each in evaluations if each.fits)
-    return all(dotted(build.version) > dotted(version) for version in fitting if is_dotted(version))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from verl_env.choose.changed import skippable, sole_natives, way_to
 from verl_env.choose.command import plan_command
-from verl_env.choose.coverage import uncovered
 from verl_env.choose.fits import supported_gpus
 from verl_env.choose.model import Refusal
+from verl_env.choose.uncovered import uncovered
 from verl_env.choose.words import component_name, listed
 from verl_env.command_line import command, quoted
 from verl_env.records import record, replace

@@ -130,9 +130,9 @@ def _plan(request: Request, args: argparse.Namespace) -> Planning | tuple[Refusa
     from verl_env.choose.choose import choose
     from verl_env.choose.model import Choice
     from verl_env.cli.options import machine_from
-    from verl_env.install.model import Options
-    from verl_env.install.plan import make_plan
+    from verl_env.installers.options import Options
     from verl_env.locksets.catalogue import load_catalogue, packages_of
+    from verl_env.plans.plan import make_plan
     from verl_env.settings.config import build_cache_directory, cache_directory
 
     machine = machine_from(args)

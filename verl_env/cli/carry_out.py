@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from verl_env.builds.errors import NativeBuildFailed
     from verl_env.choose.model import Choice, Request
     from verl_env.environment.target import Target
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Options, Plan
+    from verl_env.installers.options import Options
     from verl_env.machine.model import Machine
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan
 
 
 def options_from(args: argparse.Namespace, machine: Machine) -> Options:
     """How to install, as the flags and the configuration say."""
-    from verl_env.install.model import Options
+    from verl_env.installers.options import Options
     from verl_env.settings.config import build_cache_directory, cache_directory
 
     return Options(

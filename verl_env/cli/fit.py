@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from verl_env.environment.state import State
     from verl_env.install.fitness import Misfit
-    from verl_env.install.model import Plan
     from verl_env.machine.model import Machine
+    from verl_env.plans.model import Plan
 
 #: Set for commands in an environment that was compared with its host; its value is the environment.
 COMPARED = "VERL_ENV_COMPARED"

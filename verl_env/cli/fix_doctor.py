@@ -81,7 +81,7 @@ def _means() -> Means:
     from verl_env.cli.console import stderr_console
     from verl_env.cli.render_install import Progress
     from verl_env.doctor.fix import Means
-    from verl_env.install.model import Options
+    from verl_env.installers.options import Options
     from verl_env.settings.config import build_cache_directory, cache_directory
 
     cache, built = cache_directory().absolute(), build_cache_directory().absolute()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Choice, Request
     from verl_env.environment.target import Target
-    from verl_env.install.model import Plan
+    from verl_env.plans.model import Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +54,9 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.components.load import load_catalogue as load_components
     from verl_env.environment.target import open_target
     from verl_env.install.houses import houses
-    from verl_env.install.plan import make_plan
     from verl_env.install.reach.decide import Decided, Decider
     from verl_env.locksets.catalogue import load_catalogue, packages_of
+    from verl_env.plans.plan import make_plan
 
     target = open_target(Path(args.into))
     if args.wheelhouse is not None:

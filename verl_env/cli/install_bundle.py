@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from verl_env.bundle.use import Bundle
     from verl_env.choose.model import Choice, Refusal, Request
     from verl_env.environment.target import Target
-    from verl_env.install.model import Plan
     from verl_env.machine.model import Machine
+    from verl_env.plans.model import Plan
 
 
 def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
@@ -104,8 +104,8 @@ def _plan(
     bundle: Bundle, planned: Planned, choice: Choice, request: Request, machine: Machine, args: argparse.Namespace
 ) -> Plan:
     from verl_env.bundle.use import with_built
-    from verl_env.install.plan import make_plan
     from verl_env.locksets.catalogue import packages_of
+    from verl_env.plans.plan import make_plan
 
     packages = packages_of(choice.lockset, choice.python)
     plan = make_plan(choice, packages, request, machine, with_verl=planned.verl and not args.no_verl)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from verl_env.additions.model import Altered
     from verl_env.environment.history import Change
-    from verl_env.install.model import Options
+    from verl_env.installers.options import Options
     from verl_env.machine.model import Machine
 
 _EPILOG = """\
@@ -73,8 +73,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _install(args: argparse.Namespace, words: Sequence[str]) -> int:
     from verl_env.additions.arguments import parse_install
-    from verl_env.additions.change import add
     from verl_env.cli.render_install import Progress
+    from verl_env.install.alter.change import add
 
     wishes = parse_install(words, Path.cwd())
     altered = add(args.into, wishes, Progress(stderr_console(), 0), _options(), _machine)
@@ -84,8 +84,8 @@ def _install(args: argparse.Namespace, words: Sequence[str]) -> int:
 
 def _uninstall(args: argparse.Namespace, words: Sequence[str]) -> int:
     from verl_env.additions.arguments import parse_uninstall
-    from verl_env.additions.change import remove
     from verl_env.cli.render_install import Progress
+    from verl_env.install.alter.change import remove
 
     names, allow_drift = parse_uninstall(words)
     altered = remove(args.into, names, Progress(stderr_console(), 0), allow_drift=allow_drift)
@@ -94,7 +94,7 @@ def _uninstall(args: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _options() -> Options:
-    from verl_env.install.model import Options
+    from verl_env.installers.options import Options
     from verl_env.settings.config import build_cache_directory, cache_directory
 
     cache, built = cache_directory().absolute(), build_cache_directory().absolute()

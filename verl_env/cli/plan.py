@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from verl_env.choose.errors import NativeUnavailableError
     from verl_env.choose.model import Choice, Request
-    from verl_env.install.model import Plan
     from verl_env.machine.model import Machine
+    from verl_env.plans.model import Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +30,8 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.choose.choose import choose
     from verl_env.choose.errors import NativeUnavailableError
     from verl_env.choose.model import Choice
-    from verl_env.install.plan import make_plan
     from verl_env.locksets.catalogue import load_catalogue, packages_of
+    from verl_env.plans.plan import make_plan
 
     request = request_from(args)
     machine = machine_from(args)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from verl_env.bundle.make import Outline
     from verl_env.bundle.model import File, Manifest, NativeWay
-    from verl_env.install.model import Plan
+    from verl_env.plans.model import Plan
 
 #: Seconds between two states on a terminal, and where there is none.
 _REDRAW, _TOLD = 0.2, 10.0

@@ -12,7 +12,7 @@ from verl_env.command_line import quoted
 from verl_env.credentials import hide_secrets
 from verl_env.install.completeness import of_plan
 from verl_env.install.plan_json import native_to_json
-from verl_env.install.sizes import cost
+from verl_env.plans.sizes import cost
 from verl_env.sizes import human
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from verl_env.environment.target import Target
     from verl_env.errors import VerlEnvError
     from verl_env.install.completeness import Completeness
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Cost, Outcome, Plan, Step
     from verl_env.install.prepare import Room
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Cost, Outcome, Plan, Step
 
 #: Changes of one kind that are listed; more are counted, unless all are asked for.
 LISTED = 20

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.choose.command import plan_command
-from verl_env.choose.coverage import kind_of, kind_of_refusal, origin, uncovered
+from verl_env.choose.coverage import kind_of, kind_of_refusal, origin
 from verl_env.choose.errors import nearest_words
 from verl_env.choose.explain import candidates, for_others, machine_line, others_line, reasons, why
 from verl_env.choose.facts import facts_of
 from verl_env.choose.nearest import without_gpu
+from verl_env.choose.uncovered import uncovered
 from verl_env.choose.words import counted, listed
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ def _become(words: list[str], env: dict[str, str], path: Path) -> NoReturn:
 
 def _warn_if_incomplete(opened: Opened, words: list[str], env: dict[str, str]) -> None:
     """Says on stderr what stops a trainer that is started here, once however deep commands are nested."""
-    from verl_env.additions.trainers import TOLD, unhelped
+    from verl_env.install.alter.trainers import TOLD, unhelped
 
     found = unhelped(opened, words)
     if found is None or os.environ.get(TOLD) == str(opened.target.path):

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from verl_env.doctor.model import Diagnosis, Finding, Fix
     from verl_env.environment.change import NewGeneration
     from verl_env.environment.state import State
-    from verl_env.install.model import Options
-    from verl_env.install.reporter import Reporter
+    from verl_env.installers.options import Options
+    from verl_env.plans.reporter import Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _restore(
     step: Step, new: NewGeneration, facts: Facts, means: Means | None
 ) -> tuple[State | None, dict[str, str] | None]:
     """Makes a new generation with what the lockset has; its record and its pins."""
-    from verl_env.additions.restore import restore_packages  # noqa: PLC0415
+    from verl_env.install.alter.restore import restore_packages  # noqa: PLC0415
 
     if means is None:
         raise ValueError(step.finding.id)

@@ -21,9 +21,9 @@ from verl_env.environment.state import read_state
 from verl_env.errors import VerlEnvError
 from verl_env.install.completeness import of_state
 from verl_env.install.fitness import misfits_of_state
-from verl_env.install.plan import VERL
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN
+from verl_env.plans.plan import VERL
 from verl_env.reading import forget
 
 if TYPE_CHECKING:

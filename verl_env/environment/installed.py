@@ -102,3 +102,16 @@ def _origin(file: str) -> tuple[str | None, bool]:
 
 def _broken(distribution: Distribution) -> Distribution:
     return Distribution(distribution.name, distribution.version, distribution.folder, whole=False)
+
+
+def same_version(have: str, want: str, *, local: bool = False) -> bool:
+    """Whether two texts are one version; with ``local``, whatever local versions they carry."""
+    if have == want:
+        return True
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 (texts nearly always agree)
+
+    try:
+        left, right = Version(have), Version(want)
+    except InvalidVersion:
+        return False
+    return left == right or (local and left.public == right.public)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from verl_env.environment.state import State
-    from verl_env.install.model import Plan
     from verl_env.locksets.model import Lockset
+    from verl_env.plans.model import Plan
 
 _EVERYTHING = "every native component that verl trains with is there"
 COMPLETE = f"complete: {_EVERYTHING}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from verl_env.environment.history import Change
-from verl_env.install.compare import same_address, same_version
+from verl_env.environment.installed import same_version
 from verl_env.locksets.groups import ENGINES, GROUPS, group_of
+from verl_env.plans.compare import same_address
 from verl_env.records import record
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from verl_env.environment.errors import FILE_SYSTEM, DiskFull
 from verl_env.machine.quota import quotas
 from verl_env.records import record, replace
+from verl_env.sizes import existing, free_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from verl_env.install.model import Cost
     from verl_env.machine.quota import Quota
+    from verl_env.plans.model import Cost
 
 
 @record
@@ -30,7 +31,7 @@ class Free:
 def free_room(path: Path) -> Free:
     """What may still be written below a path: the least that the file system and the quotas on it leave."""
     found = Free(free_bytes(path), free_files(path))
-    for quota in _quotas(_existing(path)):
+    for quota in _quotas(existing(path)):
         if quota.bytes is not None and quota.bytes < found.bytes:
             found = replace(found, bytes=quota.bytes, bytes_by=quota.source)
         if quota.files is not None and (found.files is None or quota.files < found.files):
@@ -46,14 +47,8 @@ def _quotas(path: Path) -> tuple[Quota, ...]:
 
 def free_files(path: Path) -> int | None:
     """The inodes that an ordinary user may still make on the file system of a path; None where it counts none."""
-    status = os.statvfs(_existing(path))
+    status = os.statvfs(existing(path))
     return status.f_favail if status.f_files else None
-
-
-def free_bytes(path: Path) -> int:
-    """What an ordinary user may still write to the file system of a path; quotas do not show here."""
-    status = os.statvfs(_existing(path))
-    return status.f_bavail * status.f_frsize
 
 
 def check_room(place: Path, cost: Cost, *, cache: Path | None, cached: Cost, linked: bool) -> None:
@@ -89,13 +84,8 @@ def _need(path: Path, size: int, files: int) -> None:
         raise DiskFull(path, need=files, free=free.files, by=free.files_by, files=True)
 
 
-def _existing(path: Path) -> Path:
-    """The path, or the nearest directory above it that is there."""
-    return next(parent for parent in (path, *path.parents) if parent.exists())
-
-
 def _device(path: Path) -> int:
-    return _existing(path).stat().st_dev
+    return existing(path).stat().st_dev
 
 
 def _is_empty(cache: Path) -> bool:

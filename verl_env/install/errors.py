@@ -4,53 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from verl_env.choose.errors import NativeMissingError
-from verl_env.errors import EXIT_MISUSE, EXIT_NO, VerlEnvError
+from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.choose.model import Build
     from verl_env.install.fitness import Misfit
-
-
-class NativeUnavailable(NativeMissingError):
-    """A native component that was asked for (``--with``, ``--native prebuilt``) cannot be had by any way that fits.
-
-    Its wheels cannot be fetched or are not what they say, and it cannot be built.
-    """
-
-    build: Build
-    reason: str
-
-    @property
-    def message(self) -> str:
-        return f"{self.build.name} {self.build.version} cannot be had: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "leave it out: --native skip; or put the wheel into a directory and add: --wheelhouse DIR"
-
-
-class HashRequired(VerlEnvError):
-    """``--require-recorded``, and of something that would be fetched nobody recorded a hash (or a commit).
-
-    Nothing was downloaded. A file that you trust may lie in a wheelhouse instead.
-    """
-
-    id = "hash-required"
-    exit_code = EXIT_NO
-
-    names: tuple[str, ...]
-
-    @property
-    def message(self) -> str:
-        """What lacks a hash."""
-        names = ", ".join(self.names)
-        return f"no hash is recorded of {names} (hash-unrecorded), and --require-recorded wants one of each"
-
-    helps = "put the files that you trust into a directory: --wheelhouse DIR; or leave components out: --native skip"
 
 
 class VerlSourceInvalid(VerlEnvError):

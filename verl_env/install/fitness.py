@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Verdict
     from verl_env.environment.state import State
-    from verl_env.install.model import Plan
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
+    from verl_env.plans.model import Plan
 
 #: What of a verdict is the machine's doing; the rest was asked for, or is settled once an environment is there.
 _OF_HOST = ("arch", "platform", "glibc")

@@ -11,7 +11,7 @@ from verl_env.locksets.catalogue import load_catalogue
 
 if TYPE_CHECKING:
     from verl_env.environment.target import Target
-    from verl_env.install.model import Options
+    from verl_env.installers.options import Options
 
 
 def houses(target: Target, options: Options) -> tuple[House, ...]:

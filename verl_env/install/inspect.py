@@ -10,48 +10,22 @@ from verl_env.environment.binding import is_bound
 from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import broken_interpreter, installed, site_packages
 from verl_env.environment.state import read_state
-from verl_env.install.compare import as_taken, compare, satisfies, wanted
-from verl_env.install.plan import plan_digest
-from verl_env.records import NOTHING, record, replace
+from verl_env.plans.compare import as_taken, compare, satisfies, wanted
+from verl_env.plans.inspection import Inspection
+from verl_env.plans.plan import plan_digest
+from verl_env.records import NOTHING, replace
 from verl_env.wheels.runtime import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from verl_env.environment.history import Change
     from verl_env.environment.installed import Distribution
     from verl_env.environment.state import State
     from verl_env.environment.target import Target
-    from verl_env.install.compare import Wanted
-    from verl_env.install.model import Options, Plan
-
-
-@record
-class Inspection:
-    """An environment against a plan.
-
-    ``environment`` is the generation in force, None where there is none; ``changes`` are what turns its packages into
-    those of the plan; ``reason`` says why it must be made anew though they agree, and is None where it need not be.
-    """
-
-    environment: Path | None
-    state: State | None
-    want: Mapping[str, Wanted]
-    digest: str
-    changes: tuple[Change, ...]
-    reason: str | None
-
-    @property
-    def complete(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.changes and self.reason is None
-
-    @property
-    def in_place(self) -> frozenset[str]:
-        """The names of what is there already as it should be."""
-        there = frozenset() if self.environment is None else frozenset(self.want)
-        return there - {change.name for change in self.changes}
+    from verl_env.installers.options import Options
+    from verl_env.plans.compare import Wanted
+    from verl_env.plans.model import Plan
 
 
 def inspect(plan: Plan, target: Target, options: Options) -> Inspection:

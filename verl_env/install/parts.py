@@ -17,8 +17,6 @@ from verl_env.environment.history import Change
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.overlap import losers
 from verl_env.environment.wheelhouse import keep_wheel, put_wheel
-from verl_env.install.compare import as_taken, brings_wheel
-from verl_env.install.errors import NativeUnavailable
 from verl_env.install.prepare import checked_works
 from verl_env.install.verl_source import needs_isolation
 from verl_env.install.ways import take
@@ -28,9 +26,11 @@ from verl_env.installers.classify import classify
 from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.installers.process import run
 from verl_env.locksets.target import Target, oldest_glibc
+from verl_env.plans.compare import as_taken, brings_wheel
 from verl_env.records import NOTHING, replace
 from verl_env.sizes import human
 from verl_env.wheels.addressed import fetch_addressed
+from verl_env.wheels.errors import NativeUnavailable
 from verl_env.wheels.fetch import fetch_native, file_sha256
 from verl_env.wheels.landing import Site, check_landing
 from verl_env.wheels.runtime import NAME as RUNTIME
@@ -42,13 +42,14 @@ if TYPE_CHECKING:
 
     from verl_env.additions.model import Found
     from verl_env.builds.builder import Builder
+    from verl_env.builds.tools import Tools
     from verl_env.choose.model import Build
-    from verl_env.install.carry import Kept
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Options, Plan
-    from verl_env.install.prepare import Tools
-    from verl_env.install.reporter import Reporter
+    from verl_env.installers.options import Options
     from verl_env.locksets.model import Package
+    from verl_env.plans.carry import Kept
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan
+    from verl_env.plans.reporter import Reporter
     from verl_env.wheels.stage import Staged
 
 TORCH = "torch"

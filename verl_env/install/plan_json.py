@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verl_env.choose.to_json import passed_json, refused_json, rejected_json
 from verl_env.install.completeness import of_plan
-from verl_env.install.sizes import cost
+from verl_env.plans.sizes import cost
 from verl_env.records import values
 
 TYPE_CHECKING = False
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from verl_env.choose.model import Build, Choice
-    from verl_env.install.model import Plan
     from verl_env.locksets.model import Package
+    from verl_env.plans.model import Plan
 
 SCHEMA = 1
 #: Stands where a hash would, for a wheel whose hash nobody recorded.

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.builds.tools import Tools
 from verl_env.environment.errors import FILE_SYSTEM, DiskFull
 from verl_env.environment.files import hard_links_work
 from verl_env.install.disk import check_room, free_room
 from verl_env.install.errors import ArchitectureMismatch, WheelhouseInvalid
 from verl_env.install.interpreter import find_interpreter
-from verl_env.install.model import Cost
-from verl_env.install.sizes import cost
 from verl_env.install.verl_source import check_verl_source
+from verl_env.installers.choice import choose_installer
 from verl_env.installers.failures import InstallerMissing, InstallerSilent
+from verl_env.plans.model import Cost
+from verl_env.plans.sizes import cost
 from verl_env.sizes import human
 
 if TYPE_CHECKING:
@@ -23,18 +25,10 @@ if TYPE_CHECKING:
     from verl_env.environment.target import Target
     from verl_env.errors import VerlEnvError
     from verl_env.install.disk import Free
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import InstallerName, Options, Plan
     from verl_env.installers.base import Installer
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What an installation works with, once it is certain that all of it is there; ``works`` is what is to be built."""
-
-    installer: Installer
-    interpreter: str
-    works: Works | None = None
+    from verl_env.installers.options import Options
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +106,6 @@ def room_of(target: Target, options: Options) -> Room | None:
         return None
     cache = installer.cache_for(place)
     return Room(place, free_room(place), installer.name, cache.path, linked=cache.linked)
-
-
-def choose_installer(name: InstallerName | None) -> Installer:
-    """The installer of that name; None takes uv where it is there, else pip.
-
-    Raises:
-        InstallerMissing: the one that was asked for is not there, or too old.
-        InstallerSilent: uv is there and does not answer.
-    """
-    from verl_env.installers.pip import find_pip  # noqa: PLC0415 (whichever is used)
-    from verl_env.installers.uv import find_uv  # noqa: PLC0415
-
-    uv = find_uv() if name != "pip" else None
-    if uv is None and name == "uv":
-        raise InstallerMissing("uv")
-    return uv or find_pip()
 
 
 def checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: str) -> Works | None:

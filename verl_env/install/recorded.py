@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.builds.sources import origin_of
-from verl_env.install.errors import HashRequired
+from verl_env.wheels.errors import HashRequired
 from verl_env.wheels.fetch import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from verl_env.choose.model import Build
-    from verl_env.install.model import Options, Plan
+    from verl_env.installers.options import Options
+    from verl_env.plans.model import Plan
 
 
 def refuse_unrecorded(plan: Plan, options: Options, there: Container[str]) -> None:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from verl_env.environment.registry import register
 from verl_env.errors import VerlEnvError
 from verl_env.install.inspect import inspect
-from verl_env.install.model import Outcome
+from verl_env.plans.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from verl_env.builds.tools import Tools
     from verl_env.environment.target import Target
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Options, Plan
-    from verl_env.install.prepare import Tools
-    from verl_env.install.reporter import Reporter
+    from verl_env.installers.options import Options
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan
+    from verl_env.plans.reporter import Reporter
 
 
 def install(

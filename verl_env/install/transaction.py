@@ -15,26 +15,27 @@ from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.overlap import guarded_files, refuse_contested, refuse_guarded
 from verl_env.environment.state import State
-from verl_env.install.carry import carry, keepable, unowned
 from verl_env.install.checks import SECONDS, gpu_here, pick_checks, run_checks
-from verl_env.install.compare import brings_wheel, compare, wanted
 from verl_env.install.parts import Parts
-from verl_env.install.plan import pins_of
 from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.machine.record import deciding_facts
+from verl_env.plans.carry import carry, keepable, unowned
+from verl_env.plans.compare import brings_wheel, compare, wanted
+from verl_env.plans.plan import pins_of
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from verl_env.builds.tools import Tools
     from verl_env.choose.model import Build
     from verl_env.environment.change import NewGeneration
     from verl_env.environment.overlap import Identity
     from verl_env.environment.state import Extra
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Options, Plan, Step, StepKind
-    from verl_env.install.prepare import Tools
-    from verl_env.install.reporter import Reporter
+    from verl_env.installers.options import Options
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan, Step, StepKind
+    from verl_env.plans.reporter import Reporter
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from verl_env.install.errors import VerlSourceInvalid
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
-    from verl_env.install.model import Plan
+    from verl_env.plans.model import Plan
 
 _BUILD_FILES = ("pyproject.toml", "setup.py")
 #: The first setuptools with editable installs by PEP 660, and the first that needs no wheel package for them.

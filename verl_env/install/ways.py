@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
-from verl_env.install.errors import NativeUnavailable
-from verl_env.installers.failures import DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.installers.failures import DownloadInterrupted, HashMismatch
 from verl_env.records import record
+from verl_env.wheels.errors import NativeMismatch, NativeUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from verl_env.environment.history import Change
     from verl_env.locksets.model import Package
-    from verl_env.wheels.check import Fault
 
 #: What to do after a failure whose cause may pass: downloads are kept, so a second run goes on where this one ended.
 AGAIN = "run the same command again; what was downloaded is kept"
@@ -188,45 +187,6 @@ class CheckFailed(VerlEnvError):
         return "\n  ".join([f"the check {self.check} failed: {self.reason}", *self.tail])
 
     helps = "the whole output: {log}; to install without the checks: --no-check"
-
-
-class NativeMismatch(VerlEnvError):
-    """A wheel of a native component is not what it should be, or does not fit the environment, by what is in it.
-
-    A wheel's name says what somebody meant it to be; its metadata, symbols and versions say what it is. Each fault has
-    a kind: ``wheel-unreadable``, ``wrong-distribution``, ``wrong-version``, ``not-compiled``, ``object-damaged``,
-    ``wrong-arch``, ``wrong-python``, ``wrong-torch-abi``, ``wrong-cuda-major``, ``glibc-too-old``,
-    ``glibcxx-too-old``, ``no-gpu-code``, ``missing-library``. Nothing of the wheel was installed; a download that is
-    no wheel of the component is not kept either.
-    """
-
-    id = "native-mismatch"
-
-    name: str
-    version: str
-    wheel: str
-    faults: Sequence[Fault]
-    address: str = ""
-
-    @property
-    def reason(self) -> str:
-        """What is at fault, the first of each kind: for a component that is left out."""
-        kinds = {fault.id: fault for fault in reversed(self.faults)}
-        return "; ".join(fault.message for fault in self.faults if kinds[fault.id] is fault)
-
-    @property
-    def message(self) -> str:
-        origin = f" from {self.address}" if self.address else ""
-        return f"{self.wheel}{origin} of {self.name} {self.version} does not fit: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        if self.address:
-            return (
-                "see what that gives (a login, a proxy?); put the right file into a directory and add: "
-                "--wheelhouse DIR; or name a mirror in the [mirrors] table of the configuration (docs/hpc.md)"
-            )
-        return "build it for what is here: --native build; or leave it out: --native skip"
 
 
 class InstallerMissing(VerlEnvError):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from verl_env.environment.change import change, changeable
 from verl_env.environment.state import read_state
 from verl_env.errors import VerlEnvError
-from verl_env.install.prepare import choose_installer
 from verl_env.installers.base import Command
+from verl_env.installers.choice import choose_installer
 from verl_env.installers.isolation import installer_environment
 from verl_env.installers.process import run
 from verl_env.patches import carrier

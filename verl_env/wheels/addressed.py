@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.model import Build
 from verl_env.components.model import Wheel
-from verl_env.install.errors import NativeUnavailable
 from verl_env.installers.failures import HashMismatch, PackageUnavailable
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.index import IndexFile, best_file, read_page
 from verl_env.settings.digests import first_use
 from verl_env.settings.mirrors import both, mirrored
+from verl_env.wheels.errors import NativeUnavailable
 from verl_env.wheels.fetch import download, fetch_native, file_sha256, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from verl_env.install.model import Options
+    from verl_env.installers.options import Options
     from verl_env.locksets.model import Package
     from verl_env.locksets.target import Target
 

@@ -8,20 +8,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.install.errors import HashRequired, NativeUnavailable
-from verl_env.install.index import IndexUnavailable, download_wheel
-from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch, NativeMismatch
+from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
 from verl_env.settings.digests import DigestChanged, first_use, known_digest
 from verl_env.settings.mirrors import both, mirrored
 from verl_env.settings.owners import distrust
+from verl_env.wheels.errors import HashRequired, NativeMismatch, NativeUnavailable
 from verl_env.wheels.identity import identity_faults
+from verl_env.wheels.index import IndexUnavailable, download_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from verl_env.choose.model import Build
     from verl_env.components.model import Wheel
-    from verl_env.install.model import Options
+    from verl_env.installers.options import Options
     from verl_env.locksets.web import Answer
 
 #: Seconds without a byte before a server counts as silent.

@@ -6,8 +6,7 @@ import zlib
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
-from verl_env.environment.installed import normalise
-from verl_env.install.compare import same_version
+from verl_env.environment.installed import normalise, same_version
 from verl_env.sizes import human
 from verl_env.wheels.check import Fault
 

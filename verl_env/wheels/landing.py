@@ -12,8 +12,8 @@ from verl_env.binaries.elf import ElfError, read_elf
 from verl_env.binaries.loader import Loader, expand, read_cache, split_library_path
 from verl_env.binaries.symbols import Providers
 from verl_env.binaries.wheel import WheelError, read_wheel
-from verl_env.installers.failures import NativeMismatch
 from verl_env.wheels.check import HIP, Fault, check_wheel
+from verl_env.wheels.errors import NativeMismatch
 from verl_env.wheels.identity import identity_faults, is_compiled
 
 if TYPE_CHECKING:

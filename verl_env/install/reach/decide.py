@@ -8,10 +8,10 @@ from verl_env.choose.errors import NativeUnavailableError
 from verl_env.choose.model import Choice
 from verl_env.choose.words import listed
 from verl_env.install.inspect import inspect
-from verl_env.install.prepare import choose_installer
 from verl_env.install.reach.errors import PackagesUnreachable, PackageUnknown
 from verl_env.install.reach.needed import index_needed, is_here, natives_needed, offline_reason, wishes_needed
 from verl_env.install.reach.reach import Reach
+from verl_env.installers.choice import choose_installer
 from verl_env.installers.failures import InstallerMissing
 from verl_env.records import record, replace
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Refusal
     from verl_env.environment.target import Target
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Options, Plan
+    from verl_env.installers.options import Options
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan
 
     Barred: TypeAlias = Callable[[str], str | None]
     #: Chooses, with what nothing can be had from.

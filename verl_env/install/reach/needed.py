@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from verl_env.choose.model import Build
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Options, Plan
+    from verl_env.installers.options import Options
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan
 
 
 def natives_needed(plan: Plan, options: Options, seen: Inspection) -> dict[str, str]:

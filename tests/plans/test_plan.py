@@ -4,10 +4,10 @@ import pytest
 
 from tests.install.plans import MACHINE, PYTHON, check, choice, lockset, native, plan, prebuilt
 from verl_env.choose.model import Choice, Evaluation, Request, Verdict
-from verl_env.install.plan import make_plan
 from verl_env.install.plan_json import HASH_UNRECORDED, plan_to_json
 from verl_env.locksets.model import Package, PythonLock
 from verl_env.machine.model import Host, Machine
+from verl_env.plans.plan import make_plan
 
 
 def package(name, version="1.0", download=100, disk=300, **more):

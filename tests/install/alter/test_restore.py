@@ -6,13 +6,13 @@ import shutil
 import pytest
 
 from tests.install.plans import Recorder, lockset, options
-from verl_env.additions import restore
 from verl_env.doctor import gather as gathering
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.fix import Means, apply, steps
 from verl_env.doctor.run import diagnose
 from verl_env.environment.state import FILE, read_state
+from verl_env.install.alter import restore
 from verl_env.machine.model import Machine
 
 ASKED = {"install-dirty", "files-damaged", "lockset-drift", "opencv-builds"}

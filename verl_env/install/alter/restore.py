@@ -6,16 +6,16 @@ import functools
 from typing import TYPE_CHECKING
 
 from verl_env.additions.alter import run_installer
-from verl_env.additions.components import choose_components, install_components, with_components
 from verl_env.additions.environment import Opened
 from verl_env.additions.errors import NotMadeHere
 from verl_env.additions.model import Wish
 from verl_env.additions.replace import check_recorded
 from verl_env.environment.pins import read_pins
 from verl_env.environment.state import read_state
-from verl_env.install.prepare import choose_installer
+from verl_env.install.alter.components import choose_components, install_components, with_components
 from verl_env.installers import requirements
 from verl_env.installers.base import Batch, Source
+from verl_env.installers.choice import choose_installer
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.locksets.target import Target, oldest_glibc
 from verl_env.records import replace
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from verl_env.environment.change import NewGeneration
     from verl_env.environment.state import State
-    from verl_env.install.model import Options
-    from verl_env.install.reporter import Reporter
     from verl_env.installers.base import Installer
+    from verl_env.installers.options import Options
     from verl_env.locksets.model import Lockset, Package
     from verl_env.machine.model import Machine
+    from verl_env.plans.reporter import Reporter
 
 
 def restore_packages(

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from verl_env.additions import trainers
 from verl_env.additions.environment import Opened
-from verl_env.additions.trainers import starts_trainer, unhelped
 from verl_env.environment.state import State
 from verl_env.environment.target import Target
+from verl_env.install.alter import trainers
+from verl_env.install.alter.trainers import starts_trainer, unhelped
 
 LOCKSET = "verl0.9.1-cu130/uv.vllm"
 SDPA = (

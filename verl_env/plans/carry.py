@@ -14,7 +14,7 @@ from verl_env.environment.binding import FILES as BINDING
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.record import read_record, relative_to_environment
 from verl_env.environment.reuse import link_files
-from verl_env.install.compare import satisfies
+from verl_env.plans.compare import satisfies
 from verl_env.wheels.runtime import NAME as RUNTIME
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.environment.installed import Distribution
-    from verl_env.install.compare import Wanted
+    from verl_env.plans.compare import Wanted
 
 _CACHE = "__pycache__"
 #: What environments hold in site-packages of themselves.

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.install.sizes import cost
 from verl_env.locksets.model import Package
+from verl_env.plans.sizes import cost
 from verl_env.sizes import human
 
 

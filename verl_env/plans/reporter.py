@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from verl_env.install.model import Step
+    from verl_env.plans.model import Step
 
 
 class Reporter(Protocol):

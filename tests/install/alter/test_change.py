@@ -7,12 +7,12 @@ import pytest
 
 from tests.install.environments import is_tidy
 from tests.install.plans import Recorder
-from verl_env.additions import change as changing
 from verl_env.additions.errors import NotInstalled, NotMadeHere, PipWouldDrift, Unresolved
 from verl_env.environment.errors import EnvironmentLocked
 from verl_env.environment.history import Change
 from verl_env.environment.pins import read_pins
 from verl_env.errors import UsageError
+from verl_env.install.alter import change as changing
 from verl_env.installers.failures import InstallerFailed
 
 #: Stands for setuptools: makes an editable wheel of the directory that it runs in.

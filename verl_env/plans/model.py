@@ -1,4 +1,4 @@
-"""A plan: the ordered steps that make an environment; and what is asked of an installation and comes of it."""
+"""A plan: the ordered steps that make an environment; and what comes of an installation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from verl_env.choose.model import Build
     from verl_env.environment.history import Change
     from verl_env.locksets.model import Check, Lockset, Package
-    from verl_env.machine.model import Machine
 
     StepKind = Literal["environment", "packages", "wheels", "native", "verl", "runtime", "check", "switch"]
-    InstallerName = Literal["uv", "pip"]
 
 
 @record
@@ -55,28 +53,6 @@ class Plan:
     wishes: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     barred: Mapping[str, str] = NOTHING
-
-
-@record
-class Options:
-    """How to install.
-
-    ``cache`` is the directory of downloads that no installer makes; ``build_cache`` that of built components, None for
-    one in ``cache``; ``installer`` None takes uv where it is there; ``machine`` is what is installed for, None where
-    nobody looked; ``digests`` are those that the environment knows of what has no recorded hash, by
-    address; with ``recorded_only`` nothing of that kind is fetched.
-    """
-
-    cache: Path
-    installer: InstallerName | None = None
-    offline: bool = False
-    wheelhouse: Path | None = None
-    checks: bool = True
-    lock_seconds: float = 900.0
-    build_cache: Path | None = None
-    machine: Machine | None = None
-    digests: Mapping[str, str] = NOTHING
-    recorded_only: bool = False
 
 
 @record

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.history import Change
-from verl_env.install.plan import VERL
+from verl_env.environment.installed import same_version
+from verl_env.plans.plan import VERL
 from verl_env.records import NOTHING, record
 from verl_env.wheels.runtime import NAME as RUNTIME
 from verl_env.wheels.runtime import runtime_version
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Build
     from verl_env.environment.installed import Distribution
-    from verl_env.install.model import Plan
+    from verl_env.plans.model import Plan
 
 
 @record
@@ -112,19 +113,6 @@ def compare(have: Mapping[str, Distribution], want: Mapping[str, Wanted]) -> tup
 def same_address(one: str | None, other: str | None) -> bool:
     """Whether two origins are one, but for what installers add to or drop from an address; None is an index."""
     return _address(one) == _address(other)
-
-
-def same_version(have: str, want: str, *, local: bool = False) -> bool:
-    """Whether two texts are one version; with ``local``, whatever local versions they carry."""
-    if have == want:
-        return True
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 (texts nearly always agree)
-
-    try:
-        left, right = Version(have), Version(want)
-    except InvalidVersion:
-        return False
-    return left == right or (local and left.public == right.public)
 
 
 def _address(origin: str | None) -> str | None:

@@ -2,8 +2,8 @@ import pytest
 
 from tests.install.environments import Environment
 from tests.install.plans import PYTHON
-from verl_env.install.carry import carry, keepable, unowned
-from verl_env.install.compare import Wanted
+from verl_env.plans.carry import carry, keepable, unowned
+from verl_env.plans.compare import Wanted
 from verl_env.wheels.runtime import NAME
 
 SITE = f"lib/python{PYTHON}/site-packages"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.install.model import Cost
+from verl_env.plans.model import Cost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

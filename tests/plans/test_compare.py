@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from tests.install.plans import lockset, native, plan, prebuilt
 from verl_env.environment.history import Change
 from verl_env.environment.installed import Distribution
-from verl_env.install.compare import Wanted, compare, satisfies, wanted
 from verl_env.locksets.model import Package
+from verl_env.plans.compare import Wanted, compare, satisfies, wanted
 
 URL = "https://example.org/x-1.0+cu12-py3-none-any.whl"
 

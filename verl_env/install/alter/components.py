@@ -15,15 +15,15 @@ from verl_env.choose.errors import NativeUnavailableError
 from verl_env.choose.model import Choice, Request
 from verl_env.components.housed import with_wheels
 from verl_env.components.load import load_catalogue as load_components
-from verl_env.install.carry import keepable
-from verl_env.install.compare import brings_wheel
 from verl_env.install.houses import houses
 from verl_env.install.inspect import inspect
 from verl_env.install.parts import Parts
-from verl_env.install.plan import VERL, make_plan
 from verl_env.install.prepare import prepare
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN, Amd, Nvidia
+from verl_env.plans.carry import keepable
+from verl_env.plans.compare import brings_wheel
+from verl_env.plans.plan import VERL, make_plan
 from verl_env.records import record, replace
 
 if TYPE_CHECKING:
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 
     from verl_env.additions.environment import Opened
     from verl_env.additions.model import Wish
+    from verl_env.builds.tools import Tools
     from verl_env.choose.model import Build
     from verl_env.environment.change import NewGeneration
     from verl_env.environment.state import State
-    from verl_env.install.inspect import Inspection
-    from verl_env.install.model import Options, Plan
-    from verl_env.install.prepare import Tools
-    from verl_env.install.reporter import Reporter
+    from verl_env.installers.options import Options
     from verl_env.machine.model import Machine
+    from verl_env.plans.inspection import Inspection
+    from verl_env.plans.model import Plan
+    from verl_env.plans.reporter import Reporter
 
 
 @record

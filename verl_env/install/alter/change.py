@@ -8,13 +8,6 @@ from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.additions.alter import check_versions, requirements, run_installer
-from verl_env.additions.components import (
-    are_components,
-    choose_components,
-    install_components,
-    with_components,
-    without_components,
-)
 from verl_env.additions.environment import open_environment
 from verl_env.additions.errors import NotInstalled, PipWouldDrift
 from verl_env.additions.given import as_components, check_given, validated
@@ -26,25 +19,32 @@ from verl_env.environment.history import Change
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.state import Extra
 from verl_env.environment.wheelhouse import put_wheel
-from verl_env.install.prepare import choose_installer
+from verl_env.install.alter.components import (
+    are_components,
+    choose_components,
+    install_components,
+    with_components,
+    without_components,
+)
 from verl_env.installers.base import Batch, Source
+from verl_env.installers.choice import choose_installer
 from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from verl_env.additions.components import Components
     from verl_env.additions.environment import Opened
     from verl_env.additions.model import Wishes
     from verl_env.choose.model import Build
     from verl_env.environment.change import NewGeneration
     from verl_env.environment.installed import Distribution
     from verl_env.environment.state import State
-    from verl_env.install.model import Options
-    from verl_env.install.reporter import Reporter
+    from verl_env.install.alter.components import Components
     from verl_env.installers.base import Installer
+    from verl_env.installers.options import Options
     from verl_env.machine.model import Machine
+    from verl_env.plans.reporter import Reporter
 
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 

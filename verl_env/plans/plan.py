@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from verl_env.choose.command import words_of
-from verl_env.install.model import Plan, Step
-from verl_env.install.sizes import cost
 from verl_env.locksets.model import Check
+from verl_env.plans.model import Plan, Step
+from verl_env.plans.sizes import cost
 from verl_env.sizes import human
 
 TYPE_CHECKING = False

@@ -1,0 +1,1 @@
+from tests.additions.conftest import *  # noqa: F403 (fixtures)

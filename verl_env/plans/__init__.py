@@ -1,0 +1,1 @@
+"""What an environment is to hold, decided beforehand, and what is there held against it."""
