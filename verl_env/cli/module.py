@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from verl_env.cli.console import print_json, stdout_console
+from verl_env.cli.console import print_json, stderr_console, stdout_console
 from verl_env.errors import EXIT_OK, UsageError
 
 TYPE_CHECKING = False
@@ -23,13 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Prints a module file, or writes both."""
-    from verl_env.bundle.modulefiles.model import module_of
+    from verl_env.bundle.modulefiles.model import closed_at, module_of
     from verl_env.bundle.modulefiles.write import lua, tcl, write
 
     if not args.name or set(args.name) - _LETTERS:
         raise UsageError(f"--name {args.name!r} is no name of a module", command="verl-env module --help")
     module = module_of(args.environment, args.name)
     written = write(module, args.output) if args.output is not None else ()
+    closed = closed_at(args.environment)
+    if closed is not None:
+        text = f"warning: other users cannot start its Python, as they may not enter {closed}"
+        if closed not in args.environment.absolute().parents:
+            text += "; make it anew with a Python that they can start (docs/hpc.md)"
+        stderr_console().print(text, markup=False)
     if args.json:
         print_json(
             {
@@ -39,6 +45,7 @@ def main(args: argparse.Namespace) -> int:
                 "path": module.path,
                 "variables": dict(module.variables),
                 "files": [str(path) for path in written],
+                "closed": None if closed is None else str(closed),
             }
         )
     elif written:

@@ -1,14 +1,17 @@
 """Module files: both languages say the same, and both systems load and unload them without a trace."""
 
+import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from verl_env.bundle.modulefiles.model import Module, module_of
 from verl_env.bundle.modulefiles.write import lua, tcl, write
+from verl_env.cli.main import main
 from verl_env.environment.state import State, write_state
 
 NASTY = 'a "quoted" $HOME [exit 1] {brace} back\\slash ; end'
@@ -48,6 +51,25 @@ def test_both_are_written(tmp_path):
     assert files[0].read_text() == lua(MODULE)
     assert files[1].read_text() == tcl(MODULE)
     assert tcl(MODULE).startswith("#%Module1.0\n")
+
+
+def test_what_keeps_other_users_out_is_told(capsys):
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        place, home = environment(Path(folder)), Path(folder) / "home"
+        home.mkdir(mode=0o700)
+        (home / "python").touch(0o755)
+        (place / "bin/python").symlink_to(home / "python")
+        for mode, closed in ((0o755, home), (0o700, Path(folder))):
+            Path(folder).chmod(mode)
+            assert main(["module", str(place), "--json"]) == 0
+            captured = capsys.readouterr()
+            assert json.loads(captured.out)["closed"] == str(closed)
+            assert f"may not enter {closed}" in captured.err
+        Path(folder).chmod(0o755)
+        home.chmod(0o711)
+        assert main(["module", str(place), "--json"]) == 0
+        captured = capsys.readouterr()
+        assert (json.loads(captured.out)["closed"], captured.err) == (None, "")
 
 
 #: Variables of the module systems themselves.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import verl_env
@@ -14,7 +16,6 @@ from verl_env.environment.state import read_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from verl_env.environment.state import State
 
@@ -65,6 +66,18 @@ def module_of(environment: Path, name: str = "verl") -> Module:
         variables,
         _words(state, place),
     )
+
+
+def closed_at(environment: Path) -> Path | None:
+    """What keeps other users from an environment: the first directory above it or its Python that they may not enter.
+
+    A Python below somebody's home, as pyenv and uv put it there, is the usual one.
+    """
+    parts = [environment.absolute(), Path(os.path.realpath(environment / "bin" / "python"))]
+    for part in (above for path in parts for above in (*reversed(path.resolve().parents), path.resolve())):
+        if part.exists() and not part.stat().st_mode & stat.S_IXOTH:
+            return part
+    return None
 
 
 def _words(state: State, place: Path) -> tuple[str, ...]:
