@@ -69,7 +69,13 @@ CHECKS = (
             ),
         ),
         from_log=_missing,
-        explains=("model-inspection-failed", "vllm-op-missing", "sgl-kernel-critical", "transformers-lazy-import"),
+        explains=(
+            "model-inspection-failed",
+            "vllm-op-missing",
+            "sgl-kernel-critical",
+            "transformers-lazy-import",
+            "import-fails",
+        ),
         general=True,
     ),
 )

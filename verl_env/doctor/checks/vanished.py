@@ -137,7 +137,14 @@ CHECKS = (
             r"No module named '(?P<module>[A-Za-z_]\w*(?:\.\w+)+)'",
         ),
         from_log=_vanished,
-        explains=("model-inspection-failed", "transformers-lazy-import"),
+        explains=(
+            "model-inspection-failed",
+            "transformers-lazy-import",
+            "release-does-not-take-it",
+            "import-fails",
+            "code-fault",
+            "value-refused",
+        ),
         general=True,
     ),
 )
