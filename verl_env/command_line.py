@@ -32,6 +32,11 @@ def visible(text: str) -> str:
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
+def one_line(text: str) -> str:
+    """A value that has a line of its own, such as a path: line ends and tabs in it are shown as escapes too."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def _shown(character: str) -> str:
     if character.isprintable() or character in "\n\t":
         return character

@@ -40,16 +40,55 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2 if sys.stdout.isatty() else None))
 
 
+#: The commands in a line of a message, each to be kept on one line.
+_COMMANDS = r"`[^`]+`|(?<=: )(?:verl-env|uv|pip|python3?|sudo|apt|export|unset|rm|mv|chmod|mkdir|ssh|git|ulimit) .*$"
+
+
 def print_error(error: VerlEnvError) -> None:
     """An error on stderr: its id, its message and its hint."""
     console = stderr_console()
     console.print(f"[bold red]error[/]\\[{error.id}]: ", end="")
-    console.print(error.message, markup=False, highlight=False)
+    console.print(wrapped(console, error.message, len(f"error[{error.id}]: ")), markup=False, highlight=False)
     if error.hint:
         console.print("[bold cyan]hint[/]: ", end="")
-        console.print(error.hint, markup=False, highlight=False)
+        console.print(wrapped(console, error.hint, len("hint: ")), markup=False, highlight=False)
     if os.environ.get("VERL_ENV_DEBUG"):
         console.print_exception()
+
+
+def wrapped(console: Console, text: str, head: int = 0, indent: int = 0) -> str:
+    """A text as lines of the terminal's width that break no word and no command; as it is where there is no terminal.
+
+    A command stands behind a colon to the end of its line, or between backticks (``command_line``). One that does not
+    fit has a line of its own, so that it can be copied.
+
+    Args:
+        console: Where it is shown.
+        text: The text.
+        head: Columns that are taken on its first line.
+        indent: Columns that its other lines are indented by.
+    """
+    if not console.is_terminal:
+        return text
+    import re
+    from textwrap import wrap
+
+    lines = [re.sub(_COMMANDS, lambda found: found[0].replace(" ", "\0"), line) for line in text.splitlines()]
+    width = max(console.width, indent + 24)
+    parts = (
+        part
+        for number, line in enumerate(lines)
+        for part in wrap(
+            line,
+            width,
+            initial_indent="" if number else "\1" * head,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        or [""]
+    )
+    return "\n".join(parts).replace("\0", " ").replace("\1", "")
 
 
 def _console(stream: IO[str]) -> Console:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json, stdout_console
+from verl_env.command_line import one_line
 from verl_env.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
     if not found:
         console.print("no environment is known; make one: verl-env install --stack vllm", markup=False)
     for each in found:
-        console.print(str(each.path), style="bold", markup=False)
+        console.print(one_line(str(each.path)), style="bold", markup=False)
         for line in _lines(each):
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     return EXIT_OK
@@ -41,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
 
 def show_process(process: Process) -> str:
     """A process in one line."""
-    return f"{process.pid} ({process.user}): {process.command}"
+    return one_line(f"{process.pid} ({process.user}): {process.command}")
 
 
 def process_json(process: Process) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.cli.console import print_json, stdout_console, unicode_ok
+from verl_env.cli.console import print_json, stdout_console, unicode_ok, wrapped
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
 from verl_env.errors import EXIT_OK
 
@@ -77,4 +77,5 @@ def _plan_as_text(plan: Plan, choice: Choice, request: Request, machine: Machine
     for warning in plan.warnings[len(choice.warnings) :]:
         hang(console, "warning: ", warning, style="bold yellow")
     completeness(console, of_plan(plan))
-    say(console, f"nobody was asked whether all of it can be had: {command('install', *plan.asked, '--dry-run')}")
+    asking = command("install", *plan.asked, "--dry-run")
+    say(console, wrapped(console, f"nobody was asked whether all of it can be had: {asking}"))

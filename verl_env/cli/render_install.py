@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from verl_env.choose.explain import why
+from verl_env.cli.console import wrapped
 from verl_env.command_line import quoted
 from verl_env.credentials import hide_secrets
 from verl_env.install.completeness import of_plan
@@ -191,7 +192,9 @@ def steps(console: Console, plan: Plan) -> None:
     """The steps of a plan, numbered."""
     for number, step in enumerate(plan.steps, 1):
         detail = f" ({step.detail})" if step.detail else ""
-        console.print(f"[{number}/{len(plan.steps)}] {step.title}{detail}", markup=False, highlight=False)
+        head = f"[{number}/{len(plan.steps)}] "
+        line = wrapped(console, f"{step.title}{detail}", len(head), len(head))
+        console.print(head + line, markup=False, highlight=False)
 
 
 def dry_run(

@@ -13,6 +13,7 @@ from verl_env.choose.facts import facts_of
 from verl_env.choose.nearest import without_gpu
 from verl_env.choose.uncovered import uncovered
 from verl_env.choose.words import counted, listed
+from verl_env.cli.console import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -158,9 +159,10 @@ def say(console: Console, text: str, *, style: str = "", end: str = "\n") -> Non
 
 def hang(console: Console, head: str, text: str, *, style: str = "", trunk: str = "") -> None:
     """Prints a text behind a head, its further lines indented below; only a terminal makes it wrap."""
-    for place, line in enumerate(_wrapped(console, text, len(head))):
+    lines = wrapped(console, text, len(head), len(head)).splitlines() if console.is_terminal else [text]
+    for place, line in enumerate(lines or [""]):
         say(console, head if not place else trunk.ljust(len(head)), style=style, end="")
-        say(console, line)
+        say(console, line[len(head) :] if place and line.startswith(" " * len(head)) else line)
 
 
 def hint(console: Console, text: str) -> None:
@@ -174,15 +176,6 @@ def hint(console: Console, text: str) -> None:
             say(console, f"  {command}")
         else:
             say(console, line.strip())
-
-
-def _wrapped(console: Console, text: str, indent: int) -> Sequence[str]:
-    if not console.is_terminal:
-        return [text]
-    import textwrap
-
-    width = max(console.width - indent, 24)
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _verdicts(console: Console, verdicts: Iterable[Verdict], marks: Marks) -> None:

@@ -30,22 +30,25 @@ def _bind():  # type: ignore[no-untyped-def]  # noqa: ANN202
     if generation == prefix:
         return
 
+    size = len(prefix)
+
     def moved(path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        ours = isinstance(path, str) and f"{path}/".startswith(f"{prefix}/")
-        return generation + path[len(prefix) :] if ours else path
+        ours = isinstance(path, str) and path.startswith(prefix) and path[size : size + 1] in ("", "/")
+        return generation + path[size:] if ours else path
 
     if moved("") or moved(prefix) != generation:  # a damaged copy of this file
         return
     sys.path = list(map(moved, sys.path))
     for module in list(sys.modules.values()):
-        _move(module, moved)  # type: ignore[no-untyped-call]
+        names = getattr(module, "__dict__", {})
+        if "__path__" in names or moved(names.get("__file__")) != names.get("__file__"):
+            _move(module, names, moved)  # type: ignore[no-untyped-call]
     if not sys.flags.isolated:  # what asks an interpreter where it is (uv keeps the answer) is told the link
         sys.prefix, sys.exec_prefix, sys.executable = map(moved, (prefix, sys.exec_prefix, sys.executable))
         sys.modules["site"].PREFIXES[:] = map(moved, sys.modules["site"].PREFIXES)  # type: ignore[attr-defined]
 
 
-def _move(module, moved):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    names = getattr(module, "__dict__", {})
+def _move(module, names, moved):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     if isinstance(names.get("__path__"), list):
         names["__path__"][:] = map(moved, names["__path__"])
     spec, loader = names.get("__spec__"), names.get("__loader__")
