@@ -47,6 +47,15 @@ def packed(environment, tmp_path):
     return file
 
 
+def test_what_it_takes_unpacked_stands_in_it(environment, packed, tmp_path):
+    # ``cluster install`` asks each node for that room before anything is carried.
+    target, described = unpack(packed, tmp_path / "away")
+    found = [path for path in target.rglob("*") if path.is_symlink() or path.is_file()]
+    own = [path for path in found if path.name.startswith("verl-env-pack")]
+    assert described.files == len(found) - len(own)
+    assert described.bytes == sum(path.lstat().st_size for path in found if path not in own)
+
+
 def ask(prefix, code, env=None):
     argv = [prefix / "bin" / "python", "-c", code]
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout.strip()

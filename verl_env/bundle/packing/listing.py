@@ -13,12 +13,16 @@ from verl_env.wheels.fetch import file_sha256
 _LISTED = 5
 
 
-def write_listing(prefix: Path) -> tuple[int, int]:
-    """Writes the list; gives the number of files and their bytes."""
-    lines = _lines(prefix)
-    (prefix / FILES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape")
-    size = sum((prefix / name).lstat().st_size for name in _names(prefix))
-    return len(lines), size
+def measure(prefix: Path) -> tuple[int, int]:
+    """The number of files and their bytes."""
+    names = _names(prefix)
+    return len(names), sum((prefix / name).lstat().st_size for name in names)
+
+
+def write_listing(prefix: Path) -> None:
+    """Writes the list."""
+    text = "".join(f"{line}\n" for line in _lines(prefix))
+    (prefix / FILES).write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def check_listing(prefix: Path, origin: Path) -> None:

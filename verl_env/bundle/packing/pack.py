@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import verl_env
 from verl_env.additions.environment import base_interpreter, open_environment
 from verl_env.bundle.packing.image import kind_for, make_image
 from verl_env.bundle.packing.interpreter import ask, copy_interpreter
-from verl_env.bundle.packing.listing import write_listing
+from verl_env.bundle.packing.listing import measure, write_listing
 from verl_env.bundle.packing.model import FILE, Pack, to_bytes
 from verl_env.bundle.packing.needs import needs_of
 from verl_env.bundle.packing.prefix import compile_all, copy_packages
@@ -48,6 +47,7 @@ def pack(environment: Path, to: Path, note: Callable[[str], None], *, bytecode: 
             note("compiling")
             compile_all(room, state.python, jobs)
         needs = needs_of(room, state.python)
+        files, size = measure(room)
         made = Pack(
             lockset=state.lockset,
             stack=state.stack,
@@ -56,16 +56,16 @@ def pack(environment: Path, to: Path, note: Callable[[str], None], *, bytecode: 
             glibc=needs.glibc,
             libraries=needs.libraries,
             optional=needs.optional,
-            files=0,
-            bytes=0,
+            files=files,
+            bytes=size,
             tool=verl_env.__version__,
             made=str(opened.target.path),
         )
         (room / FILE).write_bytes(to_bytes(made))
-        files, size = write_listing(room)
+        write_listing(room)
         kind = kind_for(to)
         note(f"writing {files} files into one ({kind})")
         make_image(room, to, kind, jobs)
-        return replace(made, files=files, bytes=size)
+        return made
     finally:
         shutil.rmtree(room, ignore_errors=True)
