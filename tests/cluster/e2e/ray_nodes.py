@@ -4,12 +4,9 @@ Its argument is a JSON object: ``names`` of the nodes, and ``variables`` of some
 then does what lines of its input say (``kill NAME``), and ends with its input.
 """
 
-import contextlib
 import json
 import sys
-import time
 
-import ray._private.services
 from ray.cluster_utils import Cluster
 
 _EACH = {"num_cpus": 1, "object_store_memory": 80 << 20}
@@ -17,7 +14,6 @@ _EACH = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 def main():
     asked = json.loads(sys.argv[1])
-    ray._private.services.get_node = patient(ray._private.services.get_node)
     cluster = Cluster()
     nodes = {}
     for name in asked["names"]:
@@ -31,20 +27,6 @@ def main():
         cluster.remove_node(nodes.pop(line.split()[1]), allow_graceful=False)
         print("KILLED", flush=True)
     cluster.shutdown()
-
-
-def patient(get):
-    """The question for a node, until it is there: newer Rays give it 30 s to start, and no option changes that."""
-
-    def asked(*given, **named):
-        until = time.monotonic() + 300
-        while time.monotonic() < until:
-            with contextlib.suppress(RuntimeError):
-                return get(*given, **named)
-            time.sleep(1)
-        return get(*given, **named)
-
-    return asked
 
 
 main()
