@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import itertools
 import os
 import subprocess
 import sys
@@ -165,3 +166,19 @@ def test_only_one_room_changes_environments():
         for node in ast.walk(ast.parse(path.read_text())):
             name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
             assert name not in WRITES, f"{path} calls {name}"
+
+
+#: What resolves for a lock or for another machine, by commands of its own, and what runs without verl-env.
+OWN_COMMANDS = {"locksets", "bundle"}
+
+
+def test_only_one_room_starts_installers():
+    """No other module composes ``python -m pip`` or ``uv pip``."""
+    for path in MODULES:
+        if path.relative_to(PACKAGE).parts[0] in {"installers", *OWN_COMMANDS}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            items = node.elts if isinstance(node, ast.Tuple | ast.List) else []
+            words = [each.value if isinstance(each, ast.Constant) else None for each in items]
+            assert ("-m", "pip") not in itertools.pairwise(words), path
+            assert ("pip", "install") not in itertools.pairwise(words), path

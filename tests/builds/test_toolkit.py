@@ -12,9 +12,9 @@ from verl_env.builds.key import facts_of, missing_tools
 from verl_env.builds.toolkit import IndexToolkit, toolkit_of, with_toolkit
 from verl_env.components.model import Catalogue, Tool, Toolkit
 from verl_env.installers.failures import HashMismatch
+from verl_env.installers.index import IndexUnavailable
 from verl_env.machine.model import UNKNOWN
 from verl_env.records import replace
-from verl_env.wheels.index import IndexUnavailable
 
 NVCC = Tool("nvcc", None, None, "cuda", "torch asks for it")
 EXACT = Tool("nvcc", None, None, "cuda", "apex asks for it", exact=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,12 +12,9 @@ from verl_env.additions.model import Cause, Resolution
 from verl_env.additions.outputs import causes, pip_found, reasons, uv_found
 from verl_env.environment.history import Change
 from verl_env.environment.installed import same_version, site_packages
-from verl_env.installers.base import Command
 from verl_env.installers.classify import classify
 from verl_env.installers.failures import IndexFileMissing, InstallerFailed
-from verl_env.installers.isolation import installer_environment
 from verl_env.installers.process import run
-from verl_env.installers.uv import Uv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
 
     from verl_env.additions.metadata import Metadata
     from verl_env.additions.model import Found, Wishes
-    from verl_env.installers.base import Installer
+    from verl_env.installers.base import Command, Installer
 
 #: Is among the options where source distributions of the index may not be built.
 ONLY = "--only-binary"
@@ -137,16 +132,11 @@ def _ask(
 def _command(
     wishes: Wishes, installer: Installer, environment: Path, constraints: Sequence[str], report: Path
 ) -> Command:
-    argv = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--no-color"]
-    argv += ["--report", str(report)]
-    if isinstance(installer, Uv):
-        argv = [installer.executable, "pip", "install", "--python", str(environment / "bin" / "python")]
-        argv += ["--color", "never"]
-    argv += ["--dry-run", *wishes.options, *wishes.resolving]
+    argv = [*wishes.options, *wishes.resolving]
     argv += [] if wishes.isolated else ["--no-build-isolation"]
     argv += [word for file in constraints for word in ("--constraint", file)]
     argv += [word for wish in wishes.wishes for word in (("--editable", wish.text) if wish.editable else (wish.text,))]
-    return Command(tuple(argv), installer_environment(os.environ))
+    return installer.resolve(environment, argv, report)
 
 
 def _resolution(found: Sequence[Found], base: Base) -> Resolution:

@@ -16,8 +16,8 @@ from verl_env.builds.workshop import Workshop, opened, trim_logs
 from verl_env.components.toolchain import needs_nvcc
 from verl_env.environment.installed import site_packages
 from verl_env.installers.classify import classify
+from verl_env.installers.index import IndexUnavailable
 from verl_env.installers.process import run
-from verl_env.wheels.index import IndexUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

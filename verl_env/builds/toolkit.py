@@ -20,9 +20,9 @@ from zipfile import BadZipFile, ZipFile
 
 from verl_env.components.toolchain import needs_nvcc, nvcc_fits, toolkit_for
 from verl_env.installers.failures import HashMismatch
+from verl_env.installers.index import IndexUnavailable, download_wheel
 from verl_env.settings.owners import distrust
 from verl_env.wheels.fetch import file_sha256
-from verl_env.wheels.index import IndexUnavailable, download_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

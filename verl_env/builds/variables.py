@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.builds.jobs import VARIABLE as JOBS
 from verl_env.builds.jobs import nvcc_threads
-from verl_env.wheels.index import pip_environment
+from verl_env.installers.index import pip_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,8 +16,8 @@ from verl_env.builds.progress import Steps
 from verl_env.builds.telling import telling_lines
 from verl_env.builds.variables import build_variables
 from verl_env.credentials import hide_secrets
-from verl_env.environment.pins import address
 from verl_env.installers.base import Command
+from verl_env.installers.pip import build_command
 from verl_env.installers.process import run
 
 if TYPE_CHECKING:
@@ -89,11 +88,7 @@ class Workshop:
         Raises:
             NativeBuildFailed: it failed.
         """
-        links = [word for link in self._source.links for word in ("--find-links", address(link))]
-        common = ["--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check", "-v"]
-        common += ["--no-index"] if self._source.offline else []
-        pip = (sys.executable, "-m", "pip", "--python", str(self.python))
-        self.run(job, (*pip, verb, *common, *links, *arguments))
+        self.run(job, build_command(self.python, verb, self._source, arguments))
 
     def run(
         self, job: Job, argv: tuple[str, ...], *, cwd: Path | None = None, env: Mapping[str, str] | None = None

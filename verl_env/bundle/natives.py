@@ -14,10 +14,10 @@ from verl_env.bundle.lookup import Wanted
 from verl_env.bundle.model import WHEELS, NativeWay
 from verl_env.bundle.resolve import resolve
 from verl_env.components.toolchain import needs_nvcc
+from verl_env.installers.index import pinned
 from verl_env.locksets.web import WebError, open_url
 from verl_env.records import replace
 from verl_env.settings.mirrors import both, mirrored
-from verl_env.wheels.index import pinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -82,6 +82,15 @@ class Installer(Protocol):
 
     def install(self, environment: Path, batch: Batch) -> Command:
         """Installs a batch into an environment that holds none of it."""
+
+    def resolve(self, environment: Path, arguments: Sequence[str], report: Path) -> Command:
+        """Says what installing would do, and does nothing: pip as JSON in ``report``, uv in what it prints.
+
+        Args:
+            environment: One whose interpreter and packages count.
+            arguments: Requirements and options that both know.
+            report: A file that is not there yet.
+        """
 
     def cache_for(self, place: Path) -> Cache:
         """Where it keeps downloads, and whether environments in a place take no room of their own for them."""

@@ -12,7 +12,9 @@ from verl_env.installers.base import Cache, Command
 from verl_env.installers.isolation import installer_environment
 
 if TYPE_CHECKING:
-    from verl_env.installers.base import Batch
+    from collections.abc import Sequence
+
+    from verl_env.installers.base import Batch, Source
 
 
 class Pip:
@@ -40,9 +42,12 @@ class Pip:
         arguments += [] if batch.isolated else ["--no-build-isolation"]
         arguments += ["--no-index"] if batch.source.offline else []
         arguments += [word for link in batch.source.links for word in ("--find-links", address(link))]
-        python = str(environment / "bin" / "python")
-        pip = (sys.executable, "-m", "pip", "--python", python)
+        pip = pip_of(environment / "bin" / "python")
         return _command(*pip, "install", *arguments, "--requirement", str(batch.requirements))
+
+    def resolve(self, environment: Path, arguments: Sequence[str], report: Path) -> Command:
+        pip = pip_of(environment / "bin" / "python")
+        return _command(*pip, "install", "--no-color", "--report", str(report), "--dry-run", *arguments)
 
     def cache_for(self, place: Path) -> Cache:
         del place
@@ -50,6 +55,19 @@ class Pip:
             return Cache(None, linked=False)
         base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
         return Cache(Path(os.environ.get("PIP_CACHE_DIR") or Path(base) / "pip"), linked=False)
+
+
+def pip_of(python: Path | None) -> tuple[str, ...]:
+    """The words that start verl-env's pip for an interpreter; None for that of this process."""
+    return (sys.executable, "-m", "pip", *(("--python", str(python)) if python else ()))
+
+
+def build_command(python: Path, verb: str, source: Source, arguments: Sequence[str]) -> tuple[str, ...]:
+    """The words of a pip that builds: no isolation, no dependencies, no results of other environments."""
+    common = ["--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check", "-v"]
+    common += ["--no-index"] if source.offline else []
+    links = [word for link in source.links for word in ("--find-links", address(link))]
+    return (*pip_of(python), verb, *common, *links, *arguments)
 
 
 def find_pip() -> Pip:

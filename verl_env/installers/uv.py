@@ -19,6 +19,8 @@ from verl_env.uv_program import uv_program
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from verl_env.installers.base import Batch
     from verl_env.machine.child import Outcome
 
@@ -62,6 +64,12 @@ class Uv:
             arguments += ["--no-index"] if batch.source.links else ["--offline"]
         arguments += [word for link in batch.source.links for word in ("--find-links", address(link))]
         return self._command("pip", "install", *arguments, "--requirements", str(batch.requirements))
+
+    def resolve(self, environment: Path, arguments: Sequence[str], report: Path) -> Command:
+        del report
+        python = str(environment / "bin" / "python")
+        argv = (self.executable, "pip", "install", "--python", python, "--color", "never", "--dry-run", *arguments)
+        return Command(argv, installer_environment(os.environ))
 
     def cache_for(self, place: Path) -> Cache:
         if os.environ.get("UV_NO_CACHE"):

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
+from verl_env.installers.index import IndexUnavailable, download_wheel
 from verl_env.settings.digests import DigestChanged, first_use, known_digest
 from verl_env.settings.mirrors import both, mirrored
 from verl_env.settings.owners import distrust
 from verl_env.wheels.errors import HashRequired, NativeMismatch, NativeUnavailable
 from verl_env.wheels.identity import identity_faults
-from verl_env.wheels.index import IndexUnavailable, download_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -70,9 +69,10 @@ def _uv_tables(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
 def _pip(environ: Mapping[str, str]) -> Index:
     """Pip says its configuration, as it reads five files and variables besides."""
     from verl_env.installers.isolation import installer_environment  # noqa: PLC0415
+    from verl_env.installers.pip import pip_of  # noqa: PLC0415
     from verl_env.machine.child import Completed, run  # noqa: PLC0415
 
-    argv = (sys.executable, "-m", "pip", "--no-input", "config", "list")
+    argv = (*pip_of(None), "--no-input", "config", "list")
     outcome = run(argv, deadline=time.monotonic() + _SECONDS, env=installer_environment(environ))
     text = outcome.stdout.decode("utf-8", "replace") if isinstance(outcome, Completed) else ""
     said: dict[str, str] = {}

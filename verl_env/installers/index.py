@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from verl_env.installers.base import Command
 from verl_env.installers.classify import tail
 from verl_env.installers.failures import HashMismatch
 from verl_env.installers.isolation import installer_environment
+from verl_env.installers.pip import pip_of
 from verl_env.installers.process import run
 
 if TYPE_CHECKING:
@@ -64,10 +64,9 @@ def download_wheel(file: str, sha256: str, to: Path, *, python: Path | None, lin
     with tempfile.TemporaryDirectory(prefix=".", dir=to) as room:
         wanted = Path(room, "wanted.txt")
         wanted.write_text(f"{pinned(file)} --hash=sha256:{sha256}\n", encoding="utf-8")
-        pip = (sys.executable, "-m", "pip", *(("--python", str(python)) if python else ()))
         options = ("--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check")
         found = [word for link in links for word in ("--find-links", address(link))]
-        argv = (*pip, "download", *options, *found, "--dest", f"{room}/found", "--requirement", str(wanted))
+        argv = (*pip_of(python), "download", *options, *found, "--dest", f"{room}/found", "--requirement", str(wanted))
         done = run(Command(argv, pip_environment(os.environ)))
         if done.code != 0:
             raise _failure(file, sha256, done.output)
