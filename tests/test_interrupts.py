@@ -36,11 +36,23 @@ say("not left")
 """
 
 
+def _heard():
+    """Signals that whoever started the tests ignores, as nohup does, are heard."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Run:
     def __init__(self, tmp_path, code, *before):
         self.left = tmp_path / "left"
         argv = [*before, sys.executable, "-c", textwrap.dedent(START + code), self.left]
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_heard,  # noqa: PLW1509
+        )
 
     def until(self, word):
         assert self.process.stdout.readline().strip() == word

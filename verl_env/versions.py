@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+#: What was read before: a plan compares the same texts thousands of times, and a probe has no time for functools.
+_NUMBERS: dict[str, tuple[int, ...] | None] = {}
 
 
 def dotted(text: str) -> tuple[int, ...]:
@@ -32,16 +33,16 @@ def is_dotted(text: str) -> bool:
     return all(part.isascii() and part.isdigit() for part in text.split("."))
 
 
-@lru_cache(maxsize=1024)
 def numbers(text: str) -> tuple[int, ...] | None:
     """The numbers of ``"550.54.15"``, or None where the text is anything else."""
-    try:
-        return dotted(text)
-    except ValueError:
-        return None
+    if text not in _NUMBERS:
+        try:
+            _NUMBERS[text] = dotted(text)
+        except ValueError:
+            _NUMBERS[text] = None
+    return _NUMBERS[text]
 
 
-@lru_cache(maxsize=1024)
 def capability(text: str) -> tuple[int, int, str] | None:
     """A compute capability as major, minor and suffix: ``"9.0a"`` is ``(9, 0, "a")``; None where it is none."""
     suffix = text[-1:] if text[-1:] in ("a", "f") else ""

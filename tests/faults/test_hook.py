@@ -87,12 +87,15 @@ def damage(random, content):  # noqa: PLR0911
     return content[:at] + typed + content[at + random.randint(0, 3) :]
 
 
-def cpython_cannot_read(name, content):
-    """A ``.pth`` file that is not UTF-8: CPython decodes it outside of the try that guards its lines."""
+def cpython_cannot_read(name, content, release):
+    """What is not UTF-8: CPython decodes a ``.pth`` file outside of the try that guards its lines.
+
+    3.9 does so with any module, when it words the fault of its import.
+    """
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return name.endswith(".pth")
+        return name.endswith(".pth") or release.startswith("3.9.")
     return False
 
 
@@ -113,7 +116,7 @@ def test_every_flipped_bit(start, name):
         (start.site / name).write_bytes(FILES[name])
     print(f"{start.release}: {tried} flips of {name}, {len(failed)} ended in CPython")
     assert tried > (500 if name.endswith(".py") else 100)
-    assert [each for each in failed if not cpython_cannot_read(name, each[0])] == []
+    assert [each for each in failed if not cpython_cannot_read(name, each[0], start.release)] == []
 
 
 @pytest.mark.slow
@@ -127,6 +130,6 @@ def test_damaged_starts(start):
         done = start.ends(PROGRAMS[number // len(FILES) % 2])
         (start.site / name).write_bytes(FILES[name])
         if done != (0, "works\n"):
-            assert cpython_cannot_read(name, content), (name, content, done)
+            assert cpython_cannot_read(name, content, start.release), (name, content, done)
             fatal += 1
     print(f"{start.release}: {fatal} of {times} damaged starts ended in CPython")

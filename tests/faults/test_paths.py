@@ -82,5 +82,5 @@ def test_caches_wheelhouses_and_configurations_may_lie_there_too(tmp_path, name)
     world.pip("install", "thing")
     config = folder / "config.toml"
     config.write_text("")
-    assert run("config", env={"VERL_ENV_CONFIG": str(config)}).returncode == 0
+    assert run("config", "show", env={"VERL_ENV_CONFIG": str(config)}).returncode == 0
     assert not list(tmp_path.rglob("pwned"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HEADINGS = {"engines": "engines and their kernels", "torch": "torch", "cuda": "CUDA and ROCm", "others": "others"}
 
-_EPILOG = (
+_MEANING = (
     "+ is only in B, - only in A, ~ in both but not the same. "
     "Exit code: 0 where they are equal, 1 where they differ, 2 for wrong use."
 )
@@ -24,7 +24,7 @@ _EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env diff``."""
-    parser.epilog = _EPILOG
+    parser.description = f"{parser.description} {_MEANING}"
     what = "a lockset (its id, or an end of it that no other has) or the directory of an environment"
     parser.add_argument("first", metavar="A", help=what)
     parser.add_argument("second", metavar="B", help="the same")

@@ -19,7 +19,6 @@ from verl_env.machine.model import (
     PythonInterpreter,
     Toolchain,
 )
-from verl_env.reading import json_of
 from verl_env.records import NOTHING, is_record, record, values
 from verl_env.versions import is_dotted
 
@@ -122,6 +121,8 @@ def read_machine(path: str | Path) -> Machine:
     Raises:
         MachineFileError: the file cannot be read, is no JSON, is of another schema, or holds an impossible value.
     """
+    from verl_env.reading import json_of  # noqa: PLC0415  a probe writes records and reads none
+
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123  pathlib would cost more than the reading
             data = json_of(file.read())
