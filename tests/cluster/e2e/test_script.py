@@ -74,7 +74,8 @@ def home(lab):
     yield at
     lab.call("scancel", f"--user={USER}")
     for path in at.glob("logs-*/*"):
-        print(f"{path.name}: {path.read_text()[-1500:]}")
+        if path.is_file():
+            print(f"{path.name}: {path.read_text()[-1500:]}")
     shutil.rmtree(at, ignore_errors=True)
 
 
