@@ -125,17 +125,9 @@ def doctor(world: World) -> Result:
     sizes: dict[int, Path] = {count_of(path): path for path in (world.bin.parent, world.environment) if path}
     series: list[Series] = []
     for count, environment in sorted(sizes.items()):
-        python = str(environment / "bin" / "python")
-        commands = [
-            Command(
-                "verl-env doctor",
-                [world.program("verl-env"), "doctor", "--into", str(environment), "--json"],
-                codes=(0, 1),
-            ),
-            Command("pip check", [world.program("pip"), "--python", python, "check"], codes=(0, 1)),
-            Command("uv pip check", [world.program("uv"), "pip", "check", "--python", python], codes=(0, 1)),
-        ]
+        commands = checkers(world, environment)
         if (environment / "bin" / "vllm").exists():
+            python = str(environment / "bin" / "python")
             commands.append(Command("vllm.collect_env", [python, "-m", "vllm.collect_env"], codes=(0, 1)))
         series += in_turn(commands, min(world.runs, 3), count)
     ours = [each for each in series if each.name == "verl-env doctor"]
@@ -190,17 +182,7 @@ def packages(world: World) -> Result:
         site = next(environment.glob("lib/python3*/site-packages"))
         for number in range(count):
             generate(site, number, count)
-        python = str(environment / "bin" / "python")
-        commands = [
-            Command(
-                "verl-env doctor",
-                [world.program("verl-env"), "doctor", "--into", str(environment), "--json"],
-                codes=(0, 1),
-            ),
-            Command("uv pip check", [world.program("uv"), "pip", "check", "--python", python], codes=(0, 1)),
-            Command("pip check", [world.program("pip"), "--python", python, "check"], codes=(0, 1)),
-        ]
-        series += in_turn(commands, 1 if count > 1000 else 2, count)
+        series += in_turn(checkers(world, environment), 1 if count > 1000 else 2, count)
         shutil.rmtree(environment)
     return Result(series, [("seconds for 5,000, by processor time", min(series[-3].cpu), 3.0)])
 
@@ -278,6 +260,17 @@ def lock_of(world: World) -> Path:
 
 def out(argv: list[str]) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def checkers(world: World, environment: Path) -> list[Command]:
+    """The doctor first, and the others that look at every package of an environment."""
+    python = str(environment / "bin" / "python")
+    doctor = [world.program("verl-env"), "doctor", "--into", str(environment), "--json"]
+    return [
+        Command("verl-env doctor", doctor, codes=(0, 1)),
+        Command("pip check", [world.program("pip"), "--python", python, "check"], codes=(0, 1)),
+        Command("uv pip check", [world.program("uv"), "pip", "check", "--python", python], codes=(0, 1)),
+    ]
 
 
 def count_of(environment: Path) -> int:

@@ -21,10 +21,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pairs import Command
+from measure import Command, in_turn, ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 LIMIT = 1 / 3
 SCRIPTS = Path(sys.executable).parent
@@ -50,17 +50,6 @@ int nvmlDeviceGetComputeMode(void *gpu, unsigned *to) { *to = 0; return 0; }
 int nvmlDeviceGetMigMode(void *gpu, unsigned *now, unsigned *next) { *now = *next = 0; return 0; }
 int nvmlDeviceGetPciInfo_v3(void *gpu, Pci *to) { to->id = 0x233510DE; strcpy(to->address, "0:10:00.0"); return 0; }
 """
-
-
-def rounds(commands: Sequence[Command], runs: int) -> list[list[float]]:
-    """The seconds of each command, after a round that is not counted."""
-    times: list[list[float]] = [[] for _ in commands]
-    for count in range(runs + 1):
-        for place, command in enumerate(commands):
-            seconds = command.seconds()
-            if count:
-                times[place].append(seconds)
-    return times
 
 
 def without_driver(folder: Path) -> Mapping[str, str]:
@@ -91,19 +80,18 @@ def main() -> int:
             Command("verl-env --version", [PROBE[0], "--version"], env),
             *([Command("nvidia-smi", [smi])] if smi else []),
         ]
-        times = rounds(commands, runs)
-    for command, seconds in zip(commands, times, strict=True):
-        low, middle, high = (1e3 * value for value in (min(seconds), statistics.median(seconds), max(seconds)))
-        print(f"  {command.name:<44} min {low:7.1f}   median {middle:7.1f}   max {high:7.1f} ms")
+        found = in_turn(commands, runs)
+    for each in found:
+        low, middle, high = (1e3 * value for value in (min(each.wall), statistics.median(each.wall), max(each.wall)))
+        print(f"  {each.name:<44} min {low:7.1f}   median {middle:7.1f}   max {high:7.1f} ms")
     if not smi:
         print("  no nvidia-smi here: no ratio")
         return 0
-    for place in (0, 1, 2):
-        ratio = statistics.median(ours / theirs for ours, theirs in zip(times[place], times[-1], strict=True))
-        print(f"  {commands[place].name}: {ratio:.2f} of nvidia-smi")
-    ratio = statistics.median(ours / theirs for ours, theirs in zip(times[1], times[-1], strict=True))
-    print(f"  at most {LIMIT:.2f}: {'kept' if ratio <= LIMIT else 'NOT KEPT'}")
-    return 0 if ratio <= LIMIT else 1
+    for each in found[:3]:
+        print(f"  {each.name}: {ratio(each, found[-1]):.2f} of nvidia-smi")
+    kept = ratio(found[1], found[-1]) <= LIMIT
+    print(f"  at most {LIMIT:.2f}: {'kept' if kept else 'NOT KEPT'}")
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":
