@@ -59,6 +59,7 @@ SHARED = {
     "errors",
     "interrupts",
     "locking",
+    "places",
     "reading",
     "records",
     "shapes",

@@ -9,14 +9,12 @@ A new release of verl-env comes with its own catalogue and looks at no older one
 
 from __future__ import annotations
 
-import os
-
 from verl_env import __version__
+from verl_env.places import user_folder
 
 ORIGIN = "origin.json"
 
 
 def fetched_folder() -> str:
     """The folder of this release's fetched catalogue, which need not be there."""
-    base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 (a plan needs no pathlib)
-    return f"{base}/verl-env/catalogue/{__version__}"
+    return f"{user_folder('XDG_DATA_HOME')}/verl-env/catalogue/{__version__}"

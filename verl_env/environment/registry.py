@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.target import Target
+from verl_env.places import user_directory
 from verl_env.reading import json_of, read_bytes
 from verl_env.records import record
 
@@ -34,8 +35,8 @@ class Known:
 
 def registry_directory(env: Mapping[str, str] = os.environ) -> Path:
     """Where environments are written down (XDG Base Directory Specification, 0.8)."""
-    base = Path(env.get("XDG_STATE_HOME") or "")
-    return (base if base.is_absolute() else Path("~/.local/state").expanduser()) / "verl-env" / "environments"
+    base = user_directory("XDG_STATE_HOME", env)
+    return (base if base.is_absolute() else user_directory("XDG_STATE_HOME", {})) / "verl-env" / "environments"
 
 
 def register(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from verl_env.environment.pins import address
 from verl_env.installers.base import Cache, Command
 from verl_env.installers.isolation import installer_environment
+from verl_env.places import user_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +54,7 @@ class Pip:
         del place
         if os.environ.get("PIP_NO_CACHE_DIR"):
             return Cache(None, linked=False)
-        base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-        return Cache(Path(os.environ.get("PIP_CACHE_DIR") or Path(base) / "pip"), linked=False)
+        return Cache(Path(os.environ.get("PIP_CACHE_DIR") or user_directory("XDG_CACHE_HOME") / "pip"), linked=False)
 
 
 def pip_of(python: Path | None) -> tuple[str, ...]:

@@ -13,13 +13,15 @@ import tarfile
 import threading
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.web import fetch
+from verl_env.places import user_directory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from verl_env.locksets.index import IndexFile
 
 #: How much of the end of a wheel is asked for first: the directory of all but the largest.
@@ -38,8 +40,7 @@ class WheelFacts:
 
 def cache_directory() -> Path:
     """Where learnt facts are kept."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "verl-env" / "metadata"
+    return user_directory("XDG_CACHE_HOME") / "verl-env" / "metadata"
 
 
 def wheel_facts(file: IndexFile, cache: Path | None = None) -> WheelFacts:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from verl_env.constraints import toml_of
+from verl_env.places import user_directory, user_folder
 from verl_env.reading import read_bytes
 from verl_env.records import NOTHING, record
 from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnreadable, ConfigValueInvalid
@@ -102,8 +103,7 @@ def cache_directory(env: Mapping[str, str] = os.environ) -> Path:
 
     if named := env.get(CACHE_VARIABLE):
         return Path(named)
-    base = env.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return load_config(env).cache or Path(base) / "verl-env"
+    return load_config(env).cache or user_directory("XDG_CACHE_HOME", env) / "verl-env"
 
 
 def build_cache_directory(env: Mapping[str, str] = os.environ) -> Path:
@@ -125,7 +125,7 @@ def _places(env: Mapping[str, str]) -> Iterator[str]:
         from pathlib import Path  # noqa: PLC0415
 
         raise ConfigUnreadable(Path(named), f"{CONFIG_VARIABLE} names it, and it is not there")
-    yield named or f"{env.get('XDG_CONFIG_HOME') or os.path.expanduser('~/.config')}/{_FILE}"  # noqa: PTH111
+    yield named or f"{user_folder('XDG_CONFIG_HOME', env)}/{_FILE}"
     for directory in (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
         if directory:
             yield f"{directory}/{_FILE}"

@@ -13,19 +13,20 @@ import contextlib
 import json
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.command_line import command
 from verl_env.credentials import without_credentials
 from verl_env.errors import VerlEnvError
 from verl_env.locking import StillHeld, only_run
+from verl_env.places import user_directory
 from verl_env.reading import json_of, read_bytes
 from verl_env.settings.config import load_config
 from verl_env.settings.owners import distrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 SCHEMA = 1
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -69,8 +70,7 @@ class DigestsUnreadable(VerlEnvError):
 
 def own_digests(env: Mapping[str, str] = os.environ) -> Path:
     """The file of this user."""
-    base = env.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
-    return Path(base) / "verl-env" / "digests.json"
+    return user_directory("XDG_STATE_HOME", env) / "verl-env" / "digests.json"
 
 
 def known_digest(address: str) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.credentials import without_credentials
+from verl_env.places import user_directory
 from verl_env.settings.config import (
     BUILD_CACHE_VARIABLE,
     CACHE_VARIABLE,
@@ -68,8 +69,7 @@ def own_file(env: Mapping[str, str] = os.environ) -> Path:
     """The configuration file of the user, whether or not it is there."""
     if named := env.get(CONFIG_VARIABLE):
         return Path(named)
-    base = env.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()
-    return Path(base) / "verl-env" / "config.toml"
+    return user_directory("XDG_CONFIG_HOME", env) / "verl-env" / "config.toml"
 
 
 def _origin(key: str, variable: str, tables: list[tuple[Path, dict[str, object]]], env: Mapping[str, str]) -> str:

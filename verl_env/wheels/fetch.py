@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
 from verl_env.installers.index import IndexUnavailable, download_wheel
+from verl_env.places import user_directory
 from verl_env.settings.digests import DigestChanged, first_use, known_digest
 from verl_env.settings.mirrors import both, mirrored
 from verl_env.settings.owners import distrust
@@ -92,8 +92,7 @@ def own_place(cached: Path, options: Options) -> Path:
     there = next((each for each in (cached, *cached.parents) if each.exists()), cached)
     if not there.is_relative_to(options.cache) or distrust(there, options.cache) is None:
         return cached
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(base) / "verl-env" / "own" / cached.relative_to(options.cache)
+    return user_directory("XDG_CACHE_HOME") / "verl-env" / "own" / cached.relative_to(options.cache)
 
 
 def _obtain(wheel: Wheel, to: Path, progress: Callable[[int, int | None], None], python: Path | None) -> None:

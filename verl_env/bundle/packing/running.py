@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.state import read_state
+from verl_env.places import user_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 #: Where compilers and engines keep what they make at run time; their defaults are below the home or the prefix.
 CACHES = {
@@ -26,8 +27,7 @@ _NOT_OURS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT")
 
 def cache_base(user: Mapping[str, str], prefix: Path) -> Path:
     """The directory of run-time caches of a user for a prefix."""
-    base = user.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(base) / "verl-env" / "run" / prefix.name
+    return user_directory("XDG_CACHE_HOME", user) / "verl-env" / "run" / prefix.name
 
 
 def packed_variables(prefix: Path, user: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.constraints import parse_toml
 from verl_env.locksets.index import PYPI
+from verl_env.places import user_directory
 from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _uv_tables(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     if environ.get("UV_NO_CONFIG"):
         return
     named = environ.get("UV_CONFIG_FILE")
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser())
+    home = user_directory("XDG_CONFIG_HOME", environ)
     for file in [Path(named)] if named else [home / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]:
         with suppress(OSError, ValueError):
             yield parse_toml(file)
