@@ -9,6 +9,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 PASSWORD, TOKEN = "PASSWORD", "TOKEN"
@@ -107,20 +108,20 @@ def hide_numbers(text: str) -> str:
 
 def without_credentials_in(data: Any) -> Any:
     """Decoded JSON whose addresses have no credentials; keys stay."""
-    if isinstance(data, str):
-        return without_credentials(data)
-    if isinstance(data, dict):
-        return {key: without_credentials_in(value) for key, value in data.items()}
-    return [without_credentials_in(each) for each in data] if isinstance(data, (list, tuple)) else data
+    return _each_text(data, without_credentials)
 
 
 def hide_secrets_in(data: Any) -> Any:
     """Decoded JSON with every text so; keys stay."""
+    return _each_text(data, hide_secrets)
+
+
+def _each_text(data: Any, change: Callable[[str], str]) -> Any:
     if isinstance(data, str):
-        return hide_secrets(data)
+        return change(data)
     if isinstance(data, dict):
-        return {key: hide_secrets_in(value) for key, value in data.items()}
-    return [hide_secrets_in(each) for each in data] if isinstance(data, (list, tuple)) else data
+        return {key: _each_text(value, change) for key, value in data.items()}
+    return [_each_text(each, change) for each in data] if isinstance(data, (list, tuple)) else data
 
 
 def _without_signatures(text: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ROOT_DAYS = 3650
-_ROLES = ("timestamp", "snapshot", "targets")
+_ROLES = ("root", "timestamp", "snapshot", "targets")
 
 
 def sign(directory: Path, key: Path, *, days: int) -> Path:
@@ -34,36 +34,39 @@ def sign(directory: Path, key: Path, *, days: int) -> Path:
         CatalogueError: the key cannot be used, or the libraries are not installed.
     """
     try:
-        from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp  # noqa: PLC0415
+        from tuf.api.metadata import MetaFile, Snapshot, TargetFile, Targets, Timestamp  # noqa: PLC0415  an extra
     except ImportError as error:
         raise CatalogueExtraMissing from error
     signer = _signer(key)
-    metadata = directory / "metadata"
-    metadata.mkdir(parents=True, exist_ok=True)
+    metadata, targets = directory / "metadata", directory / "targets"
+    for each in (metadata, targets):
+        each.mkdir(parents=True, exist_ok=True)
     content = compiled_text(Path(catalogue_root())).encode()
-    (directory / "targets").mkdir(exist_ok=True)
-    version = 1 + _version(metadata / "timestamp.json")
-    expires = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=days)
     target = TargetFile.from_data(TARGET, content)
-    (directory / "targets" / f"{target.hashes['sha256']}.{TARGET}").write_bytes(content)
-    _write(
-        Metadata(Targets(version, expires=expires, targets={TARGET: target})),
-        metadata / f"{version}.targets.json",
-        signer,
-    )
-    snapshot = Snapshot(version, expires=expires, meta={"targets.json": MetaFile(version)})
-    _write(Metadata(snapshot), metadata / f"{version}.snapshot.json", signer)
+    (targets / f"{target.hashes['sha256']}.{TARGET}").write_bytes(content)
+    number = 1 + _version(metadata / "timestamp.json")
+    expires = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=days)
+    signed = {
+        f"{number}.targets.json": Targets(number, expires=expires, targets={TARGET: target}),
+        f"{number}.snapshot.json": Snapshot(number, expires=expires, meta={"targets.json": MetaFile(number)}),
+        "timestamp.json": Timestamp(number, expires=expires, snapshot_meta=MetaFile(number)),
+    }
     root = metadata / "1.root.json"
     if not root.exists():
-        first = Root(1, expires=expires + timedelta(days=_ROOT_DAYS))
-        for role in ("root", *_ROLES):
-            first.add_key(signer.public_key, role)
-        _write(Metadata(first), root, signer)
-    _write(
-        Metadata(Timestamp(version, expires=expires, snapshot_meta=MetaFile(version))),
-        metadata / "timestamp.json",
-        signer,
-    )
+        signed = {root.name: _root(signer, expires), **signed}
+    # The timestamp is the last: until then clients see the former state.
+    for name, part in signed.items():
+        _write(part, metadata / name, signer)
+    return root
+
+
+def _root(signer: Any, expires: datetime) -> Any:
+    """The first root: one key for every role."""
+    from tuf.api.metadata import Root  # noqa: PLC0415
+
+    root = Root(1, expires=expires + timedelta(days=_ROOT_DAYS))
+    for role in _ROLES:
+        root.add_key(signer.public_key, role)
     return root
 
 
@@ -85,8 +88,10 @@ def _version(file: Path) -> int:
     return Metadata.from_file(str(file)).signed.version if file.exists() else 0
 
 
-def _write(metadata: Any, file: Path, signer: Any) -> None:
-    """Signs and writes; the timestamp comes last: until then clients see the former state."""
+def _write(signed: Any, file: Path, signer: Any) -> None:
+    from tuf.api.metadata import Metadata  # noqa: PLC0415
+
+    metadata = Metadata(signed)
     metadata.sign(signer)
     draft = file.with_name(f".{file.name}")
     metadata.to_file(str(draft))

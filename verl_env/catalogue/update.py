@@ -30,6 +30,7 @@ from verl_env.components.errors import ComponentInvalidError
 from verl_env.components.fetched import ORIGIN, fetched_folder
 from verl_env.components.load import FOLDER, SUFFIX
 from verl_env.locksets.web import WebError, open_url
+from verl_env.reading import json_of
 from verl_env.settings.config import load_config
 from verl_env.settings.mirrors import mirrored
 from verl_env.settings.origins import own_file
@@ -60,7 +61,7 @@ def update() -> dict[str, Any]:
 def origin() -> dict[str, Any] | None:
     """What is known of the fetched catalogue that is in force: url, version, fetched, expires; None where none is."""
     try:
-        known: dict[str, Any] = json.loads(Path(fetched_folder(), ORIGIN).read_bytes())
+        known: dict[str, Any] = json_of(Path(fetched_folder(), ORIGIN).read_bytes())
     except (OSError, ValueError):
         return None
     return known
@@ -97,7 +98,7 @@ def _verified(url: str, root: Path) -> tuple[bytes, Mapping[str, Any]]:
             if target is None:
                 raise CatalogueUnusable(url, f"it has no {TARGET}")
             content = Path(updater.download_target(target)).read_bytes()
-        signed = json.loads((seen / "targets.json").read_bytes())["signed"]
+        signed = json_of((seen / "targets.json").read_bytes())["signed"]
     except DownloadError as error:
         raise CatalogueUnreachable(url, str(error.__cause__ or error)) from error
     except RepositoryError as error:
@@ -155,7 +156,7 @@ def _write_tables(place: Path, content: bytes) -> None:
 
     folder = place / FOLDER
     folder.mkdir()
-    for name, entry in json.loads(content)["files"].items():
+    for name, entry in json_of(content)["files"].items():
         if Path(name).name != name or name.startswith("."):
             raise ValueError(f"{name!r} is no name of a component")
         (folder / f"{name}{SUFFIX}").write_bytes(tomli_w.dumps(entry["table"]).encode())

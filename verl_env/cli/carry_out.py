@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from verl_env.cli.console import print_json, stderr_console, stdout_console
+from verl_env.cli.console import confirmed, print_json, stderr_console, stdout_console
 from verl_env.errors import EXIT_NO, EXIT_OK
 
 TYPE_CHECKING = False
@@ -121,8 +121,7 @@ def _confirmed(plan: Plan, target: Target, seen: Inspection, args: argparse.Name
     if not other or args.yes or args.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     before = "" if seen.state is None else seen.state.lockset
-    print(f"{target.path} holds {before}; replace it by {plan.lockset.id}? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return confirmed(f"{target.path} holds {before}; replace it by {plan.lockset.id}?")
 
 
 def _likely_cause(error: NativeBuildFailed) -> str | None:

@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _show(origin: dict[str, Any] | None, *, as_json: bool) -> int:
     from verl_env import __version__
-    from verl_env.cli.console import print_json, stdout_console
+    from verl_env.cli.console import print_json, say, stdout_console
     from verl_env.components.load import load_catalogue
 
     components = load_catalogue().components
@@ -65,22 +65,22 @@ def _show(origin: dict[str, Any] | None, *, as_json: bool) -> int:
     if origin is not None:
         since = f"fetched {origin['fetched']}, good until {origin['expires']}"
         text = f"version {origin['version']} of {origin['url']}, {since}"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(console, text)
     for name, versions in releases.items():
-        console.print(f"  {name}: {', '.join(versions[:_SHOWN])}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"  {name}: {', '.join(versions[:_SHOWN])}")
     return EXIT_OK
 
 
 def _sign(args: argparse.Namespace) -> int:
     from verl_env.catalogue.sign import sign
-    from verl_env.cli.console import print_json, stdout_console
+    from verl_env.cli.console import print_json, say, stdout_console
 
     root = sign(args.directory, args.key, days=args.days)
     if args.json:
         print_json({"schema": 1, "directory": str(args.directory), "root": str(root)})
         return EXIT_OK
-    say = stdout_console().print
-    say(f"{args.directory} can be served; users give in their configuration:", markup=False, soft_wrap=True)
-    say(f'  catalogue = {{ url = "https://HOST/PATH", root = "/PATH/{root.name}" }}', markup=False, soft_wrap=True)
-    say(f"and get {root} by a way that they trust", markup=False, soft_wrap=True)
+    console = stdout_console()
+    say(console, f"{args.directory} can be served; users give in their configuration:")
+    say(console, f'  catalogue = {{ url = "https://HOST/PATH", root = "/PATH/{root.name}" }}')
+    say(console, f"and get {root} by a way that they trust")
     return EXIT_OK

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from verl_env.errors import VerlEnvError
 
 
+def confirmed(question: str) -> bool:
+    """Whether the user at the terminal says yes to a question; it is asked on stderr."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def unicode_ok(stream: IO[str] | None = None) -> bool:
     """Whether a stream (stdout where none is given) can show box drawing and arrows."""
     encoding = getattr(stream or sys.stdout, "encoding", None) or "ascii"
@@ -42,6 +48,11 @@ def print_json(data: Any) -> None:
 
 #: The commands in a line of a message, each to be kept on one line.
 _COMMANDS = r"`[^`]+`|(?<=: )(?:verl-env|uv|pip|python3?|sudo|apt|export|unset|rm|mv|chmod|mkdir|ssh|git|ulimit) .*$"
+
+
+def say(console: Console, text: str, *, style: str = "", end: str = "\n") -> None:
+    """Prints a text as it is: no markup, no highlighting."""
+    console.print(text, style=style or None, markup=False, highlight=False, end=end, soft_wrap=True)
 
 
 def print_error(error: VerlEnvError) -> None:

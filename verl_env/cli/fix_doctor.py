@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tuple[Check, ...]) -> int:
     """Runs the fixes of a diagnosis; exit code 0 when the environment is healthy afterwards, by ``--strict`` too."""
-    from verl_env.cli.console import stderr_console
+    from verl_env.cli.console import confirmed, stderr_console
     from verl_env.doctor.fix import apply, steps
 
     console = stderr_console()
@@ -32,7 +32,7 @@ def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tu
     if not args.yes and not sys.stdin.isatty():
         console.print("nobody is there to be asked, and nothing was changed; to run these: --fix --yes", markup=False)
         return EXIT_NO
-    if not args.yes and not _agreed():
+    if not args.yes and not confirmed("run these?"):
         return EXIT_NO
 
     means = _means()
@@ -97,9 +97,3 @@ def _show(wanted: tuple[Step, ...], *, restores: bool) -> None:
         console.print(f"[{step.finding.id}] {step.finding.remedy.text}", markup=False)
         for command in () if restores else step.commands:
             console.print(f"    {command}", markup=False)
-
-
-def _agreed() -> bool:
-    """Whether the user agrees."""
-    print("run these? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
         """The help, with the examples of its command."""
         from verl_env.cli.examples import examples_of
 
-        self.epilog = examples_of(self.prog.removeprefix(f"{PROGRAM} ")) or self.epilog
+        self.epilog = examples_of(self.prog.removeprefix(f"{PROGRAM} "))
         return super().format_help()
 
 

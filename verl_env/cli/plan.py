@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.cli.console import print_json, stdout_console, unicode_ok, wrapped
+from verl_env.cli.console import print_json, say, stdout_console, unicode_ok, wrapped
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
 from verl_env.errors import EXIT_OK
 
@@ -67,7 +67,7 @@ def _plan_as_json(plan: Plan, choice: Choice, *_: object) -> None:
 
 def _plan_as_text(plan: Plan, choice: Choice, request: Request, machine: Machine, args: argparse.Namespace) -> None:
     from verl_env.cli.render_install import completeness, steps
-    from verl_env.cli.render_plan import hang, render_choice, say
+    from verl_env.cli.render_plan import hang, render_choice
     from verl_env.command_line import command
     from verl_env.install.completeness import of_plan
 

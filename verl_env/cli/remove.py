@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.cli.console import print_json, stderr_console, stdout_console
+from verl_env.cli.console import confirmed, print_json, say, stderr_console, stdout_console
 from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
     if not args.dry_run:
         if not args.yes and (args.json or not sys.stdin.isatty()):
             raise UsageError("nobody can be asked here", command=command("remove", args.directory, "--yes"))
-        if not args.yes and not _confirmed(target.path, target.store):
+        if not args.yes and not confirmed(f"remove {target.path} and {target.store}?"):
             return EXIT_NO
         remove(target, waiting=lambda text: stderr_console().print(text, markup=False), seconds=LOCK_SECONDS)
     if args.json:
@@ -53,12 +53,7 @@ def main(args: argparse.Namespace) -> int:
         return EXIT_OK
     words = "would be removed, with" if args.dry_run else "is removed, with"
     console = stdout_console()
-    console.print(f"{target.path} {words} {target.store}", markup=False, soft_wrap=True)
+    say(console, f"{target.path} {words} {target.store}")
     for each in processes:
-        console.print(f"  in use by {show_process(each)}", markup=False, soft_wrap=True)
+        say(console, f"  in use by {show_process(each)}")
     return EXIT_OK
-
-
-def _confirmed(path: Path, store: Path) -> bool:
-    print(f"remove {path} and {store}? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}

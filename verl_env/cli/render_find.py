@@ -6,7 +6,8 @@ from shlex import quote
 
 from verl_env.choose.find.to_json import asked_json, index_command
 from verl_env.choose.words import counted, listed
-from verl_env.cli.render_plan import hang, marks_for, say
+from verl_env.cli.console import say
+from verl_env.cli.render_plan import hang, marks_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from verl_env.choose.facts import facts_of
 from verl_env.choose.nearest import without_gpu
 from verl_env.choose.uncovered import uncovered
 from verl_env.choose.words import counted, listed
-from verl_env.cli.console import wrapped
+from verl_env.cli.console import say, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -150,11 +150,6 @@ def accelerator_text(evaluation: Evaluation) -> str:
     if lockset.accelerator == "cuda":
         return f"CUDA {lockset.cuda or '?'}"
     return f"ROCm {lockset.rocm or '?'}"
-
-
-def say(console: Console, text: str, *, style: str = "", end: str = "\n") -> None:
-    """Prints a text as it is: no markup, no highlighting."""
-    console.print(text, style=style or None, markup=False, highlight=False, end=end, soft_wrap=True)
 
 
 def hang(console: Console, head: str, text: str, *, style: str = "", trunk: str = "") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.choose import evaluate_all
 from verl_env.choose.model import Request
-from verl_env.cli.console import print_json, stdout_console, unicode_ok
+from verl_env.cli.console import print_json, say, stdout_console, unicode_ok
 from verl_env.cli.options import add_machine_arguments, machine_from, site_rules
 from verl_env.errors import EXIT_OK
 from verl_env.records import replace
@@ -72,7 +72,6 @@ def render(
 ) -> None:
     """Prints the locksets: a table on a terminal, aligned columns elsewhere, a block each with ``verdicts``."""
     from verl_env.choose.explain import machine_line
-    from verl_env.cli.render_plan import say
 
     wide = unicode_ok(console.file) if unicode is None else unicode
     if verdicts:
@@ -190,8 +189,6 @@ def _shown(rows: Sequence[Sequence[str]], room: int) -> list[int]:
 
 def _columns(console: Console, evaluations: Sequence[Evaluation]) -> None:
     """Cells under each other, two spaces between columns, nothing cut: for grep and awk."""
-    from verl_env.cli.render_plan import say
-
     rows = [tuple(heading.upper() for heading in HEADINGS), *map(row, evaluations)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
@@ -200,7 +197,7 @@ def _columns(console: Console, evaluations: Sequence[Evaluation]) -> None:
 
 def _blocks(console: Console, evaluations: Sequence[Evaluation], *, unicode: bool) -> None:
     """Each lockset with every cell and every verdict, one under the other."""
-    from verl_env.cli.render_plan import hang, marks_for, say
+    from verl_env.cli.render_plan import hang, marks_for
 
     marks = marks_for(console, unicode=unicode)
     signs = {"met": (marks.met, "green"), "failed": (marks.cross, "red")}

@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
         UsageError: what is no digest, or an address that nothing was taken from.
         DigestsUnreadable: the file of digests is damaged.
     """
-    from verl_env.cli.console import print_json, stdout_console
+    from verl_env.cli.console import print_json, say, stdout_console
     from verl_env.locking import StillHeld
     from verl_env.settings.digests import is_digest, own_digests, read_digests, remember
 
@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
         print_json({"schema": 1, "file": str(file), "digests": shown})
         return EXIT_OK
     for address, kept in shown.items():
-        stdout_console().print(f"{address} sha256:{kept}", markup=False, highlight=False, soft_wrap=True)
+        say(stdout_console(), f"{address} sha256:{kept}")
     if not shown:
-        stdout_console().print(f"nothing is kept in {file}", markup=False, highlight=False, soft_wrap=True)
+        say(stdout_console(), f"nothing is kept in {file}")
     return EXIT_OK
