@@ -14,6 +14,7 @@ from verl_env.builds.errors import NativeBuildFailed, SourceUnavailable
 from verl_env.builds.unpack import unpack
 from verl_env.environment.installed import normalise
 from verl_env.installers.failures import AddressUnavailable, HashMismatch
+from verl_env.installers.index import other_digest
 from verl_env.settings.config import load_config
 from verl_env.settings.digests import DigestChanged, first_use
 from verl_env.wheels.fetch import download, file_sha256
@@ -29,8 +30,6 @@ _GIT = "git+"
 _SDIST = (".tar.gz", ".zip", ".tar.bz2")
 #: A commit, whole or shortened: the same source at all times.
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
-#: What pip says of a file that is not the one whose hash was stated.
-_GOT = re.compile(r"^[ \t]+Got[ \t]+([0-9a-f]{64})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +175,8 @@ def _download_sdist(job: Job, shop: Workshop) -> Path:
     except StopIteration:
         raise SourceUnavailable(job.name, job.recipe.source, "the index has no source distribution") from None
     except NativeBuildFailed as error:
-        if job.recipe.sha256 and (got := _GOT.search(error.log.read_text(encoding="utf-8", errors="replace"))):
-            raise HashMismatch(_pinned(job), f"sha256:{job.recipe.sha256}", f"sha256:{got[1]}") from error
+        if job.recipe.sha256 and (got := other_digest(error.log.read_text(encoding="utf-8", errors="replace"))):
+            raise HashMismatch(_pinned(job), f"sha256:{job.recipe.sha256}", f"sha256:{got}") from error
         if any("No matching distribution" in line for line in error.tail):
             reason = f"the index has no source distribution of {_pinned(job)}"
             raise SourceUnavailable(job.name, job.recipe.source, reason) from error

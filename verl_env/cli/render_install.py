@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from verl_env.choose.explain import why
 from verl_env.cli.console import wrapped
 from verl_env.command_line import quoted
-from verl_env.credentials import hide_secrets
 from verl_env.install.completeness import of_plan
 from verl_env.install.plan_json import native_to_json
 from verl_env.plans.sizes import cost
@@ -117,11 +116,11 @@ class Progress:
 
     def note(self, message: str) -> None:
         self._close()
-        self._line(f"      {hide_secrets(message)}", style="dim")
+        self._line(f"      {_hidden(message)}", style="dim")
 
     def warn(self, message: str) -> None:
         self._close()
-        self._line(f"warning: {hide_secrets(message)}", style="yellow")
+        self._line(f"warning: {_hidden(message)}", style="yellow")
 
     def _close(self) -> None:
         if self._open:
@@ -157,6 +156,12 @@ def outcome(console: Console, plan: Plan, result: Outcome, *, into: str, verbose
         console.print(f"{into} is ready ({result.seconds:.1f} s); use it:", markup=False, highlight=False)
         activate = quoted("source", f"{into.rstrip('/')}/bin/activate")
         console.print(f"  {activate}", style="bold", markup=False, highlight=False)
+
+
+def _hidden(message: str) -> str:
+    from verl_env.credentials import hide_secrets  # its patterns take 13 ms, and a plan shows nothing that has any
+
+    return hide_secrets(message)
 
 
 def completeness(console: Console, found: Completeness) -> None:

@@ -25,10 +25,10 @@ def diagnose_report(facts: Facts, checks: Sequence[Check], *, whole: bool = True
         checks: The checks that are made.
         whole: Whether these are all checks; of some alone, what they do not explain says nothing.
     """
-    diagnosis = diagnose(facts, checks)
-    if any(one.basis == "log" and one.severity == "error" for one in diagnosis.findings) and survived(facts.log):
+    diagnosis, ran_on = diagnose(facts, checks), survived(facts.log)
+    if ran_on:
         diagnosis = replace(diagnosis, findings=tuple(_remark(one) for one in diagnosis.findings))
-    unknown = unexplained(facts, diagnosis.findings, checks) if whole and not survived(facts.log) else ()
+    unknown = unexplained(facts, diagnosis.findings, checks) if whole and not ran_on else ()
     read = tuple(_read(facts))
     seen = bool(read or unknown or diagnosis.findings)
     return replace(diagnosis, unrecognised=unknown, read=(read or ("the log",)) if seen else ())

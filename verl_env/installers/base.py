@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from verl_env.environment.pins import address
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -27,6 +29,11 @@ class Source:
 
     links: tuple[str, ...] = ()
     offline: bool = False
+
+    @property
+    def found(self) -> list[str]:
+        """The links as arguments that uv and pip both take."""
+        return [word for link in self.links for word in ("--find-links", address(link))]
 
 
 @dataclass(frozen=True, slots=True)

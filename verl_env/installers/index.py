@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.environment.pins import address
-from verl_env.installers.base import Command
+from verl_env.installers.base import Command, Source
 from verl_env.installers.classify import tail
 from verl_env.installers.failures import HashMismatch
 from verl_env.installers.isolation import installer_environment
@@ -25,7 +24,6 @@ _INDEX = {
     "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
     "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
 }
-#: What pip says of a file that is not the one whose hash was stated.
 _GOT = re.compile(r"^[ \t]+Got[ \t]+([0-9a-f]{64})$", re.MULTILINE)
 _ABSENT = re.compile(r"No matching distribution found|Could not find a version")
 
@@ -65,7 +63,7 @@ def download_wheel(file: str, sha256: str, to: Path, *, python: Path | None, lin
         wanted = Path(room, "wanted.txt")
         wanted.write_text(f"{pinned(file)} --hash=sha256:{sha256}\n", encoding="utf-8")
         options = ("--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check")
-        found = [word for link in links for word in ("--find-links", address(link))]
+        found = Source(tuple(links)).found
         argv = (*pip_of(python), "download", *options, *found, "--dest", f"{room}/found", "--requirement", str(wanted))
         done = run(Command(argv, pip_environment(os.environ)))
         if done.code != 0:
@@ -88,9 +86,15 @@ def pinned(file: str) -> str:
     return f"{name}=={version}"
 
 
+def other_digest(output: str) -> str | None:
+    """The SHA-256 that pip says a file has which is not the one whose hash was stated; None where it says none."""
+    got = _GOT.search(output)
+    return got[1] if got else None
+
+
 def _failure(file: str, sha256: str, output: str) -> Exception:
-    if got := _GOT.search(output):
-        return HashMismatch(file, f"sha256:{sha256}", f"sha256:{got[1]}")
+    if got := other_digest(output):
+        return HashMismatch(file, f"sha256:{sha256}", f"sha256:{got}")
     if _ABSENT.search(output):
         return IndexUnavailable(f"the index has no {pinned(file)} for this Python and machine")
     return IndexUnavailable(f"{pinned(file)} cannot be fetched from the index: {'; '.join(tail(output)[-2:])}")

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.environment.pins import address
 from verl_env.installers.base import Cache, Command
 from verl_env.installers.isolation import installer_environment
 from verl_env.places import user_directory
@@ -42,7 +41,7 @@ class Pip:
         arguments += ["--build-constraint", str(batch.build_constraints)] if batch.build_constraints else []
         arguments += [] if batch.isolated else ["--no-build-isolation"]
         arguments += ["--no-index"] if batch.source.offline else []
-        arguments += [word for link in batch.source.links for word in ("--find-links", address(link))]
+        arguments += batch.source.found
         pip = pip_of(environment / "bin" / "python")
         return _command(*pip, "install", *arguments, "--requirement", str(batch.requirements))
 
@@ -66,8 +65,7 @@ def build_command(python: Path, verb: str, source: Source, arguments: Sequence[s
     """The words of a pip that builds: no isolation, no dependencies, no results of other environments."""
     common = ["--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check", "-v"]
     common += ["--no-index"] if source.offline else []
-    links = [word for link in source.links for word in ("--find-links", address(link))]
-    return (*pip_of(python), verb, *common, *links, *arguments)
+    return (*pip_of(python), verb, *common, *source.found, *arguments)
 
 
 def find_pip() -> Pip:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import hard_links_work
-from verl_env.environment.pins import address
 from verl_env.installers.base import Cache, Command
 from verl_env.installers.failures import InstallerMissing, InstallerSilent
 from verl_env.installers.isolation import installer_environment
@@ -62,7 +61,7 @@ class Uv:
         arguments += [] if batch.isolated else ["--no-build-isolation"]
         if batch.source.offline:
             arguments += ["--no-index"] if batch.source.links else ["--offline"]
-        arguments += [word for link in batch.source.links for word in ("--find-links", address(link))]
+        arguments += batch.source.found
         return self._command("pip", "install", *arguments, "--requirements", str(batch.requirements))
 
     def resolve(self, environment: Path, arguments: Sequence[str], report: Path) -> Command:

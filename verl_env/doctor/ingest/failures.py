@@ -183,9 +183,7 @@ def _failure(line: str, frame: str | None, *, told: bool) -> Failure:
 
 
 def _path_in(line: str) -> str | None:
-    match = _OBJECT.search(line) or re.search(
-        r"(?<![\w./+-])(?P<path>[\w./+-]+\.(?:cuh?|cc|cpp|c|h|hpp|py))(?:[:(]\d+|\b)", line
-    )
+    match = _OBJECT.search(line) or _SOURCE.search(line)
     return match["path"] if match else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from verl_env.additions.given import as_components, check_given, validated
 from verl_env.additions.metadata import Metadata, broken, needed_by, reachable, read_metadata
 from verl_env.additions.model import Altered, Resolution
 from verl_env.additions.resolve import Base, resolve
+from verl_env.credentials import without_credentials
 from verl_env.environment.change import LOCK_SECONDS, change
 from verl_env.environment.history import Change
 from verl_env.environment.installed import installed, site_packages
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Machine
     from verl_env.plans.reporter import Reporter
 
-_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
-
 
 def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machine: Callable[[], Machine]) -> Altered:
     """Adds to an environment what goes with its pins, and remembers that it was asked for.
@@ -65,7 +63,7 @@ def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machin
         VerlEnvError: it cannot be had, or not installed; the environment is as it was.
     """
     target = open_environment(path).target
-    command = _SECRET.sub("", " ".join(["pip install", *(wish.text for wish in wishes.wishes)]))
+    command = without_credentials(" ".join(["pip install", *(wish.text for wish in wishes.wishes)]))
     with change(target, command, waiting=reporter.note, seconds=options.lock_seconds) as work:
         opened = open_environment(path)
         session = _Session(opened, work, choose_installer(wishes.installer), reporter)
