@@ -111,12 +111,11 @@ def make(plannings: Sequence[Planning], root: Path, outlined: Outline, progress:
     """
     with held(root):
         (root / MANIFEST).unlink(missing_ok=True)
-        constraints = dict.fromkeys(line for each in plannings for line in each.plan.lockset.build_constraints)
-        builder = SdistBuilder(root, tuple(constraints), progress)
+        builder = SdistBuilder(root, lambda fetch: _limits(plannings, fetch)[0], progress)
         files = {
             file.path: file for file in gather(outlined.fetches, root, progress, partial(_build_packages, builder))
         }
-        files |= _left_sources(builder, outlined, root, progress, tuple(constraints))
+        files |= _left_sources(builder, plannings, outlined, root, progress)
         files |= {file.path: file for file in (*builder.built, *_made_here(plannings, outlined, root))}
         files |= {checkout.path: clone(checkout, root, progress) for checkout in outlined.checkouts}
         plans = tuple(
@@ -142,14 +141,23 @@ def _build_packages(builder: SdistBuilder, fetch: Fetch, path: Path) -> None:
         builder.build(fetch, path)
 
 
+def _limits(plannings: Sequence[Planning], fetch: Fetch) -> list[tuple[str, ...]]:
+    """The constraints for builds of each lockset that holds a package: those of two locksets may exclude each other."""
+    found = [each.plan.lockset for each in plannings if fetch.name in {package.name for package in each.plan.packages}]
+    return list(dict.fromkeys(lockset.build_constraints for lockset in found)) or [()]
+
+
 def _left_sources(
-    builder: SdistBuilder, outlined: Outline, root: Path, progress: Progress, constraints: Sequence[str]
+    builder: SdistBuilder, plannings: Sequence[Planning], outlined: Outline, root: Path, progress: Progress
 ) -> dict[str, File]:
-    """What is needed to build the source distributions that could not be built here."""
+    """What each plan needs to build the source distributions that could not be built here."""
     left = [fetch for fetch in outlined.fetches if fetch.path in builder.kept]
     if not left:
         return {}
-    wanted = [each for fetch in left for each in sdist_requirements(fetch, root / fetch.path, constraints)]
+    needs = [
+        sdist_requirements(fetch, root / fetch.path, limits) for fetch in left for limits in _limits(plannings, fetch)
+    ]
+    wanted = [each for found in needs for each in found]
     fetches = look_up(wanted, Index(configured_index()))
     return {file.path: file for file in gather(fetches, root, progress)}
 

@@ -25,7 +25,7 @@ from verl_env.uv_program import uv_program
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from verl_env.bundle.gather import Progress
     from verl_env.bundle.lookup import Fetch
@@ -40,13 +40,13 @@ class SdistBuilder:
 
     Args:
         root: The directory of the bundle.
-        constraints: The locksets' constraints for what builds require.
+        constraints: Of a source distribution, those of its lockset for what builds require.
         progress: Told of each.
     """
 
-    def __init__(self, root: Path, constraints: Sequence[str], progress: Progress) -> None:
+    def __init__(self, root: Path, constraints: Callable[[Fetch], Sequence[str]], progress: Progress) -> None:
         self._root = root
-        self._constraints = tuple(constraints)
+        self._constraints = constraints
         self._progress = progress
         self._turn = threading.Lock()
         self.built: list[File] = []
@@ -75,7 +75,7 @@ class SdistBuilder:
         with tempfile.TemporaryDirectory(prefix="verl-env-sdist-") as room:
             out = Path(room) / "out"
             constraints = Path(room) / "constraints.txt"
-            constraints.write_text("".join(f"{line}\n" for line in self._constraints), encoding="utf-8")
+            constraints.write_text("".join(f"{line}\n" for line in self._constraints(fetch)), encoding="utf-8")
             done = run(_command(interpreter, sdist, out, constraints))
             found = sorted(out.glob("*.whl")) if out.is_dir() else []
             if done.code != 0 or len(found) != 1:
