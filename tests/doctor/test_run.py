@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verl_env.doctor.check import Check
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.link import linked
-from verl_env.doctor.model import Check, Finding, Hit, Remedy, Severity
+from verl_env.doctor.model import Finding, Hit, Remedy, Severity
 from verl_env.doctor.run import diagnose, evaluate
 
 if TYPE_CHECKING:

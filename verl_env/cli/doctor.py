@@ -13,8 +13,9 @@ from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from verl_env.doctor.check import Check
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.model import Check, Diagnosis
+    from verl_env.doctor.model import Diagnosis
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from verl_env.doctor.check import Check
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.fix import Means, Step
-    from verl_env.doctor.model import Check, Diagnosis
+    from verl_env.doctor.model import Diagnosis
 
 
 def fix(args: argparse.Namespace, facts: Facts, diagnosis: Diagnosis, checks: tuple[Check, ...]) -> int:

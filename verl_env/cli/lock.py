@@ -89,10 +89,11 @@ def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
 
 
 def _compiled(*, check: bool) -> tuple[Outcome, ...]:
-    """What was wrong with the compiled catalogue and tables; unless this only checks, they are written."""
+    """What was wrong with the compiled catalogue, tables and checks; unless this only checks, they are written."""
     from verl_env.components import compile as components
     from verl_env.components.load import COMPILED
     from verl_env.constraints import constraints_directory
+    from verl_env.doctor import compile_checks as checks
     from verl_env.locksets.locking import Outcome
     from verl_env.machine import compile_tables as tables
 
@@ -101,8 +102,10 @@ def _compiled(*, check: bool) -> tuple[Outcome, ...]:
     if wrong and not check:
         components.write_compiled(root)
     wrong += [(name, "the hardware table of that name") for name in tables.stale()]
+    wrong += [(checks.FILE.name, "the tables of the doctor's checks")] if checks.stale() else []
     if not check:
         tables.write_compiled()
+        checks.write_compiled()
     return tuple(Outcome(name, {}, (f"{name} is not what {source} give",)) for name, source in wrong)
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.doctor.model import Check, Diagnosis, Finding, Unrecognised
+    from verl_env.doctor.check import Check
+    from verl_env.doctor.model import Diagnosis, Finding, Unrecognised
     from verl_env.environment.proofs import KeptProof
 
 _COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}

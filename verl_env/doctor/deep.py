@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.check import Check
 from verl_env.doctor.engines.record import damages, is_cut
 from verl_env.doctor.foretold import foretold_check
 from verl_env.doctor.last_words import exit_words, last_words
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.model import Hit, Remedy
 from verl_env.doctor.run import diagnose
 from verl_env.machine.child import run
 from verl_env.machine.process import Completed, NotFound, NotStarted, TimedOut

@@ -12,7 +12,7 @@ from verl_env.doctor.facts import Facts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verl_env.doctor.model import Check
+    from verl_env.doctor.check import Check
 
 DIRECTORY = Path("docs/doctor")
 

@@ -99,6 +99,10 @@ class Facts:
         version = self.packages.get(canonicalize_name(name))
         return f"{name} {version}" if version else name
 
+    def versions(self, *names: str) -> tuple[str, ...]:
+        """Those of these packages that are there, with their versions, for evidence."""
+        return tuple(self.named(name) for name in names if self.installed(name))
+
     def first_of(self, names: Iterable[str]) -> str | None:
         """The first of these packages that is known to be there."""
         return next((name for name in names if self.installed(name)), None)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.check import Check
+from verl_env.doctor.model import Hit, Remedy
 from verl_env.reading import json_of
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from verl_env.doctor.unexplained import unexplained
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from verl_env.doctor.check import Check
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.model import Check, Diagnosis, Finding
+    from verl_env.doctor.model import Diagnosis, Finding
     from verl_env.machine.model import Machine
 
 

@@ -18,8 +18,9 @@ from verl_env.doctor.restore import for_lockset
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from verl_env.doctor.check import Check
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.model import Basis, Check, Severity
+    from verl_env.doctor.model import Basis, Severity
 
 #: Seconds that one check may take; a cold network file system is the reason that it is not less.
 CHECK_DEADLINE = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.checks.families import rows
+from verl_env.doctor.compile_checks import rows
 from verl_env.doctor.ingest.failures import failures
 from verl_env.doctor.model import Unrecognised
 from verl_env.doctor.releases.known import known_of
@@ -13,9 +13,10 @@ from verl_env.doctor.releases.known import known_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from verl_env.doctor.check import Check
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.ingest.failures import Failure
-    from verl_env.doctor.model import Check, Finding
+    from verl_env.doctor.model import Finding
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{3,}")
 _COMMON = frozenset(

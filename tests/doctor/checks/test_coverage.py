@@ -10,7 +10,7 @@ from tests.doctor.checks import test_environments, test_facts, test_host_facts, 
 from verl_env.doctor.checks import CHECKS
 
 if TYPE_CHECKING:
-    from verl_env.doctor.model import Check
+    from verl_env.doctor.check import Check
 
 BY_FACTS = {case["check"] for case in test_facts.CASES} | {case[0] for case in test_host_facts.CASES}
 BY_FACTS |= set(test_environments.CASES)

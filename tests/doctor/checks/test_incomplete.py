@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from verl_env.doctor.checks.incomplete import CHECKS
+from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.run import evaluate
 from verl_env.environment.state import State

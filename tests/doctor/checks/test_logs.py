@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from verl_env.doctor.checks import CHECKS
-from verl_env.doctor.checks.families import rows
+from verl_env.doctor.compile_checks import tables
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.report import facts_of
 from verl_env.doctor.run import evaluate
@@ -20,7 +20,7 @@ else:
     import tomli as tomllib
 
 CASES: dict[str, Any] = tomllib.loads((Path(__file__).parent / "logs.toml").read_text(encoding="utf-8"))
-CASES |= {name: {"texts": row["says"], "not": row.get("silent", [])} for name, row in rows().items()}
+CASES |= {name: {"texts": row["says"], "not": row.get("silent", [])} for name, row in tables().items() if "says" in row}
 BY_ID = {check.id: check for check in CHECKS}
 #: Needs the GPU that the message contradicts, so that its case is one of facts.
 WITH_FACTS = {"extension-gpu-architecture", "sgl-kernel-variant"}

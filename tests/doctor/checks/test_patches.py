@@ -7,8 +7,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from verl_env.doctor.checks.ownership import CHECKS as OWNERSHIP
-from verl_env.doctor.checks.patches import CHECKS
+from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.gather import gather
@@ -99,4 +98,4 @@ def test_a_damaged_file_of_the_runtime_comes_back_from_verl_env(
     assert finding is not None
     assert finding.remedy.commands[0] == f"verl-env patches apply --into {tmp_path}"
     found = gather(tmp_path, {}, Machine(), host=HostFacts())
-    assert all(evaluate(check, found) is None for check in OWNERSHIP if check.id.startswith("files-"))
+    assert all(evaluate(check, found) is None for check in CHECKS if check.id.startswith("files-"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from verl_env.doctor.check import Check
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.logs import causes_in_log
 from verl_env.doctor.ingest.report import facts_of
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.model import Hit, Remedy
 
 BUILDS = [
     (

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from verl_env.binaries.symbols import TORCH
 from verl_env.doctor.checks.abi_pins import pin_hit, repin
+from verl_env.doctor.checks.functions import finds, mends, reads
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,6 +131,7 @@ def rebuild(name: str, note: str = "") -> Callable[[Facts], Remedy]:
     return build
 
 
+@finds("flash-attn-abi")
 def _flash_attn(facts: Facts) -> Hit | None:
     broken = broken_objects(facts, lambda shared: "flash_attn" in shared.path and not _bundled(shared))
     return hit_of(facts, broken, "A1", "flash-attn") or _flash_attn_tag(facts)
@@ -169,6 +171,7 @@ def _bundled(shared: Shared) -> bool:
     return shared.owner in {"vllm", "sgl-kernel", "sglang-kernel", "sglang"}
 
 
+@finds("vllm-abi")
 def _vllm(facts: Facts) -> Hit | None:
     broken = broken_objects(facts, lambda shared: shared.owner == "vllm" or "/vllm/" in shared.path)
     return hit_of(facts, broken, "A6", "vLLM") or (None if facts.target else pin_hit(facts, "vllm", "A6"))
@@ -196,6 +199,7 @@ _NAMED = frozenset(
 )
 
 
+@finds("extension-abi")
 def _others(facts: Facts) -> Hit | None:
     def other(shared: Shared) -> bool:
         return shared.owner not in _NAMED and "flash_attn" not in shared.path and "/vllm/" not in shared.path
@@ -222,78 +226,14 @@ def _variant_of(path: str) -> str:
     return re.sub(r"\d+", "", path)
 
 
-_UNDEFINED = r"(?<![^\s'\"()])(?P<path>[^\s'\"()]*\.so[.\d]*): undefined symbol: (?P<symbol>[\w$.]+)"
-_CONSEQUENCES = ("vllm-op-missing", "model-inspection-failed")
-
-CHECKS = (
-    Check(
-        id="flash-attn-abi",
-        theme="abi",
-        severity="error",
-        title="flash-attn was compiled for another torch",
-        cause="flash-attn was compiled for another torch than the one that is installed.",
-        remedy=rebuild("flash-attn", " Pin torch by a constraint, so that no later install changes it."),
-        covers=("A1", "A2", "A3", "A4", "A5"),
-        sources=("flash-attention#1832", "flash-attention#1691", "flash-attention#723", "vllm#8841", "verl#3351"),
-        find=_flash_attn,
-        log=(_UNDEFINED,),
-        from_log=log_hit("A1", "flash-attn", "flash-attn"),
-        explains=_CONSEQUENCES,
-    ),
-    Check(
-        id="vllm-abi",
-        theme="abi",
-        severity="error",
-        title="vLLM was compiled for another torch",
-        cause="torch was changed after vLLM was installed; vLLM's own libraries no longer load.",
-        remedy=repin("vllm"),
-        covers=("A6",),
-        sources=("verl#1084", "vllm#7940", "vllm#4163", "vllm#13047"),
-        find=_vllm,
-        log=(_UNDEFINED,),
-        from_log=log_hit("A6", "vLLM", "vllm"),
-        explains=(*_CONSEQUENCES, "vllm-names"),
-    ),
-    Check(
-        id="sgl-kernel-abi",
-        theme="abi",
-        severity="error",
-        title="sgl-kernel was compiled for another torch",
-        cause="sgl-kernel stands beside another torch than it was built for; its message looks like one of the GPU.",
-        remedy=repin("sgl-kernel"),
-        covers=("A7",),
-        sources=("sglang#18203", "sglang#7033"),
-        find=_owned("A7", "sgl-kernel", "sgl-kernel", "sglang-kernel"),
-        log=(_UNDEFINED,),
-        from_log=log_hit("A7", "sgl-kernel", "sgl-kernel"),
-        explains=("sgl-kernel-critical", *_CONSEQUENCES),
-    ),
-    Check(
-        id="transformer-engine-abi",
-        theme="abi",
-        severity="error",
-        title="TransformerEngine was compiled for another torch",
-        cause="The torch extension of TransformerEngine was compiled for another torch.",
-        remedy=rebuild("transformer-engine-torch", " Set NVTE_FRAMEWORK=pytorch for the build."),
-        covers=("A8",),
-        sources=("TransformerEngine#1684", "TransformerEngine#1192"),
-        find=_owned("A8", "TransformerEngine", "transformer-engine-torch", "transformer-engine"),
-        log=(_UNDEFINED,),
-        from_log=log_hit("A8", "TransformerEngine", "transformer-engine"),
-        explains=_CONSEQUENCES,
-    ),
-    Check(
-        id="extension-abi",
-        theme="abi",
-        severity="error",
-        title="An extension was compiled for another torch",
-        cause="A compiled extension misses symbols of the installed torch.",
-        remedy=Remedy("Reinstall the extension for the torch that is there, after torch and without its dependencies."),
-        covers=("A1", "A2", "A3", "A4", "A5"),
-        sources=("flash-attention#1832", "TransformerEngine#1684"),
-        find=_others,
-        log=(_UNDEFINED,),
-        from_log=log_hit("A1", "An extension", "torchaudio", None),
-        explains=_CONSEQUENCES,
-    ),
-)
+mends("flash-attn-abi")(rebuild("flash-attn", " Pin torch by a constraint, so that no later install changes it."))
+reads("flash-attn-abi")(log_hit("A1", "flash-attn", "flash-attn"))
+mends("vllm-abi")(repin("vllm"))
+reads("vllm-abi")(log_hit("A6", "vLLM", "vllm"))
+mends("sgl-kernel-abi")(repin("sgl-kernel"))
+finds("sgl-kernel-abi")(_owned("A7", "sgl-kernel", "sgl-kernel", "sglang-kernel"))
+reads("sgl-kernel-abi")(log_hit("A7", "sgl-kernel", "sgl-kernel"))
+mends("transformer-engine-abi")(rebuild("transformer-engine-torch", " Set NVTE_FRAMEWORK=pytorch for the build."))
+finds("transformer-engine-abi")(_owned("A8", "TransformerEngine", "transformer-engine-torch", "transformer-engine"))
+reads("transformer-engine-abi")(log_hit("A8", "TransformerEngine", "transformer-engine"))
+reads("extension-abi")(log_hit("A1", "An extension", "torchaudio", None))

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.abi import broken_objects, hit_of, rebuild
+from verl_env.doctor.checks.functions import finds, mends
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.doctor.tables import table
 from verl_env.reading import text_or_none
 
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 #: The minor release of a torchvision 0.x is that of its torch 2.x plus this.
 TORCHVISION_OFFSET = 15
 _CUTE = "flash_attn/cute/"
-_TE_RANGE = (
-    r"Supported flash-attn versions are >= (?P<low>[\w.]+), <= (?P<high>[\w.]+?)\.?\s+"
-    r"Found flash-attn (?P<have>[\w.]*\w)"
-)
 
 
 def in_file(facts: Facts, relative: str, pattern: str) -> re.Match[str] | None:
@@ -31,6 +28,7 @@ def in_file(facts: Facts, relative: str, pattern: str) -> re.Match[str] | None:
     return None if text is None else re.search(pattern, text, re.DOTALL)
 
 
+@finds("flash-attn-te-range")
 def _te_range(facts: Facts) -> Hit | None:
     """The range that TransformerEngine's own source states, against the installed flash-attn."""
     have = facts.version("flash-attn")
@@ -46,10 +44,7 @@ def _te_range(facts: Facts) -> Hit | None:
     return None
 
 
-def _te_range_log(_: Facts, match: re.Match[str]) -> Hit:
-    return Hit((), f"TransformerEngine accepts flash-attn {match['low']} to {match['high']}, not {match['have']}")
-
-
+@finds("flash-attn-xformers-range")
 def _xformers_range(facts: Facts) -> Hit | None:
     if facts.variable("XFORMERS_IGNORE_FLASH_VERSION_CHECK") == "1" or not facts.installed("xformers", "flash-attn"):
         return None
@@ -74,6 +69,7 @@ def _xformers_range(facts: Facts) -> Hit | None:
     )
 
 
+@finds("flash-attn-cute-owner")
 def _cute(facts: Facts) -> Hit | None:
     """flash-attn-4 and flash-attn 2.8.3 both own ``flash_attn/cute``."""
     if not facts.installed("flash-attn-4", "flash-attn"):
@@ -90,6 +86,7 @@ def _cute(facts: Facts) -> Hit | None:
     return Hit(evidence, severity="error" if megatron else "warning")
 
 
+@mends("flash-attn-cute-owner")
 def _without_cute(facts: Facts) -> Remedy:
     version = facts.version("flash-attn")
     wanted = f"flash-attn=={version.public}" if version else "flash-attn"
@@ -98,6 +95,7 @@ def _without_cute(facts: Facts) -> Remedy:
     return remedy(facts.shell, text, fix, safe=False)
 
 
+@finds("torchvision-torch")
 def _torchvision(facts: Facts) -> Hit | None:
     """The minor release of torchvision is that of torch plus 15, and both are of one build (CPU or the same CUDA)."""
     broken = broken_objects(facts, lambda shared: shared.owner == "torchvision")
@@ -115,6 +113,7 @@ def _torchvision(facts: Facts) -> Hit | None:
     return None
 
 
+@mends("torchvision-torch")
 def _pair_torchvision(facts: Facts) -> Remedy:
     torch = facts.version("torch")
     if torch is None:
@@ -123,6 +122,7 @@ def _pair_torchvision(facts: Facts) -> Remedy:
     return remedy(facts.shell, f"Install the torchvision of torch {torch}.", Fix(install=(wanted,), reinstall=True))
 
 
+@finds("torchcodec-load")
 def _torchcodec(facts: Facts) -> Hit | None:
     codec, torch = facts.version("torchcodec"), facts.version("torch")
     wanted = table("pairs")["torchcodec"]["torch"].get(f"{codec.major}.{codec.minor}") if codec else None
@@ -144,6 +144,7 @@ def _torchcodec(facts: Facts) -> Hit | None:
     return None
 
 
+@mends("torchcodec-load")
 def _ffmpeg(_: Facts) -> Remedy:
     return Remedy(
         "Match torchcodec to torch, and make FFmpeg's shared libraries visible to the loader.",
@@ -151,74 +152,4 @@ def _ffmpeg(_: Facts) -> Remedy:
     )
 
 
-CHECKS = (
-    Check(
-        id="flash-attn-te-range",
-        theme="abi",
-        severity="error",
-        title="TransformerEngine does not accept this flash-attn",
-        cause="TransformerEngine caps the flash-attn release; some of its releases stop, others fall back silently.",
-        remedy=rebuild("flash-attn", " Choose a release inside the range, or a newer TransformerEngine."),
-        covers=("A9",),
-        sources=("Megatron-LM#3984",),
-        find=_te_range,
-        log=(_TE_RANGE,),
-        from_log=_te_range_log,
-    ),
-    Check(
-        id="flash-attn-xformers-range",
-        theme="abi",
-        severity="error",
-        title="xformers refuses the installed flash-attn at import",
-        cause=(
-            "xformers compares the flash-attn release at import and raises above its range; vLLM 0.9 and 0.10 "
-            "import it."
-        ),
-        remedy=Remedy("Install a flash-attn inside the range, or an xformers that accepts the one that is there."),
-        covers=("A10",),
-        sources=("vllm#21081", "xformers#1267", "xformers#1295"),
-        find=_xformers_range,
-        log=(r"Requires Flash-Attention version >=[\w.]+,<=[\w.]+ but got [\w.]+",),
-        explains=("model-inspection-failed",),
-    ),
-    Check(
-        id="flash-attn-cute-owner",
-        theme="abi",
-        severity="error",
-        title="flash-attn and flash-attn-4 own the same files",
-        cause=(
-            "Both install flash_attn/cute; whichever came last replaced the other's files, and TransformerEngine fails."
-        ),
-        remedy=_without_cute,
-        covers=("A11", "D22"),
-        sources=("verl pyproject.toml (uv overrides)",),
-        find=_cute,
-        log=(r"No module named '?cutlass\.utils\.ampere_helpers",),
-        explains=("file-claimed-twice",),
-    ),
-    Check(
-        id="torchvision-torch",
-        theme="abi",
-        severity="error",
-        title="torchvision does not belong to this torch",
-        cause="Each torchvision is compiled for one minor release of torch and one build of it.",
-        remedy=_pair_torchvision,
-        covers=("A12",),
-        sources=("vllm#7940", "vllm#15372", "pytorch#157648"),
-        find=_torchvision,
-        log=(r"operator torchvision::nms does not exist", r"torchvision/\S*\.so: undefined symbol: \S+"),
-        explains=("model-inspection-failed", "transformers-lazy-import"),
-    ),
-    Check(
-        id="torchcodec-load",
-        theme="abi",
-        severity="error",
-        title="torchcodec cannot be loaded",
-        cause="torchcodec is compiled for one torch and needs FFmpeg's shared libraries on the loader's path.",
-        remedy=_ffmpeg,
-        covers=("A13",),
-        sources=("torchcodec#1131", "verl pyproject.toml"),
-        find=_torchcodec,
-        log=(r"Could not load libtorchcodec", r"libtorchcodec_\w+\.so: ", r"libavutil\.so\.\d+: cannot open shared"),
-    ),
-)
+mends("flash-attn-te-range")(rebuild("flash-attn", " Choose a release inside the range, or a newer TransformerEngine."))

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.abi import broken_objects, hit_of
+from verl_env.doctor.checks.functions import finds, mends, reads
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,14 +17,13 @@ if TYPE_CHECKING:
 
 _PYTHON_TAG = re.compile(r"\bcp3(\d+)-")
 _SUFFIX = re.compile(r"\.cpython-3(\d+)-")
-_NO_NVSHMEM = r"nvshmemi_ibgda_device_state_d|libnvshmem_host\.so: cannot open"
 _APEX_OPTIONS = (
     "--config-settings '--build-option=--cpp_ext' --config-settings '--build-option=--cuda_ext' "
     "git+https://github.com/NVIDIA/apex"
 )
-_TE_STOP = r"transformer_engine/(?=(?P<to>[\s\S]{0,600}?_load_library))(?P=to)[\s\S]{0,300}?StopIteration"
 
 
+@finds("apex-python-only")
 def _apex(facts: Facts) -> Hit | None:
     if facts.target is None or not facts.installed("apex"):
         return None
@@ -33,6 +33,7 @@ def _apex(facts: Facts) -> Hit | None:
     return Hit((facts.named("apex"), "no amp_C*.so and no fused_*.so beside it"), severity="warning")
 
 
+@finds("deepep-load")
 def _deep_ep(facts: Facts) -> Hit | None:
     if not facts.installed("deep-ep"):
         return None
@@ -55,6 +56,7 @@ def _te_cores(facts: Facts) -> list[str]:
     return [name for name in ("transformer-engine-cu12", "transformer-engine-cu13") if facts.installed(name)]
 
 
+@finds("transformer-engine-incomplete")
 def _te_parts(facts: Facts) -> Hit | None:
     """A whole TransformerEngine: the meta package, one core of torch's CUDA major, and the torch extension."""
     cores = _te_cores(facts)
@@ -70,6 +72,7 @@ def _te_parts(facts: Facts) -> Hit | None:
     return Hit((facts.named("transformer-engine"), "transformer-engine-torch is not installed"))
 
 
+@mends("transformer-engine-incomplete")
 def _whole_te(facts: Facts) -> Remedy:
     major = facts.cuda_major or 12
     version = facts.version("transformer-engine")
@@ -81,6 +84,7 @@ def _whole_te(facts: Facts) -> Remedy:
     return remedy(facts.shell, text, Fix(uninstall=names, install=(wanted,), deps=True, build=True), safe=False)
 
 
+@finds("foreign-python-wheel")
 def _foreign_python(facts: Facts) -> Hit | None:
     """Extensions whose file name or wheel tag is for another CPython."""
     python = facts.python_version
@@ -136,6 +140,7 @@ def _has_modules(facts: Facts, name: str) -> bool:
     return any(facts.target.is_module(path) for path in paths) if facts.target else False
 
 
+@reads("foreign-python-wheel")
 def _foreign_log(_: Facts, match: re.Match[str]) -> Hit | None:
     """A path that holds both an interpreter and an extension of another one."""
     minor = match["minor"]
@@ -144,85 +149,8 @@ def _foreign_log(_: Facts, match: re.Match[str]) -> Hit | None:
     )
 
 
-CHECKS = (
-    Check(
-        id="apex-python-only",
-        theme="abi",
-        severity="error",
-        title="apex was built without its CUDA extensions",
-        cause="The options of the build were left out or ignored, so that only the Python part was installed.",
-        remedy=lambda facts: Remedy(
-            "Build apex from its source with both extensions, or turn gradient_accumulation_fusion off.",
-            (facts.shell.uninstall("apex"), f"{facts.shell.install(build=True)} {_APEX_OPTIONS}"),
-        ),
-        covers=("A14",),
-        sources=("apex#1488", "apex#1755", "slime#1619"),
-        find=_apex,
-        log=(
-            r"No module named '?(?:amp_C|fused_layer_norm_cuda|fused_weight_gradient_mlp_cuda|apex_C)\b",
-            r"fused_weight_gradient_mlp_cuda module is not found",
-        ),
-    ),
-    Check(
-        id="deepep-load",
-        theme="abi",
-        severity="error",
-        title="DeepEP cannot be loaded",
-        cause=(
-            "DeepEP was built without the NVSHMEM it needs, for another architecture, or cannot find NVSHMEM's library."
-        ),
-        remedy=Remedy(
-            "Build DeepEP against the installed nvidia-nvshmem for 9.0 and 10.0, with a link libnvshmem_host.so beside "
-            "libnvshmem_host.so.3; leave it out on other GPUs.",
-            ('export TORCH_CUDA_ARCH_LIST="9.0;10.0"',),
-        ),
-        covers=("A15",),
-        sources=("DeepEP#429", "DeepEP#481", "DeepEP#55"),
-        find=_deep_ep,
-        log=(
-            r"deep_ep_cpp\S*\.so: undefined symbol",
-            r"nvshmemi_ibgda_device_state_d",
-            r"libnvshmem_host\.so: cannot open",
-        ),
-    ),
-    Check(
-        id="transformer-engine-incomplete",
-        theme="abi",
-        severity="error",
-        title="TransformerEngine is only half installed",
-        cause=(
-            "Its meta package, its core for one CUDA major and its torch extension must be there together, once each."
-        ),
-        remedy=_whole_te,
-        covers=("A16",),
-        sources=("TransformerEngine#1541", "TransformerEngine#1109"),
-        find=_te_parts,
-        log=(
-            r"Could not find `?transformer[-_]engine`? PyPI package",
-            r"(?s)transformer_engine/common/__init__\.py.{0,400}Multiple files found",
-            r"Found empty [`'\"]?transformer[-_]engine[`'\"]? meta package",
-            r"Could not find (?:shared object file|libtransformer_engine\.so|\S*transformer_engine_torch)",
-            r"module 'transformer_engine' has no attribute '(?:pytorch|common)'",
-            _TE_STOP,
-            r"transformer_engine\S*\.so: undefined symbol: (?:_Z\w*18transformer_engine|nvte_)\w+",
-        ),
-    ),
-    Check(
-        id="foreign-python-wheel",
-        theme="abi",
-        severity="error",
-        title="A compiled package is for another Python",
-        cause=(
-            "A wheel was forced into an environment of another Python; its extension modules cannot be imported there."
-        ),
-        remedy=Remedy("Install the wheel whose cpXY tag is that of the environment's Python."),
-        covers=("A17",),
-        sources=("verl scripts/install_vllm_sglang_mcore.sh", "rllm#346"),
-        find=_foreign_python,
-        log=(
-            r"lib/python3\.(?P<minor>\d+)/(?=(?P<to>\S{0,300}?\.cpython-3))(?P=to)(?P<ext>\d+)-\S{0,80}\.so\b",
-            r"-cp3\d+-cp3\d+-\S+\.whl is not a supported wheel on this platform(?P<minor>)(?P<ext>x)?",
-        ),
-        from_log=_foreign_log,
-    ),
-)
+@mends("apex-python-only")
+def _whole_apex(facts: Facts) -> Remedy:
+    text = "Build apex from its source with both extensions, or turn gradient_accumulation_fusion off."
+    build = f"{facts.shell.install(build=True)} {_APEX_OPTIONS}"
+    return Remedy(text, (facts.shell.uninstall("apex"), build))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.checks.functions import finds, mends, reads
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.versions import dotted
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ _SHARED = ("cudnn", "nccl", "nvshmem", "cusparselt")
 _SOME = 3
 _SUFFIX = re.compile(r"^nvidia-(?P<family>[\w-]+)-cu(?P<major>1[1-9])$")
 _RUNTIME = re.compile(r"^lib(?:cudart|nvrtc)\.so\.(?P<major>\d+)")
-#: Libraries whose SONAME is the major release of CUDA (since CUDA 12).
-_BY_MAJOR = (
-    r"lib(?P<library>cudart|nvrtc|cublas|cublasLt|nvJitLink|cupti)\.so\.(?P<major>\d+)(?:\.\d+)*: cannot open shared"
-)
 #: vLLM wheels of the default index are CUDA 13 builds (vllm#52300, #43435, #44335, #52453).
 _VLLM_CUDA13 = ">=0.20,<0.27"
 
@@ -97,7 +94,10 @@ def _runtime_needs(facts: Facts) -> Iterator[tuple[str, str, int]]:
                 yield shared.owner, f"{target.relative(shared.path)} needs {name}", int(match["major"])
 
 
-def _runtime(wanted: tuple[int, ...], row: str) -> tuple[object, object]:
+def _runtime(name: str, wanted: tuple[int, ...], row: str) -> None:
+    """The check of packages that need the runtime of some majors of CUDA."""
+
+    @finds(name)
     def find(facts: Facts) -> Hit | None:
         found = [(owner, line) for owner, line, major in _runtime_needs(facts) if major in wanted]
         if not found:
@@ -106,6 +106,7 @@ def _runtime(wanted: tuple[int, ...], row: str) -> tuple[object, object]:
         title = f"{facts.named(owner)} is a CUDA {wanted[0]} build in an environment of CUDA {facts.cuda or 'unknown'}"
         return Hit((*dict.fromkeys(line for _, line in found), facts.named("torch")), title, covers=(row,))
 
+    @reads(name)
     def read(facts: Facts, match: re.Match[str]) -> Hit | None:
         major = int(match["major"])
         if major not in wanted or not is_foreign(facts, match["library"], major):
@@ -113,8 +114,6 @@ def _runtime(wanted: tuple[int, ...], row: str) -> tuple[object, object]:
         torch = facts.named("torch") if facts.installed("torch") else "torch"
         known = f" while {torch} is a CUDA {facts.cuda} build" if facts.cuda else ""
         return Hit((), f"a compiled package needs CUDA {major}{known}", covers=(row,))
-
-    return find, read
 
 
 def is_foreign(facts: Facts, library: str, major: int) -> bool:
@@ -143,10 +142,11 @@ def _stated(facts: Facts) -> Hit | None:
     )
 
 
-_FIND13, _READ13 = _runtime((13,), "B1")
-_FIND12, _READ12 = _runtime((12, 11), "B2")
+_runtime("cuda13-package-in-cuda12", (13,), "B1")
+_runtime("cuda12-package-in-cuda13", (12, 11), "B2")
 
 
+@finds("cuda-families-mixed")
 def _mixed(facts: Facts) -> Hit | None:
     found = {major: [name for name in names if "nccl" not in name] for major, names in families(facts).items()}
     found = {major: names for major, names in found.items() if names}
@@ -169,15 +169,7 @@ _MIX_TEXT = (
 )
 
 
-def _cudnn_291(facts: Facts) -> Hit | None:
-    if not facts.matches("torch", ">=2.9,<2.10"):
-        return None
-    name = facts.first_of(("nvidia-cudnn-cu12", "nvidia-cudnn-cu13"))
-    if name is None or not facts.matches(name, "<9.15"):
-        return None
-    return Hit((facts.named("torch"), facts.named(name)), severity="warning")
-
-
+@mends("cudnn-conv3d")
 def _newer_cudnn(facts: Facts) -> Remedy:
     name = facts.first_of(("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")) or f"nvidia-cudnn-cu{facts.cuda_major or 12}"
     return remedy(
@@ -185,67 +177,3 @@ def _newer_cudnn(facts: Facts) -> Remedy:
         "Raise cuDNN over torch's own pin, as an override.",
         Fix(install=(f"{name}>=9.16",)),
     )
-
-
-CHECKS = (
-    Check(
-        id="cuda13-package-in-cuda12",
-        theme="cuda",
-        severity="error",
-        title="A package is built for CUDA 13, the environment for an older one",
-        cause=(
-            "Wheels of vLLM on the default index are CUDA 13 builds; torch was chosen for CUDA 12, and the runtime "
-            "differs."
-        ),
-        remedy=lambda facts: Remedy(
-            "With driver 580 or newer take torch +cu130; otherwise the wheel of vLLM for CUDA 12 from its own index.",
-            (f"verl-env plan --stack vllm --driver {facts.driver or 'VERSION'} --explain",),
-        ),
-        covers=("B1",),
-        sources=("vllm#52300", "vllm#43435", "vllm#44335", "vllm#52453"),
-        find=_FIND13,  # type: ignore[arg-type]
-        log=(_BY_MAJOR,),
-        from_log=_READ13,  # type: ignore[arg-type]
-        explains=("vllm-op-missing", "model-inspection-failed", "sgl-kernel-critical"),
-    ),
-    Check(
-        id="cuda12-package-in-cuda13",
-        theme="cuda",
-        severity="error",
-        title="A package is built for an older CUDA than the environment has",
-        cause="A cu12 (or cu11) extension stands in an environment without that CUDA runtime.",
-        remedy=Remedy(
-            "Install the build for the CUDA of torch; only where the major is the same, the missing nvidia wheel."
-        ),
-        covers=("B2",),
-        sources=("sglang#16052", "sglang#29646", "sglang#10951", "vllm#1718"),
-        find=_FIND12,  # type: ignore[arg-type]
-        log=(_BY_MAJOR,),
-        from_log=_READ12,  # type: ignore[arg-type]
-        explains=("vllm-op-missing", "model-inspection-failed", "sgl-kernel-critical"),
-    ),
-    Check(
-        id="cuda-families-mixed",
-        theme="cuda",
-        severity="error",
-        title="NVIDIA wheels of two CUDA majors are installed",
-        cause="cudnn, nccl, nvshmem and cusparselt of every CUDA major share directories; the last install wins.",
-        remedy=Remedy(_MIX_TEXT),
-        covers=("B7", "B11"),
-        sources=("pytorch#178196", "verl#974", "verl scripts/install_vllm_sglang_mcore.sh"),
-        find=_mixed,
-        explains=("nccl-not-torchs", "cudnn-versions", "cuda-library-missing", "file-claimed-twice"),
-    ),
-    Check(
-        id="cudnn-conv3d",
-        theme="cuda",
-        severity="error",
-        title="torch 2.9 with a cuDNN older than 9.15",
-        cause="Conv3d of torch 2.9 is slow or runs out of memory with cuDNN before 9.15; SGLang refuses vision models.",
-        remedy=_newer_cudnn,
-        covers=("B10",),
-        sources=("sglang PR#14119", "pytorch#168167", "dynamo#5482", "verl PR#4960"),
-        find=_cudnn_291,
-        log=(r"PyTorch 2\.9\.\d & CuDNN Compatibility Issue Detected",),
-    ),
-)

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.abi_pins import pin_hit, wanted_torch
+from verl_env.doctor.checks.functions import finds, mends
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.facts import parse_version
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.doctor.tables import pinned, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from verl_env.doctor.engines.requirements import Missed
     from verl_env.doctor.facts import Facts
 
@@ -39,20 +38,7 @@ def window(facts: Facts, package: str) -> str | None:
     return next((asked for release, asked in rows.items() if facts.matches("verl", release)), None)
 
 
-def pinning(package: str, to: str, text: str) -> Callable[[Facts], Remedy]:
-    """The remedy that puts one package into a range."""
-
-    def pin(facts: Facts) -> Remedy:
-        return remedy(facts.shell, text, Fix(install=(f"{package}{to}",)))
-
-    return pin
-
-
-def versions(facts: Facts, *names: str) -> tuple[str, ...]:
-    """Packages with their versions as evidence."""
-    return tuple(facts.named(name) for name in names if facts.installed(name))
-
-
+@finds("requirements-unmet")
 def _unmet(facts: Facts) -> Hit | None:
     if facts.target is None:
         return None
@@ -69,6 +55,7 @@ def _expected(facts: Facts, item: Missed) -> bool:
     return own or (item.package, item.name) in facts.unmet | _HARMLESS
 
 
+@mends("requirements-unmet")
 def _mend_unmet(facts: Facts) -> Remedy:
     missed = facts.target.missed if facts.target else ()
     names = [item.requirement for item in missed if item.installed is None and not _expected(facts, item)]
@@ -76,12 +63,13 @@ def _mend_unmet(facts: Facts) -> Remedy:
     return Remedy(text, (facts.shell.install(*dict.fromkeys(names)),) if names else ())
 
 
+@finds("engines-disagree")
 def _engines(facts: Facts) -> Hit | None:
     """Two engines that pin different releases of torch, or one engine whose pin is not met."""
     vllm, sglang = wanted_torch(facts, "vllm"), wanted_torch(facts, "sglang")
     if vllm and sglang and parse_version(vllm) != parse_version(sglang):
         pins = (f"vllm pins torch=={vllm}", f"sglang pins torch=={sglang}")
-        lines = (*versions(facts, "vllm", "sglang", "torch"), *pins)
+        lines = (*facts.versions("vllm", "sglang", "torch"), *pins)
         return Hit(lines, "vLLM and SGLang pin different releases of torch", covers=("D1",))
     if sglang is None or vllm == sglang:
         return None
@@ -89,6 +77,7 @@ def _engines(facts: Facts) -> Hit | None:
     return replace(hit, covers=("D0", "A7")) if hit else None
 
 
+@mends("engines-disagree")
 def _one_engine(facts: Facts) -> Remedy:
     return Remedy(
         "Keep one engine per environment, or take a lockset that holds both in releases that share torch.",
@@ -96,21 +85,24 @@ def _one_engine(facts: Facts) -> Remedy:
     )
 
 
+@finds("tensordict-range")
 def _tensordict(facts: Facts) -> Hit | None:
     asked = window(facts, "tensordict")
     if facts.matches("tensordict", "==0.9.0"):
-        return Hit(versions(facts, "tensordict", "verl"), severity="warning")
+        return Hit(facts.versions("tensordict", "verl"), severity="warning")
     if asked is None or facts.version("tensordict") is None or facts.matches("tensordict", asked):
         return None
     title = f"{facts.named('verl')} wants tensordict{asked}, not {facts.packages['tensordict']}"
-    return Hit(versions(facts, "verl", "tensordict"), title, severity="warning")
+    return Hit(facts.versions("verl", "tensordict"), title, severity="warning")
 
 
+@mends("tensordict-range")
 def _mend_tensordict(facts: Facts) -> Remedy:
     asked = window(facts, "tensordict") or ">=0.8,<=0.10.0,!=0.9.0"
     return remedy(facts.shell, "Install a tensordict that this verl accepts.", Fix(install=(f"tensordict{asked}",)))
 
 
+@finds("numpy-major")
 def _numpy(facts: Facts) -> Hit | None:
     """Extensions of the other numpy fail at their import; OpenCV's is everybody's only where vLLM is."""
     numpy = facts.version("numpy")
@@ -138,11 +130,13 @@ def _on_purpose(facts: Facts, package: str, name: str) -> bool:
     return (package, name) in facts.unmet or facts.locked.get(name) == facts.packages.get(name) is not None
 
 
+@mends("numpy-major")
 def _mend_numpy(facts: Facts) -> Remedy:
     asked = window(facts, "numpy") or _OLD_NUMPY
     return remedy(facts.shell, "Follow the side that this verl is on.", Fix(install=(f"numpy{asked}",)))
 
 
+@finds("xgrammar-pin")
 def _xgrammar(facts: Facts) -> Hit | None:
     """Xgrammar is pinned exactly by every release of an engine."""
     for engine in ("vllm", "sglang"):
@@ -151,87 +145,5 @@ def _xgrammar(facts: Facts) -> Hit | None:
         have = facts.version("xgrammar")
         other = facts.first_of(["sglang" if engine == "vllm" else "vllm"])
         if wanted and have and other is None and have.public != wanted and facts.target is None:
-            return Hit((*versions(facts, engine, "xgrammar"), f"{engine} pins xgrammar=={wanted}"))
+            return Hit((*facts.versions(engine, "xgrammar"), f"{engine} pins xgrammar=={wanted}"))
     return None
-
-
-CHECKS = (
-    Check(
-        id="requirements-unmet",
-        theme="dependencies",
-        severity="warning",
-        title="Requirements of installed packages are not met",
-        cause="pip only warns when an install breaks the requirements of what is there already.",
-        remedy=_mend_unmet,
-        covers=("D0",),
-        sources=("verl PR#5371", "sglang#14314", "vllm#6200"),
-        find=_unmet,
-    ),
-    Check(
-        id="engines-disagree",
-        theme="dependencies",
-        severity="error",
-        title="The engines and torch do not belong together",
-        cause="The last install swapped torch: each engine pins one release of it and is compiled for that one.",
-        remedy=_one_engine,
-        covers=("D0", "D1", "A7"),
-        sources=("sglang#14314", "verl PR#490", "verl pyproject.toml (conflicts)"),
-        find=_engines,
-        explains=(
-            "vllm-abi",
-            "sgl-kernel-abi",
-            "flash-attn-abi",
-            "extension-abi",
-            "torchvision-torch",
-            "requirements-unmet",
-            "xgrammar-pin",
-            "outlines-pin",
-            "vllm-op-missing",
-            "sgl-kernel-critical",
-            "model-inspection-failed",
-            "vllm-names",
-        ),
-    ),
-    Check(
-        id="tensordict-range",
-        theme="dependencies",
-        severity="error",
-        title="tensordict is outside the range of this verl",
-        cause="Old releases lack what verl uses; 0.9.0 is excluded; aarch64 has wheels only from 0.8 on.",
-        remedy=_mend_tensordict,
-        covers=("D8",),
-        sources=("verl#919", "verl#1776", "verl PR#2541"),
-        find=_tensordict,
-        log=(r"TensorDict does not support membership checks", r"(?i)no matching distribution found for tensordict"),
-    ),
-    Check(
-        id="numpy-major",
-        theme="dependencies",
-        severity="error",
-        title="numpy is on the wrong side of 2.0",
-        cause="Extensions compiled with numpy 1 fail with numpy 2; verl moved from <2 to >=2 with release 0.9.",
-        remedy=_mend_numpy,
-        covers=("D9",),
-        sources=("verl PR#6551", "verl PR#5371", "opencv-python#1149"),
-        find=_numpy,
-        log=(
-            r"A module that was compiled using NumPy 1\.x cannot be run in",
-            r"numpy\.dtype size changed, may indicate binary incompatibility",
-            r"numpy\.core\.multiarray failed to import",
-            r"(?P<said>Numba needs NumPy [\d.]+ or (?:less|greater)[^\n]{0,40})",
-        ),
-        from_log=lambda _, match: Hit((), match.groupdict().get("said")),
-        explains=("requirements-unmet", "model-inspection-failed"),
-    ),
-    Check(
-        id="xgrammar-pin",
-        theme="dependencies",
-        severity="warning",
-        title="xgrammar is not the release that the engine pins",
-        cause="Each release of an engine is written for one release of xgrammar.",
-        remedy=Remedy("Install the xgrammar that the engine pins."),
-        covers=("D12",),
-        sources=("verl#2205", "vllm metadata"),
-        find=_xgrammar,
-    ),
-)

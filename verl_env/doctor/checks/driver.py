@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.checks.functions import finds, reads
 from verl_env.doctor.checks.rocm import on_rocm
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.model import Hit
 from verl_env.versions import at_least, dotted
 
 if TYPE_CHECKING:
@@ -14,11 +15,9 @@ if TYPE_CHECKING:
 
 #: How libcuda writes a CUDA version: 1000 times the major and ten times the minor.
 _COMPUTED = 1000
-_DRIVER_CALLS = (
-    "TensorMap|Module|Mem|Device|Ctx|Launch|Func|Stream|Get|Multicast|Graph|Event|Library|Kernel|Init|Driver"
-)
 
 
+@finds("driver-too-old")
 def _driver(facts: Facts) -> Hit | None:
     from verl_env.machine.tables import minor_version_drivers  # noqa: PLC0415  reads a file
 
@@ -39,6 +38,7 @@ def _compat(facts: Facts) -> bool:
     return "compat" in (facts.variable("LD_LIBRARY_PATH") or "")
 
 
+@reads("driver-too-old")
 def _driver_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     found = match.groupdict().get("found")
     if found is None:
@@ -48,11 +48,7 @@ def _driver_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     return Hit((), title)
 
 
-def _older_driver(facts: Facts) -> Remedy:
-    text = "Take a build for a CUDA that this driver runs, or have it updated (cuda-compat: data-centre GPUs only)."
-    return Remedy(text, (f"verl-env plan --stack vllm --driver {facts.driver or 'VERSION'} --explain",))
-
-
+@finds("driver-older-than-toolkit")
 def _minor_driver(facts: Facts) -> Hit | None:
     """A driver that runs the CUDA major, but is older than the toolkit's own."""
     from verl_env.machine.tables import toolkits  # noqa: PLC0415  reads a file
@@ -65,6 +61,7 @@ def _minor_driver(facts: Facts) -> Hit | None:
     return Hit((f"driver {facts.driver}", f"CUDA {facts.cuda} comes with driver {row.driver}"))
 
 
+@finds("driver-symbol-missing")
 def _driver_symbols(facts: Facts) -> Hit | None:
     """Functions of the driver that the installed libcuda.so.1 does not have."""
     from verl_env.binaries.symbols import DRIVER, unresolved  # noqa: PLC0415  needed on GPU nodes only
@@ -86,6 +83,7 @@ def _driver_symbols(facts: Facts) -> Hit | None:
     return None
 
 
+@finds("fabric-manager")
 def _fabric(facts: Facts) -> Hit | None:
     host = facts.host
     if host.nvswitch is not True or host.processes is None or "nv-fabricmanage" in host.processes:
@@ -95,6 +93,7 @@ def _fabric(facts: Facts) -> Hit | None:
     return Hit(("an NVSwitch is on the PCI bus", "nv-fabricmanager is not among the processes"), severity="warning")
 
 
+@finds("no-gpu-here")
 def _no_gpu(facts: Facts) -> Hit | None:
     machine = facts.machine
     if machine.nvidia is not None or machine.amd is not None:
@@ -102,6 +101,7 @@ def _no_gpu(facts: Facts) -> Hit | None:
     return Hit(("no NVIDIA and no AMD GPU was found on this node",), severity="info")
 
 
+@reads("no-gpu-here")
 def _no_gpu_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     if "libcuda" in match[0] and on_rocm(facts, match.string):
         return None
@@ -110,6 +110,7 @@ def _no_gpu_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     return Hit((), "a process without a GPU imported what needs the driver")
 
 
+@finds("nvcc-other-cuda")
 def _nvcc(facts: Facts) -> Hit | None:
     toolchain = facts.machine.toolchain
     nvcc = toolchain.nvcc if toolchain else None
@@ -119,11 +120,13 @@ def _nvcc(facts: Facts) -> Hit | None:
     return Hit(evidence, severity="info")
 
 
+@finds("nccl-cumem")
 def _cumem(facts: Facts) -> Hit | None:
     value = facts.variable("NCCL_CUMEM_ENABLE")
     return Hit(("NCCL_CUMEM_ENABLE=1",), severity="warning") if value == "1" else None
 
 
+@finds("nvls-without-imex")
 def _imex(facts: Facts) -> Hit | None:
     host = facts.host
     if facts.machine.host.arch != "aarch64" or host.nodes is None or not facts.capabilities:
@@ -133,130 +136,3 @@ def _imex(facts: Facts) -> Hit | None:
     if facts.variable("NCCL_MNNVL_ENABLE") == "0" or facts.variable("NCCL_NVLS_ENABLE") == "0":
         return None
     return Hit(("/dev/nvidia-caps-imex-channels has no channel",), severity="warning")
-
-
-CHECKS = (
-    Check(
-        id="driver-too-old",
-        theme="cuda",
-        severity="error",
-        title="The NVIDIA driver is too old for this CUDA",
-        cause="Each CUDA major needs a least driver (cu13: 580, cu12: 525, cu11: 450); minor releases share it.",
-        remedy=_older_driver,
-        covers=("B3",),
-        sources=("FunASR#2973", "vllm#11623", "CUDA compatibility documentation"),
-        find=_driver,
-        log=(
-            r"The NVIDIA driver on your system is too old \(found version (?P<found>\d+)\)",
-            r"CUDA driver version is insufficient for CUDA runtime version",
-        ),
-        from_log=_driver_log,
-    ),
-    Check(
-        id="driver-older-than-toolkit",
-        theme="cuda",
-        severity="info",
-        title="The driver is older than the one of this CUDA release",
-        cause=(
-            "It runs by minor-version compatibility; it cannot compile PTX of this CUDA and lacks its newer features."
-        ),
-        remedy=Remedy("Nothing while it works; kernels that are compiled at run time may need a newer driver."),
-        covers=("B3",),
-        sources=("CUDA compatibility documentation",),
-        find=_minor_driver,
-    ),
-    Check(
-        id="driver-symbol-missing",
-        theme="cuda",
-        severity="error",
-        title="The driver library lacks a function that a package needs",
-        cause="libcuda.so.1 comes from the driver and is older than what the package was compiled for.",
-        remedy=_older_driver,
-        covers=("B4",),
-        sources=("vllm#11623", "vllm#6355", "sglang#3065"),
-        find=_driver_symbols,
-        log=(rf"undefined symbol: (?P<symbol>cu(?:{_DRIVER_CALLS})\w*)",),
-    ),
-    Check(
-        id="fabric-manager",
-        theme="cuda",
-        severity="error",
-        title="The NVSwitch fabric is not initialised",
-        cause="On HGX machines CUDA starts only after the fabric manager of exactly the driver's version has run.",
-        remedy=Remedy(
-            "Ask the site to start nvidia-fabricmanager in the version of the driver.",
-            ("systemctl status nvidia-fabricmanager", "nvidia-smi -q | grep -A3 Fabric"),
-        ),
-        covers=("B13",),
-        sources=("pytorch#35710", "gpustack#4154"),
-        find=_fabric,
-        log=(
-            r"(?:Error 802|CUDA error): system not yet initialized",
-            r"CUDA_ERROR_SYSTEM_NOT_READY",
-            r"cudaErrorSystemNotReady",
-        ),
-    ),
-    Check(
-        id="no-gpu-here",
-        theme="cuda",
-        severity="error",
-        title="This node has no GPU",
-        cause=(
-            "libcuda.so.1 comes with the driver; on a login or head node, imports of triton or TransformerEngine fail."
-        ),
-        remedy=Remedy("Start the driver on a node with a GPU; a login node is fine for installing and for this check."),
-        covers=("B14",),
-        sources=("verl#904", "vllm#12847"),
-        find=_no_gpu,
-        log=(
-            r"0 active drivers \(\[\]\)\. There should only be one",
-            r"libcuda\.so\.1: cannot open shared object",
-            r"Failed to infer device type",
-        ),
-        from_log=_no_gpu_log,
-    ),
-    Check(
-        id="nvcc-other-cuda",
-        theme="cuda",
-        severity="error",
-        title="nvcc is of another CUDA major than torch",
-        cause="Extensions are compiled with the toolkit of PATH or CUDA_HOME; torch refuses one of another major.",
-        remedy=Remedy(
-            "For builds, load the CUDA module of torch's major and point CUDA_HOME at it.",
-            ("module load cuda", 'export CUDA_HOME="$(dirname "$(dirname "$(command -v nvcc)")")"'),
-        ),
-        covers=("B15",),
-        sources=("apex#954", "TransformerEngine#553", "vllm#31718"),
-        find=_nvcc,
-        log=(
-            r"The detected CUDA version \([\d.]+\) mismatches the version that was used to compile",
-            r"Installed CUDA version [\d.]+ does not match the version torch was compiled with",
-        ),
-    ),
-    Check(
-        id="nccl-cumem",
-        theme="cuda",
-        severity="warning",
-        title="NCCL_CUMEM_ENABLE=1 is set",
-        cause="verl sets it to 0 for its workers; trainer and engine that disagree hang or fail in the weight sync.",
-        remedy=Remedy("Leave it to verl.", ("unset NCCL_CUMEM_ENABLE",)),
-        covers=("B16",),
-        sources=("SkyRL PR#143", "verl PR#5522"),
-        find=_cumem,
-    ),
-    Check(
-        id="nvls-without-imex",
-        theme="cuda",
-        severity="error",
-        title="NVLink SHARP or multi-node NVLink without IMEX channels",
-        cause="On GB200, NCCL uses multi-node NVLink memory, which needs an IMEX channel that this job does not have.",
-        remedy=Remedy(
-            "Switch both off, or ask the site for IMEX channels.",
-            ("export NCCL_NVLS_ENABLE=0", "export NCCL_MNNVL_ENABLE=0"),
-        ),
-        covers=("B17",),
-        sources=("verl constants_ppo.py",),
-        find=_imex,
-        log=(r"(?:ncclAllGather|ncclCommInitRank\w{0,24}|NCCL WARN)[^\n]{0,120}\b801\b",),
-    ),
-)

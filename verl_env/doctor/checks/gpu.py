@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.elf import ElfError
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.checks.functions import finds, mends, reads
+from verl_env.doctor.model import Hit, Remedy
 from verl_env.machine.gpu_code import Fit, cuda_code
 from verl_env.versions import at_least
 
@@ -42,6 +43,7 @@ def _runs(capability: str, targets: tuple[str, ...], *, ptx: bool) -> bool:
     return cuda_code(targets, targets[-1:] if ptx else (), capability) is not Fit.NONE
 
 
+@finds("torch-gpu-architecture")
 def _torch(facts: Facts) -> Hit | None:
     known = torch_targets(facts)
     if known is None:
@@ -54,6 +56,7 @@ def _torch(facts: Facts) -> Hit | None:
     return Hit(evidence, f"torch has no code for compute capability {lost[0]}")
 
 
+@reads("torch-gpu-architecture")
 def _torch_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     """No kernel image: torch's fault unless torch is known to have code for this GPU."""
     if "current PyTorch installation" in match[0]:
@@ -74,6 +77,7 @@ def _torch_covers(facts: Facts) -> bool:
     return all(_runs(value, known[0], ptx=known[1]) for value in facts.capabilities)
 
 
+@mends("torch-gpu-architecture")
 def _newer_torch(facts: Facts) -> Remedy:
     gpu = f"sm_{facts.capabilities[0].replace('.', '')}" if facts.capabilities else "NAME"
     text = "Take a build that has code for this GPU: Blackwell needs CUDA 12.8 or newer, Volta CUDA 12 builds."
@@ -86,6 +90,7 @@ def _extension_objects(facts: Facts) -> Iterator[Shared]:
             yield shared
 
 
+@finds("extension-gpu-architecture")
 def _extensions(facts: Facts) -> Hit | None:
     """Objects whose fat binaries hold nothing that runs on one of the GPUs."""
     target = facts.target
@@ -124,6 +129,7 @@ def _for_others(shared: Shared, found: Architectures, capability: str, run: set[
     return newer and shared.owner in run
 
 
+@reads("extension-gpu-architecture")
 def _extensions_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     del match
     if not _torch_covers(facts):
@@ -132,6 +138,7 @@ def _extensions_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     return Hit((f"torch itself is compiled for {', '.join(known[0])}",) if known else ())
 
 
+@finds("flash-attn-needs-ampere")
 def _ampere(facts: Facts) -> Hit | None:
     old = [value for value in facts.capabilities if not at_least(value, "8.0")]
     if not old or not facts.installed("flash-attn"):
@@ -139,6 +146,7 @@ def _ampere(facts: Facts) -> Hit | None:
     return Hit((f"compute capability {old[0]}", facts.named("flash-attn")))
 
 
+@finds("flash-attn-3-gpu")
 def _fa3(facts: Facts) -> Hit | None:
     wanted = facts.variable("VLLM_FLASH_ATTN_VERSION")
     other = [value for value in facts.capabilities if not value.startswith("9.") and value not in {"8.0", "8.7"}]
@@ -147,6 +155,7 @@ def _fa3(facts: Facts) -> Hit | None:
     return Hit((f"VLLM_FLASH_ATTN_VERSION={wanted}", f"compute capability {other[0]}"), severity="warning")
 
 
+@finds("sgl-kernel-variant")
 def _variant(facts: Facts) -> Hit | None:
     """sgl_kernel ships operators by architecture in directories ``sm90``, ``sm100``."""
     target = facts.target
@@ -165,6 +174,7 @@ def _has_variant(capability: str, variants: list[str]) -> bool:
     return ("sm90" if not at_least(capability, "10.0") else "sm100") in variants
 
 
+@reads("sgl-kernel-variant")
 def _variant_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     tried = match["variant"]
     if not facts.capabilities or any(value.replace(".", "").startswith(tried[:-1]) for value in facts.capabilities):
@@ -172,6 +182,7 @@ def _variant_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     return Hit((f"compute capability {facts.capabilities[0]}",))
 
 
+@finds("arch-list")
 def _arch_list(facts: Facts) -> Hit | None:
     value = facts.variable("TORCH_CUDA_ARCH_LIST")
     if value is None or not facts.capabilities:
@@ -185,6 +196,7 @@ def _arch_list(facts: Facts) -> Hit | None:
     return Hit((f"TORCH_CUDA_ARCH_LIST={value}", f"compute capability {lost[0]}"), severity="warning")
 
 
+@finds("device-connections")
 def _connections(facts: Facts) -> Hit | None:
     if facts.variable("CUDA_DEVICE_MAX_CONNECTIONS") != "1":
         return None
@@ -195,6 +207,7 @@ def _connections(facts: Facts) -> Hit | None:
     return Hit(("CUDA_DEVICE_MAX_CONNECTIONS=1", why), severity="info")
 
 
+@finds("cascade-attention")
 def _drift(facts: Facts) -> Hit | None:
     there = [value for value in facts.capabilities if value in _DRIFT]
     if not there or not facts.matches("vllm", ">=0.8,<=0.10.2") or not facts.installed("verl"):
@@ -202,6 +215,7 @@ def _drift(facts: Facts) -> Hit | None:
     return Hit((facts.named("vllm"), f"compute capability {there[0]}"), severity="info")
 
 
+@finds("devices-hidden")
 def _hidden(facts: Facts) -> Hit | None:
     """CUDA_VISIBLE_DEVICES names no device of this machine."""
     value, nvidia = facts.variable("CUDA_VISIBLE_DEVICES"), facts.machine.nvidia
@@ -218,138 +232,3 @@ def _is_device(name: str, count: int, uuids: list[str]) -> bool:
     if name.isdigit():
         return int(name) < count
     return name.startswith(("GPU-", "MIG-")) and (not all(uuids) or any(uuid.startswith(name) for uuid in uuids))
-
-
-_NO_KERNEL = r"(?<!HIP error: )no kernel image is available for execution on the device"
-
-CHECKS = (
-    Check(
-        id="torch-gpu-architecture",
-        theme="gpu",
-        severity="error",
-        title="torch has no code for this GPU",
-        cause="Each build of torch is compiled for a list of architectures, and this GPU is not covered by it.",
-        remedy=_newer_torch,
-        covers=("H1",),
-        sources=("vllm#20173", "vllm#19906", "pytorch#180101"),
-        find=_torch,
-        log=(
-            r"is not compatible with the current PyTorch installation",
-            _NO_KERNEL,
-            r"cudaErrorNoKernelImageForDevice",
-        ),
-        from_log=_torch_log,
-        explains=("extension-gpu-architecture",),
-    ),
-    Check(
-        id="extension-gpu-architecture",
-        theme="gpu",
-        severity="error",
-        title="A compiled package has no code for this GPU",
-        cause=(
-            "The extension holds machine code for other architectures and no PTX that could be compiled for this one."
-        ),
-        remedy=Remedy(
-            "Build it for this GPU; use flash-attn 2, not 3, on 12.0.",
-            ('export TORCH_CUDA_ARCH_LIST="$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1)"',),
-        ),
-        covers=("H2",),
-        sources=("flash-attention#1638", "flash-attention#1763", "sglang#38980"),
-        find=_extensions,
-        log=(_NO_KERNEL, r"cudaErrorNoKernelImageForDevice"),
-        from_log=_extensions_log,
-    ),
-    Check(
-        id="flash-attn-needs-ampere",
-        theme="gpu",
-        severity="error",
-        title="flash-attn 2 needs compute capability 8.0",
-        cause="V100, T4 and RTX 20 have neither flash-attn 2 nor bf16.",
-        remedy=Remedy("Use sdpa or eager attention; verl's FSDP path is not usable there.", ()),
-        covers=("H3",),
-        sources=("flash-attention#762", "vllm#8189"),
-        find=_ampere,
-        log=(r"FlashAttention only supports Ampere GPUs or newer", r"Bfloat16 is only supported on GPUs with compute"),
-    ),
-    Check(
-        id="flash-attn-3-gpu",
-        theme="gpu",
-        severity="error",
-        title="FlashAttention 3 does not run on this GPU",
-        cause="FlashAttention 3 is for Hopper (and 8.0, 8.7); the backend was chosen by hand or by default.",
-        remedy=Remedy(
-            "Choose another backend.", ("export VLLM_FLASH_ATTN_VERSION=2", "--attention-backend flashinfer")
-        ),
-        covers=("H4",),
-        sources=("flash-attention#1853", "sglang#15342"),
-        find=_fa3,
-        log=(
-            r"FA3 is only supported on devices with compute capability",
-            r"FlashAttention v3 Backend requires SM",
-            r"FlashAttention-?3 [^\n]{0,60}(?:only supports|requires) (?:Hopper|SM ?90|H100)",
-        ),
-    ),
-    Check(
-        id="sgl-kernel-variant",
-        theme="gpu",
-        severity="error",
-        title="sgl_kernel has no operators for this GPU",
-        cause="Its wheels hold operators by architecture, and older GPUs are left out of recent ones.",
-        remedy=Remedy("Install the sgl-kernel build that covers this GPU."),
-        covers=("H5",),
-        sources=("sglang PR#13948", "sglang#29646"),
-        find=_variant,
-        log=(r"sgl_kernel/sm(?P<variant>\d+)/common_ops",),
-        from_log=_variant_log,
-        explains=("sgl-kernel-critical",),
-    ),
-    Check(
-        id="arch-list",
-        theme="gpu",
-        severity="warning",
-        title="TORCH_CUDA_ARCH_LIST leaves this GPU out",
-        cause="A module or a site profile exported it; extensions are then built for other GPUs.",
-        remedy=Remedy("Unset it.", ("unset TORCH_CUDA_ARCH_LIST",)),
-        covers=("H6",),
-        sources=("DeepEP#481", "prime-rl PR#2587"),
-        find=_arch_list,
-        log=(r"Unknown CUDA arch \(\S+\) or GPU not supported",),
-    ),
-    Check(
-        id="device-connections",
-        theme="gpu",
-        severity="warning",
-        title="CUDA_DEVICE_MAX_CONNECTIONS=1 is left exported",
-        cause="Only Megatron on compute capability 8 and 9 wants it; FSDP and Blackwell lose overlap.",
-        remedy=Remedy("Unset it.", ("unset CUDA_DEVICE_MAX_CONNECTIONS",)),
-        covers=("H7",),
-        sources=("verl constants_ppo.py",),
-        find=_connections,
-    ),
-    Check(
-        id="devices-hidden",
-        theme="gpu",
-        severity="error",
-        title="CUDA_VISIBLE_DEVICES hides every GPU",
-        cause="CUDA stops at the first entry that names no device of this machine; nothing is left visible.",
-        remedy=Remedy("Unset it, or name devices of this machine.", ("unset CUDA_VISIBLE_DEVICES", "nvidia-smi -L")),
-        covers=(),
-        sources=("CUDA programming guide, environment variables",),
-        find=_hidden,
-        explains=("gpu-matmul", "gpu-all-reduce"),
-    ),
-    Check(
-        id="cascade-attention",
-        theme="gpu",
-        severity="warning",
-        title="vLLM's cascade attention drifts on this GPU",
-        cause="flash-attn 2 in vLLM up to 0.10.2 returns a wrong log-sum-exp in cascade attention outside Hopper.",
-        remedy=Remedy(
-            "Switch it off.",
-            ("+actor_rollout_ref.rollout.engine_kwargs.vllm.disable_cascade_attn=True",),
-        ),
-        covers=("K6",),
-        sources=("verl FAQ", "vllm#22103"),
-        find=_drift,
-    ),
-)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.components.without import without
+from verl_env.doctor.checks.functions import finds
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.install.completeness import Lacking, options_words
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 FLASH_ATTN = "flash-attn"
 
 
+@finds("flash-attn-absent")
 def _flash_attn(facts: Facts) -> Hit | None:
     """By the record of the environment, else by the release of verl that is installed."""
     recorded = [each for each in _lacking(facts) if each.name == FLASH_ATTN]
@@ -35,6 +37,7 @@ def _flash_attn(facts: Facts) -> Hit | None:
     return Hit(_evidence(facts, [missing]), severity=_severity(facts), remedy=_build(facts, missing))
 
 
+@finds("component-left-out")
 def _others(facts: Facts) -> Hit | None:
     found = [each for each in _lacking(facts) if each.name != FLASH_ATTN]
     return _hit(facts, found) if found else None
@@ -71,42 +74,3 @@ def _build(facts: Facts, missing: Lacking) -> Remedy:
     helps = options_words(missing)
     text = f"Install flash-attn for the torch that is there{f', or {helps}' if helps else ''}."
     return remedy(facts.shell, text, Fix(install=(FLASH_ATTN,), build=True), safe=False)
-
-
-def _add_flash_attn(facts: Facts) -> Remedy:
-    text = "Install flash-attn for the torch that is there."
-    return remedy(facts.shell, text, Fix(install=(FLASH_ATTN,), build=True), safe=False)
-
-
-CHECKS = (
-    Check(
-        id="flash-attn-absent",
-        theme="dependencies",
-        severity="error",
-        title="flash-attn is not installed",
-        cause=(
-            "verl trains with flash-attn and does not list it as a dependency; which options do without it depends on "
-            "the release of verl."
-        ),
-        remedy=_add_flash_attn,
-        covers=("D20",),
-        sources=("dynamo PR#14571", "verl attention_utils.py"),
-        find=_flash_attn,
-        log=(
-            r"No module named '?flash_attn'?(?![.\w])",
-            r"flash_attn seems to be not installed",
-            r"FlashAttention2 has been toggled on, but it cannot be used",
-        ),
-    ),
-    Check(
-        id="component-left-out",
-        theme="dependencies",
-        severity="warning",
-        title="A native component was left out when the environment was made",
-        cause="It could not be had then, or --native skip left it out; without it, part of what verl does stops.",
-        remedy=Remedy("Give the wheel of the component."),
-        covers=(),
-        sources=("verl's sources, constraints/without.toml",),
-        find=_others,
-    ),
-)

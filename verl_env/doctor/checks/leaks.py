@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.checks.functions import finds, reads
+from verl_env.doctor.model import Hit
 
 if TYPE_CHECKING:
     from verl_env.doctor.facts import Facts
@@ -17,19 +18,9 @@ _STACK = frozenset(
 #: Those whose other release breaks what is compiled against them.
 _CORE = frozenset({"torch", "numpy", "vllm", "triton"})
 _SHOWN = 6
-_SHUT_OUT = ("export PYTHONNOUSERSITE=1", "unset PYTHONPATH")
-_CONSEQUENCES = (
-    "torch-replaced",
-    "flash-attn-abi",
-    "extension-abi",
-    "vllm-abi",
-    "sgl-kernel-abi",
-    "transformer-engine-abi",
-    "vllm-op-missing",
-    "model-inspection-failed",
-)
 
 
+@finds("packages-leak-in")
 def _before(facts: Facts) -> Hit | None:
     """Distributions that stand before those of the environment, in another release."""
     target = facts.target
@@ -51,6 +42,7 @@ def _before(facts: Facts) -> Hit | None:
     return Hit(tuple(lines[:_SHOWN]), severity="error" if severe else "warning")
 
 
+@finds("packages-from-outside")
 def _filled(facts: Facts) -> Hit | None:
     """Packages that a venv with system packages has not itself and takes from outside."""
     target = facts.target
@@ -71,48 +63,9 @@ def _is_users(target: Target, site: str) -> bool:
     return not site.startswith(f"{base}/")
 
 
+@reads("packages-leak-in")
 def _leak_log(_: Facts, match: re.Match[str]) -> Hit | None:
     """A path of the user's site in the traceback of an environment."""
     text = match.string
     inside = re.search(r"/(?:envs?|\.?venv\w*|miniconda3|anaconda3|mambaforge|miniforge3)/\S*site-packages/", text)
     return Hit((f"also: {inside[0]}",)) if inside else None
-
-
-CHECKS = (
-    Check(
-        id="packages-leak-in",
-        theme="dependencies",
-        severity="error",
-        title="Packages from outside come before those of the environment",
-        cause=(
-            "PYTHONPATH is searched before site-packages, and ~/.local too unless the environment is a venv; modules "
-            "and containers bring them in."
-        ),
-        remedy=Remedy("Shut them out.", _SHUT_OUT),
-        covers=("G8",),
-        sources=("KempnerForge#68", "archer2-docs PR#525", "TransformerEngine#1192", "pytorch#92132"),
-        find=_before,
-        log=(
-            r"/\.local/lib/python3\.\d+/site-packages/(?:torch|numpy|transformers|flash_attn|vllm|sglang|ray|triton)\b",
-        ),
-        from_log=_leak_log,
-        explains=_CONSEQUENCES,
-    ),
-    Check(
-        id="packages-from-outside",
-        theme="dependencies",
-        severity="warning",
-        title="Packages of the stack come from outside of the environment",
-        cause=(
-            "The venv also sees the packages of its base Python and of ~/.local, after its own: what it lacks is taken "
-            "from there, and changes when they change."
-        ),
-        remedy=Remedy(
-            "Install them in the environment; ~/.local can be shut out.",
-            ("export PYTHONNOUSERSITE=1",),
-        ),
-        covers=("G8",),
-        sources=("Python documentation, site and venv",),
-        find=_filled,
-    ),
-)

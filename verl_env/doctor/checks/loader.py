@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from verl_env.binaries.loader import Closure
 from verl_env.command_line import quoted
 from verl_env.doctor.checks.cuda import doubled, is_foreign, one_family, pinned_by_torch
+from verl_env.doctor.checks.functions import finds, mends, reads
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.engines.torchload import gaps_of
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +108,7 @@ def _severity(facts: Facts, gaps: list[str]) -> Severity:
     return "error" if gaps and facts.target is not None and not facts.target.torch.healed else "warning"
 
 
+@finds("cuda-library-shadowed")
 def _nvjitlink(facts: Facts) -> Hit | None:
     shadowed = _shadowed(facts, _SHADOWED)
     if not shadowed:
@@ -144,6 +146,7 @@ def _gaps_alone(target: Target, wheels: list[Path]) -> list[tuple[str, str]]:
     return list(found)
 
 
+@mends("cuda-library-shadowed", "cudnn-versions")
 def _unset_library_path(facts: Facts) -> Remedy:
     site = facts.target.site if facts.target else "$SITE_PACKAGES"
     return Remedy(
@@ -152,6 +155,7 @@ def _unset_library_path(facts: Facts) -> Remedy:
     )
 
 
+@finds("nccl-not-torchs")
 def _nccl(facts: Facts) -> Hit | None:
     there = doubled(facts, "nccl")
     if there:
@@ -168,6 +172,7 @@ def _nccl(facts: Facts) -> Hit | None:
     return Hit((*gaps[:_SHOWN], *lines), title, remedy=fix, severity=_severity(facts, gaps))
 
 
+@mends("nccl-not-torchs")
 def _nccl_again(facts: Facts) -> Remedy:
     name = f"nvidia-nccl-cu{facts.cuda_major or 12}"
     version = pinned_by_torch(facts, name)
@@ -175,6 +180,7 @@ def _nccl_again(facts: Facts) -> Remedy:
     return remedy(facts.shell, "Reinstall the NCCL that torch pins.", Fix(install=(wanted,), reinstall=True))
 
 
+@finds("cudnn-versions")
 def _cudnn(facts: Facts) -> Hit | None:
     """All parts of cuDNN must come from one directory."""
     shadowed = _shadowed(facts, r"libcudnn")
@@ -185,6 +191,7 @@ def _cudnn(facts: Facts) -> Hit | None:
     return Hit(tuple(lines), severity=_severity(facts, _gap(facts, "cudnn")))
 
 
+@finds("transformer-engine-cudnn")
 def _te_cudnn(facts: Facts) -> Hit | None:
     """TransformerEngine looks for cuDNN among the wheels first: all its parts must be there."""
     target = facts.target
@@ -199,6 +206,7 @@ def _te_cudnn(facts: Facts) -> Hit | None:
     return Hit(tuple(f"{target.relative(str(folder))}/{name} is not there" for name in lost)) if lost else None
 
 
+@mends("transformer-engine-cudnn")
 def _set_cudnn(facts: Facts) -> Remedy:
     site = facts.target.site if facts.target else "$(python -c 'import site; print(site.getsitepackages()[0])')"
     path = quoted(f"{site}/nvidia/cudnn") if facts.target else f"{site}/nvidia/cudnn"
@@ -208,6 +216,7 @@ def _set_cudnn(facts: Facts) -> Remedy:
     )
 
 
+@finds("cuda-library-missing")
 def _cuda_missing(facts: Facts) -> Hit | None:
     if facts.rocm_torch:
         return None
@@ -218,6 +227,7 @@ def _cuda_missing(facts: Facts) -> Hit | None:
     return Hit(tuple(dict.fromkeys(lines)), f"{lost[0][0]} is not found by the loader")
 
 
+@reads("cuda-library-missing")
 def _cuda_missing_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     """A missing library of torch's own CUDA major; one of another major is a mix of builds."""
     library = match["name"].removeprefix("lib")
@@ -227,9 +237,9 @@ def _cuda_missing_log(facts: Facts, match: re.Match[str]) -> Hit | None:
 
 
 _BY_MAJOR = frozenset({"nvrtc", "cublas", "cublasLt", "nvJitLink", "cupti"})
-_NAMES = "nvrtc|cupti|nvshmem_host|cusparseLt|cufile|nvJitLink|cublas\\w*|cufft|curand|cusolver|cusparse|nccl"
 
 
+@mends("cuda-library-missing")
 def _missing_wheels(facts: Facts) -> Remedy:
     """The nvidia wheels that torch asks for and that are not there."""
     wanted = []
@@ -246,88 +256,3 @@ def _missing_wheels(facts: Facts) -> Remedy:
     return Remedy(
         text, (facts.shell.install(f"torch=={torch.public}" if torch else "torch", reinstall=True, deps=True),)
     )
-
-
-CHECKS = (
-    Check(
-        id="cuda-library-shadowed",
-        theme="loader",
-        severity="error",
-        title="An older CUDA library comes before the one of the wheels",
-        cause=(
-            "LD_LIBRARY_PATH, often from a CUDA module, is searched before the RUNPATH of the NVIDIA wheels; a wheel "
-            "that is older than what the package was compiled for does the same."
-        ),
-        remedy=_unset_library_path,
-        covers=("B5",),
-        sources=("pytorch#111469", "pytorch#131312", "pytorch#140797", "pytorch#144244", "ragflow#4466"),
-        find=_nvjitlink,
-        log=(
-            r"undefined symbol: (?P<symbol>_*nvJitLink\w+)",
-            r"libnvJitLink\.so\.\d+: version \S+ not found",
-            r"undefined symbol: (?P<symbol>cu(?:blas|sparse|solver|fft|rand)\w+)",
-        ),
-        explains=("cudnn-versions", "model-inspection-failed", "vllm-op-missing"),
-    ),
-    Check(
-        id="nccl-not-torchs",
-        theme="loader",
-        severity="error",
-        title="NCCL is not the one that torch was built with",
-        cause="Two NCCL wheels share one file, or a system NCCL comes first on the loader's path.",
-        remedy=_nccl_again,
-        covers=("B6",),
-        sources=("pytorch#186591", "pytorch#176829", "pytorch#119932", "vllm#4195", "nccl#1180"),
-        find=_nccl,
-        log=(r"undefined symbol: (?P<symbol>p?nccl[A-Z]\w+)",),
-        explains=("file-claimed-twice", "model-inspection-failed", "vllm-op-missing"),
-    ),
-    Check(
-        id="cudnn-versions",
-        theme="loader",
-        severity="error",
-        title="cuDNN comes from two places",
-        cause="Another cuDNN comes first on the loader's path, or its parts are taken from different installations.",
-        remedy=_unset_library_path,
-        covers=("B8",),
-        sources=("pytorch#188892", "pytorch#185512", "kohya_ss#1096"),
-        find=_cudnn,
-        log=(
-            r"cuDNN version incompatibility: PyTorch was compiled\s+against",
-            r"CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH",
-            r"undefined symbol: (?P<symbol>cudnn\w+)",
-            r"libcudnn\w*\.so[.\d]*: undefined symbol: \S+",
-        ),
-    ),
-    Check(
-        id="transformer-engine-cudnn",
-        theme="loader",
-        severity="error",
-        title="TransformerEngine does not find cuDNN",
-        cause=(
-            "It looks among the wheels, then at CUDNN_HOME, CUDNN_PATH and CUDA_HOME; a build does not see the wheels."
-        ),
-        remedy=_set_cudnn,
-        covers=("B9",),
-        sources=("TransformerEngine#1853", "TransformerEngine#1309", "TransformerEngine#1210"),
-        find=_te_cudnn,
-        log=(
-            r"libcudnn(?:_adv|_ops|_cnn|_graph|_heuristic|_engines\w*)?\.so(?:\.9)?: cannot open shared object",
-            r"fatal error: '?cudnn(?:_\w+)?\.h",
-        ),
-    ),
-    Check(
-        id="cuda-library-missing",
-        theme="loader",
-        severity="error",
-        title="A CUDA library is not found by the loader",
-        cause="An install without dependencies left out NVIDIA wheels that torch loads at import.",
-        remedy=_missing_wheels,
-        covers=("B12",),
-        sources=("sglang#5094", "pytorch#100974", "pytorch#183971"),
-        find=_cuda_missing,
-        log=(rf"(?P<name>lib(?:{_NAMES}))\.so\.(?P<major>\d+)(?:\.\d+)*(?:: cannot open shared object| => not found)",),
-        from_log=_cuda_missing_log,
-        explains=("model-inspection-failed", "vllm-op-missing", "requirements-unmet"),
-    ),
-)

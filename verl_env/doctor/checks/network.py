@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.checks.functions import finds, mends, reads
+from verl_env.doctor.model import Hit, Remedy
 
 if TYPE_CHECKING:
     import re
@@ -40,6 +41,7 @@ def gloo_missing(value: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(part for part in wanted if part.partition(":")[0] not in there)
 
 
+@finds("network-interface-absent")
 def _absent(facts: Facts) -> Hit | None:
     names = facts.host.all_interfaces
     if not names:
@@ -57,11 +59,13 @@ def _absent(facts: Facts) -> Hit | None:
     return Hit((*evidence, f"interfaces: {', '.join(names)}"), severity="error" if fails else "warning")
 
 
+@reads("network-interface-absent")
 def _absent_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     """NCCL 2.27 has no message of its own for it: that of a socket without an address counts only beside the facts."""
     return None if "with family" in match[0] and _absent(facts) is None else Hit(())
 
 
+@mends("network-interface-absent")
 def _name_one(facts: Facts) -> Remedy:
     up = facts.host.interfaces
     unset = f"unset {_NCCL} {_GLOO}"
@@ -71,46 +75,10 @@ def _name_one(facts: Facts) -> Remedy:
     return Remedy(text, (unset,))
 
 
+@finds("network-interface")
 def _several(facts: Facts) -> Hit | None:
     nodes = facts.variable("SLURM_JOB_NUM_NODES") or "1"
     several = facts.host.interfaces is not None and len(facts.host.interfaces) > 1
     if not several or nodes == "1" or facts.variable(_NCCL) or facts.variable(_GLOO):
         return None
     return Hit((f"interfaces: {', '.join(facts.host.interfaces or ())}", f"{nodes} nodes"), severity="warning")
-
-
-CHECKS = (
-    Check(
-        id="network-interface-absent",
-        theme="ray-slurm",
-        severity="error",
-        title="NCCL or gloo is told to use a network interface that is not here",
-        cause=(
-            "NCCL and gloo take the interfaces that NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME name, and no other: "
-            "without one of them that has an address, every process group fails at its start, on one node too."
-        ),
-        remedy=_name_one,
-        covers=(),
-        sources=("NCCL documentation, NCCL_SOCKET_IFNAME", "nccl#1837", "torch.distributed documentation", "gloo"),
-        find=_absent,
-        log=(
-            r"Bootstrap\s*: no (?:socket|NCCL_SOCKET_IFNAME) interface found",
-            r"gloo/transport/\w+/device\.cc[^\n]{0,80}Unable to find address for: \S",
-            r"ncclSocketInit: connecting to address [^\n]{0,80}with family \d+ is neither AF_INET",
-        ),
-        from_log=_absent_log,
-        explains=("gpu-all-reduce",),
-    ),
-    Check(
-        id="network-interface",
-        theme="ray-slurm",
-        severity="error",
-        title="NCCL or gloo may choose the wrong network interface",
-        cause="The node has several interfaces and none is named.",
-        remedy=Remedy("Set this in the job.", ("export NCCL_SOCKET_IFNAME=ib0 GLOO_SOCKET_IFNAME=ib0",)),
-        covers=("G11",),
-        sources=("verl multinode.rst",),
-        find=_several,
-        log=(r"(?i)gloo[^\n]{0,200}connectFullMesh failed",),
-    ),
-)

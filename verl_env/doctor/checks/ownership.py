@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from verl_env.command_line import quoted
-from verl_env.doctor.checks.dependencies import versions
+from verl_env.doctor.checks.functions import finds, mends
 from verl_env.doctor.checks.patches import RUNTIME
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.engines.record import is_cut
 from verl_env.doctor.facts import parse_version
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 
 if TYPE_CHECKING:
     from verl_env.doctor.engines.record import Clash
@@ -31,14 +31,16 @@ _HARMLESS_PATHS = (
 )
 
 
+@finds("opencv-builds")
 def _opencv(facts: Facts) -> Hit | None:
     there = [name for name in _OPENCV if facts.installed(name)]
     found = {facts.packages[name] for name in there}
     if len(there) < 2 or len(found) < 2 or None in found:  # noqa: PLR2004  one build, or one version
         return None
-    return Hit(versions(facts, *there))
+    return Hit(facts.versions(*there))
 
 
+@mends("opencv-builds")
 def _one_opencv(facts: Facts) -> Remedy:
     there = tuple(name for name in _OPENCV if facts.installed(name)) or _OPENCV[:2]
     locked = tuple(f"{name}=={facts.locked[name]}" for name in _OPENCV if name in facts.locked)
@@ -52,6 +54,7 @@ def _one_opencv(facts: Facts) -> Remedy:
     return remedy(facts.shell, text, Fix(uninstall=there, install=(wanted,), reinstall=True))
 
 
+@finds("file-claimed-twice")
 def _claimed(facts: Facts) -> Hit | None:
     """Files of packages that two distributions claim with different contents, unless another check names them."""
     found = [
@@ -86,6 +89,7 @@ def _is_namespace(clash: Clash) -> bool:
     return clash.path.count("/") <= 1 and clash.path.endswith("__init__.py")
 
 
+@finds("files-damaged")
 def _damaged(facts: Facts) -> Hit | None:
     """Recorded files that are gone or cut, and libraries that are no longer whole."""
     target = facts.target
@@ -109,6 +113,7 @@ def _is_code(damage: Damage) -> bool:
     return re.search(r"\.so(\.\d+)*$", damage.path) is not None
 
 
+@finds("files-edited")
 def _edited(facts: Facts) -> Hit | None:
     """Modules of another size that are whole."""
     target = facts.target
@@ -124,6 +129,7 @@ def _again(facts: Facts, names: tuple[str, ...]) -> Remedy:
     return remedy(facts.shell, "Reinstall what is damaged.", Fix(install=tuple(wanted), reinstall=True))
 
 
+@finds("install-dirty")
 def _dirty(facts: Facts) -> Hit | None:
     lines = [f"{name}: {' and '.join(found)}" for name, found in facts.duplicates.items()]
     if facts.target is not None:
@@ -138,6 +144,7 @@ def _newest(found: tuple[str, ...]) -> str:
     return max(found, key=lambda text: parse_version(text) or Version("0"))
 
 
+@mends("install-dirty")
 def _clean(facts: Facts) -> Remedy:
     names = tuple(facts.duplicates)
     text = "Remove each package until none of its versions is left, then install it once; delete the leftovers."
@@ -148,80 +155,3 @@ def _clean(facts: Facts) -> Remedy:
     commands = [facts.shell.uninstall(*names), facts.shell.uninstall(*names)]
     commands.append(facts.shell.install(*(f"{name}=={_newest(facts.duplicates[name])}" for name in names)))
     return Remedy(text, (*commands, *leftovers))
-
-
-CHECKS = (
-    Check(
-        id="opencv-builds",
-        theme="dependencies",
-        severity="error",
-        title="Several builds of OpenCV in different versions share one directory",
-        cause="opencv-python, its headless and contrib builds all write cv2/; files of different versions mix.",
-        remedy=_one_opencv,
-        covers=("D10", "D22"),
-        sources=("vllm#8650", "opencv#25614", "verl#974"),
-        find=_opencv,
-        log=(r"module 'cv2\.dnn' has no attribute 'DictValue'",),
-    ),
-    Check(
-        id="file-claimed-twice",
-        theme="dependencies",
-        severity="warning",
-        title="Two distributions own the same files",
-        cause="Both wrote them, and the last one won; removing either takes the file from the other.",
-        remedy=Remedy("Remove one of the two and reinstall the other."),
-        covers=("D22",),
-        sources=("RECORD files (PEP 376)",),
-        find=_claimed,
-    ),
-    Check(
-        id="files-damaged",
-        theme="dependencies",
-        severity="error",
-        title="Installed files are missing or damaged",
-        cause="An interrupted install, a full disk or a clean-up removed or cut files that RECORD lists.",
-        remedy=Remedy("Reinstall what is damaged."),
-        covers=("D23",),
-        sources=("RECORD files (PEP 376)", "vllm#8650"),
-        find=_damaged,
-        log=(r"\.so: file too short", r"\.so: invalid ELF header"),
-        explains=(
-            "cuda-library-missing",
-            "nccl-not-torchs",
-            "vllm-abi",
-            "sgl-kernel-abi",
-            "flash-attn-abi",
-            "transformer-engine-abi",
-            "torchvision-torch",
-            "extension-abi",
-            "transformer-engine-cudnn",
-            "vllm-op-missing",
-            "model-inspection-failed",
-            "vllm-names",
-            "sglang-names",
-            "verl-names",
-        ),
-    ),
-    Check(
-        id="files-edited",
-        theme="dependencies",
-        severity="info",
-        title="Installed modules were edited",
-        cause="Their contents are not those that were installed, and they are whole: a patch by hand, or by a script.",
-        remedy=Remedy("Reinstall the package, unless the edit is meant."),
-        covers=("D23",),
-        sources=("RECORD files (PEP 376)",),
-        find=_edited,
-    ),
-    Check(
-        id="install-dirty",
-        theme="dependencies",
-        severity="warning",
-        title="Traces of a broken install",
-        cause="Two metadata directories of one project, or leftovers of an interrupted pip: versions become arbitrary.",
-        remedy=_clean,
-        covers=("D23",),
-        sources=("vllm#8650",),
-        find=_dirty,
-    ),
-)

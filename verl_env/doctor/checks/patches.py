@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.checks.functions import finds, mends
+from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.environment import binding
 from verl_env.environment.record import read_record, record_hash
 from verl_env.reading import read_bytes
@@ -31,6 +32,7 @@ def _command(facts: Facts, verb: str) -> str:
     return shlex.join(["verl-env", "patches", verb, *into])
 
 
+@finds("patches-absent")
 def _absent(facts: Facts) -> Hit | None:
     """An environment of a lockset with vLLM and without the runtime, or without the line that starts it."""
     if facts.lockset is None or not facts.installed("vllm"):
@@ -46,6 +48,7 @@ def _absent(facts: Facts) -> Hit | None:
     return Hit((evidence, facts.named(RUNTIME), f"{carriers[0]} is missing"))
 
 
+@finds("hook-damaged")
 def _damaged(facts: Facts) -> Hit | None:
     """Files of the runtime, those first that every start of an interpreter reads: CPython may stumble over them."""
     if facts.target is None or not facts.installed(RUNTIME):
@@ -82,12 +85,14 @@ def _readable(content: bytes) -> bool:
     return b"\0" not in content
 
 
+@mends("patches-absent", "hook-damaged")
 def _apply(facts: Facts) -> Remedy:
     commands = (_command(facts, "apply"), _command(facts, "verify"))
     fix = None if facts.target is None else Fix(runtime=True)
     return Remedy("Put the runtime back, and let it prove that it is in force.", commands, fix=fix)
 
 
+@finds("patches-other-vllm")
 def _other_vllm(facts: Facts) -> Hit | None:
     """Each patch is gated on the source of the vLLM that it was examined with."""
     locked = facts.locked.get("vllm")
@@ -97,77 +102,20 @@ def _other_vllm(facts: Facts) -> Hit | None:
     return Hit((facts.named("vllm"), f"its lockset holds vllm {locked}"))
 
 
+@mends("patches-other-vllm")
 def _list(facts: Facts) -> Remedy:
     return Remedy("See what each patch decided for this vLLM, and let it prove it.", (_command(facts, "verify"),))
 
 
+@finds("patches-switched-off")
 def _off(facts: Facts) -> Hit | None:
     value = facts.variable(SWITCH)
     return Hit((f"{SWITCH}={value}",)) if value is not None and facts.installed("vllm", RUNTIME) else None
 
 
+@finds("patches-plugin-hidden")
 def _hidden(facts: Facts) -> Hit | None:
     value = facts.variable(PLUGINS)
     if value is None or not facts.installed("vllm", RUNTIME) or PLUGIN in value.split(","):
         return None
     return Hit((f"{PLUGINS}={value}",))
-
-
-CHECKS = (
-    Check(
-        id="patches-absent",
-        theme="other",
-        severity="warning",
-        title="The run-time patches of vLLM are not there",
-        cause="The runtime was uninstalled, or the line in site-packages that starts it is gone; vLLM runs unmended.",
-        remedy=_apply,
-        covers=(),
-        sources=("verl-env: docs/architecture.md",),
-        find=_absent,
-    ),
-    Check(
-        id="hook-damaged",
-        theme="other",
-        severity="warning",
-        title="Files of the run-time patches, or that bind a process, are damaged",
-        cause="A bad disk or a tool wrote there; every interpreter of the environment reads some of them at its start.",
-        remedy=_apply,
-        covers=(),
-        sources=("verl-env: docs/security.md",),
-        find=_damaged,
-        explains=("patches-absent",),
-    ),
-    Check(
-        id="patches-other-vllm",
-        theme="other",
-        severity="warning",
-        title="vLLM is not the one that the environment was made with",
-        cause="A patch acts only where it knows the source that it mends; on another it may decline.",
-        remedy=_list,
-        covers=(),
-        sources=("verl-env: docs/architecture.md",),
-        find=_other_vllm,
-    ),
-    Check(
-        id="patches-switched-off",
-        theme="other",
-        severity="info",
-        title="A variable switches run-time patches off",
-        cause="VERL_ENV_PATCHES=off, or a list of ids, keeps patches from acting.",
-        remedy=Remedy("Unset it where they are wanted.", (f"unset {SWITCH}",)),
-        covers=(),
-        sources=("verl-env: docs/architecture.md",),
-        find=_off,
-    ),
-    Check(
-        id="patches-plugin-hidden",
-        theme="other",
-        severity="info",
-        title="VLLM_PLUGINS leaves out the run-time patches",
-        cause="vLLM runs only the plugins that it names. The start-up hook acts all the same, where it is in force.",
-        remedy=Remedy("Add verl_env to it.", (f"export {PLUGINS}=${PLUGINS},{PLUGIN}",)),
-        covers=(),
-        sources=("vllm documentation",),
-        find=_hidden,
-    ),
-)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from verl_env.doctor.checks.functions import finds
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.facts import specifiers
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit
 from verl_env.doctor.releases.known import markers_of
 from verl_env.doctor.releases.table import asked, everything, releases
 
@@ -46,6 +47,7 @@ def _is_site_build(version: Version) -> bool:
     return bool(version.local and not version.local.startswith("cu"))
 
 
+@finds("release-pins")
 def _pins(facts: Facts) -> Hit | None:
     if facts.target is not None:
         return None
@@ -71,6 +73,7 @@ def _far(have: Version | None, specifier: str) -> bool:
     return have is not None and have.release[:2] != wanted[:2]
 
 
+@finds("kernel-package-torch")
 def _kernel(facts: Facts) -> Hit | None:
     """A kernel package beside another torch than that of every SGLang which pins it."""
     torch = facts.version("torch")
@@ -108,31 +111,3 @@ def _torch_of(version: Version) -> str | None:
 
 def _same(torch: Version, pin: str) -> bool:
     return Version(pin.removeprefix("==")).release[:2] == torch.release[:2] if pin.startswith("==") else False
-
-
-CHECKS = (
-    Check(
-        id="kernel-package-torch",
-        theme="abi",
-        severity="error",
-        title="SGLang's kernel package is compiled for another torch",
-        cause="Its libraries use torch's C++ interface, which changes: each is made for the torch that SGLang pins.",
-        remedy=Remedy("Take the torch that SGLang pins beside this kernel package."),
-        covers=("A7",),
-        sources=("SGLang's metadata on the index", "sglang#18203"),
-        find=_kernel,
-        explains=("sgl-kernel-critical", "sgl-kernel-abi"),
-    ),
-    Check(
-        id="release-pins",
-        theme="dependencies",
-        severity="warning",
-        title="A package is outside of what the release of another one asks for",
-        cause="The range is that of the release's own metadata on the index; a later install moved the package.",
-        remedy=Remedy("Install what the engine's release asks for."),
-        covers=("D0", "D12"),
-        sources=("metadata of the releases on the index",),
-        find=_pins,
-        explains=("name-vanished", "xgrammar-pin", "flashinfer-companions"),
-    ),
-)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from verl_env.doctor.checks.abi_pairs import TORCHVISION_OFFSET
 from verl_env.doctor.checks.abi_pins import wanted_torch
 from verl_env.doctor.checks.coupling_env import relock
+from verl_env.doctor.checks.functions import finds
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.facts import parse_version
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +81,7 @@ def _by_tables(facts: Facts) -> Iterator[Pin]:
         yield Pin("torchaudio", audio, exact=False)
 
 
+@finds("torch-replaced")
 def _replaced(facts: Facts) -> Hit | None:
     """At least two packages want one other minor release, and fewer want the one that is there."""
     torch = facts.version("torch")
@@ -107,46 +109,3 @@ def _back(facts: Facts, chosen: list[Pin]) -> Remedy:
     wanted = f"torch=={exact.public}" if exact else f"torch=={chosen[0].minor[0]}.{chosen[0].minor[1]}.*"
     text = "Bring back the torch that everything else is built for, with its own requirements."
     return remedy(facts.shell, text, Fix(install=(wanted,), deps=True))
-
-
-CHECKS = (
-    Check(
-        id="torch-replaced",
-        theme="abi",
-        severity="error",
-        title="torch was replaced by another release",
-        cause=(
-            "A later install brought another torch; every package that is compiled against torch belongs to the "
-            "former one."
-        ),
-        remedy=Remedy("Bring back the torch that everything else is built for, with its own requirements."),
-        covers=("D0", "A1", "A6", "A7", "A12", "A13"),
-        sources=("vllm#7940", "verl#1084", "sglang#14314", "verl#2205"),
-        find=_replaced,
-        explains=(
-            "vllm-abi",
-            "sgl-kernel-abi",
-            "flash-attn-abi",
-            "transformer-engine-abi",
-            "extension-abi",
-            "torchvision-torch",
-            "torchcodec-load",
-            "deepep-load",
-            "engines-disagree",
-            "cuda-library-missing",
-            "cuda-library-shadowed",
-            "cuda13-package-in-cuda12",
-            "cuda12-package-in-cuda13",
-            "nccl-not-torchs",
-            "cuda-families-mixed",
-            "cudnn-conv3d",
-            "cupy-cuda",
-            "driver-too-old",
-            "torch-gpu-architecture",
-            "vllm-op-missing",
-            "sgl-kernel-critical",
-            "model-inspection-failed",
-            "transformers-lazy-import",
-        ),
-    ),
-)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from verl_env.doctor.checks.functions import finds, mends
 from verl_env.doctor.checks.loader import lost_libraries
 from verl_env.doctor.facts import specifiers
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.model import Hit, Remedy
 from verl_env.versions import at_least, dotted, is_dotted
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def _needed_glibc(facts: Facts) -> list[tuple[str, str]]:
     return sorted(found, key=lambda item: dotted(item[0]), reverse=True)
 
 
+@finds("glibc-too-old")
 def _glibc(facts: Facts) -> Hit | None:
     have = facts.machine.host.glibc
     if not have:
@@ -57,6 +59,7 @@ def _glibc_by_table(facts: Facts, have: str) -> Hit | None:
     return None
 
 
+@mends("glibc-too-old")
 def _older_glibc(facts: Facts) -> Remedy:
     if "flash-attn" in facts.natives:
         return Remedy("Take the flash-attn that fits this host.", (facts.shell.install("flash-attn"),))
@@ -67,6 +70,7 @@ def _older_glibc(facts: Facts) -> Remedy:
     return Remedy(text, tuple(commands))
 
 
+@finds("libstdcxx-too-old")
 def _glibcxx(facts: Facts) -> Hit | None:
     """Versions of libstdc++ that objects need, against the one that the loader takes for each."""
     target = facts.target
@@ -97,11 +101,13 @@ def _library(name: str) -> Callable[[Facts], Hit | None]:
     return find
 
 
+@finds("libgl-missing")
 def _libgl(facts: Facts) -> Hit | None:
     found = _library("GL")(facts)
     return None if found is None else Hit(found.evidence, severity="warning")
 
 
+@mends("libgl-missing")
 def _headless(facts: Facts) -> Remedy:
     name = "opencv-python" if facts.installed("opencv-python") else "opencv-contrib-python"
     if name in facts.locked:
@@ -112,78 +118,5 @@ def _headless(facts: Facts) -> Remedy:
     return Remedy("Use the headless build of OpenCV on nodes without a display.", commands)
 
 
-CHECKS = (
-    Check(
-        id="glibc-too-old",
-        theme="loader",
-        severity="error",
-        title="A package needs a newer glibc",
-        cause=(
-            "Its wheel was built on a newer system than this one; a plain linux tag does not let the installer see it."
-        ),
-        remedy=_older_glibc,
-        covers=("C1",),
-        sources=("flash-attention#1708", "flash-attention#1762", "flash-attention#2225", "verl install.rst"),
-        find=_glibc,
-        log=(r"version [`'\u2018\"]?GLIBC_(?P<need>\d[\d.]*)[`'\u2019\"]? not found",),
-        explains=("vllm-op-missing", "model-inspection-failed", "sgl-kernel-critical"),
-    ),
-    Check(
-        id="libstdcxx-too-old",
-        theme="loader",
-        severity="error",
-        title="A package needs a newer libstdc++",
-        cause=(
-            "The libstdc++ that comes first on the loader's path, of conda or of the system, is older than its "
-            "compiler's."
-        ),
-        remedy=Remedy(
-            "Update the libstdc++ that comes first; do not copy or link libraries by hand.",
-            ("conda install -c conda-forge libstdcxx-ng",),
-        ),
-        covers=("C2",),
-        sources=("ktransformers#439", "ktransformers#524", "fastllm#301"),
-        find=_glibcxx,
-        log=(r"version [`'\u2018\"]?(?:GLIBCXX|CXXABI)_[\d.]+[`'\u2019\"]? not found",),
-        explains=("vllm-op-missing", "model-inspection-failed", "sgl-kernel-critical"),
-    ),
-    Check(
-        id="libnuma-missing",
-        theme="loader",
-        severity="error",
-        title="libnuma.so.1 is not there",
-        cause=(
-            "sgl_kernel is linked to libnuma, which slim hosts do not have; it shows as a message on GPU architectures."
-        ),
-        remedy=Remedy("Install numactl's library.", ("conda install -c conda-forge numactl",)),
-        covers=("C3",),
-        sources=("sglang PR#15355", "odysseus PR#6257"),
-        find=_library("numa"),
-        log=(r"libnuma\.so(?:\.1)?: cannot open shared object",),
-        explains=("sgl-kernel-critical",),
-    ),
-    Check(
-        id="libgl-missing",
-        theme="loader",
-        severity="error",
-        title="libGL.so.1 is not there",
-        cause="The build of OpenCV with a user interface needs libGL, which nodes without a display do not have.",
-        remedy=_headless,
-        covers=("C4",),
-        sources=("opencv-python README",),
-        find=_libgl,
-        log=(r"libGL\.so\.1: cannot open shared object", r"libgthread-2\.0\.so\.0: cannot open shared object"),
-    ),
-    Check(
-        id="rdma-libraries-missing",
-        theme="loader",
-        severity="warning",
-        title="RDMA user libraries are not there",
-        cause="DeepEP, Mooncake and NIXL are linked to libibverbs and librdmacm of the host.",
-        remedy=Remedy("Load the RDMA module of the site, or switch the backend off.", ("module load rdma-core",)),
-        covers=("C5",),
-        sources=("verl install.rst",),
-        find=_library("ibverbs|rdmacm|mlx5"),
-        log=(r"lib(?:ibverbs|rdmacm|mlx5)\.so\.\d+: cannot open shared object",),
-    ),
-)
+finds("libnuma-missing")(_library("numa"))
+finds("rdma-libraries-missing")(_library("ibverbs|rdmacm|mlx5"))

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from verl_env import reading
-from verl_env.doctor.model import Check, Hit, Remedy
+from verl_env.doctor.checks.functions import finds
+from verl_env.doctor.model import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ _SHOWN = 6
 _RECORDING = ("pip", "uv")
 
 
+@finds("not-looked")
 def _unseen(facts: Facts) -> Hit | None:
     """Files that are there and could not be read, and packages whose files nobody lists; asked last."""
     if facts.target is None:
@@ -55,19 +57,3 @@ def _unlisted(target: Target) -> Iterator[str]:
             yield f"{target.relative(one.path)}: its METADATA states no version"
         elif not owned.entries and one.installer in _RECORDING and str(one.record) not in reading.unread():
             yield f"{target.relative(str(one.record))}: lists no file"
-
-
-CHECKS = (
-    Check(
-        id="not-looked",
-        theme="other",
-        severity="error",
-        title="Not everything could be looked at",
-        cause="Files are unreadable, are no files, or are empty where they say what is installed: nobody can tell "
-        "whether the environment is whole.",
-        remedy=Remedy("Make the files readable for this user, or reinstall the packages that they belong to."),
-        covers=("D23",),
-        sources=("RECORD files (PEP 376)",),
-        find=_unseen,
-    ),
-)

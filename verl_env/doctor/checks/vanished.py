@@ -12,8 +12,9 @@ from packaging.specifiers import SpecifierSet
 
 from verl_env.doctor.checks.coupling import shadowed
 from verl_env.doctor.checks.frames import distribution, frames_of
+from verl_env.doctor.checks.functions import reads
 from verl_env.doctor.commands import remedy
-from verl_env.doctor.model import Check, Fix, Hit, Remedy
+from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.doctor.releases.known import markers_of
 from verl_env.doctor.releases.table import asked, release, releases
 
@@ -55,6 +56,7 @@ def _through_getattr(match: re.Match[str]) -> bool:
     return "__getattr" in frame
 
 
+@reads("name-vanished")
 def _vanished(facts: Facts, match: re.Match[str]) -> Hit | None:
     name = match.groupdict().get("name") or match.groupdict().get("module") or ""
     asking, lacking = _sides(match)
@@ -108,43 +110,3 @@ def _suited(facts: Facts, asking: str | None, lacking: str) -> Version | None:
     have = facts.version(lacking)
     best = max(fitting, default=None)
     return None if best is None or (have is not None and best.public == have.public) else best
-
-
-_MODULE = r"(?P<module>[A-Za-z_]\w*(?:\.\w+)*)"
-
-CHECKS = (
-    Check(
-        id="name-vanished",
-        theme="coupling",
-        severity="error",
-        title="A package uses a name that the release of another one does not have",
-        cause=("Names move and go between releases: one of the two packages is newer than the other was written for."),
-        remedy=Remedy("Take releases of the two that belong together.", ("verl-env plan --stack vllm --explain",)),
-        covers=("E4",),
-        sources=("verl#5007", "Qwen3-VL#2058", "trl#4617"),
-        log=(
-            rf"cannot import name '(?P<name>\w+)' from '{_MODULE}'",
-            rf"module '{_MODULE}' has no attribute '(?P<name>\w+)'",
-            r"AttributeError: (?:type object )?'?\w+'? (?:object )?has no attribute '?(?P<name>\w+)",
-            (
-                r"TypeError: (?P<module>[a-z]\w*(?:\.[a-z_]\w*)*)\.(?P<name>\w+)\(\) (?:got (?:an unexpected|multiple)"
-                r"|missing \d+ required|takes )"
-            ),
-            (
-                r"TypeError: (?:[\w.]+\.)?(?P<name>\w+)\(\) (?:got (?:an unexpected|multiple)|missing \d+ required"
-                r"|takes (?:no|from|exactly|\d+) )"
-            ),
-            r"No module named '(?P<module>[A-Za-z_]\w*(?:\.\w+)+)'",
-        ),
-        from_log=_vanished,
-        explains=(
-            "model-inspection-failed",
-            "transformers-lazy-import",
-            "release-does-not-take-it",
-            "import-fails",
-            "code-fault",
-            "value-refused",
-        ),
-        general=True,
-    ),
-)

@@ -14,7 +14,8 @@ from verl_env.doctor.run import diagnose
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verl_env.doctor.model import Check, Finding
+    from verl_env.doctor.check import Check
+    from verl_env.doctor.model import Finding
 
 
 def causes_in_log(text: str, facts: Facts | None = None, checks: Sequence[Check] = CHECKS) -> tuple[Finding, ...]:

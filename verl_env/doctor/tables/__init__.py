@@ -6,6 +6,7 @@ What releases of the engines pin is not among them: that is generated (``verl_en
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from verl_env.constraints import parse_toml
 from verl_env.doctor.releases.table import asked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from packaging.version import Version
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 def table(name: str) -> Mapping[str, Any]:
     """The contents of ``<name>.toml``."""
     return parse_toml(Path(__file__).parent / f"{name}.toml")
+
+
+def origin(kind: str, name: str) -> Mapping[str, Any] | None:
+    """What brings a file, by the rows of a table such as ``[[header]]``; None for a name that no row has."""
+    rows: Sequence[Mapping[str, Any]] = table(kind)["origin"]
+    return next((row for row in rows if re.fullmatch(row["name"], name)), None)
 
 
 def pinned(engine: str, release: Version, package: str) -> str | None:
