@@ -82,6 +82,22 @@ def forget() -> None:
     _UNREAD.clear()
 
 
+def what_is(path: str | Path) -> str:
+    """What lies at a path, as the end of a sentence: ``not there``, ``a file``, ``an empty directory``, ``a FIFO``."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116
+        if stat.S_ISDIR(mode):
+            with os.scandir(path) as entries:
+                return "a directory" if next(entries, None) else "an empty directory"
+    except (OSError, ValueError) as error:
+        if os.path.islink(path):  # noqa: PTH114
+            return "a link that leads nowhere"
+        if isinstance(error, ValueError) or error.errno in _NOT_THERE:
+            return "not there"
+        return f"not to be read ({error.strerror})"
+    return "a file" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no file")
+
+
 def json_of(data: bytes | str) -> Any:
     """Decoded JSON.
 

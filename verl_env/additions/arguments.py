@@ -13,6 +13,7 @@ from verl_env.constraints import parse_toml
 from verl_env.environment.installed import normalise
 from verl_env.environment.pins import address
 from verl_env.errors import UsageError
+from verl_env.reading import what_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -232,7 +233,7 @@ def _value(word: str, given: str, value: str, words: list[str]) -> str:
 def _directory(value: str, directory: Path) -> Path:
     path = (directory / Path(value).expanduser()).absolute()
     if not path.is_dir():
-        raise UsageError(f"--wheelhouse {value} is no directory", command=HELP)
+        raise UsageError(f"--wheelhouse {value}: {path} is {what_is(path)}, and a directory is wanted", command=HELP)
     return path
 
 

@@ -31,7 +31,10 @@ def held(root: Path) -> Iterator[None]:
         OSError: it cannot be made.
     """
     _check(root)
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BundleTargetForeign(root, f"no place to write to ({error.strerror})") from error
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:

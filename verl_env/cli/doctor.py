@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from verl_env.cli.options import add_machine_arguments, machine_from
 from verl_env.command_line import command
 from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
+from verl_env.reading import what_is
 
 if TYPE_CHECKING:
     import argparse
@@ -110,7 +111,11 @@ def _planned(args: argparse.Namespace, checks: tuple[Check, ...]) -> int:
     from verl_env.doctor.reports import diagnose_report
 
     name = args.requirements or args.lock
+    if name != "-" and (found := what_is(name)) != "a file":
+        raise UsageError(f"{name} is {found}, and a file is wanted", command="verl-env doctor --help")
     stated = _report(name)
+    if not stated.packages:
+        raise UsageError(f"{name} names no package that is to be installed", command="verl-env doctor --help")
     facts = replace(stated, machine=machine_from(args), log="", environment={}, packages_complete=bool(args.lock))
     diagnosis = diagnose_report(facts, checks, whole=not args.only)
     _show(args, diagnosis, name)

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json, stdout_console
-from verl_env.errors import EXIT_NO, EXIT_OK
+from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
+from verl_env.reading import what_is
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +29,9 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.facts.check import check
     from verl_env.locksets.index import Index, configured_index
 
+    for named in (args.pci_ids, args.drivers):
+        if named is not None and "://" not in named and (found := what_is(named)) != "a file":
+            raise UsageError(f"{named} is {found}, and a file or an address is wanted", command="verl-env facts --help")
     answers = check(Index(configured_index()), args.pci_ids, args.drivers)
     if args.json:
         print_json({"schema": 1, "sources": [asdict(answer) for answer in answers]})

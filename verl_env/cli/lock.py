@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json
 from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
+from verl_env.reading import what_is
 
 if TYPE_CHECKING:
     import argparse
@@ -183,5 +184,7 @@ def _measure(environment: str) -> int:
 
     from verl_env.locksets.measure import measure
 
+    if (found := what_is(environment)) != "a directory":
+        raise UsageError(f"{environment} is {found}, and an environment is wanted", command="verl-env lock --help")
     print_json({"schema": 1, **measure(Path(environment)).to_json()})
     return EXIT_OK

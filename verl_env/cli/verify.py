@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_error, print_json, stderr_console, stdout_console
-from verl_env.errors import EXIT_NO, EXIT_OK
+from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
+from verl_env.reading import what_is
 
 if TYPE_CHECKING:
     import argparse
@@ -46,12 +47,30 @@ def main(args: argparse.Namespace) -> int:
         for part in parts:
             stdout_console().print(f"{part.id:26} {part.seconds:4.0f} s  {part.title}", markup=False, highlight=False)
         return EXIT_OK
+    _check_places(args)
     if args.work:
-        args.work.mkdir(parents=True, exist_ok=True)
         return _verify(args, parts, args.work.absolute())
     # Ray's sockets lie in it, and the path of a socket has 107 bytes.
     with tempfile.TemporaryDirectory(prefix="vev", ignore_cleanup_errors=True) as directory:
         return _verify(args, parts, Path(directory))
+
+
+def _check_places(args: argparse.Namespace) -> None:
+    """Makes sure that there is a place for what takes an hour to find out.
+
+    Raises:
+        UsageError: there is none.
+    """
+    command = "verl-env verify --help"
+    try:
+        if args.work:
+            args.work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--work {args.work} cannot be made: {error.strerror}", command=command) from error
+    if args.output and (args.output.is_dir() or not os.access(args.output.parent, os.W_OK)):
+        there = what_is(args.output if args.output.is_dir() else args.output.parent)
+        what = "it" if args.output.is_dir() else f"{args.output.parent}"
+        raise UsageError(f"-o {args.output} cannot be written: {what} is {there}", command=command)
 
 
 def _verify(args: argparse.Namespace, parts: list[Part], directory: Path) -> int:

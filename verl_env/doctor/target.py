@@ -15,7 +15,7 @@ from verl_env.doctor.engines import metadata, names, record, requirements
 from verl_env.doctor.engines.torchload import TorchProcess, simulate
 from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.lazy import lazily
-from verl_env.reading import text_or_none
+from verl_env.reading import text_or_none, what_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ class Target:
         self.environment = environment
         self._ld_cache = ld_cache
         if not prefix.is_dir():
-            raise NoEnvironment(str(prefix), "there is no such directory")
+            raise NoEnvironment(str(prefix), f"it is {what_is(prefix)}")
         sites = metadata.sites_of(prefix)
         if not sites:
             raise NoEnvironment(str(prefix), "it has no lib/python3.*/site-packages")

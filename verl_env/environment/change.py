@@ -31,6 +31,7 @@ from verl_env.environment.state import read_state, write_state
 from verl_env.environment.target import Target
 from verl_env.environment.worded import worded
 from verl_env.interrupts import shielded
+from verl_env.reading import what_is
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
@@ -260,4 +261,5 @@ def changeable(path: Path) -> Target:
         plain.recover()
     if any((plain.path / name).exists() for name in ("pyvenv.cfg", "conda-meta")):
         return plain
-    raise EnvironmentUnchangeable(plain.path, "it is neither a virtual environment nor one of conda")
+    found = "neither a virtual environment nor one of conda" if plain.path.is_dir() else what_is(plain.path)
+    raise EnvironmentUnchangeable(plain.path, f"it is {found}")

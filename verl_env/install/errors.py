@@ -27,20 +27,25 @@ class VerlSourceInvalid(VerlEnvError):
 
 
 class WheelhouseInvalid(VerlEnvError):
-    """``--wheelhouse`` is not a directory, or ``--offline`` with pip names none."""
+    """``--wheelhouse`` names neither a bundle nor a directory with wheels, or ``--offline`` with pip names none."""
 
     id = "wheelhouse-invalid"
     exit_code = EXIT_MISUSE
 
     path: Path | None
+    reason: str = ""
 
     @property
     def message(self) -> str:
         if self.path is None:
             return "--offline with pip needs the directory that holds the wheels"
-        return f"the wheelhouse {self.path} is not a directory"
+        return f"the wheelhouse {self.path} is {self.reason}"
 
-    helps = "verl-env install --offline --wheelhouse DIR ..."
+    @property
+    def hint(self) -> str:
+        if self.path is None:
+            return "verl-env install --offline --wheelhouse DIR ..."
+        return "name a bundle (verl-env bundle --stack S -o DIR makes one) or a directory that holds wheels"
 
 
 class MachineMisfit(VerlEnvError):
@@ -97,15 +102,41 @@ class InterpreterMissing(VerlEnvError):
     )
 
 
+class ProvidedMisfit(VerlEnvError):
+    """A package that the site provides (``[provided]`` of the configuration) is not what the lock needs.
+
+    ``requirement`` is what is the matter: its place, metadata, version, build, libraries or a requirement of its own.
+    Nothing was made.
+    """
+
+    id = "provided-misfit"
+
+    name: str
+    directory: Path
+    requirement: str
+    need: str
+    have: str
+
+    says = (
+        "{name}, which the site provides in {directory}, does not fit: its {requirement}: it needs {need}; here: {have}"
+    )
+    helps = "see who says so: verl-env config show; without it: {name} = false below [provided] in your configuration"
+
+    def to_json(self) -> dict[str, Any]:
+        more = {key: str(getattr(self, key)) for key in ("name", "directory", "requirement", "need", "have")}
+        return {**VerlEnvError.to_json(self), **more}
+
+
 class EnvironmentEmpty(VerlEnvError):
-    """A directory that was named as an environment and holds no installed packages."""
+    """What was named as an environment is not there, or holds no installed packages."""
 
     id = "environment-empty"
     exit_code = EXIT_MISUSE
 
     path: str
+    reason: str
 
-    says = "{path} holds no packages (nothing in lib/python3.*/site-packages)"
+    says = "{path} holds no packages in lib/python3.*/site-packages: {reason}"
     helps = "name the directory of an environment, such as .venv, or a lockset (see: verl-env stacks)"
 
 

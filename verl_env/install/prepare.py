@@ -12,6 +12,7 @@ from verl_env.environment.errors import FILE_SYSTEM, DiskFull
 from verl_env.environment.files import hard_links_work
 from verl_env.install.disk import check_room, free_room
 from verl_env.install.errors import ArchitectureMismatch, WheelhouseInvalid
+from verl_env.install.houses import check_wheelhouse
 from verl_env.install.interpreter import find_interpreter
 from verl_env.install.verl_source import check_verl_source
 from verl_env.installers.choice import choose_installer
@@ -71,8 +72,8 @@ def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> T
     host = os.uname().machine
     if plan.arch != host:
         raise ArchitectureMismatch(plan.arch, host)
-    if options.wheelhouse is not None and not options.wheelhouse.is_dir():
-        raise WheelhouseInvalid(options.wheelhouse)
+    if options.wheelhouse is not None:
+        check_wheelhouse(options.wheelhouse)
     if plan.verl_source is not None:
         check_verl_source(Path(plan.verl_source))
     installer = choose_installer(options.installer)

@@ -11,6 +11,7 @@ from verl_env.environment.state import read_state
 from verl_env.install.diff import Item, Side
 from verl_env.install.errors import EnvironmentEmpty, PythonNotLocked
 from verl_env.locksets.catalogue import packages_of
+from verl_env.reading import what_is
 from verl_env.records import record
 from verl_env.wheels.runtime import NAME as RUNTIME
 
@@ -59,8 +60,8 @@ def _named(text: str, locksets: Sequence[Lockset]) -> Lockset | _Environment:
         environment = _environment(text, directory)
         if environment is not None:
             return environment
-        if not any(id_.endswith(text) for id_ in by_id):
-            raise EnvironmentEmpty(text)
+    if not any(id_.endswith(text) for id_ in by_id) and (directory.exists() or text.startswith(("/", ".", "~"))):
+        raise EnvironmentEmpty(text, f"it is {what_is(directory)}")
     return by_id[full_id(by_id, text)]
 
 

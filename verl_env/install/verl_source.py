@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install.errors import VerlSourceInvalid
+from verl_env.reading import what_is
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def check_verl_source(path: Path) -> str:
         VerlSourceInvalid: it is not.
     """
     if not path.is_dir():
-        raise VerlSourceInvalid(path, "there is no such directory")
+        raise VerlSourceInvalid(path, f"it is {what_is(path)}")
     if not (path / "verl" / "__init__.py").is_file():
         raise VerlSourceInvalid(path, "it has no verl/__init__.py")
     if not any((path / name).is_file() for name in _BUILD_FILES):

@@ -18,8 +18,9 @@ class NoEnvironment(VerlEnvError):
     exit_code = EXIT_MISUSE
 
     path: Path
+    reason: str
 
-    says = "{path} is no environment: it has no bin/python"
+    says = "{path} is no environment: {reason}"
     helps = "name the environment: verl-env patches list --into DIR"
 
 

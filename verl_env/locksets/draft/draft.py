@@ -71,7 +71,8 @@ def draft(file: Path) -> Draft:
     try:
         image = read_dockerfile(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise DockerfileUnreadError(file, str(error)) from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise DockerfileUnreadError(file, reason or str(error)) from error
     if image.base is None:
         raise DockerfileUnreadError(file, "it has no FROM line: is it a Dockerfile?")
     return Draft(image, tuple(_done(image)))
