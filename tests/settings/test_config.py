@@ -118,7 +118,7 @@ def test_a_file_in_the_place_of_its_directory_is_no_configuration(host):
         ("cache = ", ConfigSyntax, "is no TOML", "[mirrors]"),
         ('cache = "\\xff"', ConfigSyntax, "is no TOML", "double quotes"),
         ('cahce = "/x"', ConfigKeyUnknown, "'cahce'", "did you mean 'cache'?"),
-        ("[proxies]", ConfigKeyUnknown, "'proxies'", "the keys are: mirrors, cache, build_cache"),
+        ("[zzz]", ConfigKeyUnknown, "'zzz'", "the keys are: mirrors, cache, build_cache"),
         ("cache = 3", ConfigValueInvalid, "cache is 3", 'cache = "/shared/verl-env"'),
         ('cache = "x/y"', ConfigValueInvalid, "from the root", "$SCRATCH"),
         ('build_cache = "$WORKDIR/x"', ConfigValueInvalid, "the variable WORKDIR is not set", "build_cache ="),
@@ -126,6 +126,8 @@ def test_a_file_in_the_place_of_its_directory_is_no_configuration(host):
         ('cache = "~nobody-of-this-name/x"', ConfigValueInvalid, "home", "cache ="),
         ("mirrors = 1", ConfigValueInvalid, "mirrors are a table", "https://mirror.example"),
         ('[mirrors]\n"github.com" = "https://m/"', ConfigValueInvalid, "'github.com', which is no", "mirror.example"),
+        ("provided = 1", ConfigValueInvalid, "is a table of packages", "provided = {"),
+        ("[provided]\ndemo = 1", ConfigValueInvalid, "provided.demo is 1", "provided = {"),
         ('[mirrors]\n"https://g/" = 1', ConfigValueInvalid, 'mirrors."https://g/" has 1', "mirror.example"),
     ],
 )
@@ -161,3 +163,14 @@ def test_where_there_is_no_file_nothing_is_imported_for_it():
     env = {"XDG_CONFIG_HOME": "/nowhere", "XDG_CONFIG_DIRS": "/nowhere", "PATH": os.defpath}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert not {"tomllib", "tomli"} & set(done.stdout.split())
+
+
+def test_packages_of_the_site_are_named_with_their_file_and_turned_off_by_the_user(host):
+    host.write(host.site, '[provided]\nMPI_demo = "$APPS/python{python}"\nother = "/o"\n')
+    host.write(host.user, "[provided]\nother = false\n")
+    host.env["APPS"] = "/apps"
+    assert host.load().provided == {"mpi-demo": Path("/apps/python{python}")}
+    shown = [each for each in settings(host.env) if each.key.startswith("provided")]
+    assert [(each.key, each.value, each.origin) for each in shown] == [
+        ("provided.mpi-demo", "/apps/python{python}", str(host.site))
+    ]

@@ -18,6 +18,7 @@ def recorded(state: State | None, plan: Plan) -> tuple[Extra, ...]:
     if state is None:
         return ()
     locked = {package.name for package in plan.packages} | {build.name for build in plan.natives}
+    locked |= {each.name for each in plan.provided}
     return tuple(extra for extra in state.extras if not extra.drifted and extra.name not in locked)
 
 

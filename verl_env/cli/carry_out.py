@@ -11,14 +11,16 @@ from verl_env.errors import EXIT_NO, EXIT_OK
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from verl_env.builds.errors import NativeBuildFailed
     from verl_env.choose.model import Choice, Request
     from verl_env.environment.target import Target
     from verl_env.installers.options import Options
+    from verl_env.locksets.model import Package
     from verl_env.machine.model import Machine
     from verl_env.plans.inspection import Inspection
-    from verl_env.plans.model import Plan
+    from verl_env.plans.model import Plan, Provided
 
 
 def options_from(args: argparse.Namespace, machine: Machine) -> Options:
@@ -36,6 +38,22 @@ def options_from(args: argparse.Namespace, machine: Machine) -> Options:
         checks=not args.no_check,
         recorded_only=getattr(args, "require_recorded", False),
     )
+
+
+def provided_by_site(choice: Choice, packages: Sequence[Package], machine: Machine) -> tuple[Provided, ...]:
+    """What the site provides of what was chosen; nothing is looked at where none is configured.
+
+    Raises:
+        ProvidedMisfit: it is not there, or not what the lock needs.
+    """
+    from verl_env.settings.config import load_config
+
+    configured = load_config().provided
+    if not configured:
+        return ()
+    from verl_env.install.provided import provided_for
+
+    return provided_for(choice, packages, machine, configured)
 
 
 def recorded_wishes(target: Target) -> tuple[str, ...]:

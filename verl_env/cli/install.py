@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from verl_env.cli.carry_out import carry_out, options_from, recorded_wishes, show_dry_run
+from verl_env.cli.carry_out import carry_out, options_from, provided_by_site, recorded_wishes, show_dry_run
 from verl_env.cli.console import stderr_console
 from verl_env.cli.options import add_choice_arguments, add_machine_arguments, machine_from, request_from
 from verl_env.errors import UsageError
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.components.housed import with_wheels
     from verl_env.components.load import load_catalogue as load_components
     from verl_env.environment.target import open_target
-    from verl_env.install.houses import houses
+    from verl_env.install.houses import check_wheelhouse, houses
     from verl_env.install.reach.decide import Decided, Decider
     from verl_env.locksets.catalogue import load_catalogue, packages_of
     from verl_env.plans.plan import make_plan
@@ -66,6 +66,7 @@ def main(args: argparse.Namespace) -> int:
             from verl_env.cli.install_bundle import install_from
 
             return install_from(Path(args.wheelhouse), target, args)
+        check_wheelhouse(Path(args.wheelhouse))
     if args.stack is None and args.lockset is None:
         raise UsageError("say what to install: --stack S", command="verl-env install --help")
     request = _with_recorded(request_from(args), target)
@@ -76,7 +77,9 @@ def main(args: argparse.Namespace) -> int:
 
     def planner(choice: Choice) -> Plan:
         packages = packages_of(choice.lockset, choice.python)
-        return make_plan(choice, packages, request, machine, verl_source=verl_source, with_verl=not args.no_verl)
+        ours = provided_by_site(choice, packages, machine)
+        verl = not args.no_verl
+        return make_plan(choice, packages, request, machine, verl_source=verl_source, with_verl=verl, provided=ours)
 
     decider = Decider(
         lambda barred: choose(locksets, machine, request, components=components, barred=barred),

@@ -104,11 +104,13 @@ def _plan(
     bundle: Bundle, planned: Planned, choice: Choice, request: Request, machine: Machine, args: argparse.Namespace
 ) -> Plan:
     from verl_env.bundle.use import with_built
+    from verl_env.cli.carry_out import provided_by_site
     from verl_env.locksets.catalogue import packages_of
     from verl_env.plans.plan import make_plan
 
     packages = packages_of(choice.lockset, choice.python)
-    plan = make_plan(choice, packages, request, machine, with_verl=planned.verl and not args.no_verl)
+    verl, ours = planned.verl and not args.no_verl, provided_by_site(choice, packages, machine)
+    plan = make_plan(choice, packages, request, machine, with_verl=verl, provided=ours)
     return with_built(plan, bundle.manifest)
 
 

@@ -30,6 +30,7 @@ _MAPPINGS = (
     "unlike",
     "machine",
     "digests",
+    "provided",
 )
 
 
@@ -65,6 +66,7 @@ class State:
     where missing), that are not as the package's own RECORD says though they came so: they are no damage.
     ``machine`` are the facts of the machine that it was planned for (``machine.record.deciding_facts``).
     ``digests`` maps the addresses of what has no recorded hash to the ``sha256:...`` of what came from there.
+    ``provided`` maps the packages of the site to the directories that have them.
     """
 
     path: str
@@ -90,6 +92,7 @@ class State:
     unlike: Mapping[str, Mapping[str, int | None]] = NOTHING
     machine: Mapping[str, Any] = NOTHING
     digests: Mapping[str, str] = NOTHING
+    provided: Mapping[str, str] = NOTHING
 
 
 def read_state(environment: Path) -> State | None:
@@ -110,7 +113,7 @@ def write_state(environment: Path, state: State) -> None:
     mappings = {name: dict(getattr(state, name)) for name in _MAPPINGS}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}
-    for name in ("unlike", "machine", "digests"):
+    for name in ("unlike", "machine", "digests", "provided"):
         if not data[name]:
             del data[name]
     replace_bytes(environment / FILE, json.dumps(without_credentials_in(data), indent=1).encode())

@@ -41,7 +41,7 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     if environment is not None and not have and state is not None and state.python != plan.python:
         site = site_packages(environment, state.python)
         have = installed(site)
-    want = _with_repairs(want, have, site, state)
+    want = _with_repairs(_with_other_places(want, plan, state), have, site, state)
     changes = compare(have, want)
     reason = _reason(plan, target, options, state, digest)
     if reason is None and not is_bound(site):
@@ -59,6 +59,18 @@ def _wanted(plan: Plan, state: State | None, digest: str, anew: Mapping[str, str
     natives = tuple(as_taken(choice, state.ways) for choice in plan.natives)
     without = state.left_out.keys() - required
     return wanted(replace(plan, natives=natives), without=without, built=state.built, anew=anew)
+
+
+def _with_other_places(want: Mapping[str, Wanted], plan: Plan, state: State | None) -> dict[str, Wanted]:
+    """What is wanted, and anew of it what the site provides now and did not before, or the other way round."""
+    before = {} if state is None else state.provided
+    now = {each.name: each.directory for each in plan.provided}
+    moved = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+    words = {True: "the site provides it", False: "the site does not provide it any more"}
+    return {
+        name: replace(each, fresh=True, remark=words[name in now]) if state is not None and name in moved else each
+        for name, each in want.items()
+    }
 
 
 def _with_repairs(

@@ -18,6 +18,7 @@ from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.overlap import losers
 from verl_env.environment.wheelhouse import keep_wheel, put_wheel
 from verl_env.install.prepare import checked_works
+from verl_env.install.provided import link_provided
 from verl_env.install.verl_source import needs_isolation
 from verl_env.install.ways import take
 from verl_env.installers import requirements
@@ -26,6 +27,7 @@ from verl_env.installers.classify import classify
 from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.installers.process import run
 from verl_env.locksets.target import Target, oldest_glibc
+from verl_env.plans.carry import carry, keepable
 from verl_env.plans.compare import as_taken, brings_wheel
 from verl_env.records import NOTHING, replace
 from verl_env.sizes import human
@@ -315,7 +317,13 @@ class Parts:
         """The directory with the lock's packages, those that are kept among them."""
         if self._lock_site is None:
             old, want = self._seen.environment, self._seen.want
-            self._lock_site = assemble(self._new, old, self._kept, want, self._stage / "lock", self._plan.python)
+            place = self._stage / "lock"
+            self._lock_site = assemble(self._new, old, self._kept, want, place, self._plan.python)
+            if self._plan.provided:
+                if not place.exists():
+                    carry(keepable(self._new, self._plan.python, want), self._new, place)
+                self._lock_site = site_packages(place, self._plan.python)
+                link_provided(self._plan.provided, self._lock_site)
         return self._lock_site
 
     def _install_wheel(self, wheel: Path) -> Staged:

@@ -48,6 +48,7 @@ def plan_to_json(plan: Plan, choice: Choice) -> dict[str, Any]:
         "verl_source": plan.verl_source,
         "checks": [check.id for check in plan.checks],
         "extras": list(plan.extras),
+        "provided": [values(each) for each in plan.provided],
         "passed": [passed_json(each) for each in choice.passed],
         **of_plan(plan).to_json(),
     }

@@ -17,6 +17,7 @@ from verl_env.environment.overlap import guarded_files, refuse_contested, refuse
 from verl_env.environment.state import State
 from verl_env.install.checks import SECONDS, gpu_here, pick_checks, run_checks
 from verl_env.install.parts import Parts
+from verl_env.install.provided import link_provided
 from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.machine.record import deciding_facts
 from verl_env.plans.carry import carry, keepable, unowned
@@ -78,7 +79,8 @@ class Transaction:
         self._old = seen.environment
         self._new, self._stage = new.path, new.stage
         self._site = site_packages(self._new, plan.python)
-        self._kept = keepable(self._old, plan.python, seen.want)
+        theirs = {each.name for each in plan.provided}
+        self._kept = tuple(each for each in keepable(self._old, plan.python, seen.want) if each.name not in theirs)
         self._names = {distribution.name for distribution in self._kept}
         places = (self._new, self._stage)
         self._parts = Parts(plan, options, reporter, tools, places, kept=self._kept, seen=seen)
@@ -132,6 +134,7 @@ class Transaction:
             left = unowned(self._old, self._plan.python)
             if left:
                 self._reporter.warn(f"not carried over, as no package owns it: {', '.join(left)}")
+        link_provided(self._plan.provided, self._site)
         return version
 
     def _add(self) -> None:
@@ -212,6 +215,7 @@ class Transaction:
             barred=plan.barred,
             unlike=self._unlike(),
             digests=self._parts.digests,
+            provided={each.name: each.directory for each in plan.provided},
             machine={} if self._options.machine is None else deciding_facts(self._options.machine),
             installer=self._tools.installer.name,
             tool=__version__,

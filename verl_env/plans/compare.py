@@ -61,6 +61,7 @@ def wanted(
     for choice in plan.natives:
         if choice.how != "skip" and brings_wheel(choice) and choice.name not in without:
             found[choice.name] = _native(choice, built, anew.get(choice.name))
+    found |= {each.name: Wanted(each.name, each.version) for each in plan.provided}
     if plan.verl_source is not None:
         found[VERL] = Wanted(VERL, None, Path(plan.verl_source).as_uri(), editable=True)
     found[RUNTIME] = Wanted(RUNTIME, runtime_version())

@@ -27,12 +27,25 @@ class Step:
 
 
 @record
+class Provided:
+    """A package that the site provides, the directory of packages that has it, and what it is imported as.
+
+    ``module`` is "" where that is not seen.
+    """
+
+    name: str
+    version: str
+    directory: str
+    module: str = ""
+
+
+@record
 class Plan:
     """All that ``install`` does, decided beforehand. Sizes in bytes.
 
     ``extras`` are requirements beside the lock, which are installed under its constraints; ``wishes`` is all that was
-    asked for beside the stack. ``asked`` is the request as words of a command line; ``barred`` the addresses and hosts
-    that nothing can be had from, each with the reason (``reach``).
+    asked for beside the stack. ``provided`` are the packages that the site has. ``asked`` is the request as words of a
+    command line; ``barred`` the addresses and hosts that nothing can be had from, each with the reason (``reach``).
     """
 
     stack: str
@@ -53,6 +66,7 @@ class Plan:
     wishes: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     barred: Mapping[str, str] = NOTHING
+    provided: tuple[Provided, ...] = ()
 
 
 @record

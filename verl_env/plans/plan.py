@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verl_env.choose.command import words_of
 from verl_env.locksets.model import Check
-from verl_env.plans.model import Plan, Step
+from verl_env.plans.model import Plan, Provided, Step
 from verl_env.plans.sizes import cost
 from verl_env.sizes import human
 
@@ -30,6 +30,7 @@ def make_plan(
     *,
     verl_source: str | None = None,
     with_verl: bool = True,
+    provided: Sequence[Provided] = (),
 ) -> Plan:
     """The plan for a choice; nothing is read or done.
 
@@ -40,14 +41,18 @@ def make_plan(
         machine: What it is planned for.
         verl_source: The absolute path of a checkout of verl that is installed in place of the release.
         with_verl: False leaves verl out.
+        provided: What the site provides, which is not installed.
     """
     lockset, python = choice.lockset, choice.python
     arch = machine.host.arch
     arch = arch if isinstance(arch, str) else next(iter(lockset.requires.arch), "x86_64")
     release = with_verl and verl_source is None
-    chosen = tuple(package for package in packages if release or package.name != VERL)
+    theirs = {each.name for each in provided}
+    chosen = tuple(each for each in packages if each.name not in theirs and (release or each.name != VERL))
+    natives = tuple(each for each in choice.builds if each.name not in theirs)
     download, disk = _sizes(lockset, python, chosen)
-    checks = _checks(lockset, verl_source, with_verl=with_verl)
+    imports = (Check(f"provided-{each.name}", f"import {each.module}", None) for each in provided if each.module)
+    checks = (*_checks(lockset, verl_source, with_verl=with_verl), *imports)
     return Plan(
         stack=request.name,
         lockset=lockset,
@@ -55,19 +60,26 @@ def make_plan(
         interpreter=choice.interpreter,
         arch=arch,
         steps=_steps(
-            python, chosen, choice.builds, checks, size=(download, disk), verl_source=verl_source, lockset=lockset.id
+            python,
+            chosen,
+            natives,
+            checks,
+            sizes=_words(download, disk, chosen, provided),
+            verl_source=verl_source,
+            lockset=lockset.id,
         ),
         packages=chosen,
-        natives=choice.builds,
+        natives=natives,
         checks=checks,
         download_bytes=download,
         disk_bytes=disk,
         env=lockset.env,
-        warnings=(*choice.warnings, *(warning for build in choice.builds for warning in build.warnings)),
+        warnings=(*choice.warnings, *(warning for build in natives for warning in build.warnings)),
         verl_source=verl_source,
         extras=choice.extras,
         wishes=request.wishes,
         asked=words_of(request),
+        provided=tuple(provided),
     )
 
 
@@ -103,16 +115,11 @@ def _steps(
     natives: Sequence[Build],
     checks: Sequence[Check],
     *,
-    size: tuple[int, int],
+    sizes: str,
     verl_source: str | None,
     lockset: str,
 ) -> tuple[Step, ...]:
-    files = cost(packages).files
-    sizes = f"{human(size[0])} to download, {human(size[1])} on disk in about {files:,} files"
     addressed = [package for package in packages if package.url is not None]
-    built = ", ".join(each.name for each in packages if each.source == "sdist" and each.url is None)
-    if built:
-        sizes += f"; build from source distributions, which runs their code: {built}"
     steps = [
         Step("environment", f"make a virtual environment with Python {python}"),
         Step(
@@ -131,6 +138,18 @@ def _steps(
         Step("switch", "put the environment in force", "one rename; until then the old one stays"),
     ]
     return tuple(steps)
+
+
+def _words(download: int, disk: int, packages: Sequence[Package], provided: Sequence[Provided]) -> str:
+    """What the packages cost, what of them is built, and what the site has of them."""
+    files = cost(packages).files
+    words = f"{human(download)} to download, {human(disk)} on disk in about {files:,} files"
+    built = ", ".join(each.name for each in packages if each.source == "sdist" and each.url is None)
+    if built:
+        words += f"; build from source distributions, which runs their code: {built}"
+    if provided:
+        words += f"; provided by the site: {', '.join(f'{each.name} {each.version}' for each in provided)}"
+    return words
 
 
 def _addressed_step(packages: Sequence[Package]) -> Step:
@@ -161,8 +180,10 @@ def plan_digest(plan: Plan, runtime: str) -> str:
     import json  # noqa: PLC0415 (installing alone needs these)
     from hashlib import sha256  # noqa: PLC0415
 
+    site = {"provided": [(each.name, each.version, each.directory) for each in plan.provided]} if plan.provided else {}
     text = json.dumps(
         {
+            **site,
             "lockset": plan.lockset.id,
             "python": plan.python,
             "arch": plan.arch,
@@ -184,6 +205,7 @@ def pins_of(plan: Plan, *, without: Container[str] = ()) -> dict[str, str]:
     changes: it is no pin.
     """
     pins = {package.name: package.version for package in plan.packages}
+    pins |= {each.name: each.version for each in plan.provided}
     pins |= {build.name: build.version for build in plan.natives if build.how != "skip" and build.name not in without}
     if plan.verl_source is not None:
         pins.pop(VERL, None)

@@ -29,7 +29,7 @@ CACHE_VARIABLE = "VERL_ENV_CACHE_DIR"
 BUILD_CACHE_VARIABLE = "VERL_ENV_BUILD_CACHE"
 
 _FILE = "verl-env/config.toml"
-_KEYS = ("mirrors", "cache", "build_cache", "locksets", "trusted", "digests", "catalogue")
+_KEYS = ("mirrors", "cache", "build_cache", "locksets", "trusted", "digests", "catalogue", "provided")
 _DIRECTORIES = ("cache", "build_cache", "digests")
 _RULES = ("only", "forbid")
 
@@ -55,6 +55,7 @@ class Config:
     trusted: tuple[str, ...] = ()
     digests: Path | None = None
     catalogue: tuple[str, Path] | None = None
+    provided: Mapping[str, Path] = NOTHING
 
 
 def load_config(env: Mapping[str, str] = os.environ) -> Config:
@@ -66,8 +67,10 @@ def load_config(env: Mapping[str, str] = os.environ) -> Config:
     found = read_tables(env)
     merged: dict[str, Any] = {}
     mirrors: dict[str, str] = {}
+    provided: dict[str, Path | None] = {}
     for path, table in reversed(found):
         merged |= _directories(path, table, env)
+        provided |= _provided(path, table.get("provided", {}), env)
         mirrors |= _mirrors(path, table)
     rules = tuple(_rules(path, table["locksets"]) for path, table in found if "locksets" in table)
     trusted = tuple(dict.fromkeys(name for path, table in found for name in _trusted(path, table.get("trusted", []))))
@@ -81,6 +84,7 @@ def load_config(env: Mapping[str, str] = os.environ) -> Config:
         trusted,
         merged.get("digests"),
         newer,
+        {name: place for name, place in provided.items() if place is not None},
     )
 
 
@@ -198,6 +202,21 @@ def _catalogue(path: Path, value: object, env: Mapping[str, str]) -> tuple[str, 
     if not isinstance(value, dict) or value.keys() != {"url", "root"} or "://" not in str(value["url"]):
         raise ConfigValueInvalid(path, "catalogue", f"is {value!r}, and has an address url and a file root")
     return str(value["url"]), _directory(path, "catalogue.root", value["root"], env)
+
+
+def normal_name(name: str) -> str:
+    """The name of a package in the form that compares (PEP 503), but for runs of separators."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _provided(path: Path, table: object, env: Mapping[str, str]) -> dict[str, Path | None]:
+    """The packages that a file says the site has; None for those that are not taken."""
+    if not isinstance(table, dict):
+        raise ConfigValueInvalid(path, "provided", f"is {table!r}, and is a table of packages and directories")
+    return {
+        normal_name(name): None if place is False else _directory(path, f"provided.{name}", place, env)
+        for name, place in table.items()
+    }
 
 
 def _trusted(path: Path, value: object) -> list[str]:

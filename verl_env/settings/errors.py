@@ -75,6 +75,10 @@ class ConfigValueInvalid(ConfigError):
             return 'write it as: locksets = { only = ["verl0.9*"], forbid = ["*/app.sglang*"] }'
         if self.key == "trusted":
             return 'write it as: trusted = ["root", "@ml-team"]'
+        if self.key.startswith("provided"):
+            return (
+                'write it as: provided = { mpi4py = "/apps/mpi4py/lib/python{python}/site-packages" }; false for none'
+            )
         return f'write it as: {self.key} = "/shared/verl-env" (variables such as $SCRATCH and ~ are replaced)'
 
 

@@ -16,6 +16,7 @@ from verl_env.settings.config import (
     build_cache_directory,
     cache_directory,
     load_config,
+    normal_name,
     read_tables,
 )
 
@@ -62,6 +63,9 @@ def settings(env: Mapping[str, str] = os.environ) -> tuple[Setting, ...]:
         url, root = config.catalogue
         found += [Setting("catalogue.url", without_credentials(url), str(file))]
         found += [Setting("catalogue.root", str(root), str(file))]
+    for name, directory in sorted(config.provided.items()):
+        file = next(path for path, table in tables if name in _names(table.get("provided")))
+        found.append(Setting(f"provided.{name}", str(directory), str(file)))
     return tuple(found)
 
 
@@ -86,3 +90,7 @@ def _build_origin(tables: list[tuple[Path, dict[str, object]]], env: Mapping[str
 
 def _stripped(table: object) -> set[str]:
     return {str(key).rstrip("/") for key in table} if isinstance(table, dict) else set()
+
+
+def _names(table: object) -> set[str]:
+    return {normal_name(str(key)) for key in table} if isinstance(table, dict) else set()

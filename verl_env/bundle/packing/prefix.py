@@ -36,6 +36,7 @@ def copy_packages(environment: Path, python: str, prefix: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__")
     to = prefix / "lib" / f"python{python}" / "site-packages"
     shutil.copytree(site, to, symlinks=True, ignore=ignore, copy_function=_link)
+    _bring_along(to)
     for folder in ("share", "etc"):
         if (environment / folder).is_dir():
             shutil.copytree(environment / folder, prefix / folder, symlinks=True, copy_function=_link)
@@ -70,6 +71,16 @@ def _link(source: str, destination: str) -> None:
         os.symlink(os.readlink(source), destination)  # noqa: PTH115, PTH211
     else:
         link_or_copy(source, destination)
+
+
+def _bring_along(site: Path) -> None:
+    """Puts files in the place of links that lead away: what a site provides is not in the pack."""
+    for folder, _, names in os.walk(site):
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118 (50,000 files)
+            if os.path.islink(path) and os.path.isabs(target := os.readlink(path)):  # noqa: PTH114, PTH115, PTH117
+                os.unlink(path)  # noqa: PTH108
+                shutil.copy2(target, path)
 
 
 def _copy_script(source: Path, to: Path) -> None:
