@@ -11,6 +11,7 @@ files once; it is emptied after each. ``--below`` takes only files below that si
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import ssl
 import subprocess
@@ -55,9 +56,11 @@ def main() -> None:
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(args.rounds):
         for name, run in ways.items():
+            before = os.times()
             seconds = timed(run, fetches, args.directory / name)
             best[name] = min(best[name], seconds)
-            print(f"{name}: {seconds:.1f} s, {size / seconds:.1f} MB/s")
+            spent = sum(after - then for after, then in zip(os.times()[:4], before[:4], strict=True))
+            print(f"{name}: {seconds:.1f} s, {size / seconds:.1f} MB/s, {spent:.1f} s of processor time", flush=True)
     for name in [name for name in ways if name != "verl-env"]:
         print(f"ratio of the best to {name}: {best['verl-env'] / best[name]:.2f}")
 
@@ -86,7 +89,9 @@ def timed(run: object, fetches: list[Fetch], place: Path) -> float:
 def ours(fetches: list[Fetch], place: Path) -> None:
     """As a bundle is made."""
     gather(fetches, place, Silent())  # type: ignore[arg-type]
+    started = time.monotonic()
     sync_file_system(place)
+    print(f"  of it putting all onto the disk: {time.monotonic() - started:.1f} s")
 
 
 def bare(fetches: list[Fetch], place: Path) -> None:

@@ -128,6 +128,7 @@ def test_the_command_tells_and_exits(
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "nowhere").as_uri())
     (tmp_path / "pci.ids").write_text(f"{HEAD}\t2901  GB100 [B300]\n")
+    (tmp_path / "none").write_text("{")
     args = ["facts", "check", "--pci-ids", str(tmp_path / "pci.ids"), "--drivers", str(tmp_path / "none")]
     assert main(args) == 1
     said = capsys.readouterr().out

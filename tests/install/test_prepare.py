@@ -1,6 +1,6 @@
 import os
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
@@ -78,9 +78,7 @@ def test_what_a_plan_may_lack_on_this_host(tmp_path, uv, changes, error):
         go(replace(plan([]), **changes), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"wheelhouse": SimpleNamespace(is_dir=lambda: False)}, {"installer": "pip", "offline": True}]
-)
+@pytest.mark.parametrize("changes", [{"wheelhouse": Path("/nowhere")}, {"installer": "pip", "offline": True}])
 def test_a_wheelhouse_that_is_needed_must_be_there(tmp_path, uv, changes):
     uv(Quick("/opt/uv", "0.9"))
     with pytest.raises(WheelhouseInvalid):

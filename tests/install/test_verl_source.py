@@ -25,7 +25,7 @@ def test_a_checkout_is_known_by_its_package_and_its_build_file(tmp_path, build):
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
-        (None, "there is no such directory"),
+        (None, "it is not there"),
         ({"package": False}, "it has no verl/__init__.py"),
         ({"build": None}, "it has neither pyproject.toml nor setup.py"),
     ],

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.environment.files import begin_writing
 from verl_env.installers.failures import HashMismatch
 from verl_env.locksets.web import WebError, open_url
 from verl_env.settings.mirrors import both, mirrored
@@ -32,6 +33,8 @@ TIMEOUT = 30.0
 #: How often in a row a download may break off without a byte.
 ATTEMPTS = 5
 _CHUNK = 1 << 20
+#: Bytes after which the disk begins to write them, while more come.
+_BEGIN = 32 << 20
 _PARTIAL, _BAD_RANGE = 206, 416
 #: Failures of this host's own disk.
 _OF_THIS_HOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO})
@@ -108,12 +111,15 @@ def _continue(address: str, part: Path, have: int, digest: Digest, tell: Callabl
     with open_url(address, timeout=TIMEOUT, headers=headers) as answer:
         total = _total(answer, have)
         with part.open("ab") as file:
-            size = have
+            size = begun = have
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
                 tell(len(chunk))
+                if size - begun >= _BEGIN:
+                    begun = size
+                    begin_writing(file.fileno())
     if total is not None and size != total:
         raise WebError(f"broke off ({size} of {total} bytes came)")
     return size

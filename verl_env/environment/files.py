@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: Errors of link(2) that mean "not here": other file system, too many links, no hard links, not allowed.
 _NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+#: ``SYNC_FILE_RANGE_WRITE`` of sync_file_range(2).
+_BEGIN_WRITING = 2
 #: Errors of fsync(2) that mean "not here".
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EROFS, errno.EOPNOTSUPP}
 
@@ -76,6 +78,19 @@ def sync_file_system(directory: Path) -> None:
             raise OSError(code, os.strerror(code), str(directory))
     finally:
         os.close(opened)
+
+
+def begin_writing(descriptor: int) -> None:
+    """Has the system begin to write what of a file is not on the disk yet, and waits for nothing.
+
+    Else gigabytes wait for the ``sync_file_system`` at the end. What cannot be begun is written then.
+    """
+    import ctypes  # noqa: PLC0415
+
+    begin = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if begin is not None:
+        begin.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+        begin(descriptor, 0, 0, _BEGIN_WRITING)
 
 
 def sync_directory(directory: Path) -> None:
