@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PretrainedConfig
 
 PROMPTS = ("What is 3 plus 4?", "What is 10 plus 20?", "What is 59 plus 1?", "What is 7 plus 7?")
 NEW_TOKENS = 16
@@ -14,7 +13,7 @@ NEW_TOKENS = 16
 
 def reference_model(path: str) -> Any:
     """The model in transformers, in bfloat16, with torch's own attention."""
-    keyword = "dtype" if "dtype" in inspect.getsource(AutoModelForCausalLM.from_pretrained) else "torch_dtype"
+    keyword = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # its name until transformers 4.55
     more = {keyword: torch.bfloat16, "attn_implementation": "sdpa"}
     return AutoModelForCausalLM.from_pretrained(path, **more).cuda().eval()
 
