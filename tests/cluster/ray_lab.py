@@ -18,7 +18,9 @@ class RayLab:
 
     def __enter__(self):
         asked = json.dumps({"names": self.names, "variables": self.variables})
-        env = {**os.environ, "RAY_raylet_start_wait_time_s": "120", "RAY_DISABLE_IMPORT_WARNING": "1"}
+        # Ray gives a first worker 60 s, and a client whose node has none then waits for ever: 16 nodes need more here.
+        patient = {"RAY_raylet_start_wait_time_s": "120", "RAY_worker_register_timeout_seconds": "300"}
+        env = {**os.environ, **patient, "RAY_DISABLE_IMPORT_WARNING": "1"}
         self._child = subprocess.Popen(
             [self.environment / "bin/python", PROGRAM, asked],
             env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -66,7 +66,7 @@ import os, sys
 if "%N" in sys.argv:
     print(open(os.environ["LAB_CANCELLED"] + ".job").read())
 else:
-    print("PENDING|PartitionNodeLimit")
+    print("PENDING|" + os.environ.get("LAB_REASON", "PartitionNodeLimit"))
 """
 
 _SINFO = """

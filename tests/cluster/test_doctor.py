@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import pytest
 
@@ -58,10 +59,21 @@ def test_inside_of_a_job_its_nodes_are_asked_and_nothing_is_cancelled(slurm, cap
     assert (code, said["error"]["id"]) == (1, "job-too-small")
 
 
-def test_more_nodes_than_there_are_end_with_the_queues_reason(slurm, capsys):
-    code, said = doctor(capsys, "--nodes", "9", "--wait", "1")
+def test_what_the_queue_will_never_give_is_not_waited_for(slurm, capsys):
+    started = time.monotonic()
+    code, said = doctor(capsys, "--nodes", "9", "--wait", "300")
     assert (code, said["error"]["id"]) == (1, "allocation-refused")
-    assert "PartitionNodeLimit" in said["error"]["message"]
+    assert said["error"]["message"].endswith("--nodes=9: the job is PENDING: PartitionNodeLimit")
+    assert (slurm / "cancelled").read_text() == "7\n"
+    assert time.monotonic() - started < 60
+
+
+def test_why_the_queue_gives_nothing_yet_is_told_before_the_wait_is_over(slurm, capsys, monkeypatch):
+    monkeypatch.setenv("LAB_REASON", "Resources")
+    assert main(["cluster", "doctor", "--nodes", "9", "--wait", "3"]) == 1
+    before, _, after = capsys.readouterr().err.partition("\n")
+    assert before == "Slurm gives no nodes yet: the job is PENDING: Resources; waiting up to 3 s"
+    assert "within 3 s: the job is PENDING: Resources" in " ".join(after.split())
     assert (slurm / "cancelled").read_text() == "7\n"
 
 

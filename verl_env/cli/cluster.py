@@ -89,12 +89,13 @@ def _nodes(args: argparse.Namespace) -> Iterator[Launcher]:
 
         yield Ray(args.ray, environment_of(args.into), args.nodes)
         return
+    from verl_env.cli.console import say, stderr_console
     from verl_env.cluster.slurm.allocation import Wish, allocation
     from verl_env.cluster.slurm.launcher import Slurm
 
     options = [*args.slurm_option, *([f"--partition={args.partition}"] if args.partition else [])]
     wish = Wish(args.nodes, args.nodelist, tuple(options), args.wait, args.action)
-    with allocation(wish, os.environ) as allocated:
+    with allocation(wish, os.environ, lambda text: say(stderr_console(), text)) as allocated:
         yield Slurm(allocated)
 
 

@@ -26,6 +26,20 @@ ODD = """#!/bin/sh
 [ "$SLURMD_NODENAME" = n03 ] && [ "$ODD" = ulimit ] && ulimit -n 512
 exec "$REAL_TIMEOUT" "$@"
 """
+#: Stands for nvidia-smi: four GPUs on each node, another driver on n03, and a process of root on n02.
+SMI = """#!/bin/sh
+[ "$ODD" = driver ] || exit 9
+driver=550.54.15
+[ "$SLURMD_NODENAME" = n03 ] && driver=535.288.01
+case "$*" in
+*--query-gpu=*)
+    echo "index, name, uuid, driver_version, compute_cap, pci.bus_id"
+    for each in 0 1 2 3; do echo "$each, NVIDIA H100 80GB HBM3, GPU-$each, $driver, 9.0, 00000000:0$each:00.0"; done
+    ;;
+*--query-compute-apps=*) [ "$SLURMD_NODENAME" != n02 ] || echo "1, 40213, GPU-1" ;;
+*) exit 6 ;;
+esac
+"""
 
 
 @pytest.fixture(scope="module", params=[4, 64])
@@ -53,8 +67,9 @@ def odd(lab):
     wrapper = lab.at / "odd/timeout"
     wrapper.parent.mkdir(exist_ok=True)
     wrapper.parent.chmod(0o777)
-    wrapper.write_text(ODD)
-    wrapper.chmod(0o755)
+    for program, text in ((wrapper, ODD), (wrapper.with_name("nvidia-smi"), SMI)):
+        program.write_text(text)
+        program.chmod(0o755)
     told = wrapper.with_name("told")
     told.unlink(missing_ok=True)
     path = f"{wrapper.parent}:{os.environ['PATH']}"
@@ -92,6 +107,18 @@ def test_an_odd_node_is_named_with_what_differs(lab, odd):
         (["n03"], "limits", "nofile 512")
     ]
     assert done.returncode == 0  # a warning
+
+
+def test_another_driver_and_somebody_elses_process_on_a_gpu_are_errors(lab, odd):
+    done, said = doctor(lab, *all_of(lab), env={**odd, "ODD": "driver"})
+    assert done.returncode == 1
+    assert [(each["nodes"], each["aspect"], each["have"], each["others"]) for each in said["differences"]] == [
+        (["n03"], "driver", "535.288.01", "550.54.15")
+    ]
+    assert said["groups"][0]["aspects"]["gpus"] == ["4 x NVIDIA H100 80GB HBM3, 9.0"]
+    assert [
+        (each["node"], each["id"], each["evidence"]) for each in said["faults"] if each["id"] == "gpu-occupied"
+    ] == [("n02", "gpu-occupied", ["process 1 of root holds 40213 MiB of GPU-1"])]
 
 
 def test_a_node_that_hangs_is_named_within_its_deadline(lab, odd):

@@ -20,11 +20,33 @@ _QUERY = ("nvidia-smi", "--query-compute-apps=pid,used_gpu_memory,gpu_uuid", "--
 
 
 def occupied() -> Fault | None:
-    """The processes on this node's NVIDIA GPUs; None where there are none, or where nothing can be asked."""
+    """The processes on this node's GPUs; None where there are none, or where nothing can be asked."""
+    return judge([*on_nvidia(), *on_amd()], os.getuid())
+
+
+def on_nvidia() -> list[tuple[int, str, str]]:
+    """Process id, MiB and GPU of each that holds memory of an NVIDIA GPU, as nvidia-smi says; none where it is not."""
     outcome = run(_QUERY, deadline=time.monotonic() + _SECONDS)
     if not isinstance(outcome, Completed) or outcome.returncode:
-        return None
-    return judge(parse(outcome.stdout.decode("utf-8", "replace")), os.getuid())
+        return []
+    return parse(outcome.stdout.decode("utf-8", "replace"))
+
+
+def on_amd(root: str = "/") -> list[tuple[int, str, str]]:
+    """Process id, MiB and GPU of each that holds memory of an AMD GPU.
+
+    The kernel itself lists them, for everybody to read: ``/sys/class/kfd/kfd/proc/PID/vram_GPU`` in bytes (Linux,
+    drivers/gpu/drm/amd/amdkfd/kfd_process.c).
+    """
+    found = []
+    for file in sorted(Path(root).glob("sys/class/kfd/kfd/proc/[0-9]*/vram_*")):
+        try:
+            held = int(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if held:
+            found.append((int(file.parent.name), f"{held >> 20}", f"GPU {file.name.removeprefix('vram_')}"))
+    return found
 
 
 def parse(text: str) -> list[tuple[int, str, str]]:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.errors import AllocationRefused, JobTooSmall, NoNodesNamed, ProgramMissing
+from verl_env.cluster.errors import JobTooSmall, NoNodesNamed
 from verl_env.cluster.fold import fold
-from verl_env.cluster.slurm.ask import ask, hostnames, nodes_in, nodes_of_job, pending_reason, unusable
-from verl_env.cluster.stream import stream
+from verl_env.cluster.slurm.ask import ask, hostnames, nodes_in, nodes_of_job, unusable
+from verl_env.cluster.slurm.request import request
 from verl_env.errors import VerlEnvError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-_JOB = re.compile(r"\b(Granted|Pending) job allocation (\d+)")
-#: Minutes after which Slurm itself ends an allocation that nobody gave back, as after a kill of this process.
-_MINUTES = 60
-#: Seconds beyond the wait for salloc to say anything at all: a controller under load.
-_SLACK = 20.0
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +47,15 @@ class Allocation:
 
 
 @contextlib.contextmanager
-def allocation(wish: Wish, environ: Mapping[str, str]) -> Iterator[Allocation]:
+def allocation(
+    wish: Wish, environ: Mapping[str, str], waiting: Callable[[str], None] = lambda _: None
+) -> Iterator[Allocation]:
     """The nodes that are asked for; what was allocated for it is given back at the end, come what may.
+
+    Args:
+        wish: Which nodes.
+        environ: The variables of this process.
+        waiting: Is told why Slurm gives none yet.
 
     Raises:
         NoNodesNamed: this is not in a job, and no nodes are named.
@@ -78,7 +76,7 @@ def allocation(wish: Wish, environ: Mapping[str, str]) -> Iterator[Allocation]:
         yield Allocation("", (), expected, reasons)
         return
     asked = [f"--nodelist={fold(usable)}", f"--nodes={len(usable)}"] if usable else [f"--nodes={wish.nodes}"]
-    job = _allocate([*asked, *wish.options], " ".join(asked), wish.wait)
+    job = request([*asked, *wish.options], " ".join(asked), wait=wish.wait, waiting=waiting)
     try:
         nodes = nodes_of_job(job)
         yield Allocation(job, nodes, expected or nodes, reasons, nodes)
@@ -95,53 +93,3 @@ def _within(wish: Wish, mine: tuple[str, ...], job: str) -> Allocation:
     reasons = {**unusable([name for name in expected if name in mine]), **outside}
     there = tuple(name for name in mine if name in expected and name not in reasons)
     return Allocation(job, there, expected, reasons, mine)
-
-
-def _allocate(options: Sequence[str], asked: str, wait: float) -> str:
-    """The id of a new allocation.
-
-    ``--immediate`` would tell that there is none now, not why. So the job waits in the queue for a moment, and when
-    its time is over Slurm is asked for the reason before it is taken back.
-    """
-    seen: dict[str, str] = {}
-    said: list[str] = []
-
-    def take(line: bytes) -> None:
-        text = line.decode("utf-8", "replace").strip()
-        if found := _JOB.search(text):
-            seen[found[1]] = found[2]
-        elif text:
-            said.append(text)
-
-    def over() -> bool:
-        if "Granted" not in seen and "Pending" in seen and time.monotonic() >= started + wait:
-            said.append(pending_reason(seen["Pending"]))
-            return True
-        return "Granted" in seen
-
-    argv = ["salloc", "--no-shell", "--job-name=verl-env", f"--time={_MINUTES}", *options]
-    started = time.monotonic()
-    try:
-        stream(argv, seconds=wait + _SLACK, on_line=take, on_error=take, done=over, env=_environment(), patience=1.0)
-    except OSError as error:
-        raise ProgramMissing("salloc") from error
-    except BaseException:
-        _cancel(seen)
-        raise
-    if "Granted" in seen:
-        return seen["Granted"]
-    waited = time.monotonic() - started
-    _cancel(seen)
-    raise AllocationRefused(
-        asked, said[-1] if said else "salloc said nothing", waited=waited if waited >= wait else 0.0
-    )
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C"}
-
-
-def _cancel(seen: Mapping[str, str]) -> None:
-    for job in set(seen.values()):
-        with contextlib.suppress(VerlEnvError):
-            ask(["scancel", job])

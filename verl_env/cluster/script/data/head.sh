@@ -22,6 +22,9 @@ caches=${VERL_CACHES:-/tmp/$(id -un)-verl}
 export TRITON_CACHE_DIR="${TRITON_CACHE_DIR:-$caches/triton}"
 export TORCHINDUCTOR_CACHE_DIR="${TORCHINDUCTOR_CACHE_DIR:-$caches/inductor}"
 export VLLM_CACHE_ROOT="${VLLM_CACHE_ROOT:-$caches/vllm}"
+if [ -n "$interface" ]; then # what NCCL and gloo are to meet on, unless you have said it
+    export NCCL_SOCKET_IFNAME="${NCCL_SOCKET_IFNAME:-$interface}" GLOO_SOCKET_IFNAME="${GLOO_SOCKET_IFNAME:-$interface}"
+fi
 @VARIABLES@
 # The nodes, and how a command gets to them
 job=@JOB@

@@ -23,7 +23,6 @@ export count=${#nodes[@]} nodelist="${nodes[*]}"
 on "$head"
 address=$("${step[@]}" bash -c "$functions"$'\nnode_address')
 [ -n "$address" ] || fail 2 "node $head has no address on interface '$interface'"
-[ -z "$interface" ] || export NCCL_SOCKET_IFNAME="$interface" GLOO_SOCKET_IFNAME="$interface"
 rm -rf "$logs/failed"
 on "${nodes[@]}"
 watched "${step[@]}" @OUTPUT@ bash -c "$functions"$'\nstart_torchrun "$@"' torchrun "$address" "$port" "$logs" "${command[@]}"
