@@ -74,8 +74,7 @@ class _Queue:
         self.granted = self.said = self.reason = self._pending = ""
         self.left, self.waited = False, 0.0
         self._wait, self._waiting = wait, waiting
-        self._started = time.monotonic()
-        self._look_at = 1.0
+        self._since, self._look_at = 0.0, 1.0
 
     @property
     def why(self) -> str:
@@ -87,6 +86,7 @@ class _Queue:
         text = line.decode("utf-8", "replace").strip()
         if found := _JOB.search(text):
             self.granted, self._pending = (found[2], "") if found[1] == "Granted" else ("", found[2])
+            self._since = time.monotonic()
         elif text:
             self.said = text
 
@@ -94,7 +94,7 @@ class _Queue:
         """Whether nothing more is to be waited for; a busy controller is asked ever more rarely."""
         if self.granted or not self._pending:
             return bool(self.granted)
-        seconds = time.monotonic() - self._started
+        seconds = time.monotonic() - self._since
         if seconds >= min(self._look_at, self._wait):
             self._look_at = 2 * seconds
             before, self.reason = self.reason, pending_reason(self._pending)
