@@ -73,6 +73,7 @@ def test_every_fact_has_a_line(found, capsys):
         "CUDA_HOME /usr/local/cuda",
         "Python 3.10.14 /opt/python/bin/python3.10 PATH",
         "problem[nvidia-mixed-gpus]: two kinds of [GPU]",
+        "hint: choose the GPUs of one kind through CUDA_VISIBLE_DEVICES, or describe them: --gpu NAME:COUNT",
     ]
 
 

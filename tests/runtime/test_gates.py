@@ -17,13 +17,14 @@ from verl_env_runtime.gates import (
     combined,
     decide,
 )
-from verl_env_runtime.registry import PATCHES, fingerprints, patch_by_id
+from verl_env_runtime.registry import PATCHES, fingerprints
 from verl_env_runtime.source import tree_at
 from verl_env_runtime.versions import in_range, version_key
 
 from . import fakes
 
-MOE = patch_by_id("moe-weight-loader")
+BY_ID = {patch.id: patch for patch in PATCHES}
+MOE = BY_ID["moe-weight-loader"]
 TARGET = MOE.targets[0]
 HEAD = "process_weights_after_loading(self, layer)"
 

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from verl_env.machine.model import UNKNOWN
+from verl_env.machine.nvidia.problems import REMEDIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ def render_machine(console: Console, machine: Machine) -> None:
     for problem in machine.problems:
         console.print(f"[bold yellow]problem[/]\\[{problem.id}]: ", end="")
         console.print(problem.message, markup=False)
+        if problem.id in REMEDIES:
+            console.print(f"  hint: {REMEDIES[problem.id]}", markup=False)
 
 
 def _rows(machine: Machine) -> Iterator[Row]:

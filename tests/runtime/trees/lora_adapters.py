@@ -20,9 +20,9 @@ def mapped_model():
 def main():
     harness.prepare_triton()
     import verl_env_runtime.probes.lora as probe
-    from verl_env_runtime.registry import patch_by_id
+    from verl_env_runtime.registry import PATCHES
 
-    target = patch_by_id("lora-tensors").targets[0]
+    target = next(patch for patch in PATCHES if patch.id == "lora-tensors").targets[0]
     plain = probe.toy_manager
     for case in ("plain", "mapper"):
         if case == "mapper":

@@ -178,11 +178,6 @@ PATCHES = (
 )
 
 
-def patch_by_id(identifier: str) -> Patch | None:
-    """The patch with this id, or None."""
-    return next((patch for patch in PATCHES if patch.id == identifier), None)
-
-
 @functools.lru_cache(maxsize=1)
 def fingerprints() -> Mapping[str, Mapping[str, list[str]]]:
     """By target name and fingerprint, the versions of vLLM whose code it is."""
