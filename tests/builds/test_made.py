@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.install.plans import Recorder, lockset, plan, prebuilt, wheel
+from tests.install.plans import Recorder, lockset, plan, wheel
 from tests.install.plans import native as locked
 from verl_env.builds.made import DECIDING, made_otherwise
 from verl_env.environment.state import State, read_state, write_state
@@ -137,7 +137,7 @@ def state_with(ways):
 
 def test_a_published_wheel_for_another_torch_has_the_same_version():
     urls = [f"https://h/torch{torch}/flash_attn-2.7.4-cp310-cp310-linux_x86_64.whl" for torch in ("2.6", "2.7")]
-    lock = lockset(natives=(locked(wheels=[prebuilt(urls[1])]),))
+    lock = lockset(natives=(locked(wheels=[wheel(urls[1])]),))
     made = plan([], lock=lock)
     assert made.natives[0].wheel.url == urls[1]
     assert made_otherwise(made, state_with({}), None) == {}

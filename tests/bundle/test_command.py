@@ -154,7 +154,7 @@ def test_a_damaged_bundle_is_refused_by_name_and_nothing_is_made(works):
 
 
 def test_flags_of_the_installation_count_without_a_stack(works):
-    native = {"name": "apex", "version": "0.1", "reason": "a test", "build": "sdist", "needs": []}
+    native = {"name": "apex", "version": "0.1", "reason": "a test"}
     works.lockset(ID, works.packages, natives=[native])
     code, captured = works.make()
     assert code == 0, captured.err
@@ -175,7 +175,7 @@ def with_source(works, source="sdist"):
     table = {"schema": 1, "name": "fast", "releases": [{"version": "1.0", "recipes": [recipe]}]}
     (works.root / "components").mkdir()
     (works.root / "components" / "fast.toml").write_text(tomli_w.dumps(table))
-    native = {"name": "fast", "version": "1.0", "reason": "a test", "build": "sdist", "needs": []}
+    native = {"name": "fast", "version": "1.0", "reason": "a test"}
     works.lockset(ID, works.packages, natives=[native])
 
 

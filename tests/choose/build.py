@@ -35,7 +35,7 @@ def python_lock(version):
 
 
 def native(name, version, needed_for=()):
-    return Native(name, version, tuple(needed_for), "no index serves it", "sdist", (), ())
+    return Native(name, version, tuple(needed_for), "no index serves it")
 
 
 def lockset(id_="verl0.4-cu124/app.vllm", **changes):

@@ -7,12 +7,14 @@ import shutil
 import time
 
 import pytest
+import tomli_w
 
 from tests.cli.test_install import ID, MACHINE, PREFIXES, Bench
 from tests.install.reach.hosts import Host, Silent, refusing
 from tests.install.server import Index
 from tests.install.wheels import wheel_bytes
 from verl_env.cli.main import main
+from verl_env.components.decode import SCHEMA
 from verl_env.components.without import FILE as TABLE
 from verl_env.constraints import constraints_directory
 from verl_env.install.completeness import COMPLETE
@@ -32,8 +34,12 @@ class Site(Bench):
 
     def offer(self, url):
         native = {"name": "flash-attn", "version": "2.8.3", "reason": "r"}
-        native["prebuilt"] = [{"url": url, "pythons": [self.python]}]
         self.lockset(ID, [self.demo, self.verl], verl="0.9.1", natives=[native])
+        wheel = {"url": url, "pythons": [self.python], "source": "a test"}
+        release = {"version": "2.8.3", "wheels": [wheel], "recipes": []}
+        table = {"schema": SCHEMA, "name": "flash-attn", "imports": "flash_attn", "releases": [release]}
+        (self.root / "components").mkdir(exist_ok=True)
+        (self.root / "components" / "flash-attn.toml").write_text(tomli_w.dumps(table))
 
     @property
     def python(self):

@@ -69,14 +69,6 @@ def test_every_native_of_a_lockset_is_a_release(name, version):
     assert release.wheels or release.recipes
 
 
-def test_what_the_locksets_say_of_wheels_and_sources_is_in_the_catalogue():
-    for lockset in load_locksets():
-        for native in lockset.natives:
-            release = CATALOGUE.components[native.name].release(native.version)
-            assert {wheel.url for wheel in native.prebuilt} <= {wheel.url for wheel in release.wheels}
-            assert native.build is None or native.build in {recipe.source for recipe in release.recipes}
-
-
 def test_names_are_canonical_and_versions_are_there_once():
     for component in COMPONENTS:
         assert canonicalize_name(component.name) == component.name

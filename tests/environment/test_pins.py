@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.install.plans import lockset, native, plan, prebuilt
+from tests.install.plans import lockset, native, plan, wheel
 from verl_env.environment.pins import (
     FILE,
     PIP_CONF,
@@ -23,12 +23,12 @@ from verl_env.locksets.model import Package
 from verl_env.plans.plan import pins_of
 
 PACKAGES = (Package("torch", "2.6.0", ("sha256:00",)), Package("verl", "0.1.0", ("sha256:11",)))
-WHEEL = prebuilt("https://h/flash_attn-2.7.4+cu12-py3-none-any.whl")
+WHEEL = wheel("https://h/flash_attn-2.7.4+cu12-py3-none-any.whl")
 
 
 def test_what_a_plan_pins():
-    natives = (native(wheels=[WHEEL]), native("apex", "0.1", wheels=[prebuilt("https://h/apex-0.1-py3-none-any.whl")]))
-    made = plan(PACKAGES, lock=lockset(natives=(*natives, native("deep-ep", "1", build=None))))
+    natives = (native(wheels=[WHEEL]), native("apex", "0.1", wheels=[wheel("https://h/apex-0.1-py3-none-any.whl")]))
+    made = plan(PACKAGES, lock=lockset(natives=(*natives, native("deep-ep", "1"))))
     assert pins_of(made, without={"apex"}) == {"flash-attn": "2.7.4", "torch": "2.6.0", "verl": "0.1.0"}
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.install.plans import lockset, native, plan, prebuilt
+from tests.install.plans import lockset, native, plan, wheel
 from verl_env.environment.state import FILE, Extra, State, read_state, write_state
 from verl_env.locksets.model import Package
 from verl_env.plans.plan import plan_digest
@@ -70,7 +70,7 @@ def test_a_digest_is_that_of_what_is_in_the_environment():
         plan(PACKAGES, lock=lockset(id="verl0.1/other")),
         plan(PACKAGES, lock=lockset(env={})),
         plan(PACKAGES, lock=lockset(natives=(native(),))),
-        plan(PACKAGES, lock=lockset(natives=(native(wheels=[prebuilt("https://h/a-1-py3-none-any.whl")]),))),
+        plan(PACKAGES, lock=lockset(natives=(native(wheels=[wheel("https://h/a-1-py3-none-any.whl")]),))),
         plan(PACKAGES, verl_source="/src/verl"),
     ],
 )

@@ -7,9 +7,9 @@ from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Evaluation, Request
 from verl_env.choose.resolver.model import Environment
 from verl_env.choose.resolver.resolve import Problem, resolve
-from verl_env.components.model import Catalogue, Wheel
+from verl_env.components.model import Catalogue, Component, Release, Wheel
 from verl_env.installers.options import Options
-from verl_env.locksets.model import Check, Lockset, Native, Prebuilt, PythonLock, Requirements, Variant
+from verl_env.locksets.model import Check, Lockset, Native, PythonLock, Requirements, Variant
 from verl_env.machine.model import Host, Machine
 from verl_env.plans.plan import make_plan
 
@@ -41,17 +41,30 @@ def lockset(**changes):
     return Lockset(**(fields | changes))
 
 
-def native(name="flash-attn", version="2.7.4", *, wheels=(), needed_for=(), build="sdist"):
-    return Native(name, version, tuple(needed_for), "no index serves it", build, ("nvcc 12.4",), tuple(wheels))
+class Published(Native):
+    """A native component of a lockset, and the wheels that the catalogue has of it."""
+
+    def __init__(self, wheels, *values):
+        super().__init__(*values)
+        object.__setattr__(self, "wheels", tuple(wheels))
 
 
-def prebuilt(url, *, sha256=None, pythons=(PYTHON,), glibc=None):
-    return Prebuilt(url, tuple(pythons), sha256, glibc)
+def native(name="flash-attn", version="2.7.4", *, wheels=(), needed_for=()):
+    return Published(wheels, name, version, tuple(needed_for), "no index serves it")
 
 
-def wheel(url, *, sha256=None):
-    """A wheel as the resolver gives it."""
-    return Wheel(url, (PYTHON,), None, None, None, None, None, (), None, sha256, "a test")
+def wheel(url, *, sha256=None, glibc=None):
+    """A published wheel, as the catalogue has it."""
+    arch = next((arch for arch in ("x86_64", "aarch64") if url.endswith(f"{arch}.whl")), None)
+    return Wheel(url, (PYTHON,), arch, None, None, None, None, (), glibc, sha256, "a test")
+
+
+def published(lock):
+    """The catalogue of the wheels of a lockset."""
+    components = {
+        each.name: Component(each.name, None, (Release(each.version, each.wheels, ()),)) for each in lock.natives
+    }
+    return Catalogue(components, (), (), ())
 
 
 def check(id_="import-demo", code="import demo", needs=None):
@@ -59,11 +72,11 @@ def check(id_="import-demo", code="import demo", needs=None):
 
 
 def choice(lock=None, *, interpreter=sys.executable, warnings=(), stack="vllm", native=None, machine=MACHINE):
-    """A choice with the ways that the wheels of the lockset itself leave to its native components."""
+    """A choice with the ways that the wheels of a lockset leave to its native components."""
     lock = lock or lockset()
     request = Request(tuple(stack.split("+")), native=native)
     environment = Environment(lock, PYTHON, interpreter)
-    problem = Problem((environment,), facts_of(machine), request, (), lambda *_: {}, Catalogue({}, (), (), ()))
+    problem = Problem((environment,), facts_of(machine), request, (), lambda *_: {}, published(lock))
     builds = resolve(problem).builds
     return Choice(lock, PYTHON, interpreter, tuple(warnings), Evaluation(lock, ()), (), builds)
 

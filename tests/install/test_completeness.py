@@ -1,6 +1,6 @@
 import pytest
 
-from tests.install.plans import lockset, native, plan, prebuilt
+from tests.install.plans import lockset, native, plan, wheel
 from verl_env.environment.state import State
 from verl_env.install.completeness import COMPLETE, of_plan, of_state
 from verl_env.records import replace
@@ -20,7 +20,7 @@ def left_out(*natives, verl="0.9.1", asked=ASKED, stack="vllm", **more):
     return replace(made, asked=asked)
 
 
-FLASH_ATTN = native("flash-attn", "2.8.3", build="sdist")
+FLASH_ATTN = native("flash-attn", "2.8.3")
 
 
 def test_nothing_is_missing():
@@ -55,12 +55,12 @@ def test_the_words_follow_the_release_of_verl(verl, first, second):
 
 
 def test_what_verl_does_without_is_not_missing():
-    found = of_plan(left_out(native("flashinfer-python", "0.2.2", build="sdist"), verl="0.4.1"))
+    found = of_plan(left_out(native("flashinfer-python", "0.2.2"), verl="0.4.1"))
     assert found.complete
 
 
 def test_several_are_told_together():
-    natives = (FLASH_ATTN, native("transformer-engine", "2.6", needed_for=["megatron"], build="sdist"))
+    natives = (FLASH_ATTN, native("transformer-engine", "2.6", needed_for=["megatron"]))
     found = of_plan(left_out(*natives, stack="vllm+megatron"))
     first, second = found.lines()
     assert first == (
@@ -93,7 +93,7 @@ def test_another_place_is_part_of_the_command():
 
 
 def test_what_could_not_be_had_in_the_end_is_missing_too():
-    lock = lockset(verl="0.9.1", natives=[native("flash-attn", "2.8.3", wheels=[prebuilt(URL)])])
+    lock = lockset(verl="0.9.1", natives=[native("flash-attn", "2.8.3", wheels=[wheel(URL)])])
     made = replace(plan([], lock=lock), asked=ASKED)
     assert of_plan(made).complete
     found = of_plan(made, {"flash-attn": "it broke off"})

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.install.environments import STORE
-from tests.install.plans import Recorder, check, lockset, native, options, plan, prebuilt
+from tests.install.plans import Recorder, check, lockset, native, options, plan, wheel
 from tests.install.test_run import have
 from tests.install.wheels import sdist_bytes, wheel_bytes, wheel_name
 from verl_env.environment import change as changing
@@ -207,8 +207,8 @@ class TestNatives:
         return content
 
     def lock(self, world):
-        wheel = prebuilt(world.index.url(self.WHEEL.replace("+", "%2B")))
-        return lockset(natives=(native(wheels=[wheel]),))
+        url = world.index.url(self.WHEEL.replace("+", "%2B"))
+        return lockset(natives=(native(wheels=[wheel(url)]),))
 
     @pytest.mark.parametrize("installer", ["uv", "pip"])
     def test_a_wheel_that_fits_is_installed_like_anything_else(self, world, content, installer):

@@ -18,6 +18,8 @@ from packaging.version import InvalidVersion, Version
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from verl_env.components.model import Catalogue
+    from verl_env.components.model import Recipe as Build
     from verl_env.locksets.model import Lockset, Native
     from verl_env.locksets.recipe import Recipe, Step
 
@@ -44,12 +46,26 @@ class Held:
     lockset: Lockset
     recipe: Recipe
     locks: Mapping[str, Mapping[str, str]]
+    catalogue: Catalogue
 
     @property
     def words(self) -> str:
         """Everything that it says in prose or passes to a build."""
-        natives = [word for native in self.lockset.natives for word in (*told(native), native.reason)]
+        natives = [word for native in self.lockset.natives for word in (*self.told(native), native.reason)]
         return "\n".join([*self.lockset.notes, *natives, *(step.title for step in self.recipe.steps)])
+
+    def recipes(self, native: Native) -> tuple[Build, ...]:
+        """How a component of the lockset is built."""
+        release = self.catalogue.components[native.name].release(native.version)
+        return release.recipes if release else ()
+
+    def told(self, native: Native) -> list[str]:
+        """What is said of the build of a component: in words, and the variables and settings of it."""
+        found = [f"{name}={value}" for name, value in native.env.items()]
+        for recipe in self.recipes(native):
+            found += [*recipe.settings, *recipe.notes, *recipe.patches, *(file.name for file in recipe.files)]
+            found += [recipe.source, *(f"{name}={value}" for name, value in recipe.env.items())]
+        return found
 
     def native(self, name: str) -> Native | None:
         canonical = canonicalize_name(name)
@@ -105,11 +121,6 @@ def image_tags(variant: dict[str, Any], held: Held) -> Iterator[Difference]:
         agree = all(Version(version).release[: len(stated)] == stated for version in own)
         if not agree and found["version"] not in held.words:
             yield Difference(name, f"{found[0].lstrip('-')} in the image tag")
-
-
-def told(native: Native) -> list[str]:
-    """What a lockset says of the build of a component: in words, and the variables that the image sets."""
-    return [*native.needs, *(f"{name}={value}" for name, value in native.env.items())]
 
 
 def versions(name: str, held: Held) -> Iterator[str]:
@@ -227,7 +238,8 @@ def _wheel_step(step: dict[str, Any], own: Step | None, held: Held) -> Iterator[
     if "url" in step:
         name, version = parse_wheel_filename(step["url"].rsplit("/", 1)[-1])[:2]
         native = held.native(name)
-        if native is None or step["url"] not in {wheel.url for wheel in native.prebuilt}:
+        release = held.catalogue.components[native.name].release(native.version) if native else None
+        if release is None or step["url"] not in {wheel.url for wheel in release.wheels}:
             yield Difference(name, step["url"])
         stated = [(name, Version(version.public))]
     else:
@@ -245,20 +257,21 @@ def _source_step(step: dict[str, Any], held: Held) -> Iterator[Difference]:
         yield Difference(step["name"], step.get("url", step["kind"]))
         return
     if "url" in step:
-        place, _, ref = (native.build or "").removeprefix("git+").partition("@")
-        if (place.removesuffix(".git"), ref or None) != (step["url"].removesuffix(".git"), step["ref"]):
+        built = [recipe.source.removeprefix("git+").partition("@") for recipe in held.recipes(native)]
+        if (step["url"].removesuffix(".git"), step["ref"]) not in {
+            (place.removesuffix(".git"), ref or None) for place, _, ref in built
+        }:
             yield Difference(step["name"], f"{step['url']} at {step['ref']}")
     yield from _build(step["name"], step, held)
 
 
 def _build(name: str, step: dict[str, Any], held: Held) -> Iterator[Difference]:
-    """Flags and variables of a build: they stand among what the native component needs."""
+    """Settings and variables of a build; each of ours is without isolation and dependencies, of as many jobs as fit."""
     native = held.native(name)
-    needs = " ".join(told(native)) if native else ""
-    flags = {"no_deps": "no dependencies", "no_build_isolation": "no build isolation"}
-    wanted = [words for flag, words in flags.items() if step.get(flag)]
-    wanted += step.get("config_settings", [])
-    wanted += [name if "/" in value else f"{name}={value}" for name, value in step.get("env", {}).items()]
+    needs = " ".join(held.told(native)) if native else ""
+    env = {name: value for name, value in step.get("env", {}).items() if name != "MAX_JOBS"}
+    wanted = [*step.get("config_settings", [])]
+    wanted += [name if "/" in value else f"{name}={value}" for name, value in env.items()]
     yield from (Difference(name, words) for words in wanted if words not in needs)
 
 

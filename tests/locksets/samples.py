@@ -64,13 +64,7 @@ LOCKSET: dict[str, Any] = {
             "version": "2.0",
             "needed_for": ["megatron"],
             "reason": "no wheel",
-            "build": "sdist",
-            "needs": ["nvcc"],
             "env": {"JOBS": "4"},
-            "prebuilt": [
-                {"url": "https://example.invalid/a.whl", "pythons": ["3.10"]},
-                {"url": "https://example.invalid/b.whl", "pythons": ["3.11"], "sha256": "e" * 64, "glibc": "2.31"},
-            ],
         }
     ],
     "deviations": [{"package": "engine", "recipe": "1.1", "locked": "1.2.post3", "reason": "gone"}],

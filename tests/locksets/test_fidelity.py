@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from tests.locksets.fidelity import DISTRIBUTIONS, Held, silent_differences, specifiers_of
 from tests.locksets.variants import variants
+from verl_env.components.load import load_catalogue as load_components
 from verl_env.constraints import constraints_directory
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.locksets.recipe import load_recipe, recipe_files
@@ -40,6 +41,7 @@ def facts():
 
 @pytest.fixture(scope="module")
 def held():
+    components = load_components()
     recipes = {recipe.id: recipe for recipe in map(load_recipe, recipe_files(constraints_directory()))}
     return {
         lockset.variant.facts_id: Held(
@@ -49,6 +51,7 @@ def held():
                 lock.python: {package.name: package.version for package in packages_of(lockset, lock.python)}
                 for lock in lockset.pythons
             },
+            components,
         )
         for lockset in load_catalogue()
         if lockset.variant.facts_id in SIXTEEN

@@ -33,8 +33,6 @@ def test_a_lockset_is_read_whole(tmp_path):
     assert lockset.requires.gpu[1] == GpuNeed("attention", (), "8.0", False, "README")
     assert lockset.requires.rocm == ()
     assert lockset.env == {"SPAWN": "1", "EMPTY": ""}
-    assert lockset.natives[0].prebuilt[0].sha256 is None
-    assert lockset.natives[0].prebuilt[1].glibc == "2.31"
     assert lockset.natives[0].env == {"JOBS": "4"}
     assert lockset.checks[0].code == "import engine\nassert engine"
     assert lockset.notes == ('said "twice"', "ümlaut")
@@ -77,7 +75,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("requires.gpu.1.targets", ..., "requires.gpu[1].targets"),
         ("requires.gpu.0.targets.1", 9.0, "requires.gpu[0].targets[1]"),
         ("requires.glibc", "2.28", "requires.glibc"),
-        ("natives.0.prebuilt.1.sha256", "feed", "natives[0].prebuilt[1].sha256"),
+        ("natives.0.env.JOBS", 4, "natives[0].env.JOBS"),
+        ("pythons.0.sha256", "feed", "pythons[0].sha256"),
         ("checks.0.needs", "luck", "checks[0].needs"),
         ("pythons.0.packages", -1, "pythons[0].packages"),
         ("pythons.0.unmet.0.reason", "", "pythons[0].unmet[0].reason"),

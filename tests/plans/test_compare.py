@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.install.plans import lockset, native, plan, prebuilt
+from tests.install.plans import lockset, native, plan, wheel
 from verl_env.environment.history import Change
 from verl_env.environment.installed import Distribution
 from verl_env.locksets.model import Package
@@ -83,7 +83,7 @@ PACKAGES = (Package("demo", "1.0", ()), Package("direct", "2.0", (), "url", URL)
 
 
 def test_what_a_plan_wants():
-    natives = (native(wheels=[prebuilt("https://h/a-1-py3-none-any.whl")]), native("apex"))
+    natives = (native(wheels=[wheel("https://h/a-1-py3-none-any.whl")]), native("apex"))
     want = wanted(plan(PACKAGES, lock=lockset(natives=natives)))
     assert want.keys() == {"demo", "direct", "verl", "flash-attn", "verl-env-runtime"}
     assert want["direct"].origin == URL
@@ -91,7 +91,7 @@ def test_what_a_plan_wants():
 
 
 def test_a_native_that_could_not_be_had_is_not_wanted():
-    natives = (native(wheels=[prebuilt("https://h/a-1-py3-none-any.whl")]),)
+    natives = (native(wheels=[wheel("https://h/a-1-py3-none-any.whl")]),)
     assert "flash-attn" not in wanted(plan(PACKAGES, lock=lockset(natives=natives)), without={"flash-attn": "gone"})
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.install.plans import MACHINE, PYTHON, check, choice, lockset, native, plan, prebuilt
+from tests.install.plans import MACHINE, PYTHON, check, choice, lockset, native, plan, wheel
 from verl_env.choose.model import Choice, Evaluation, Request, Verdict
 from verl_env.install.plan_json import HASH_UNRECORDED, plan_to_json
 from verl_env.locksets.model import Package, PythonLock
@@ -15,7 +15,7 @@ def package(name, version="1.0", download=100, disk=300, **more):
 
 
 PACKAGES = [package("demo"), package("verl", "0.1.0")]
-WHEEL = prebuilt("https://example.org/flash_attn-2.7.4-py3-none-any.whl")
+WHEEL = wheel("https://example.org/flash_attn-2.7.4-py3-none-any.whl")
 
 
 def test_a_plan_has_its_steps_in_order():
@@ -85,8 +85,8 @@ def test_the_architecture_is_the_machines_or_the_locksets(host, arch):
 
 
 def test_a_glibc_that_is_not_known_refuses_no_wheel():
-    wheel = prebuilt(WHEEL.url, glibc="2.34")
-    made = plan(PACKAGES, lock=lockset(natives=(native(wheels=[wheel]),)), machine=Machine(host=Host(arch="x86_64")))
+    newer = wheel(WHEEL.url, glibc="2.34")
+    made = plan(PACKAGES, lock=lockset(natives=(native(wheels=[newer]),)), machine=Machine(host=Host(arch="x86_64")))
     assert made.natives[0].how == "prebuilt"
 
 
@@ -104,7 +104,7 @@ def test_skipping_on_request_is_no_warning():
 
 
 def test_the_json_holds_the_keys_of_the_contract():
-    wheels = [WHEEL, prebuilt("https://example.org/x-py3-none-any.whl", sha256="1" * 64)]
+    wheels = [WHEEL, wheel("https://example.org/x-py3-none-any.whl", sha256="1" * 64)]
     natives = (native(wheels=wheels[:1]), native("deep-ep", wheels=wheels[1:]), native("apex"))
     lock = lockset(natives=natives, checks=(check(),))
     url = package("direct", url="https://example.org/direct-1.0-py3-none-any.whl", source="url")

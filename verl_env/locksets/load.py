@@ -53,19 +53,10 @@ requires = shape(
     {"arch": texts, "gpu": many(shared(gpu))},
     {"glibc": (shared(glibc), None), "driver": (shared(driver), None), "rocm": (many(number), NOTHING)},
 )
-prebuilt = shape(
-    model.Prebuilt, {"url": text, "pythons": many(number)}, {"sha256": (sha256, None), "glibc": (number, None)}
-)
 native = shape(
     model.Native,
     {"name": text, "version": text, "reason": text},
-    {
-        "needed_for": (texts, NOTHING),
-        "build": (text, None),
-        "needs": (texts, NOTHING),
-        "prebuilt": (many(prebuilt), NOTHING),
-        "env": (mapping, records.NOTHING),
-    },
+    {"needed_for": (texts, NOTHING), "env": (mapping, records.NOTHING)},
 )
 unmet = shape(model.Unmet, {"package": text, "requires": text, "installed": text, "reason": text})
 python_lock = shape(

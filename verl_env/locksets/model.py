@@ -78,32 +78,18 @@ class Requirements:
 
 
 @record
-class Prebuilt:
-    """A published wheel of a native component; ``sha256`` is None where no hash is recorded."""
-
-    url: str
-    pythons: tuple[str, ...]
-    sha256: str | None
-    glibc: str | None
-
-
-@record
 class Native:
     """A component that no index serves as a wheel for this stack.
 
-    ``needed_for`` names the stack components that need it (empty: every stack of the lockset); ``build`` is where
-    its source is (``"sdist"`` or ``"git+URL@REF"``) and ``needs`` what a build asks of the machine, in words. ``env``
-    is what the image sets for its build. The wheels that are published of it and its build are in the catalogue of
-    components, under its name and version.
+    ``needed_for`` names the stack components that need it (empty: every stack of the lockset); ``env`` is what the
+    image sets for its build. Its source, what a build asks of the machine and the wheels that are published of it are
+    in the catalogue of components, under its name and version.
     """
 
     name: str
     version: str
     needed_for: tuple[str, ...]
     reason: str
-    build: str | None
-    needs: tuple[str, ...]
-    prebuilt: tuple[Prebuilt, ...]
     env: Mapping[str, str] = NOTHING
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.choose.resolver.world import GCC, NEW, NVCC, OLD, ROCM, catalogue, cuda_recipe, machine, native, wheel
+from tests.choose.resolver.world import GCC, NEW, NVCC, OLD, ROCM, catalogue, cuda_recipe, machine, wheel
 from verl_env.choose.errors import WishInvalidError
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Request
@@ -20,7 +20,6 @@ from verl_env.choose.specifiers import allows, is_empty
 from verl_env.choose.wishes import Asked, parse_wishes
 from verl_env.components.model import Release, Tool
 from verl_env.machine.model import UNKNOWN, Machine
-from verl_env.records import replace
 
 
 @pytest.mark.parametrize(
@@ -154,15 +153,6 @@ def test_ways_are_the_same_objects_each_time():
     )
     assert [way.how for way in ways(want)] == ["prebuilt"] * 4 + ["build"]
     assert ways(Want("flash-attn", environment, "2.8.3", optional=True))[-1].how == "skip"
-
-
-def test_wheels_that_only_the_lockset_names_come_last():
-    stated = native("flash-attn", "2.8.3", wheels=["https://h/flash_attn-2.8.3-cp312-cp312-linux_aarch64.whl"])
-    environment = Environment(replace(NEW, natives=(stated,)), "3.12")
-    source = Source(catalogue(), machine_facts(facts_of(machine())))
-    wheels = [way.wheel for way in Ways(source)(Want("flash-attn", environment, "2.8.3")) if way.wheel]
-    assert [each.source for each in wheels] == ["a test"] * 4 + ["the lockset"]
-    assert wheels[-1].arch == "aarch64"
 
 
 def test_directories_and_sources_come_with_what_is_built_upon_them():

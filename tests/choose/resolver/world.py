@@ -3,7 +3,7 @@
 ``catalogue`` can forget wheels and recipes, so that a case says only in what it differs.
 """
 
-from tests.choose.build import driver, lockset
+from tests.choose.build import driver, lockset, native
 from verl_env.components.model import (
     AbiRule,
     CapabilityRange,
@@ -15,7 +15,7 @@ from verl_env.components.model import (
     Tool,
     Wheel,
 )
-from verl_env.locksets.model import GlibcNeed, Native, Prebuilt
+from verl_env.locksets.model import GlibcNeed
 from verl_env.machine.model import (
     UNKNOWN,
     Amd,
@@ -31,11 +31,6 @@ from verl_env.records import replace
 
 BOTH = ("3.12", "3.10")
 GLIBC = GlibcNeed("2.28", "a test")
-
-
-def native(name, version, needed_for=(), wheels=(), build="sdist"):
-    stated = tuple(Prebuilt(url, ("3.10", "3.12"), None, None) for url in wheels)
-    return Native(name, version, tuple(needed_for), "no index serves it", build, ("a compiler",), stated)
 
 
 MEGATRON = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from verl_env.choose.model import Build, Deviation, Missing, address_of
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS, REACH
 from verl_env.choose.resolver.ranges import ruled_out
-from verl_env.choose.resolver.ways import native_of
 from verl_env.choose.resolver.words import bounds, doubt_words, need_words
 from verl_env.choose.words import listed, missing_words
 from verl_env.components.toolchain import compiler_words
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from verl_env.choose.resolver.examine import Examiner
     from verl_env.choose.resolver.model import Want, Way
     from verl_env.components.model import Range
-    from verl_env.locksets.model import Native
 
 #: Facts that are judged for the lockset already, or that nobody needs to be told of.
 _SILENT = {ARCH, CAPABILITY, GFX, HEADERS}
@@ -54,7 +52,7 @@ def build_of(
         beside: What is decided of the other components.
         required: Whether it must not be left out.
     """
-    native, mode = native_of(way.environment.lockset, way.name), examiner.mode
+    mode = examiner.mode
     rejected = () if mode == "skip" else (*examiner.rejected(want), *_ruled_out(way, want, examiner, beside))
     missing = _missing(want, rejected, examiner) if way.how == "skip" and mode is None else None
     wheels = [each for each in examiner.ways(want) if each.how == "prebuilt"]
@@ -65,9 +63,9 @@ def build_of(
         _reason(way, missing, mode, f"no published wheel {'fits' if wheels else 'is known'}"),
         wheel=way.wheel,
         recipe=way.recipe,
-        needs=_needs(way, native),
+        needs=_needs(way),
         rejected=rejected,
-        warnings=tuple(_warnings(way, missing, native, examiner, elsewhere)),
+        warnings=tuple(_warnings(way, missing, examiner, elsewhere)),
         others=tuple(_other(each, examiner) for each in others),
         required=required,
         deviation=_deviation(way, rejected),
@@ -101,8 +99,8 @@ def _other(way: Way, examiner: Examiner) -> Build:
         _source_words(way),
         wheel=way.wheel,
         recipe=way.recipe,
-        needs=_needs(way, native_of(way.environment.lockset, way.name)),
-        warnings=tuple(_warnings(way, None, None, examiner, ())),
+        needs=_needs(way),
+        warnings=tuple(_warnings(way, None, examiner, ())),
         after=_after(way),
         deviation=_deviation(way, ()),
     )
@@ -167,17 +165,13 @@ def _source_words(way: Way) -> str:
     return f"built from {way.recipe.source}{tool}{time}"
 
 
-def _needs(way: Way, native: Native | None) -> tuple[str, ...]:
-    if native is not None:
-        return native.needs
+def _needs(way: Way) -> tuple[str, ...]:
     return tuple(need_words(need) for need in way.needs if need.why) if way.recipe is not None else ()
 
 
-def _warnings(
-    way: Way, missing: Missing | None, native: Native | None, examiner: Examiner, elsewhere: Sequence[str]
-) -> Iterator[str]:
+def _warnings(way: Way, missing: Missing | None, examiner: Examiner, elsewhere: Sequence[str]) -> Iterator[str]:
     if missing is not None:
-        more = _to_get_it(missing, native, elsewhere, way.environment.lockset.cuda)
+        more = _to_get_it(missing, elsewhere, way.environment.lockset.cuda)
         yield f"{way.name} {way.version} is left out: {missing_words(missing)}{more}"
     if way.instead_of is not None:
         users = listed(each.user for each in way.taken_by)
@@ -196,12 +190,9 @@ def _warnings(
     yield from (f"{way.name} {way.version}: {words}" for words in doubt_words(doubts))
 
 
-def _to_get_it(missing: Missing, native: Native | None, elsewhere: Sequence[str], cuda: str | None) -> str:
-    """The ways on: another Python of the lockset, what its author says of a build, a compiler that the index lacks."""
+def _to_get_it(missing: Missing, elsewhere: Sequence[str], cuda: str | None) -> str:
+    """The ways on: another Python of the lockset, a compiler that the index lacks."""
     ways = [f"--python {python}" for python in elsewhere]
-    told = {each.what for each in missing.rejected}
-    if native is not None and native.build and f"a build from {native.build}" not in told:
-        ways.append(f"a build from {native.build} (needs {', '.join(native.needs) or 'a compiler'})")
     if words := compiler_words(cuda if any("needs nvcc" in each.reason for each in missing.rejected) else None):
         ways.append(words)
     return f"; to get it: {'; or: '.join(ways)}" if ways else ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from verl_env.choose.model import NativeMode
     from verl_env.choose.resolver.model import Environment, Fact
     from verl_env.components.model import Catalogue, Recipe
-    from verl_env.locksets.model import Accelerator, Lockset, Native, Prebuilt
+    from verl_env.locksets.model import Accelerator, Lockset, Native
 
 
 @record
@@ -182,7 +182,7 @@ def _wheels(release: Release, want: Want) -> tuple[Wheel, ...]:
 
 
 def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
-    """The releases of a component that a want allows, newest first; wheels that only the lockset names come last.
+    """The releases of a component that a want allows, newest first.
 
     Where the lockset states no version, those that are for its accelerator.
     """
@@ -191,13 +191,8 @@ def releases_of(want: Want, catalogue: Catalogue) -> tuple[Release, ...]:
         every = component.releases if component else ()
         allowed = [release for release in every if allows(want.specifier, release.version)]
         return tuple(_for_accelerator(allowed, want.environment.lockset.accelerator))
-    native = native_of(want.environment.lockset, want.name)
-    stated = native.prebuilt if native is not None and native.version == want.version else ()
     release = component.release(want.version) if component else None
-    release = release or Release(want.version, (), ())
-    urls = {wheel.url for wheel in release.wheels}
-    more = tuple(_stated(wheel) for wheel in stated if wheel.url not in urls)
-    return (replace(release, wheels=release.wheels + more),)
+    return (release or Release(want.version, (), ()),)
 
 
 def _for_accelerator(releases: Sequence[Release], accelerator: Accelerator) -> Iterator[Release]:
@@ -232,22 +227,3 @@ def _only_built_against(native: Native, catalogue: Catalogue) -> bool:
     if release is None or release.wheels or release.families or not release.recipes:
         return False
     return all(recipe.product != "wheel" for recipe in release.recipes)
-
-
-def _stated(wheel: Prebuilt) -> Wheel:
-    """A wheel that only the lockset names: made for its torch, of the architecture that its name says."""
-    platform = wheel.url.partition("#")[0].removesuffix(".whl").rpartition("-")[2]
-    arch = next((arch for arch in ("x86_64", "aarch64") if platform.endswith(arch)), None)
-    return Wheel(
-        url=wheel.url,
-        pythons=wheel.pythons,
-        arch=arch,
-        torch=None,
-        cuda=None,
-        rocm=None,
-        cxx11abi=None,
-        gpus=(),
-        glibc=wheel.glibc,
-        sha256=wheel.sha256,
-        source="the lockset",
-    )

@@ -171,7 +171,7 @@ def recipe_text(read: Draft, file: Path, id_: str) -> str:
     natives = dict.fromkeys((name or "TODO", ref, place) for step in read.steps for name, ref, place in step.built)
     for name, ref, place in natives:
         lines += ["[[natives]]", f"name = {_text(name.lower())}", f"version = {_text(ref or 'TODO')}"]
-        lines += ['reason = "TODO"', f"build = {_text(place)}", ""]
+        lines += ['reason = "TODO"', f"# its source: {place}", ""]
     lines += ["# Not understood; read it by hand, and state what the lockset leaves out as a deviation:"]
     lines += [f"#   RUN {each.run}: {each.text}" for each in read.unread]
     lines += [f"#   {other}" for other in read.image.others]
