@@ -2,6 +2,9 @@
 
 # For contributors; what each is for: CONTRIBUTING.md. CI calls the same targets.
 
+# Without it each interpreter that a test starts compiles all of verl-env anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One more than there are cores, as many tests wait; a file is one worker's, as what it makes is dear.
 PARALLEL = -n $$(( $$(nproc) + 1 )) --dist loadfile
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lockset_parts import accelerator
 
-from verl_env.choose.choose import choose
+from verl_env.choose.choose import Chooser
 from verl_env.choose.model import Choice, Refusal, Request
 from verl_env.components.load import load_catalogue as load_components
 from verl_env.locksets.catalogue import load_catalogue
@@ -112,15 +112,14 @@ def matrix() -> Iterator[Place]:
 @cache
 def answers(stack: str) -> Mapping[Place, Choice | Refusal]:
     """What the chooser says to every machine of the matrix; one question for GPUs that differ by name alone."""
-    locksets, components = load_catalogue(), load_components()
+    chooser = Chooser(load_catalogue(), load_components())
     named: dict[str, str] = {}
     alike = {gpu: named.setdefault(target, gpu) for gpu, target in GPUS.items()}
     found: dict[Place, Choice | Refusal] = {}
     for place in matrix():
         same = replace(place, gpu=alike[place.gpu])
         if same not in found:
-            request = Request((stack,), python=place.python)
-            found[same] = choose(locksets, same.machine, request, components=components)
+            found[same] = chooser.choose(same.machine, Request((stack,), python=place.python))
         found[place] = found[same]
     return found
 

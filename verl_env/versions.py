@@ -4,6 +4,7 @@ from __future__ import annotations
 
 #: What was read before: a plan compares the same texts thousands of times, and a probe has no time for functools.
 _NUMBERS: dict[str, tuple[int, ...] | None] = {}
+_CAPABILITIES: dict[str, tuple[int, int, str] | None] = {}
 
 
 def dotted(text: str) -> tuple[int, ...]:
@@ -45,8 +46,9 @@ def numbers(text: str) -> tuple[int, ...] | None:
 
 def capability(text: str) -> tuple[int, int, str] | None:
     """A compute capability as major, minor and suffix: ``"9.0a"`` is ``(9, 0, "a")``; None where it is none."""
-    suffix = text[-1:] if text[-1:] in ("a", "f") else ""
-    parts = numbers(text.removesuffix(suffix))
-    if parts is None or len(parts) != 2:  # noqa: PLR2004  major and minor
-        return None
-    return (parts[0], parts[1], suffix)
+    if text not in _CAPABILITIES:
+        suffix = text[-1:] if text[-1:] in ("a", "f") else ""
+        parts = numbers(text.removesuffix(suffix))
+        whole = parts is not None and len(parts) == 2  # noqa: PLR2004  major and minor
+        _CAPABILITIES[text] = (parts[0], parts[1], suffix) if parts is not None and whole else None
+    return _CAPABILITIES[text]

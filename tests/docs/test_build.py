@@ -14,7 +14,9 @@ spec.loader.exec_module(build)
 
 @pytest.mark.slow
 def test_no_generated_page_is_stale(capsys):
-    assert build.main(["--check"]) == 0, capsys.readouterr().out
+    """All but one, of which ``test_coverage_page.py`` has the answers."""
+    named = [name for name in build.PAGES if name != "coverage.md"]
+    assert build.main(["--check", *named]) == 0, capsys.readouterr().out
 
 
 @pytest.mark.parametrize("error", sorted(build.error_classes(), key=lambda error: error.id), ids=lambda error: error.id)

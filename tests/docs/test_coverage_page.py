@@ -6,7 +6,7 @@ from pathlib import Path
 import coverage_page as page
 import pytest
 
-from verl_env.choose.choose import evaluate
+from verl_env.choose.choose import choose, evaluate
 from verl_env.choose.model import Choice, Request
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.versions import at_least
@@ -23,6 +23,10 @@ def locksets():
 @pytest.fixture(scope="module", params=page.STACKS)
 def found(request):
     return request.param, page.answers(request.param)
+
+
+def test_the_page_is_not_stale():
+    assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == page.coverage_page()
 
 
 def test_the_matrix_has_every_axis():
@@ -88,7 +92,7 @@ def test_nothing_that_fits_stands_behind_a_refusal(found, locksets):
 )
 def test_vllm_on_x86_64(locksets, gpu, driver, glibc, served):
     place = page.Place(gpu, driver, glibc, "3.12", "x86_64")
-    answer = page.choose(locksets, place.machine, Request(("vllm",), python="3.12"))
+    answer = choose(locksets, place.machine, Request(("vllm",), python="3.12"))
     assert isinstance(answer, Choice) is served
     assert not served or answer.lockset.accelerator == ("rocm" if gpu.startswith("MI") else "cuda")
 
@@ -97,7 +101,7 @@ def test_vllm_on_x86_64(locksets, gpu, driver, glibc, served):
 @pytest.mark.parametrize("stack", page.STACKS)
 def test_arm_machines_with_driver_580_are_served(locksets, gpu, stack):
     place = page.Place(gpu, "580.126.09", "2.39", "3.12", "aarch64")
-    answer = page.choose(locksets, place.machine, Request((stack,), python="3.12"))
+    answer = choose(locksets, place.machine, Request((stack,), python="3.12"))
     assert isinstance(answer, Choice)
     assert answer.lockset.requires.arch == ("aarch64",)
 

@@ -79,35 +79,42 @@ def choose(
         WishInvalidError: one of ``request.wishes`` is no requirement.
         NativeUnavailableError: a native component cannot be had, and the request does not allow to leave it out.
     """
-    chooser = _Chooser(tuple(locksets), components, locks, barred)
-    try:
-        answer, asked = chooser.decide(machine, request)
-    except ChoiceError as error:
-        error.take_ways(request, lambda other: chooser.again(other, machine) is not None)
-        raise
-    if isinstance(answer, Choice):
-        return answer
-    from verl_env.choose.nearest import refusal  # noqa: PLC0415  a millisecond that an answer does not need
-
-    return refusal(answer, facts_of(machine), asked, chooser.again)
+    return Chooser(locksets, components, locks, barred).choose(machine, request)
 
 
-class _Chooser:
-    """Decides, more than once where what would have to change is tried; locks are read once."""
+class Chooser:
+    """``choose`` for many machines and requests; what would have to change is tried once for all that it stands behind.
+
+    Args and errors as in ``choose``.
+    """
 
     def __init__(
         self,
-        locksets: tuple[Lockset, ...],
-        components: Catalogue | None,
-        locks: Locks | None,
-        barred: Callable[[str], str | None],
+        locksets: Iterable[Lockset],
+        components: Catalogue | None = None,
+        locks: Locks | None = None,
+        barred: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._barred = barred
-        self._locksets = locksets
+        self._locksets = tuple(locksets)
         self._components = components
         self._locks = locks
+        self._tried: dict[str, Choice | None] = {}
 
-    def decide(self, machine: Machine, request: Request) -> tuple[Choice | tuple[Evaluation, ...], Request]:
+    def choose(self, machine: Machine, request: Request) -> Choice | Refusal:
+        """As the function of that name."""
+        try:
+            answer, asked = self._decide(machine, request)
+        except ChoiceError as error:
+            error.take_ways(request, lambda other: self._again(other, machine) is not None)
+            raise
+        if isinstance(answer, Choice):
+            return answer
+        from verl_env.choose.nearest import refusal  # noqa: PLC0415  a millisecond that an answer does not need
+
+        return refusal(answer, facts_of(machine), asked, self._again)
+
+    def _decide(self, machine: Machine, request: Request) -> tuple[Choice | tuple[Evaluation, ...], Request]:
         """The choice, or every evaluation where nothing fits; and the request with the full id of its lockset."""
         asked = checked(self._locksets, request)
         facts = facts_of(machine)
@@ -129,12 +136,19 @@ class _Chooser:
         doubts = (*misspelt(found.extras, list(catalogue.components)), *effectless)
         return _choice(found, evaluations, facts, doubts), asked
 
-    def again(self, request: Request, machine: Machine) -> Choice | None:
+    def _again(self, request: Request, machine: Machine) -> Choice | None:
         """The choice for another request or machine; None where that is refused as well."""
+        plain = replace(request, described=())
+        key = f"{plain} {replace(machine, sources={})}"  # a record with a mapping has no hash
+        if key not in self._tried:
+            self._tried[key] = self._try(plain, machine)
+        return self._tried[key]
+
+    def _try(self, request: Request, machine: Machine) -> Choice | None:
         asked = tuple(each for each in self._locksets if each.id == request.lockset)
-        chooser = _Chooser(asked, self._components, self._locks, self._barred) if asked else self
+        chooser = Chooser(asked, self._components, self._locks, self._barred) if asked else self
         try:
-            answer, _ = chooser.decide(machine, request)
+            answer, _ = chooser._decide(machine, request)  # noqa: SLF001  one of its own
         except ChoiceError:
             return None
         return answer if isinstance(answer, Choice) else None
