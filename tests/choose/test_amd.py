@@ -1,11 +1,18 @@
 """Machines with AMD GPUs: each gets a lockset that fits it, or a refusal that leaves no lockset out."""
 
+import re
+
 import pytest
 
+from tests.machine.amd.kfd_trees import NODES, FakeGpu, FakeHost, igpu
+from tests.machine.trees import CAPTURES, plant
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Choice, Request
+from verl_env.components.load import load_catalogue as load_components
 from verl_env.locksets.catalogue import load_catalogue
+from verl_env.machine.amd.probe import probe_amd
 from verl_env.machine.record import machine_from_json
+from verl_env.records import replace
 
 LOCKSETS = load_catalogue()
 REFUSED = None
@@ -81,6 +88,16 @@ def test_other_stacks(stack, rocm):
     assert set(stack) <= set(found.lockset.provides)
 
 
+@pytest.mark.parametrize("gfx", ["gfx90a", "gfx942"])
+def test_the_flags_of_the_image_are_those_of_the_build(gfx):
+    wanted = Request(("vllm",), lockset="verl0.3-rocm6.3/Apptainerfile.rocm")
+    found = choose(LOCKSETS, machine(gfx, rocm="6.3.0"), wanted, components=load_components())
+    assert isinstance(found, Choice)
+    (vllm,) = [each for each in found.builds if each.name == "vllm"]
+    flags = {"HIPCC_COMPILE_FLAGS_APPEND", "CFLAGS", "CXXFLAGS"}
+    assert (vllm.how, vllm.env.keys()) == ("build", flags), "no PYTORCH_ROCM_ARCH: that is of the machine"
+
+
 @pytest.mark.parametrize("lockset", [each for each in LOCKSETS if each.accelerator == "rocm"], ids=lambda each: each.id)
 def test_a_lock_for_amd_brings_nothing_of_cuda(lockset):
     from verl_env.locksets.catalogue import packages_of
@@ -93,3 +110,56 @@ def test_a_lock_for_amd_brings_nothing_of_cuda(lockset):
         assert packages["torch"].url is not None
         assert not ({"triton", "pytorch-triton-rocm"} <= packages.keys()), "both hold the module triton"
         assert packages.get("triton", packages["torch"]).url is not None
+
+
+CAPTURED = [
+    ("mi210-8gpu", "gfx90a", "7.0.0", "rocm/rocm7"),
+    ("mi300x-cpx", "gfx942", "7.2.3", "rocm/vllm0.26"),
+    ("mi308x-cpx", "gfx942", "7.0.2", "rocm/rocm702"),
+]
+
+
+def on_a_tree(files, root, rocm):
+    """What a machine gets whose kernel shows such a tree: what the probe finds there, and the chooser."""
+    amd = probe_amd(plant(root, files), {}).amd
+    assert amd.rocm == rocm
+    found = machine_from_json({"schema": 1, "host": {"arch": "x86_64", "glibc": "2.39"}, "nvidia": None})
+    return choose(LOCKSETS, replace(found, amd=amd), Request(("vllm",)))
+
+
+@pytest.mark.parametrize(("name", "gfx", "rocm", "wanted"), CAPTURED)
+def test_a_captured_tree_of_the_kernel_gives_a_lockset(tmp_path, name, gfx, rocm, wanted):
+    place = CAPTURES / "kfd" / name
+    if not place.is_dir():
+        pytest.skip("no captures beside this checkout")
+    nodes = {
+        f"{NODES}/{file.relative_to(place / 'nodes')}": file.read_bytes()
+        for file in place.rglob("nodes/*/**/*")
+        if file.is_file()
+    }
+    more = {"/dev/kfd": "", "/sys/module/amdgpu/": "", "/opt/rocm/.info/version": f"{rocm}-1\n"}
+    minors = re.findall(rb"drm_render_minor (\d+)", b"".join(nodes.values()))
+    more |= {f"/dev/dri/renderD{int(minor)}": "" for minor in minors if int(minor)}
+    found = on_a_tree({**nodes, **more}, tmp_path, rocm)
+    assert isinstance(found, Choice)
+    assert found.lockset.id == wanted
+
+
+@pytest.mark.parametrize(
+    ("version", "device", "rocm", "wanted"),
+    [
+        (90010, 0x740F, "7.0.0", "rocm/rocm7"),
+        (90402, 0x74A1, "6.3.0", "rocm/rocm6"),
+        (90500, 0x75A0, "10.0.0", "rocm/rocm10"),
+    ],
+)
+def test_a_tree_of_the_kernel_gives_a_lockset(tmp_path, version, device, rocm, wanted):
+    gpus = tuple(FakeGpu(version, device, f"0000:{5 + 16 * number:02x}:00.0", 128 + number) for number in range(8))
+    found = on_a_tree(FakeHost((*gpus, igpu()), rocm=f"{rocm}-1").files, tmp_path, rocm)
+    assert isinstance(found, Choice)
+    assert found.lockset.id == wanted
+
+
+def test_a_tree_with_graphics_alone_gives_a_refusal(tmp_path):
+    found = on_a_tree(FakeHost((igpu(),), rocm="7.2.1-1").files, tmp_path, "7.2.1")
+    complete(found, "gfx1036")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from verl_env.choose.model import Build, Deviation, Missing, address_of
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS, REACH
 from verl_env.choose.resolver.ranges import ruled_out
+from verl_env.choose.resolver.ways import native_of
 from verl_env.choose.resolver.words import bounds, doubt_words, need_words
 from verl_env.choose.words import listed, missing_words
 from verl_env.components.toolchain import compiler_words
+from verl_env.records import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Facts that are judged for the lockset already, or that nobody needs to be told of.
 _SILENT = {ARCH, CAPABILITY, GFX, HEADERS}
+#: How many compilers a build starts: by the memory of the machine, not as the image's had it.
+_JOBS = "MAX_JOBS"
 
 
 def in_order(ways: Iterable[Way], wants: Sequence[Want]) -> tuple[Way, ...]:
@@ -63,6 +67,7 @@ def build_of(
         _reason(way, missing, mode, f"no published wheel {'fits' if wheels else 'is known'}"),
         wheel=way.wheel,
         recipe=way.recipe,
+        env=_variables(way),
         needs=_needs(way),
         rejected=rejected,
         warnings=tuple(_warnings(way, missing, examiner, elsewhere)),
@@ -99,11 +104,21 @@ def _other(way: Way, examiner: Examiner) -> Build:
         _source_words(way),
         wheel=way.wheel,
         recipe=way.recipe,
+        env=_variables(way),
         needs=_needs(way),
         warnings=tuple(_warnings(way, None, examiner, ())),
         after=_after(way),
         deviation=_deviation(way, ()),
     )
+
+
+def _variables(way: Way) -> Mapping[str, str]:
+    """What the image sets for a build, but for how many jobs and which GPUs: those are of the machine."""
+    native = native_of(way.environment.lockset, way.name)
+    if way.recipe is None or native is None:
+        return NOTHING
+    own = {_JOBS, way.recipe.arch_variable}
+    return {name: value for name, value in native.env.items() if name not in own}
 
 
 def _deviation(way: Way, rejected: Sequence[Rejected]) -> Deviation | None:
