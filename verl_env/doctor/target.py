@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from dataclasses import dataclass
@@ -81,12 +82,9 @@ class Target:
     @property
     def interpreter(self) -> Path:
         """The environment's interpreter."""
-        folder = self.prefix / "bin"
-        return (
-            folder / "python"
-            if (folder / "python").exists() or not (folder / "python3").exists()
-            else folder / "python3"
-        )
+        python, python3 = self.prefix / "bin/python", self.prefix / "bin/python3"
+        # Where a link leads to may be closed to this user, which Path.exists raises.
+        return python3 if os.path.exists(python3) and not os.path.exists(python) else python  # noqa: PTH110
 
     @lazily
     def config(self) -> dict[str, str]:

@@ -164,6 +164,17 @@ def _(w: World) -> Iterator[None]:
     w.variables["PYTHONPATH"] = str(w.beside)
 
 
+@case("python-gone", "error")
+def _(w: World) -> Iterator[None]:
+    python = w.environment.prefix / "bin/python"
+    python.parent.mkdir(exist_ok=True)
+    python.unlink(missing_ok=True)
+    python.symlink_to(w.beside / "python3.10")
+    (w.beside / "python3.10").touch()
+    yield
+    (w.beside / "python3.10").unlink()
+
+
 @case("python-headers", "warning")
 def _(w: World) -> Iterator[None]:
     header = w.beside / "include" / "python3.10" / "Python.h"

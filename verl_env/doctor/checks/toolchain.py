@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,18 @@ def no_nvcc(facts: Facts) -> bool:
     return bool(toolchain and toolchain.nvcc is None)
 
 
+@finds("python-gone")
+def _python(facts: Facts) -> Hit | None:
+    python = None if facts.target is None else facts.target.interpreter
+    if python is None or not python.is_symlink():
+        return None
+    try:
+        python.stat()
+    except OSError as error:
+        return Hit((f"{python} leads to {python.readlink()}: {error.strerror}",))
+    return None
+
+
 @finds("python-headers")
 def _python_h(facts: Facts) -> Hit | None:
     target = facts.target
@@ -42,7 +55,8 @@ def _python_h(facts: Facts) -> Hit | None:
         return None
     base = Path(target.config["home"]).parent if "home" in target.config else target.prefix
     header = base / "include" / f"python{target.python}" / "Python.h"
-    return None if header.exists() else Hit((f"{header} is not there",), severity="warning")
+    # Its directory may be closed to this user, which Path.exists raises.
+    return None if os.path.exists(header) else Hit((f"{header} is not there",), severity="warning")  # noqa: PTH110
 
 
 @finds("c-compiler-missing")
