@@ -74,6 +74,14 @@ class Lab:
             del self.env[name]
 
     def __enter__(self):
+        try:
+            self._up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _up(self):
         for name in ("etc", "run", "log", "state", "spool", "munge", "local"):
             (self.at / name).mkdir(parents=True, exist_ok=True)
         self.at.chmod(0o755)
@@ -92,7 +100,6 @@ class Lab:
         for name in self.names:
             self.start(name)
         self._await(lambda: self.call("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split() == self.names)
-        return self
 
     def __exit__(self, *_):
         with contextlib.suppress(subprocess.SubprocessError):

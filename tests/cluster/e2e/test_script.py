@@ -185,6 +185,9 @@ def test_an_interactive_allocation_has_a_shell_on_the_head_node(lab, home):
         said += until_said(main, None)
         assert process.wait(120) == 9, said
     assert json.loads((home / "seen").read_text()) == lab.names
+    until = time.monotonic() + 60
+    while lab.call("squeue", "-h") and time.monotonic() < until:  # it may still be completing
+        time.sleep(0.5)
     assert not lab.call("squeue", "-h")
 
 
