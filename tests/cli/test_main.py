@@ -1,6 +1,7 @@
 """The entry point: exit codes, worded errors, no traceback."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -155,3 +156,17 @@ def test_starting_imports_no_command_and_nothing_heavy():
     code = "import sys, verl_env.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"rich", "packaging", "subprocess", "dataclasses", "verl_env.cli.plan"} & set(loaded)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["completion", "bash"]])
+def test_a_reader_who_has_gone_is_no_fault_and_a_full_disk_is(words):
+    argv = [sys.executable, "-I", "-m", "verl_env", *words]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert b"Exception" not in done.stderr

@@ -15,7 +15,7 @@ from verl_env.errors import EXIT_MISUSE, EXIT_OK, InternalFault, UsageError, Ver
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
 EXIT_INTERRUPTED = 130
 #: What nobody gets a right to by a loose umask: writing for everyone.
@@ -27,22 +27,37 @@ def run() -> NoReturn:
     # A start makes tens of thousands of objects and no garbage: looking for it takes a twentieth of a short command.
     gc.set_threshold(50_000)
     os.umask(os.umask(0o077) | _WORLD_WRITES)
-    code = main(sys.argv[1:], own_process=True)
+    try:
+        code = main(sys.argv[1:], own_process=True)
+    except SystemExit as end:  # of argparse, after --help
+        code = end.code if isinstance(end.code, int) else EXIT_OK
+    code = _flushed(code)
     if "verl_env.cli.parser" not in sys.modules:
-        _leave(code)
+        os._exit(code)
     sys.exit(code)
 
 
-def _leave(code: int) -> NoReturn:
-    """Ends the process without taking the interpreter down piece by piece, for commands that leave nothing to undo."""
+def _flushed(code: int) -> int:
+    """The exit code, once all that was said is out; a reader who has gone is no fault, a full disk is."""
+    lost = [stream for stream in (sys.stdout, sys.stderr) if stream is not None and not _flush(stream)]
+    return code or (EXIT_MISUSE if lost else EXIT_OK)
+
+
+def _flush(stream: TextIO) -> bool:
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        pass
-    except OSError:
-        code = code or EXIT_MISUSE
-    os._exit(code)
+        stream.flush()
+    except (OSError, ValueError) as error:
+        _to_nobody(stream)
+        return isinstance(error, BrokenPipeError)
+    return True
+
+
+def _to_nobody(stream: TextIO) -> None:
+    """Has what nobody can read go nowhere, so that Python finds nothing to say of it at its end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        return
 
 
 def main(argv: Sequence[str], *, own_process: bool = False) -> int:
@@ -59,7 +74,7 @@ def main(argv: Sequence[str], *, own_process: bool = False) -> int:
     except KeyboardInterrupt as error:
         return int(getattr(error, "exit_code", EXIT_INTERRUPTED))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nobody(sys.stdout)
         return EXIT_OK
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user unasked
         return _fail(InternalFault(error), argv)
