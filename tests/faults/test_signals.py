@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.faults.worlds import LONGEST, PROGRAM, World, rounds, run, seeded
+from tests.faults.writers import WRITERS
 from tests.install.environments import is_tidy
 from tests.install.test_kill import snapshot
 from verl_env.environment.state import read_state
@@ -35,10 +36,6 @@ class Seesaw:
         self.steps = {
             "install": (self.world.words("b"), self.world.words("a")),
             "pip": (self.world.pip_words("install", "thing"), self.world.pip_words("uninstall", "thing", "helper")),
-            "rollback": (
-                ["rollback", "--into", self.world.into, "--yes"],
-                ["rollback", "--into", self.world.into, "--yes"],
-            ),
         }
 
     def look(self):
@@ -99,3 +96,41 @@ def test_no_mixture_and_no_leftovers(seesaw, writer):
         assert is_tidy(seesaw.world.into)
     if now:
         run(*back, env=seesaw.world.env)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = World(tmp_path_factory.mktemp("writers"))
+    made.install("a")
+    return made
+
+
+@pytest.mark.parametrize("kind", WRITERS, ids=lambda kind: kind.__name__.lower())
+def test_every_other_writer(kind, world, tmp_path, monkeypatch):
+    random = seeded(kind.__name__)
+    writer = kind(world, tmp_path, monkeypatch)
+    writer.before()
+    states = [writer.look()]
+    seconds = writer.finish()
+    states.append(writer.look())
+    assert states[0] != states[1]
+    for number in range(rounds(3, 0.3)):
+        name = list(SIGNALS)[(number * 5) % len(SIGNALS)]
+        writer.before()
+        process = writer.start()
+        time.sleep(random.uniform(0, seconds))
+        for each in SIGNALS[name]:
+            process.send_signal(each)
+            time.sleep(0.05)
+        out, err = process.communicate(timeout=LONGEST)
+        assert writer.look() in states, f"a mixture after {name} ({process.returncode}): {out}{err}"
+        assert "Traceback" not in err or "verl_env" not in err or process.returncode < 0, err
+        if name != "kill" and process.returncode not in {0, 1} and process.returncode >= 0:
+            assert writer.tidy(), f"left after {name}: {out}{err}"
+        if writer.look() != states[1] or not writer.tidy():
+            writer.finish()
+        if not writer.tidy():  # it had nothing to do, and what a killed one left goes with the next change
+            writer.before()
+            writer.finish()
+        assert writer.look() == states[1]
+        assert writer.tidy()

@@ -28,7 +28,8 @@ def unpack(archive: Path, directory: Path) -> Path:
         if zipfile.is_zipfile(archive):
             _unzip(archive, directory)
         else:
-            _untar(archive, directory)
+            with tarfile.open(archive) as opened:
+                untar(opened, directory)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         message = f"{archive.name} cannot be unpacked: {error}"
         raise ArchiveInvalid(message) from error
@@ -43,19 +44,23 @@ def _unzip(archive: Path, directory: Path) -> None:
         opened.extractall(directory)  # noqa: S202 (each name is checked)
 
 
-def _untar(archive: Path, directory: Path) -> None:
-    """Member by member, as one may be a link that a later one goes through; what is no file, directory or link, not."""
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            _check(directory, member.name)
-            if member.issym():
-                _check(directory, os.path.join(os.path.dirname(member.name), member.linkname))  # noqa: PTH118, PTH120
-            elif member.islnk():
-                _check(directory, member.linkname)
-            elif not member.isfile() and not member.isdir():
-                continue
-            member.mode = member.mode | (0o700 if member.isdir() else 0o600)
-            _extract(opened, member, directory)
+def untar(opened: tarfile.TarFile, directory: Path) -> None:
+    """Member by member, as one may be a link that a later one goes through; what is no file, directory or link, not.
+
+    Raises:
+        ArchiveInvalid: a member would lie outside the directory.
+        tarfile.TarError: it is damaged.
+    """
+    for member in opened:
+        _check(directory, member.name)
+        if member.issym():
+            _check(directory, os.path.join(os.path.dirname(member.name), member.linkname))  # noqa: PTH118, PTH120
+        elif member.islnk():
+            _check(directory, member.linkname)
+        elif not member.isfile() and not member.isdir():
+            continue
+        member.mode = (member.mode & 0o755) | (0o700 if member.isdir() else 0o600)
+        _extract(opened, member, directory)
 
 
 def _check(directory: Path, name: str) -> None:

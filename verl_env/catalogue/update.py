@@ -29,6 +29,8 @@ from verl_env.components.decode import SCHEMA
 from verl_env.components.errors import ComponentInvalidError
 from verl_env.components.fetched import ORIGIN, fetched_folder
 from verl_env.components.load import FOLDER, SUFFIX
+from verl_env.interrupts import shielded
+from verl_env.locking import StillHeld, only_run
 from verl_env.locksets.web import WebError, open_url
 from verl_env.reading import json_of
 from verl_env.settings.config import load_config
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 TARGET = f"components-{SCHEMA}.json"
 _SECONDS = 30
+#: What ends the name of a directory that is, was or will be the catalogue in force.
+_KEPT = ".fetched"
 _CHUNK = 1 << 16
 
 
@@ -128,26 +132,43 @@ def _fetcher() -> Any:
 
 
 def _put_in_force(url: str, content: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes the catalogue beside what is in force and changes the link to it, in one step."""
+    """Writes the catalogue beside what is in force and changes the link to it, in one step.
+
+    What is left of runs that were killed goes too: whoever updates holds the lock.
+    """
     link = Path(fetched_folder())
-    former = link.resolve() if link.is_symlink() else None
-    place = Path(tempfile.mkdtemp(prefix=f"{link.name}.", dir=link.parent))
-    place.chmod(0o755)
     known = {"url": url, **said, "fetched": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+    try:
+        with only_run(link.with_name(f"{link.name}.lock"), seconds=_SECONDS, waiting=lambda: None), shielded():
+            former = link.resolve() if link.is_symlink() else None
+            place = _written(url, content, known, link)
+            draft = link.with_name(f"{place.name}.link")
+            draft.symlink_to(place.name)
+            draft.replace(link)
+            _clear({*link.parent.glob(f"{link.name}.*{_KEPT}*"), *([] if former is None else [former])} - {place})
+    except StillHeld as error:
+        raise CatalogueUnreachable(url, "another run of verl-env is fetching it") from error
+    return known
+
+
+def _written(url: str, content: bytes, known: Mapping[str, Any], link: Path) -> Path:
+    """The directory of a catalogue, whole, beside the link that will name it."""
+    place = Path(tempfile.mkdtemp(prefix=f"{link.name}.", suffix=_KEPT, dir=link.parent))
+    place.chmod(0o755)
     try:
         _write_tables(place, content)
         (place / ORIGIN).write_text(json.dumps(known), encoding="utf-8")
-        draft = link.with_name(f"{place.name}.link")
-        draft.symlink_to(place.name)
-        draft.replace(link)
     except BaseException as error:
         shutil.rmtree(place, ignore_errors=True)
         if isinstance(error, (ComponentInvalidError, ValueError, KeyError, TypeError, AttributeError)):
             raise CatalogueUnusable(url, str(error).replace(f"{place}{os.sep}", "")) from error
         raise
-    if former is not None:
-        shutil.rmtree(former, ignore_errors=True)
-    return known
+    return place
+
+
+def _clear(paths: set[Path]) -> None:
+    for path in paths:
+        path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_tables(place: Path, content: bytes) -> None:

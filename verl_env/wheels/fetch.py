@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
 from verl_env.installers.index import IndexUnavailable, download_wheel
 from verl_env.places import user_directory
+from verl_env.reading import open_regular
 from verl_env.settings.digests import DigestChanged, first_use, known_digest
 from verl_env.settings.mirrors import both, mirrored
 from verl_env.settings.owners import distrust
@@ -115,11 +116,11 @@ def places_of(url: str, name: str, options: Options) -> tuple[Path | None, Path]
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """The SHA-256 of a regular file, in hexadecimal."""
     from hashlib import sha256  # noqa: PLC0415
 
     digest = sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
+from verl_env.builds.unpack import ArchiveInvalid, untar
 from verl_env.bundle.packing.errors import PackImpossible, PackInvalid
 
 if TYPE_CHECKING:
@@ -28,21 +29,15 @@ def kind_for(path: Path) -> str:
 
 
 def make_image(directory: Path, to: Path, kind: str, jobs: int) -> None:
-    """Writes a directory into one file, whole or not at all; owners and the host do not show.
+    """Writes a directory into one file that is not there yet; owners and the host do not show.
 
     Raises:
         PackImpossible: the tools are not here, or failed.
     """
-    part = to.with_name(f".{to.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        if kind == "squashfs":
-            _run(directory, "mksquashfs", [str(directory), str(part), *_squashfs_flags(jobs)], "squashfs-tools")
-        else:
-            _tar(directory, part, jobs)
-        part.replace(to)
-    finally:
-        part.unlink(missing_ok=True)
+    if kind == "squashfs":
+        _run(directory, "mksquashfs", [str(directory), str(to), *_squashfs_flags(jobs)], "squashfs-tools")
+    else:
+        _tar(directory, to, jobs)
 
 
 def kind_of(path: Path) -> str:
@@ -83,8 +78,8 @@ def extract(path: Path, to: Path) -> None:
             if process.stdout is None:
                 raise PackInvalid(path, "zstd gives nothing")
             with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
-                tar.extractall(to, filter="tar") if hasattr(tarfile, "tar_filter") else tar.extractall(to)  # noqa: S202
-        except (tarfile.TarError, OSError) as error:
+                untar(tar, to)
+        except (tarfile.TarError, OSError, ArchiveInvalid) as error:
             process.kill()
             raise PackInvalid(path, str(error)) from error
     if process.returncode != 0:
@@ -96,10 +91,10 @@ def _squashfs_flags(jobs: int) -> list[str]:
     return [*flags, "-no-progress", "-quiet", "-processors", str(jobs)]
 
 
-def _tar(directory: Path, part: Path, jobs: int) -> None:
+def _tar(directory: Path, to: Path, jobs: int) -> None:
     zstd = _program("zstd", directory, "zstd")
     with (
-        part.open("wb") as out,
+        to.open("wb") as out,
         subprocess.Popen([zstd, f"-{LEVEL}", f"-T{jobs}", "-q", "-c"], stdin=subprocess.PIPE, stdout=out) as process,
     ):
         with tarfile.open(fileobj=process.stdin, mode="w|", format=tarfile.GNU_FORMAT) as tar:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from verl_env.bundle.packing.errors import PackInvalid
 from verl_env.bundle.packing.model import FILES
+from verl_env.reading import read_bytes
 from verl_env.wheels.fetch import file_sha256
 
 _LISTED = 5
+#: Bytes of the list at most: ten times that of the largest environment.
+_LONGEST = 256 << 20
 
 
 def measure(prefix: Path) -> tuple[int, int]:
@@ -32,10 +35,12 @@ def check_listing(prefix: Path, origin: Path) -> None:
         PackInvalid: they differ; it names the first files.
     """
     try:
-        text = (prefix / FILES).read_text(encoding="utf-8", errors="surrogateescape")
+        text = read_bytes(prefix / FILES, _LONGEST).decode("utf-8", "surrogateescape")
+        want, have = dict(map(_split, text.splitlines())), dict(map(_split, _lines(prefix)))
     except OSError as error:
-        raise PackInvalid(origin, f"it has no {FILES}") from error
-    want, have = dict(map(_split, text.splitlines())), dict(map(_split, _lines(prefix)))
+        raise PackInvalid(origin, f"{error.filename or FILES}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise PackInvalid(origin, f"its {FILES} is no list of files") from error
     wrong = sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
     if wrong:
         more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""

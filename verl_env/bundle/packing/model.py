@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.bundle.packing.errors import PackInvalid
-from verl_env.reading import json_of
+from verl_env.reading import json_of, read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def read_pack(prefix: Path) -> Pack | None:
         PackInvalid: it says something that cannot be read.
     """
     try:
-        content = (prefix / FILE).read_bytes()
+        content = read_bytes(prefix / FILE)
     except OSError:
         return None
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from verl_env.bundle.packing.listing import measure, write_listing
 from verl_env.bundle.packing.model import FILE, Pack, to_bytes
 from verl_env.bundle.packing.needs import needs_of
 from verl_env.bundle.packing.prefix import compile_all, copy_packages
+from verl_env.bundle.packing.room import put_in_place, room_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +35,11 @@ def pack(environment: Path, to: Path, note: Callable[[str], None], *, bytecode: 
     """
     opened = open_environment(environment)
     generation, state = opened.generation, opened.state
-    room = to.with_name(f".{to.name}.{os.getpid()}.d")
-    shutil.rmtree(room, ignore_errors=True)
     jobs = len(os.sched_getaffinity(0))
-    try:
-        room.mkdir(parents=True)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with room_beside(to) as place:
+        room = place / "prefix"
+        room.mkdir(mode=0o755)
         note(f"copying Python {state.python} and the packages")
         copy_interpreter(ask(Path(base_interpreter(generation)), environment), state.python, room)
         copy_packages(generation, state.python, room)
@@ -65,7 +65,6 @@ def pack(environment: Path, to: Path, note: Callable[[str], None], *, bytecode: 
         write_listing(room)
         kind = kind_for(to)
         note(f"writing {files} files into one ({kind})")
-        make_image(room, to, kind, jobs)
+        make_image(room, place / "image", kind, jobs)
+        put_in_place(place / "image", to)
         return made
-    finally:
-        shutil.rmtree(room, ignore_errors=True)

@@ -12,6 +12,7 @@ from verl_env.bundle.packing.image import extract, kind_of
 from verl_env.bundle.packing.listing import check_listing
 from verl_env.bundle.packing.model import FILE, read_pack
 from verl_env.bundle.packing.needs import lacking
+from verl_env.bundle.packing.room import put_in_place, room_beside
 from verl_env.environment.target import check_path
 from verl_env.versions import at_least
 
@@ -40,15 +41,13 @@ def unpack(file: Path, to: Path | None = None) -> tuple[Path, Pack]:
     check_path(target)
     if os.path.lexists(target) and (not target.is_dir() or target.is_symlink() or any(target.iterdir())):
         raise PackTargetTaken(target)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        extract(file, part)
-        described = _described(part, file)
-        check_listing(part, file)
-        part.rename(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with room_beside(target) as room:
+        prefix = room / "prefix"
+        extract(file, prefix)
+        described = _described(prefix, file)
+        check_listing(prefix, file)
+        put_in_place(prefix, target)
     return target, described
 
 
