@@ -1,5 +1,6 @@
 """An environment that drifted, or is to be another one, is brought to the plan."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.install.plans import PYTHON, Recorder, check, lockset, options, plan
+from tests.install.server import Index
 from tests.install.test_run import have
 from verl_env.environment.errors import DiskFull
 from verl_env.environment.history import Change
@@ -17,6 +19,7 @@ from verl_env.install import prepare
 from verl_env.install.run import install
 from verl_env.installers.uv import find_uv
 from verl_env.locksets.model import Package
+from verl_env.wheels.misrecorded import own_file
 from verl_env.wheels.runtime import runtime_version
 
 RUNTIME = {"verl_env_runtime": runtime_version()}
@@ -285,3 +288,35 @@ def test_a_wheel_whose_own_record_is_wrong_is_installed_once(world, installer):
     assert not world.install([odd], installer=installer).done
     (world.site / "odd" / "__init__.py").unlink()
     assert [change.name for change in world.install([odd], installer=installer).changes] == ["odd"]
+
+
+def test_what_a_wheel_brings_otherwise_than_its_record_says_is_fetched_anew_once(world, installer, tmp_path):
+    odd = world.house.add("odd", "1.0", record_says={"odd/__init__.py": 3})
+    size = len("version = '1.0'\n")
+    notes = []
+    for name in ("first", "second"):
+        world.path = tmp_path / "project" / name
+        recorder = Recorder()
+        world.install([odd], installer=installer, recorder=recorder)
+        notes.append([each for each in recorder.notes if "fetched anew" in each])
+        assert dict(read_state(world.path).unlike["odd"]) == {"odd/__init__.py": size}
+    assert ([len(each) for each in notes], json.loads(own_file().read_text())["wheels"]) == (
+        [1, 0],
+        {"odd==1.0": {"files": {"odd/__init__.py": size}}},
+    )
+
+
+def test_offline_what_is_known_of_a_wheel_is_no_damage_of_the_cache(world, tmp_path, monkeypatch):
+    odd = world.house.add("odd", "1.0", record_says={"odd/__init__.py": 3})
+    index = Index(world.house.path)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
+    world.install([odd], offline=False, wheelhouse=None)
+    index.close()
+    for name, warned in (("second", 0), ("third", 1)):
+        if warned:
+            own_file().unlink()
+        world.path = tmp_path / "project" / name
+        recorder = Recorder()
+        world.install([odd], wheelhouse=None, recorder=recorder)
+        assert len([each for each in recorder.warnings if "cache is damaged" in each]) == warned
+        assert world.install([odd], wheelhouse=None).done == bool(warned)

@@ -41,6 +41,8 @@ class Additions:
 
     def extras(self, have: Mapping[str, Distribution], pins: Collection[str], python: str) -> tuple[Extra, ...]:
         """The record of them, from what is installed."""
+        if not self.wishes:
+            return ()
         names = reachable(read_metadata(have), self.wishes, python) - set(pins)
         found, wishes = {name: have[name] for name in sorted(names)}, self.wishes
         return tuple(
@@ -111,8 +113,10 @@ def needless(additions: Additions, plan: Plan, seen: Inspection, generation: Pat
         generation: The new generation.
         kept: The packages that would be carried over.
     """
-    packages = _all_metadata(plan, seen, generation, kept) | _metadata(generation, plan.python)
     names = {extra.name for extra in recorded(seen.state, plan)}
+    if not names:
+        return {each.name for each in additions.found}
+    packages = _all_metadata(plan, seen, generation, kept) | _metadata(generation, plan.python)
     return (names - reachable(packages, additions.wishes, plan.python)) | {each.name for each in additions.found}
 
 

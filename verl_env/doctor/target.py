@@ -16,7 +16,9 @@ from verl_env.doctor.engines import metadata, names, record, requirements
 from verl_env.doctor.engines.torchload import TorchProcess, simulate
 from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.lazy import lazily
+from verl_env.environment.state import read_state
 from verl_env.reading import text_or_none, what_is
+from verl_env.records import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -162,9 +164,19 @@ class Target:
 
     @lazily
     def damages(self) -> tuple[Damage, ...]:
-        """Recorded files that are missing or have another size; files that two claim are left to ``clashes``."""
+        """Recorded files that are missing or have another size; files that two claim are left to ``clashes``.
+
+        What a wheel brought otherwise than its RECORD says is none: the environment's record tells.
+        """
         foreign = frozenset(clash.path for clash in self.clashes)
-        return tuple(damage for owned in self.records for damage in record.damages(owned, foreign=foreign))
+        state = read_state(self.prefix)
+        usual = NOTHING if state is None else state.unlike
+        return tuple(
+            damage
+            for owned in self.records
+            for damage in record.damages(owned, foreign=foreign)
+            if not record.came_so(damage, owned, usual.get(owned.distribution.name, NOTHING))
+        )
 
     @lazily
     def objects(self) -> tuple[Shared, ...]:

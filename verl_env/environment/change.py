@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from verl_env.environment import journal
 from verl_env.environment.binding import bind_at_start
 from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked, EnvironmentUnchangeable
+from verl_env.environment.expected import expected_files, keep_files, kept_files
 from verl_env.environment.files import remove_trees, sync_directory, sync_file_system
 from verl_env.environment.history import Change, Entry, as_json, user, write_entries
 from verl_env.environment.lock import locked
@@ -71,6 +72,8 @@ class NewGeneration:
         self.stage = self.path.with_suffix(".stage")
         self._entry = journal.begin(target.journal, self.path.name)
         self.stage.mkdir()
+        #: What was read of its RECORDs so far.
+        self.read = {} if self.old is None else kept_files(self.old)
         self._guarded: dict[str, Identity] = {}
 
     @property
@@ -134,7 +137,10 @@ class NewGeneration:
             write_pins(self.path, target.path, state.lockset, pins, self.old)
         locksets = tuple(None if each is None else each.lockset for each in (before, state))
         old = {} if self.old is None else packages_of(self.old)
-        changed = changes(old, packages_of(self.path))
+        new = packages_of(self.path)
+        if state is not None:
+            keep_files(self.path, expected_files(new, self.read))
+        changed = changes(old, new)
         put_in_force(target, self.path, self.command, locksets, changed, self._entry, self.tell)
 
     def _bind(self) -> None:

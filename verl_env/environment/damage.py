@@ -5,30 +5,22 @@ No content is read. The files of an environment that is in the system's cache ar
 
 from __future__ import annotations
 
-import csv
 import os
+import stat
 from typing import TYPE_CHECKING
 
+from verl_env.environment.expected import NOT_EMPTY, entries_of, expected_files
 from verl_env.reading import note, read_text
 from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from pathlib import Path
-    from typing import Literal, TypeAlias
+    from typing import Literal
 
+    from verl_env.environment.expected import Entry, Expected
     from verl_env.environment.installed import Distribution
 
-    #: A path as RECORD writes it, its hash and its size in bytes; None where RECORD has none.
-    Entry: TypeAlias = tuple[str, str | None, int | None]
-
-#: What installers write into a metadata directory of themselves, and rewrite.
-_REWRITTEN = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
-#: Path, hash, size.
-_FIELDS = 3
-#: A size of so many digits is none.
-_DIGITS = 19
-_METADATA = ".dist-info/"
 _UNREADABLE = "its RECORD cannot be read"
 
 
@@ -63,11 +55,16 @@ class Spoiled:
         first, more = next(iter(self.files)), len(self.files) - 1
         return f"{first} is not as installed" if not more else f"{first} and {more} more are not as installed"
 
+    def beyond(self, usual: Mapping[str, int | None]) -> Spoiled | None:
+        """What is left of it without the files that are known to be so, with their sizes; None where nothing is."""
+        left = {path: size for path, size in self.files.items() if usual.get(path, -1) != size}
+        return Spoiled(self.name, left) if left or not self.files else None
+
 
 def recorded_files(file: str) -> tuple[Entry, ...] | None:
     """The files that a RECORD lists, without byte code; None where it cannot be read."""
     try:
-        return tuple(_entries(read_text(file)))
+        return tuple(entries_of(read_text(file)))
     except OSError as error:
         note(file, error)
         return None
@@ -75,20 +72,27 @@ def recorded_files(file: str) -> tuple[Entry, ...] | None:
 
 def size_damages(name: str, site: str, entries: Iterable[Entry]) -> Iterator[Damage]:
     """The files that are missing, or that have another size than the recorded one where there is one."""
-    stat, prefix = os.stat, f"{site}/"
+    status, prefix = os.stat, f"{site}/"
     for path, _, size in entries:
         full = path if path[:1] == "/" else prefix + path
         try:
-            there = stat(full).st_size
+            found = status(full)
         except (OSError, ValueError):
             yield Damage(name, full, "missing", "recorded, but not there", 0, size or 0)
             continue
-        if size is not None and there != size:
+        there = found.st_size
+        if not _is_file(found.st_mode):
+            yield Damage(name, full, "missing", "recorded, but there is no file", 0, size or 0)
+        elif size is not None and there != size:
             yield Damage(name, full, "size", f"{there} bytes instead of {size}", there, size)
 
 
 def spoiled(
-    site: Path, have: Mapping[str, Distribution], known: Mapping[str, Mapping[str, int | None]] = NOTHING
+    site: Path,
+    have: Mapping[str, Distribution],
+    known: Mapping[str, Mapping[str, int | None]] = NOTHING,
+    read: dict[str, Expected] | None = None,
+    only: Container[str] | None = None,
 ) -> dict[str, Spoiled]:
     """The distributions of a directory of packages that are not as they were installed, by name.
 
@@ -99,61 +103,76 @@ def spoiled(
         site: The directory.
         have: What is in it; what is not whole by its metadata is passed over.
         known: Files by distribution, with sizes, that were so from the start: they count for nothing.
+        read: What was read of its RECORDs before (``kept_files``); what is read now is put into it.
+        only: The distributions that are looked at; None for all.
     """
-    lists = {name: recorded_files(f"{each.folder}/RECORD") for name, each in have.items() if each.whole}
-    sizes = _sizes(entries for entries in lists.values() if entries is not None)
+    expected = expected_files(have, {} if read is None else read)
+    there = _Folders(str(site))
     found: dict[str, Spoiled] = {}
-    for name, entries in lists.items():
-        if entries is None:
+    for name, each in expected.items():
+        if only is not None and name not in only:
+            continue
+        if each is None:
             found[name] = Spoiled(name, {})
             continue
-        before = known.get(name, NOTHING)
-        files = _spoiled_files(name, str(site), entries, sizes)
-        if left := {file: size for file, size in files if before.get(file, -1) != size}:
-            found[name] = Spoiled(name, left)
+        others = expected.values()
+        files = {
+            path: size for path, size in _unlike(each, there) if size is None or not _is_of_another(path, size, others)
+        }
+        if files and (left := Spoiled(name, files).beyond(known.get(name, NOTHING))) is not None:
+            found[name] = left
     return found
 
 
-def _spoiled_files(
-    name: str, site: str, entries: Sequence[Entry], sizes: Mapping[str, set[int]]
-) -> Iterator[tuple[str, int | None]]:
-    """The files that count, each with its size; None where it is missing."""
-    mine = [entry for entry in entries if (entry[0][:1] not in "/." and _METADATA not in entry[0]) or _counts(entry[0])]
-    start = len(site) + 1
-    for damage in size_damages(name, site, mine):
-        path = damage.path[start:]
-        is_script = path.startswith("../") and damage.there > 0
-        if damage.what == "missing":
-            yield path, None
-        elif not is_script and damage.there not in sizes.get(path, ()):
-            yield path, damage.there
+class _Folders(dict[str, "dict[str, int]"]):
+    """The sizes of the files of each folder of a directory of packages; each folder is read once."""
+
+    def __init__(self, site: str) -> None:
+        super().__init__()
+        self._site = site
+
+    def __missing__(self, folder: str) -> dict[str, int]:
+        found = self[folder] = _sizes_in(f"{self._site}/{folder}")
+        return found
 
 
-def _counts(path: str) -> bool:
-    """Whether a path is of a file of the environment that nobody but its distribution writes."""
-    if _METADATA in path:
-        return path.rpartition("/")[2] not in _REWRITTEN
-    return not path.startswith(("/", "../../../../"))
-
-
-def _sizes(lists: Iterable[Sequence[Entry]]) -> dict[str, set[int]]:
-    """The sizes of each path that is listed with more than one."""
-    first: dict[str, int] = {}
-    several: dict[str, set[int]] = {}
-    for entries in lists:
-        for path, _, size in entries:
-            if size is not None and first.setdefault(path, size) != size:
-                several.setdefault(path, {first[path]}).add(size)
-    return several
-
-
-def _entries(text: str) -> Iterator[Entry]:
+def _sizes_in(folder: str) -> dict[str, int]:
+    """The files of a folder with their sizes; of what is no file, a FIFO for one, nothing is said."""
+    found: dict[str, int] = {}
     try:
-        for row in csv.reader(text.splitlines()):
-            if len(row) < _FIELDS or "__pycache__" in row[0] or row[0].endswith(".pyc"):
+        with os.scandir(folder) as entries:
+            for entry in entries:  # of a large environment there are 50,000
+                try:
+                    status = None if entry.is_dir() else entry.stat()
+                except OSError:  # a link to nothing
+                    continue
+                if status is None or stat.S_ISREG(status.st_mode):
+                    found[entry.name] = 0 if status is None else status.st_size
+    except (OSError, ValueError):
+        pass
+    return found
+
+
+def _is_file(mode: int) -> bool:
+    """Whether it is a file, or a directory, which some RECORDs list; a FIFO in the place of a module would hang."""
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+
+def _unlike(expected: Expected, there: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, int | None]]:
+    """The files that are not as expected, each with its size; None where it is missing."""
+    for folder, files in expected.folders.items():
+        sizes = there[folder]
+        if files.items() <= sizes.items():
+            continue
+        for name, size in files.items():
+            has = sizes.get(name)
+            if has == size and has is not None:
                 continue
-            path = row[0] if len(row) == _FIELDS else ",".join(row[:-2])  # commas that ought to be quoted
-            digest, size = row[-2:]
-            yield path, digest or None, int(size) if size.isascii() and size.isdigit() and len(size) < _DIGITS else None
-    except csv.Error as error:
-        raise OSError(str(error)) from error
+            if has is None or not (size is None or (size == NOT_EMPTY and has > 0)):
+                yield f"{folder}/{name}" if folder else name, has
+
+
+def _is_of_another(path: str, size: int, expected: Iterable[Expected | None]) -> bool:
+    """Whether a path has the size that another distribution lists for it."""
+    folder, _, name = path.rpartition("/")
+    return any(each is not None and each.folders.get(folder, NOTHING).get(name) == size for each in expected)

@@ -11,9 +11,11 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.environment.binding import FILES as BINDING
+from verl_env.environment.damage import recorded_files
 from verl_env.environment.errors import FilesOverlap
+from verl_env.environment.expected import expected_files
 from verl_env.environment.installed import installed
-from verl_env.environment.record import read_record, record_hash, relative_to_environment
+from verl_env.environment.record import record_hash
 from verl_env.environment.reuse import files_of, packages_of, sites
 from verl_env.reading import open_regular, read_bytes
 
@@ -22,13 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
+    from verl_env.environment.expected import Expected
+
     #: What tells whether a file is the one that was there: device, inode, size, time of its content.
     Identity: TypeAlias = tuple[int, int, int, int]
 
 #: What belongs to an environment itself and to no package.
 ITSELF = "the environment itself"
 _GUARDED = re.compile(
-    r"pyvenv\.cfg|pip\.conf|verl-env(?:-constraints|-proofs)?\.(?:json|txt)|bin/(?:python[\d.]*|[Aa]ctivate.*|deactivate.*)"
+    r"pyvenv\.cfg|pip\.conf|(?:files\.)?verl-env(?:-constraints|-proofs)?\.(?:json|txt)|bin/(?:python[\d.]*|[Aa]ctivate.*|deactivate.*)"
 )
 #: The suffixes of one module in the order in which an import looks for them, and its folder.
 _MODULE = re.compile(r"(?:/__init__)?(?:\.(?:cpython|abi3)[^/.]*(?:\.[^/.]*)?)?\.(?:so|py|pyc)$")
@@ -94,16 +98,38 @@ def refuse_overlaps(new: Path, old: Path, kept: Collection[str]) -> None:
         raise FilesOverlap(found)
 
 
-def contested(environment: Path) -> dict[str, dict[str, str]]:
-    """The paths that several packages record with different contents: the digest that each records, by its name."""
+def contested(environment: Path, read: dict[str, Expected] | None = None) -> dict[str, dict[str, str]]:
+    """The paths that several packages record with different contents: the digest that each records, by its name.
+
+    Args:
+        environment: The environment.
+        read: What was read of its RECORDs before; what is read now is put into it.
+    """
     owners: dict[str, dict[str, str]] = {}
     for site in sites(environment):
-        for name, each in installed(site).items():
-            for path, digest, *_ in read_record(each.folder) or ():
-                place = relative_to_environment(path, site, environment)
-                if digest and place is not None:
-                    owners.setdefault(place, {})[name] = digest
+        have = installed(site)
+        shared = _shared(expected_files(have, {} if read is None else read))
+        for name in sorted({name for names in shared.values() for name in names}):
+            for path, digest, *_ in recorded_files(f"{have[name].folder}/RECORD") or ():
+                place = os.path.normpath(path)
+                if digest and name in shared.get(place, ()):
+                    owners.setdefault(os.path.relpath(site / place, environment), {})[name] = digest
     return {path: digests for path, digests in owners.items() if len(set(digests.values())) > 1}
+
+
+def _shared(expected: Mapping[str, Expected | None]) -> dict[str, list[str]]:
+    """The paths that several distributions list, with their names; most folders are of one alone."""
+    folders: dict[str, list[str]] = {}
+    for name, each in expected.items():
+        for folder in () if each is None else each.folders:
+            folders.setdefault(folder, []).append(name)
+    paths: dict[str, list[str]] = {}
+    for folder, names in folders.items():
+        if len(names) > 1:
+            for name in names:
+                for file in getattr(expected[name], "folders", {})[folder]:
+                    paths.setdefault(f"{folder}/{file}" if folder else file, []).append(name)
+    return {path: names for path, names in paths.items() if len(names) > 1}
 
 
 def refuse_contested(environment: Path, extras: Collection[str]) -> None:
@@ -122,11 +148,11 @@ def refuse_contested(environment: Path, extras: Collection[str]) -> None:
         raise FilesOverlap(found)
 
 
-def losers(environment: Path, order: Sequence[str]) -> tuple[str, ...]:
+def losers(environment: Path, order: Sequence[str], read: dict[str, Expected] | None = None) -> tuple[str, ...]:
     """The packages of an order, of which the last one that records a path shall have it, that have lost one."""
     places = {name: number for number, name in enumerate(order)}
     wrong = set()
-    for path, digests in contested(environment).items():
+    for path, digests in contested(environment, read).items():
         named = [name for name in digests if name in places]
         owner = max(named, key=places.__getitem__, default=None)
         if len(named) > 1 and owner is not None and _digest(environment / path) != digests[owner]:

@@ -8,6 +8,7 @@ from verl_env.additions.wanted import missing_wishes, recorded, wanted_extras
 from verl_env.builds.made import made_otherwise
 from verl_env.environment.binding import is_bound
 from verl_env.environment.damage import spoiled
+from verl_env.environment.expected import kept_files
 from verl_env.environment.installed import broken_interpreter, installed, site_packages
 from verl_env.environment.state import read_state
 from verl_env.plans.compare import as_taken, compare, satisfies, wanted
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from verl_env.environment.expected import Expected
     from verl_env.environment.installed import Distribution
     from verl_env.environment.state import State
     from verl_env.environment.target import Target
@@ -41,7 +43,8 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     if environment is not None and not have and state is not None and state.python != plan.python:
         site = site_packages(environment, state.python)
         have = installed(site)
-    want = _with_repairs(_with_other_places(want, plan, state), have, site, state)
+    read = {} if environment is None else kept_files(environment)
+    want = _with_repairs(_with_other_places(want, plan, state), have, site, state, read)
     changes = compare(have, want)
     reason = _reason(plan, target, options, state, digest)
     if reason is None and not is_bound(site):
@@ -74,11 +77,15 @@ def _with_other_places(want: Mapping[str, Wanted], plan: Plan, state: State | No
 
 
 def _with_repairs(
-    want: Mapping[str, Wanted], have: Mapping[str, Distribution], site: Path, state: State | None
+    want: Mapping[str, Wanted],
+    have: Mapping[str, Distribution],
+    site: Path,
+    state: State | None,
+    read: dict[str, Expected],
 ) -> dict[str, Wanted]:
     """What is wanted, and anew of it what is there and lost or changed a file since it was installed."""
     there = {name: each for name, each in have.items() if name in want and satisfies(each, want[name])}
-    damaged = spoiled(site, there, NOTHING if state is None else state.unlike)
+    damaged = spoiled(site, there, NOTHING if state is None else state.unlike, read)
     return {
         name: replace(each, fresh=True, remark=damaged[name].text) if name in damaged else each
         for name, each in want.items()

@@ -35,17 +35,21 @@ from verl_env.wheels.addressed import fetch_addressed
 from verl_env.wheels.errors import NativeUnavailable
 from verl_env.wheels.fetch import fetch_native, file_sha256
 from verl_env.wheels.landing import Site, check_landing
+from verl_env.wheels.misrecorded import known_misrecorded, remember_misrecorded
 from verl_env.wheels.runtime import NAME as RUNTIME
 from verl_env.wheels.runtime import build, bytecode_command, is_whole
 from verl_env.wheels.stage import batch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
     from verl_env.additions.model import Found
     from verl_env.builds.builder import Builder
     from verl_env.builds.tools import Tools
     from verl_env.choose.model import Build
+    from verl_env.environment.damage import Spoiled
+    from verl_env.environment.expected import Expected
+    from verl_env.environment.installed import Distribution
     from verl_env.installers.options import Options
     from verl_env.locksets.model import Package
     from verl_env.plans.carry import Kept
@@ -97,8 +101,13 @@ class Parts:
         self.facts: dict[str, dict[str, Any]] = {}
         #: The digests of what has no recorded hash, by address.
         self.digests: dict[str, str] = dict(self._options.digests)
-        #: What came damaged out of the installer's cache and could not be had otherwise.
-        self.suspect: set[str] = set()
+        #: What was read of RECORDs of the generation; what is read now is put into it.
+        self.read: dict[str, Expected] = {}
+        #: What was installed from the lock or beside it, whose files were looked at.
+        self.looked: set[str] = set()
+        #: Files of these that are not as RECORD says though they came so, by package, with their sizes.
+        self.unlike: dict[str, Mapping[str, int | None]] = {}
+        self._found: dict[str, Spoiled] = {}
         self._builder: Builder | None = None
         self._lock_site: Path | None = None
 
@@ -347,34 +356,46 @@ class Parts:
     def _install(self, batch: Batch) -> None:
         self._run(self._tools.installer.install(self._new, batch))
 
-    def _again(self, names: Container[str], write: Callable[[Container[str]], None], batch: Batch) -> None:
+    def _again(self, names: Collection[str], write: Callable[[Container[str]], None], batch: Batch) -> None:
         """Installs anew what is not as its RECORD says though it was just installed: the cache's copy was changed.
+
+        What is so still, fetched past every cache under its locked hash, is as its wheel is.
 
         Args:
             names: What was installed.
             write: Writes the requirements of some of them into the file of the batch.
             batch: What installs them.
         """
-        site = site_packages(self._new, self._plan.python)
-        there = installed(site)
-        if not spoiled(site, {name: each for name, each in there.items() if name in names}):
-            return
-        # Of a path that another package lists too, any of the sizes will do: only all of them tell.
-        changed = {name: each.text for name, each in spoiled(site, there).items() if name in names}
+        there = installed(site_packages(self._new, self._plan.python))
+        usual = known_misrecorded(there)
+        self._look(there, names)
+        changed = {name: left for name, each in self._found.items() if (left := each.beyond(usual.get(name, NOTHING)))}
+        words = "; ".join(f"{name}: {each.text}" for name, each in changed.items())
         if not changed:
             return
-        words = "; ".join(f"{name}: {text}" for name, text in changed.items())
         if batch.source.offline and not batch.source.links:
-            self.suspect |= changed.keys()
+            for name in changed:
+                self.unlike.pop(name, None)
             self._reporter.warn(f"the installer's cache is damaged, and offline there is no other source ({words})")
             return
         self._reporter.note(f"fetched anew, as the installer's cache has it damaged ({words})")
         write(changed)
         self._install(batch)
+        self._look(there, changed)
+        remember_misrecorded(there, self._found.values())
+
+    def _look(self, there: Mapping[str, Distribution], names: Collection[str]) -> None:
+        """Looks at the files of what was installed, and notes what is not as RECORDs say."""
+        site = site_packages(self._new, self._plan.python)
+        self._found = spoiled(site, there, read=self.read, only=names)
+        self.looked |= set(names)
+        for name in names:
+            self.unlike.pop(name, None)
+        self.unlike |= {name: each.files for name, each in self._found.items() if each.files}
 
     def _settle(self, file: Path, packages: Sequence[Package], constraints: Path | None) -> None:
         """Gives files that several packages of the lock have to the last of them: installers write in any order."""
-        for name in losers(self._new, [package.name for package in packages]):
+        for name in losers(self._new, [package.name for package in packages], self.read):
             only = [package for package in packages if package.name == name]
             requirements.write_locked(file, only, offline=self._options.offline)
             self._install(Batch(file, self._source(), build_constraints=constraints, again=True))

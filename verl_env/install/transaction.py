@@ -84,6 +84,7 @@ class Transaction:
         self._names = {distribution.name for distribution in self._kept}
         places = (self._new, self._stage)
         self._parts = Parts(plan, options, reporter, tools, places, kept=self._kept, seen=seen)
+        self._parts.read = new.read
         self._made = Made(self._parts.left_out, self._parts.taken, self._parts.facts)
         self._additions = Additions((), {})
         self._guarded: dict[str, Identity] = {}
@@ -225,8 +226,11 @@ class Transaction:
 
     def _unlike(self) -> dict[str, Mapping[str, int | None]]:
         """What came from its source otherwise than its own RECORD says: the next look must not call it damaged."""
-        found = spoiled(self._site, installed(self._site))
-        return {name: each.files for name, each in found.items() if each.files and name not in self._parts.suspect}
+        have, parts, state = installed(self._site), self._parts, self._seen.state
+        before = {} if state is None else {name: state.unlike[name] for name in state.unlike if name in self._names}
+        others = have.keys() - parts.looked - self._names
+        found = spoiled(self._site, have, read=self._generation.read, only=others)
+        return before | parts.unlike | {name: each.files for name, each in found.items() if each.files}
 
     def _left_out(self) -> dict[str, str]:
         skipped = {choice.name: choice.reason for choice in self._plan.natives if choice.how == "skip"}

@@ -15,7 +15,7 @@ from verl_env.environment.damage import Damage, recorded_files, size_damages
 from verl_env.reading import open_regular, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from verl_env.doctor.engines.metadata import Distribution
 
@@ -80,6 +80,12 @@ def damages(owned: Owned, *, foreign: frozenset[str] = frozenset(), deep: bool =
         full = os.path.join(site, path)  # noqa: PTH118  a hot loop
         if full not in off and digest and not hash_matches(full, digest):
             yield Damage(name, full, "hash", f"contents differ from {digest}")
+
+
+def came_so(damage: Damage, owned: Owned, usual: Mapping[str, int | None]) -> bool:
+    """Whether a file is as its wheel brought it: ``usual`` has the size of each file that is not as its RECORD says."""
+    path = os.path.relpath(damage.path, owned.distribution.site)
+    return usual.get(path, -1) == (None if damage.what == "missing" else damage.there)
 
 
 def is_cut(damage: Damage) -> bool:
