@@ -15,7 +15,7 @@ from .fakes import IMPORT_ALL, STATES, SURVIVES
 pytestmark = pytest.mark.slow
 
 ARMED = "import sys; print(json.dumps([getattr(f, '__name__', '') for f in sys.meta_path].count('_verl_env_boot')))"
-OTHERS = ("moe-kernel-layout", "lora-mapper", "rocm-moe-expert-map")
+OTHERS = ("moe-kernel-layout", "stale-loaders", "lora-mapper", "rocm-moe-expert-map")
 NOT_FOR_THIS = {name: ["not-needed", False] for name in OTHERS}
 ALL_IN_FORCE = NOT_FOR_THIS | {
     name: ["applied-unverified", True] for name in ("moe-weight-loader", "fp8-block-quant", "lora-tensors")

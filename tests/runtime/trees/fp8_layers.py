@@ -2,7 +2,7 @@
 
 ``python fp8_layers.py KINDS LAYOUTS [--patched] [--bare]``: kinds are linear and moe, layouts plain, cutlass, deepgemm
 and flashinfer, with commas; one answer each. ``--bare`` loads the second weights without ``refit``, as a trainer that
-knows nothing of it would, but with the loading classes put back.
+knows nothing of it would, but with the loading classes put back. ``--moved`` puts the weights elsewhere in between.
 """
 
 from __future__ import annotations
@@ -300,6 +300,8 @@ def run(kind, layout):
 
     model = built(kind, layout, 1)
     first = output(model, kind)
+    for parameter in model.parameters() if "--moved" in sys.argv else ():
+        parameter.data = parameter.data.clone()  # as after an offload and back
     before = tensors(model)
     held = dict(model.named_parameters())
     update(model, weights(kind, 2))

@@ -124,6 +124,29 @@ PATCHES = (
         "probes.fp8:probe",
     ),
     Patch(
+        "stale-loaders",
+        "verl 0.7 and 0.8 copy a parameter's loading methods with the tensor that they write to: weights stay stale",
+        tuple(
+            Target(
+                "vllm.model_executor.parameter",
+                qualname,
+                ("self", "loaded_weight", *more),
+                "0.8.5",
+                KNOWN[1],
+                r"self\.data",
+                "",
+            )
+            for qualname, more in (
+                ("_ColumnvLLMParameter.load_column_parallel_weight", ()),
+                ("_ColumnvLLMParameter.load_merged_column_weight", ("**kwargs",)),
+                ("_ColumnvLLMParameter.load_qkv_weight", ("**kwargs",)),
+                ("RowvLLMParameter.load_row_parallel_weight", ()),
+            )
+        ),
+        "fp8.loaders:wrap",
+        "probes.loaders:probe",
+    ),
+    Patch(
         "lora-tensors",
         "LoRA adapters load from files only, not from tensors in memory",
         (
