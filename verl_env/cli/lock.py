@@ -41,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="instead: the table of what each release of the stack asks for; with --check, a sample of it",
     )
+    parser.add_argument(
+        "--names",
+        action="store_true",
+        help="instead: the tables of the names that releases have, of the projects given as ID; with --check, a sample",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -60,6 +65,8 @@ def main(args: argparse.Namespace) -> int:
         args.offline = True
     if args.releases:
         return _releases(args)
+    if args.names:
+        return _names(args)
     outcomes = _outcomes(args)
     if args.json:
         print_json({"schema": 1, "locksets": [_as_json(outcome) for outcome in outcomes]})
@@ -154,6 +161,37 @@ def _releases(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _names(args: argparse.Namespace) -> int:
+    """The tables of names, written or compared with the index.
+
+    Raises:
+        UsageError: flags that make no sense with it, or a project that is not read.
+        IndexUnreachableError: the index cannot be read.
+    """
+    from datetime import datetime, timezone
+
+    from verl_env.doctor.names import collect
+    from verl_env.locksets.index import Index, configured_index
+
+    unknown = [name for name in args.ids if name not in collect.SINCE]
+    if unknown or args.offline:
+        reason = (
+            f"no table of {unknown[0]}; there are {', '.join(collect.SINCE)}" if unknown else "--names reads the index"
+        )
+        raise UsageError(reason, command="verl-env lock --names vllm")
+    index = Index(configured_index())
+    if args.check:
+        wrong = collect.differences(index)
+        print_json({"schema": 1, "differences": list(wrong)}) if args.json else print(
+            "\n".join(wrong) or "the tables are what the index says"
+        )
+        return EXIT_NO if wrong else EXIT_OK
+    day = datetime.now(tz=timezone.utc).date().isoformat()
+    fresh = collect.write(index, day, only=args.ids, say=lambda line: print(line, file=sys.stderr, flush=True))
+    print_json({"schema": 1, "new": fresh}) if args.json else print(f"{fresh} releases are new")
+    return EXIT_OK
+
+
 def _draft(args: argparse.Namespace) -> int:
     """The draft of a recipe, on stdout.
 
@@ -166,7 +204,7 @@ def _draft(args: argparse.Namespace) -> int:
 
     from verl_env.locksets.draft.draft import draft, recipe_text
 
-    if len(args.ids) > 1 or args.check or args.offline or args.releases or args.measure:
+    if len(args.ids) > 1 or args.check or args.offline or args.releases or args.names or args.measure:
         raise UsageError("--new takes a file and at most one ID", command="verl-env lock --new FILE FAMILY/VARIANT")
     file = Path(args.new)
     read = draft(file)

@@ -20,7 +20,21 @@ _HEAD = "Traceback (most recent call last)"
 _PASSED_ON = re.compile(
     r"^<|/importlib/|/runpy\.py$|/multiprocessing/|/concurrent/futures/|/asyncio/|/contextlib\.py$|/threading\.py$"
 )
-_INSTALLED = re.compile(r"(?:site|dist)-packages/(?P<top>\w+)[/.]")
+_INSTALLED = re.compile(r"(?:site|dist)-packages/(?P<top>\w+)(?:/(?P<part>\w+))?[/.]")
+#: Modules that several distributions bring parts of, and who brings which; ``""`` is the rest.
+_SHARED = {
+    "google": {"protobuf": "protobuf", "api": "googleapis-common-protos", "auth": "google-auth"},
+    "opentelemetry": {
+        "sdk": "opentelemetry-sdk",
+        "semconv": "opentelemetry-semantic-conventions",
+        "exporter": "opentelemetry-exporter-otlp",
+        "instrumentation": "opentelemetry-instrumentation",
+        "": "opentelemetry-api",
+    },
+    "nvidia": {"dali": "nvidia-dali"},
+    "megatron": {"bridge": "megatron-bridge", "": "megatron-core"},
+    "cutlass": {"": "nvidia-cutlass-dsl"},
+}
 #: Checkouts: the directory of sources that a module's path ends with.
 _CHECKOUT = re.compile(
     r"/(?P<top>vllm|sglang|verl|megatron|transformers|transformer_engine|flash_attn|flashinfer|deepspeed|trl|swift|aiter"
@@ -44,8 +58,10 @@ class Frame:
 
 
 def distribution(module: str) -> str:
-    """The distribution that brings a module, by the name of the module."""
-    name = canonical(module)
+    """The distribution that brings a module, by the name of the module, dotted or not."""
+    top, _, rest = module.partition(".")
+    parts = _SHARED.get(top, {})
+    name = parts.get(rest.partition(".")[0]) or parts.get("") or canonical(top)
     return OF_MODULE.get(name, name)
 
 
@@ -78,4 +94,7 @@ def _frames(text: str) -> Iterator[Frame]:
 
 def _package(path: str) -> str | None:
     found = _INSTALLED.search(path) or _CHECKOUT.search(path)
-    return distribution(found["top"]) if found else None
+    if found is None:
+        return None
+    part = found.groupdict().get("part")
+    return distribution(f"{found['top']}.{part}" if part else found["top"])

@@ -75,7 +75,7 @@ def collect(
     """
     table: dict[str, Any] = {}
     for project in PROJECTS if projects is None else projects:
-        files = _by_release(index.files(project))
+        files = by_release(index.files(project))
         rows = {version: row for version, row in known.get(project, {}).items() if version in files}
         fresh = [version for version in files if version not in rows]
         say(f"{project}: {len(files)} releases, {len(fresh)} not read yet")
@@ -85,7 +85,7 @@ def collect(
     return table
 
 
-def _by_release(files: Sequence[IndexFile]) -> dict[str, list[IndexFile]]:
+def by_release(files: Sequence[IndexFile]) -> dict[str, list[IndexFile]]:
     """The files of final releases by version."""
     found: dict[str, list[IndexFile]] = {}
     for file in files:
@@ -115,7 +115,7 @@ def _metadata(files: Sequence[IndexFile]) -> str | None:
 
     The index serves it beside most wheels; out of the others it is read by ranges.
     """
-    wheels = sorted((file for file in files if file.is_wheel), key=_preference)
+    wheels = sorted((file for file in files if file.is_wheel), key=preference)
     if not wheels:
         return None
     try:
@@ -126,7 +126,8 @@ def _metadata(files: Sequence[IndexFile]) -> str | None:
     return wheel_facts(wheels[0]).metadata
 
 
-def _preference(file: IndexFile) -> tuple[bool, bool, str]:
+def preference(file: IndexFile) -> tuple[bool, bool, str]:
+    """What wheels of a release are sorted by, those for Linux on x86_64 first."""
     return ("linux" not in file.name and "none-any" not in file.name, "x86_64" not in file.name, file.name)
 
 
@@ -183,7 +184,7 @@ def differences(index: Index, *, file: Path = FILE, sample: int = _SAMPLE, seed:
         IndexUnreachableError: the index fails.
     """
     table = read(file)
-    pages = {project: _by_release(index.files(project)) for project in PROJECTS}
+    pages = {project: by_release(index.files(project)) for project in PROJECTS}
     lacking = [
         f"{name} {one} is not in the table"
         for name, there in pages.items()
