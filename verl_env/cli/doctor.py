@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--requirements", metavar="FILE", help="judge pins before they are installed, on this or a described machine"
     )
     parser.add_argument("--lock", metavar="FILE", help="the same for a uv.lock or pylock.toml")
+    parser.add_argument("--explain", action="store_true", help="name the sources of each finding, with their dates")
     parser.add_argument("--strict", action="store_true", help="warnings count: exit 1 where there is one")
     parser.add_argument("--only", metavar="ID", action="append", help="this check (may be repeated)")
     parser.add_argument("--list", action="store_true", help="list every check")
@@ -201,7 +202,7 @@ def _show(args: argparse.Namespace, diagnosis: Diagnosis, subject: str, facts: F
             from verl_env.cli.render_doctor import render_proof
 
             render_proof(facts.proofs[-1], stdout_console())
-        render(diagnosis, stdout_console(), subject=subject)
+        render(diagnosis, stdout_console(), subject=subject, explain=args.explain)
 
 
 def _made(facts: Facts) -> dict[str, Any]:

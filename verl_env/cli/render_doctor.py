@@ -49,15 +49,19 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "cause": finding.cause,
         "remedy": {"text": finding.remedy.text, "commands": list(finding.remedy.commands)},
         "references": list(finding.references),
+        "sources": [{"source": source, "read": finding.read or None} for source in finding.sources],
         "explains": list(finding.explains),
         "basis": finding.basis,
     }
 
 
-def render(diagnosis: Diagnosis, console: Console, *, subject: str) -> None:
-    """The diagnosis for a reader: roots by severity with their consequences, then one block of commands."""
+def render(diagnosis: Diagnosis, console: Console, *, subject: str, explain: bool = False) -> None:
+    """The diagnosis for a reader: roots by severity with their consequences, then one block of commands.
+
+    With ``explain`` each root has its sources, and the day on which they were read.
+    """
     for finding in diagnosis.roots:
-        _root(finding, diagnosis, console)
+        _root(finding, diagnosis, console, explain=explain)
     commands = list(dict.fromkeys(_commands(diagnosis)))
     if commands:
         console.print("to mend it:", style="bold")
@@ -71,7 +75,7 @@ def render(diagnosis: Diagnosis, console: Console, *, subject: str) -> None:
     console.print(_summary(diagnosis, subject), markup=False)
 
 
-def _root(finding: Finding, diagnosis: Diagnosis, console: Console) -> None:
+def _root(finding: Finding, diagnosis: Diagnosis, console: Console, *, explain: bool) -> None:
     mark = _MARKS[finding.severity][0 if unicode_ok() else 1]
     console.print(f"{mark} {finding.severity}", style=_COLOURS[finding.severity], end="", markup=False)
     console.print(f" [{finding.id}] {finding.title}", markup=False)
@@ -82,6 +86,9 @@ def _root(finding: Finding, diagnosis: Diagnosis, console: Console) -> None:
     basis = f" ({_BASIS[finding.basis]})" if _BASIS[finding.basis] else ""
     console.print(f"  cause: {finding.cause}{basis}", markup=False)
     console.print(f"  remedy: {finding.remedy.text}", markup=False)
+    if explain and finding.sources:
+        day = f" (read {finding.read})" if finding.read else ""
+        console.print(f"  sources: {', '.join(finding.sources)}{day}", markup=False)
     for line in _consequences(finding, diagnosis, 1, set()):
         console.print(line, markup=False)
     console.print()
@@ -165,7 +172,8 @@ def markdown(diagnosis: Diagnosis, *, subject: str) -> str:
         lines += ["", finding.remedy.text]
         if finding.remedy.commands:
             lines += ["", "```sh", *finding.remedy.commands, "```"]
-        lines += ["", f"References: {', '.join(finding.references)}", ""]
+        day = f" (read {finding.read})" if finding.read else ""
+        lines += ["", f"References: {', '.join(finding.references)}{day}", ""]
     for unknown in diagnosis.unrecognised:
         lines += ["### not known: a failure that no check explains", "", f"- {_code(unknown.line)}"]
         lines += [f"- from {_code(unknown.file)}"] if unknown.file else []

@@ -26,6 +26,7 @@ class Check:
         remedy: What to do; a function where it depends on the environment.
         covers: Ids of the catalogue of failure modes (``"A1"``).
         sources: Public sources (``"flash-attention#1832"``).
+        read: The day on which they were read, ``2026-11-28``; empty where what is found is seen on the spot alone.
         find: Looks at facts; None where nothing is found or not enough is known. Never reads the log.
         log: Regular expressions (multi-line, case-sensitive) of error texts that only this failure prints.
         from_log: What a match of ``log`` means; None rejects the match. Without it, the matching line is evidence.
@@ -46,3 +47,4 @@ class Check:
     from_log: Callable[[Facts, re.Match[str]], Hit | None] | None = None
     explains: tuple[str, ...] = ()
     general: bool = False
+    read: str = ""

@@ -168,6 +168,7 @@ def _trial_check(trial: Trial) -> Check:
         remedy=_LOOK,
         covers=("K1",) if is_import else ("K4",) if trial.name == "gpu-all-reduce" else (),
         sources=("verl#3351", "vllm#8058"),
+        read="2026-11-20",
         find=find,
     )
 
@@ -192,5 +193,6 @@ def _hash_check(target: Target) -> Check:
         remedy=Remedy("Reinstall the package, unless the edit is meant."),
         covers=("D23",),
         sources=("RECORD files (PEP 376)",),
+        read="2026-11-20",
         find=find,
     )

@@ -59,7 +59,7 @@ def page(check: Check) -> str:
     if check.explains:
         names = ", ".join(f"`{name}`" for name in check.explains)
         lines += ["", "## Consequences", "", f"Where both are there, it explains {names}."]
-    lines += ["", "## Sources", "", *(f"- {source}" for source in check.sources)]
+    lines += ["", f"## Sources, read {check.read}", "", *(f"- {source}" for source in check.sources)]
     lines += [f"- failure modes {', '.join(check.covers)}"] if check.covers else []
     return "\n".join(lines) + "\n"
 

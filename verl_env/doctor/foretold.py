@@ -66,5 +66,6 @@ def foretold_check(answer: str) -> Check:
         ),
         covers=("K2",),
         sources=("pytorch PR#131295", "pytorch#185512"),
+        read="2026-11-20",
         find=find,
     )

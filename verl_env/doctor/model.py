@@ -71,6 +71,8 @@ class Finding:
     references: tuple[str, ...]
     basis: Basis = "facts"
     explains: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    read: str = ""
 
 
 @dataclass(frozen=True, slots=True)

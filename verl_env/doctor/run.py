@@ -139,6 +139,8 @@ def _finding(check: Check, facts: Facts, hit: Hit, evidence: Iterable[str], basi
         remedy=for_amd(for_lockset(hit.remedy or default, facts), facts),
         references=(*(f"failures:{mode}" for mode in modes), *check.sources),
         basis=basis,
+        sources=check.sources,
+        read=check.read,
     )
 
 

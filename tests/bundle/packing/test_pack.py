@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.install.plans import PYTHON, Recorder, lockset, options, plan
+from tests.install.plans import Recorder, lockset, options, plan
 from verl_env.bundle.packing import unpack as unpack_module
 from verl_env.bundle.packing.errors import PackImpossible, PackInvalid, PackMisfit, PackTargetTaken
 from verl_env.bundle.packing.model import FILE, read_pack
@@ -27,24 +27,17 @@ pytestmark = pytest.mark.skipif(
 KIND = ".squashfs" if shutil.which("mksquashfs") else ".tar.zst"
 
 
-DEBIAN = f"/usr/bin/python{PYTHON}"
-
-
-def made_with(interpreter, tmp_path, target_path):
+@pytest.fixture
+def environment(tmp_path, target_path):
     from tests.install.wheels import House
 
     house = House(tmp_path / "house")
     demo = house.add(
         "demo", "1.0", {"demo/__init__.py": "def run():\n    print('ran')\n"}, entry_points={"demo-run": "demo:run"}
     )
-    made = plan([demo], lock=lockset(), interpreter=interpreter)
+    made = plan([demo], lock=lockset())
     install(made, open_target(target_path), options(tmp_path, offline=True, wheelhouse=house.path), Recorder())
     return target_path
-
-
-@pytest.fixture
-def environment(tmp_path, target_path):
-    return made_with(sys.executable, tmp_path, target_path)
 
 
 @pytest.fixture
@@ -83,17 +76,6 @@ def test_it_runs_elsewhere_without_the_environment_and_whatever_the_user_has(env
     assert ask(target, code, env) == f"{target} {target} []"
     done = subprocess.run([target / "bin" / "demo-run"], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "ran\n"
-
-
-@pytest.mark.skipif(
-    not Path(f"/usr/lib/python{PYTHON}/venv").exists(), reason="needs Debian's own Python of this release"
-)
-def test_debians_python_finds_the_packages_too(tmp_path, target_path):
-    # It looks into dist-packages, and into no site-packages, unless it is that of a virtual environment.
-    file = tmp_path / f"demo{KIND}"
-    pack(made_with(DEBIAN, tmp_path, target_path), file, lambda _: None, bytecode=False)
-    target, _ = unpack(file, tmp_path / "away")
-    assert ask(target, "import demo, sys; demo.run(); print(sys.prefix)", {"PATH": "/usr/bin"}) == f"ran\n{target}"
 
 
 def test_with_bytecode_nothing_is_compiled_again(environment, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date, datetime, timezone
 from typing import get_args
 
 from verl_env.doctor.checks import CHECKS
@@ -14,7 +15,20 @@ from verl_env.doctor.run import evaluate
 
 ROWS = tables()
 BY_ID = {check.id: check for check in CHECKS}
-KEYS = {"title", "cause", "sources", "severity", "covers", "explains", "theme", "turn", "general", "late"}
+KEYS = {
+    "title",
+    "cause",
+    "sources",
+    "read",
+    "within",
+    "severity",
+    "covers",
+    "explains",
+    "theme",
+    "turn",
+    "general",
+    "late",
+}
 KEYS |= {"remedy", "commands", "install", "uninstall", "reinstall", "build", "safe"}
 KEYS |= {"log", "log_of", "unless", "says_title", "beside", "when", "says", "silent"}
 
@@ -23,6 +37,8 @@ def test_every_key_means_something() -> None:
     for name, row in ROWS.items():
         assert row.keys() <= KEYS, name
         assert row["theme"] in get_args(Theme), name
+        assert row["sources"], name
+        assert date.fromisoformat(row["read"]) <= datetime.now(tz=timezone.utc).date(), name
         assert row.get("severity", "error") in get_args(Severity), name
         assert row.get("log_of", name) in ROWS, name
         for when in row.get("when", ()):

@@ -52,6 +52,8 @@ def pin_hit(facts: Facts, name: str, row: str) -> Hit | None:
     wanted, torch = wanted_torch(facts, name), facts.version("torch")
     if wanted is None or torch is None or facts.rocm_torch or torch.is_prerelease or _is_site_build(facts, name):
         return None
+    if torch.local and not torch.local.startswith(("cu", "cpu")):
+        return None  # a vendor's own, such as those of ROCm's images: what it is compatible with is not known
     if torch.public == wanted.partition("+")[0]:
         return None
     title = f"{facts.named(name)} is built for torch {wanted}, but torch {torch} is installed"

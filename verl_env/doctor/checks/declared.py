@@ -2,8 +2,9 @@
 
 A table has the name of its check. Its keys:
 
-``title``, ``cause``, ``sources``
-    As in ``Check``; ``severity`` ("error" unless stated), ``covers`` and ``explains`` too.
+``title``, ``cause``, ``sources``, ``read``
+    As in ``Check``; ``severity`` ("error" unless stated), ``covers`` and ``explains`` too. ``read`` is the day on which
+    the sources were read, ``2026-11-28``.
 ``remedy``, ``commands``
     What to do, in words and as commands, where ``{driver}`` is the machine's. ``install`` and ``uninstall`` name
     packages instead: the commands are those of the environment's installer, with the lockset's versions;
@@ -11,8 +12,10 @@ A table has the name of its check. Its keys:
     words it.
 ``log``
     Patterns, each searched for in the log. ``log_of`` names a check whose patterns these are. A line that holds one of
-    ``unless`` is none. ``says_title`` is the title with the words of the named groups: ``"{library} is not there"``;
-    ``package`` there is that of the frame which raised, and ``beside`` names packages whose versions are evidence.
+    ``unless`` is none. ``within`` is a pattern that a frame of the traceback must hold (``path in function``): what was
+    being done when it failed. ``says_title`` is the title with the words of the named groups:
+    ``"{library} is not there"``; ``package`` there is that of the frame which raised, and ``beside`` names packages
+    whose versions are evidence.
 ``when``
     Tables of facts; the first that holds is found. ``packages`` maps names to ranges (``"*"``: any), ``variables``
     names to patterns of whole values; ``severity`` is that of this finding, ``beside`` as above.
@@ -32,7 +35,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from verl_env.doctor.check import Check
-from verl_env.doctor.checks.frames import raised_in
+from verl_env.doctor.checks.frames import frames_of, raised_in
 from verl_env.doctor.checks.functions import FINDS, MENDS, READS
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.compile_checks import rows
@@ -62,6 +65,7 @@ def _check(name: str, row: Row) -> Check:
         remedy=MENDS.get(name) or _remedy(row),
         covers=tuple(row.get("covers", ())),
         sources=tuple(row["sources"]),
+        read=row["read"],
         find=FINDS.get(name) or (_finder(row) if "when" in row else None),
         log=tuple(row.get("log") or rows().get(row.get("log_of", ""), {}).get("log", ())),
         from_log=READS.get(name) or (_reader(row) if row.keys() & {"general", "says_title", "unless"} else None),
@@ -111,7 +115,7 @@ def _reader(row: Row) -> Callable[[Facts, re.Match[str]], Hit | None]:
     """Words a hit by the groups of its match."""
 
     def read(facts: Facts, match: re.Match[str]) -> Hit | None:
-        if any(word in match.string for word in row.get("unless", ())):
+        if any(word in match.string for word in row.get("unless", ())) or not _done(row, match):
             return None
         frame = raised_in(match) if row.get("general") else None
         package = frame.package if frame else None
@@ -123,3 +127,9 @@ def _reader(row: Row) -> Callable[[Facts, re.Match[str]], Hit | None]:
         return Hit((*evidence, *facts.versions(*row.get("beside", ()))), title.format(**said) if told else None)
 
     return read
+
+
+def _done(row: Row, match: re.Match[str]) -> bool:
+    """Whether the traceback that a match ends shows what a check is about."""
+    within = row.get("within")
+    return not within or any(re.search(within, f"{frame.path} in {frame.name}") for frame in frames_of(match))

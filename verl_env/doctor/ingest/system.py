@@ -37,7 +37,7 @@ _PYTHON = (
     r"(?i)\bpython[ =]=?(3\.\d+(?:\.\d+)?)\b",
 )
 _TORCH_BUILD = (r"CUDA used to build PyTorch:\s*(\d+\.\d+)", r"(?m)^PyTorch version:\s*\S*\+cu(\d{3})\b")
-_TORCH_ROCM = (r"ROCM used to build PyTorch:\s*(\d+\.\d+)",)
+_TORCH_ROCM = (r"ROCM used to build PyTorch\s*:\s*(\d+\.\d+)", r"(?m)^ROCM Version\s*:\s*(\d+\.\d+)")
 _ROCM = (r"(?i)\brocm[ -]?(?:version)?[:= ]*v?(\d\.\d+(?:\.\d+)?)\b",)
 _OS = (r"^\W*OS\W*[:=]\s*(.+)$", r'PRETTY_NAME="([^"]+)"')
 _SYSTEMS = (
