@@ -1,6 +1,7 @@
 """Imports point one way, and the start-up path stays light."""
 
 import ast
+import functools
 import graphlib
 import itertools
 import os
@@ -8,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.each import each
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "verl_env"
@@ -72,9 +73,16 @@ FOREIGN = {"runtime", "programs"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not FOREIGN & set(path.parts))
 
 
+@functools.cache
+def nodes(path):
+    """The imports, calls and lists of a module, wherever they stand."""
+    kept = (ast.Import, ast.ImportFrom, ast.Call, ast.Tuple, ast.List)
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kept)]
+
+
 def imported_layers(path):
     """The first names below ``verl_env`` that a module imports, wherever the import stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         names = []
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -86,7 +94,7 @@ def imported_layers(path):
                 yield parts[1]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@each("path", MODULES)
 def test_imports_point_one_way(path):
     parts = path.relative_to(PACKAGE).parts
     if len(parts) == 1:
@@ -108,7 +116,7 @@ def imported_modules(path, known):
     To import a module runs the packages that it lies in, but for those that the importing one lies in itself.
     """
     own = module_name(path)
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -139,7 +147,7 @@ def test_the_runtime_imports_nothing_of_the_tool():
 def test_no_module_imports_torch_or_vllm():
     heavy = {"torch", "vllm", "sglang", "flash_attn", "transformers"}
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             assert not heavy & {name.split(".")[0] for name in names}, path
@@ -173,7 +181,7 @@ def test_only_one_room_changes_environments():
     for path in MODULES:
         if path.relative_to(PACKAGE).parts[0] in {"environment", *OTHER_TREES}:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
             assert name not in WRITES, f"{path} calls {name}"
 
@@ -187,7 +195,7 @@ def test_only_one_room_starts_installers():
     for path in MODULES:
         if path.relative_to(PACKAGE).parts[0] in {"installers", *OWN_COMMANDS}:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             items = node.elts if isinstance(node, ast.Tuple | ast.List) else []
             words = [each.value if isinstance(each, ast.Constant) else None for each in items]
             assert ("-m", "pip") not in itertools.pairwise(words), path

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
 
+from tests.each import each
 from verl_env.components.compile import compiled_text, stale
 from verl_env.components.families import check_rows, wheels_of
 from verl_env.components.load import component_files, load_catalogue
@@ -31,13 +32,9 @@ PLACEHOLDER = re.compile(r"\{([^}]*)\}")
 #: Hosts of package indexes: what they hold is named by name and version, so that any mirror serves it.
 INDEXES = re.compile(r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|/simple(/|$)", re.IGNORECASE)
 
-EACH_WHEEL = pytest.mark.parametrize(
-    ("component", "release", "wheel"), WHEELS, ids=[f"{wheel.file}" for _, _, wheel in WHEELS]
-)
-EACH_RECIPE = pytest.mark.parametrize(
-    ("component", "release", "recipe"),
-    RECIPES,
-    ids=[f"{c.name}-{r.version}-{n}" for n, (c, r, _) in enumerate(RECIPES)],
+EACH_WHEEL = each(("component", "release", "wheel"), WHEELS, lambda row: row[2].file)
+EACH_RECIPE = each(
+    ("component", "release", "recipe"), RECIPES, lambda row: f"{row[0].name} {row[1].version} from {row[2].source}"
 )
 
 
@@ -45,7 +42,7 @@ def test_the_compiled_file_is_fresh():
     assert not stale(ROOT), "run: python -m verl_env.components.compile"
 
 
-@pytest.mark.parametrize("name", sorted(component_files(ROOT / "components")))
+@each("name", sorted(component_files(ROOT / "components")))
 def test_no_file_names_an_index_or_a_place_of_the_maintainers(name):
     text = (ROOT / "components" / f"{name}.toml").read_text()
     known = CATALOGUE.components[name].indexes if name in CATALOGUE.components else ()
@@ -62,7 +59,7 @@ def test_no_index_in_the_compiled_file():
     assert not INDEXES.search(text)
 
 
-@pytest.mark.parametrize(("name", "version"), NATIVES, ids=[f"{name}-{version}" for name, version in NATIVES])
+@each(("name", "version"), NATIVES)
 def test_every_native_of_a_lockset_is_a_release(name, version):
     release = CATALOGUE.components[name].release(version)
     assert release is not None
@@ -136,7 +133,7 @@ def test_the_collection_is_there_and_each_address_once():
     assert not any("{" in address for address in addresses)
 
 
-@pytest.mark.parametrize(("release", "family"), FAMILIES, ids=[f"{r.version}-{n}" for n, (r, _) in enumerate(FAMILIES)])
+@each(("release", "family"), FAMILIES, lambda row: f"{row[0].version} at {row[1].url}")
 def test_a_file_of_the_collection_is_what_its_name_says(release, family):
     check_rows(family)
     for wheel in wheels_of(Release(release.version, (), (), families=(family,))):
@@ -152,7 +149,7 @@ def test_a_file_of_the_collection_is_what_its_name_says(release, family):
         assert wheel.cxx11abi is torch_abi(CATALOGUE, wheel.torch, newest)  # torch 2.6 ends at CUDA 12.6
 
 
-@pytest.mark.parametrize(("release", "family"), FAMILIES, ids=[f"{r.version}-{n}" for n, (r, _) in enumerate(FAMILIES)])
+@each(("release", "family"), FAMILIES, lambda row: f"{row[0].version} at {row[1].url}")
 def test_code_for_blackwell_takes_a_toolkit_that_knows_it(release, family):
     for wheel in wheels_of(Release(release.version, (), (), families=(family,))):
         if wheel.gpus:

@@ -7,6 +7,7 @@ import lockset_parts as parts
 import pytest
 from lockset_pages import TIERS, index_page, lockset_pages
 
+from tests.each import each
 from tests.locksets import samples
 from verl_env.cli.stacks import tier
 from verl_env.constraints import constraints_directory, parse_toml
@@ -38,7 +39,7 @@ def page(tmp_path, monkeypatch):
     return write
 
 
-@pytest.mark.parametrize("lockset", SHIPPED, ids=lambda lockset: lockset.id)
+@each("lockset", SHIPPED, lambda lockset: lockset.id)
 def test_every_shipped_lockset_has_a_page_that_is_not_stale(lockset):
     file = DOCS / "locksets" / f"{lockset.id}.md"
     assert file.is_file(), "run: python docs/build.py"
@@ -50,7 +51,7 @@ def test_no_page_is_left_of_a_lockset_that_is_gone():
     assert not written - PAGES.keys(), "remove them"
 
 
-@pytest.mark.parametrize("lockset", SHIPPED, ids=lambda lockset: lockset.id)
+@each("lockset", SHIPPED, lambda lockset: lockset.id)
 def test_the_index_lists_every_lockset_with_its_tier(lockset):
     [row] = [line for line in INDEX.splitlines() if line.startswith(f"| [{lockset.id}]({lockset.id}.md) |")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -64,7 +65,7 @@ def test_links_of_the_index_lead_to_pages():
     assert all((DOCS / "locksets" / link).is_file() for link in links)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@each("name", PAGES)
 def test_tables_are_whole_and_no_index_is_named(name):
     rows = [line for line in PAGES[name].splitlines() if line.startswith("|")]
     widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
@@ -73,7 +74,7 @@ def test_tables_are_whole_and_no_index_is_named(name):
     assert all(link.endswith(".whl") for link in re.findall(r"\]\((https?://[^)]+)\)", PAGES[name]))
 
 
-@pytest.mark.parametrize("lockset", SHIPPED, ids=lambda lockset: lockset.id)
+@each("lockset", SHIPPED, lambda lockset: lockset.id)
 def test_a_page_hides_no_deviation_unmet_requirement_native_or_note(lockset):
     text = PAGES[f"locksets/{lockset.id}.md"]
     reasons = [each.reason for each in lockset.deviations]
@@ -86,7 +87,7 @@ def test_a_page_hides_no_deviation_unmet_requirement_native_or_note(lockset):
     assert lockset.variant.commit in text
 
 
-@pytest.mark.parametrize("lockset", SHIPPED, ids=lambda lockset: lockset.id)
+@each("lockset", SHIPPED, lambda lockset: lockset.id)
 def test_a_page_says_its_tier_and_offers_an_installation_only_where_there_is_a_lock(lockset):
     text = PAGES[f"locksets/{lockset.id}.md"]
     promise = TIERS[lockset.tier].format(up="../../")

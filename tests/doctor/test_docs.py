@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.docs import main, page, pages, stale
 
@@ -31,7 +32,7 @@ def test_writing_and_checking(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "pages" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+@each("check", CHECKS, lambda check: check.id)
 def test_a_check_says_what_it_must(check: object) -> None:
     text = page(check)  # type: ignore[arg-type]
 

@@ -6,8 +6,7 @@ The secrets were generated for this file; none of them was ever valid anywhere.
 import json
 from pathlib import Path
 
-import pytest
-
+from tests.each import each
 from verl_env.credentials import hide_secrets
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.redact import redact, redact_json
@@ -20,7 +19,7 @@ def rows(name):
     return [line.split("\t") for line in (CORPUS / name).read_text().splitlines()]
 
 
-@pytest.mark.parametrize("row", rows("secrets.tsv"), ids=lambda row: row[0][:40])
+@each("row", rows("secrets.tsv"))
 def test_no_secret_is_in_any_report(row):
     text, *secrets = row
     shared = redact(text)
@@ -30,7 +29,7 @@ def test_no_secret_is_in_any_report(row):
     assert not [secret for secret in secrets if secret not in bare and secret in always], always
 
 
-@pytest.mark.parametrize("row", rows("identities.tsv"), ids=lambda row: row[0][:40])
+@each("row", rows("identities.tsv"))
 def test_no_identity_is_in_a_redacted_report(row):
     text, *names = row
     shared = redact(text)
@@ -41,13 +40,13 @@ def test_no_identity_is_in_a_redacted_report(row):
         assert not [each for each in names if each in shared], shared
 
 
-@pytest.mark.parametrize("text", (CORPUS / "stays.txt").read_text().splitlines())
+@each("text", (CORPUS / "stays.txt").read_text().splitlines())
 def test_what_a_diagnosis_needs_stays(text):
     assert redact(text) == text
     assert hide_secrets(text) == text
 
 
-@pytest.mark.parametrize("row", [*rows("secrets.tsv"), *rows("identities.tsv")], ids=lambda row: row[0][:40])
+@each("row", [*rows("secrets.tsv"), *rows("identities.tsv")])
 def test_redacting_twice_changes_nothing_more(row):
     once = redact(row[0])
     assert redact(once) == once

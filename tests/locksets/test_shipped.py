@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from tests.each import each
 from verl_env.constraints import constraints_directory
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.locksets.load import load_packages, lock_parts, parse_packages
@@ -16,15 +18,14 @@ from verl_env.versions import at_least
 
 ROOT = constraints_directory()
 LOCKSETS = load_catalogue(ROOT)
-LOCKS = [
-    pytest.param(lockset, lock, id=f"{lockset.id}-py{lock.python}") for lockset in LOCKSETS for lock in lockset.pythons
-]
-EACH = pytest.mark.parametrize("lockset", LOCKSETS, ids=[lockset.id for lockset in LOCKSETS])
+LOCKS = [(lockset, lock) for lockset in LOCKSETS for lock in lockset.pythons]
+EACH = each("lockset", LOCKSETS, lambda lockset: lockset.id)
+EACH_LOCK = each(("lockset", "lock"), LOCKS, lambda row: f"{row[0].id} on Python {row[1].python}")
 
 
-@pytest.fixture
-def packages(lockset, lock):
-    return {package.name: package for package in load_packages(ROOT / lockset.id, lock)}
+@functools.cache
+def packages_of(lockset, lock):
+    return {package.name: package for package in load_packages(ROOT / lockset, lock)}
 
 
 def test_the_files_agree_with_each_other():
@@ -36,8 +37,9 @@ def test_the_first_four_are_there():
     assert variants >= {"app.vllm.mcore0.12", "app.sglang.vllm.mcore0.12", "ngc.vllm0.8", "ngc.vllm0.8.sagemaker"}
 
 
-@pytest.mark.parametrize(("lockset", "lock"), LOCKS)
-def test_a_lock_holds_what_its_lockset_says(lockset, lock, packages):
+@EACH_LOCK
+def test_a_lock_holds_what_its_lockset_says(lockset, lock):
+    packages = packages_of(lockset.id, lock)
     torch = packages["torch"]
     assert (torch.version if torch.url else torch.version.split("+")[0]) == lockset.torch
     assert packages["verl"].version == lockset.verl
@@ -49,15 +51,16 @@ def test_a_lock_holds_what_its_lockset_says(lockset, lock, packages):
     assert sum(package.disk_bytes or 0 for package in packages.values()) == lock.disk_bytes
 
 
-@pytest.mark.parametrize(("lockset", "lock"), LOCKS)
-def test_a_lock_is_in_order_and_every_package_has_hashes(lockset, lock, packages):
+@EACH_LOCK
+def test_a_lock_is_in_order_and_every_package_has_hashes(lockset, lock):
     """But what only an address has and nobody published a digest of."""
+    packages = packages_of(lockset.id, lock)
     assert list(packages) == sorted(packages)
     assert all(package.hashes for package in packages.values() if package.url is None)
     assert all(list(package.hashes) == sorted(set(package.hashes)) for package in packages.values())
 
 
-@pytest.mark.parametrize(("lockset", "lock"), LOCKS)
+@EACH_LOCK
 def test_no_lock_names_an_index(lockset, lock):
     """Nor an address of it: only what it does not hold carries one, of a file or of another index."""
     text = b"".join(lock_parts(ROOT / lockset.id, lock.file).values()).decode()
@@ -76,8 +79,9 @@ def test_what_several_pythons_take_alike_is_written_once(lockset):
     assert named == texts.keys()
 
 
-@pytest.mark.parametrize(("lockset", "lock"), LOCKS)
-def test_unmet_requirements_are_about_what_is_locked(lockset, lock, packages):
+@EACH_LOCK
+def test_unmet_requirements_are_about_what_is_locked(lockset, lock):
+    packages = packages_of(lockset.id, lock)
     for unmet in lock.unmet:
         assert unmet.package in packages
         name = re.match(r"[a-z0-9-]+", unmet.requires).group()
@@ -87,16 +91,12 @@ def test_unmet_requirements_are_about_what_is_locked(lockset, lock, packages):
         assert there == "absent" or not wanted.contains(there, prereleases=True)
 
 
-OLD_TORCH = [
-    pytest.param(lockset, lock, id=f"{lockset.id}-py{lock.python}")
-    for lockset in LOCKSETS
-    for lock in lockset.pythons
-    if at_least("2.6", ".".join(lockset.torch.split(".")[:2]))
-]
+OLD_TORCH = [row for row in LOCKS if at_least("2.6", ".".join(row[0].torch.split(".")[:2]))]
 
 
-@pytest.mark.parametrize(("lockset", "lock"), OLD_TORCH)
-def test_stacks_of_the_time_of_torch_2_6_have_pkg_resources(lockset, lock, packages):
+@each(("lockset", "lock"), OLD_TORCH)
+def test_stacks_of_the_time_of_torch_2_6_have_pkg_resources(lockset, lock):
+    packages = packages_of(lockset.id, lock)
     assert SpecifierSet("<81").contains(packages["setuptools"].version)
 
 

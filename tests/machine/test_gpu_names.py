@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from verl_env.errors import EXIT_MISUSE
 from verl_env.machine.errors import GpuCountError, GpuUnknownError
 from verl_env.machine.gpu_names import MAX_COUNT, find_gpu, parse_gpu
@@ -83,13 +84,13 @@ def test_amd_names(name: str, gfx: str) -> None:
     assert (gpu.gfx, gpu.compute_capability) == (gfx, None)
 
 
-@pytest.mark.parametrize("gpu", gpu_names(), ids=lambda gpu: gpu.name)
+@each("gpu", gpu_names(), lambda gpu: gpu.name)
 def test_every_name_alias_and_product_of_the_table_is_found(gpu: Any) -> None:
     assert all(find_gpu(name) is gpu for name in (gpu.name, *gpu.aliases))
     assert find_gpu(gpu.product).compute_capability == gpu.compute_capability
 
 
-@pytest.mark.parametrize("row", nvidia_pci_ids().values(), ids=lambda row: row.id)
+@each("row", nvidia_pci_ids().values(), lambda row: row.id)
 def test_every_name_that_a_driver_prints_is_found(row: Any) -> None:
     assert {find_gpu(name).compute_capability for name in row.names} == {row.compute_capability}
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.doctor.checks import test_environments, test_facts, test_host_facts, test_logs
+from tests.each import each
 from verl_env.doctor.checks import CHECKS
 
 if TYPE_CHECKING:
@@ -18,12 +17,12 @@ BY_FACTS |= set(test_environments.CASES)
 ELSEWHERE = {"component-left-out", "no-gpu-here", "patches-absent", "hook-damaged"}
 
 
-@pytest.mark.parametrize("check", [check for check in CHECKS if check.find], ids=lambda check: str(check.id))
+@each("check", [check for check in CHECKS if check.find], lambda check: check.id)
 def test_every_check_of_facts_has_a_hit_and_a_miss(check: Check) -> None:
     assert check.id in BY_FACTS | ELSEWHERE
 
 
-@pytest.mark.parametrize("check", [check for check in CHECKS if check.log], ids=lambda check: str(check.id))
+@each("check", [check for check in CHECKS if check.log], lambda check: check.id)
 def test_every_check_of_logs_has_a_text(check: Check) -> None:
     assert check.id in set(test_logs.CASES) | test_logs.WITH_FACTS
 

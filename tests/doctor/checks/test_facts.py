@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.each import each
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.facts import Facts, flavour_of_version
 from verl_env.doctor.run import evaluate
@@ -52,7 +51,7 @@ def _name(case: dict[str, Any]) -> str:
     return str(case["check"])
 
 
-@pytest.mark.parametrize("case", CASES, ids=_name)
+@each("case", CASES, _name)
 def test_facts_are_found(case: dict[str, Any]) -> None:
     finding = evaluate(BY_ID[case["check"]], facts_from(case["hit"]))
 
@@ -63,17 +62,17 @@ def test_facts_are_found(case: dict[str, Any]) -> None:
     assert all(finding.evidence)
 
 
-@pytest.mark.parametrize("case", CASES, ids=_name)
+@each("case", CASES, _name)
 def test_facts_close_to_them_are_not(case: dict[str, Any]) -> None:
     assert evaluate(BY_ID[case["check"]], facts_from(case["miss"])) is None
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+@each("check", CHECKS, lambda check: check.id)
 def test_nothing_is_concluded_from_nothing(check: Any) -> None:
     assert evaluate(check, Facts()) is None
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+@each("check", CHECKS, lambda check: check.id)
 def test_packages_without_versions_are_no_evidence_of_versions(check: Any) -> None:
     names = ("torch", "vllm", "sglang", "verl", "ray", "click", "numpy", "transformers", "flash-attn", "xformers")
     facts = Facts(packages=dict.fromkeys(names))

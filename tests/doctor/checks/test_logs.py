@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.each import each
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.compile_checks import tables
 from verl_env.doctor.facts import Facts
@@ -29,7 +28,7 @@ HITS = [(name, text) for name, case in CASES.items() for text in case["texts"]]
 MISSES = [(name, text) for name, case in CASES.items() for text in case.get("not", [])]
 
 
-@pytest.mark.parametrize(("name", "text"), HITS)
+@each(("name", "text"), HITS)
 def test_text_leads_to_its_check(name: str, text: str) -> None:
     finding = evaluate(BY_ID[name], Facts(log=text))
 
@@ -38,7 +37,7 @@ def test_text_leads_to_its_check(name: str, text: str) -> None:
     assert any(line.startswith("log: ") for line in finding.evidence)
 
 
-@pytest.mark.parametrize(("name", "text"), HITS)
+@each(("name", "text"), HITS)
 def test_text_is_found_in_the_noise_of_a_paste(name: str, text: str) -> None:
     noisy = "I did this:\r\n```\r\n$ python main.py\r\n" + text.replace("\n", "\r\n") + "\r\n```\r\nPlease help"
 
@@ -47,7 +46,7 @@ def test_text_is_found_in_the_noise_of_a_paste(name: str, text: str) -> None:
     assert evaluate(BY_ID[name], Facts(log=facts.log)) is not None
 
 
-@pytest.mark.parametrize(("name", "text"), MISSES)
+@each(("name", "text"), MISSES)
 def test_another_text_does_not(name: str, text: str) -> None:
     assert evaluate(BY_ID[name], Facts(log=text)) is None
 
@@ -58,7 +57,7 @@ def test_every_check_that_reads_logs_has_a_case() -> None:
     assert reading - WITH_FACTS == set(CASES)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+@each("check", CHECKS, lambda check: check.id)
 def test_an_innocent_log_means_nothing(check: Any) -> None:
     log = "INFO 01-01 Loading weights took 3.2 seconds\nstep:1 - actor/loss:0.1 - timing_s/gen:12.0\nTraining done\n"
 
