@@ -36,6 +36,13 @@ def test_the_variables_of_a_command(world):
     }
 
 
+def test_inside_of_itself_nothing_is_there_twice(world):
+    # As in a shell with its module file loaded, or activated.
+    opened = open_environment(world.path)
+    once = run_variables(opened, {**USER, "PIP_FIND_LINKS": "/opt/a /b", "UV_CONSTRAINT": "/c.txt"})
+    assert run_variables(opened, once) == once
+
+
 def test_a_pip_of_its_own_needs_no_help(world):
     (world.path / "bin" / "pip").write_text("")
     assert "PIP_PYTHON" not in run_variables(open_environment(world.path), USER)

@@ -57,18 +57,22 @@ def run_variables(opened: Opened, user: Mapping[str, str]) -> dict[str, str]:
     """
     path = opened.target.path
     env = {name: value for name, value in user.items() if name not in {"PYTHONHOME", "VIRTUAL_ENV_PROMPT"}}
-    search = [str(path / "bin"), *filter(None, [user.get("PATH", os.defpath)])]
-    ours = {"PATH": os.pathsep.join(search), "VIRTUAL_ENV": str(path)}
-    constraints = filter(None, [constraint_address(path), user.get("UV_CONSTRAINT")])
-    ours["UV_CONSTRAINT"] = " ".join(constraints)
+    ours = {"PATH": _first(str(path / "bin"), user.get("PATH", os.defpath), os.pathsep), "VIRTUAL_ENV": str(path)}
+    ours["UV_CONSTRAINT"] = _first(constraint_address(path), user.get("UV_CONSTRAINT"), " ")
     if (path / FOLDER).is_dir():
-        ours["UV_FIND_LINKS"] = ",".join(filter(None, [links_address(path), user.get("UV_FIND_LINKS")]))
+        ours["UV_FIND_LINKS"] = _first(links_address(path), user.get("UV_FIND_LINKS"), ",")
         if "PIP_FIND_LINKS" in user:  # it would replace what pip.conf says
-            ours["PIP_FIND_LINKS"] = f"{links_address(path)} {user['PIP_FIND_LINKS']}"
+            ours["PIP_FIND_LINKS"] = _first(links_address(path), user["PIP_FIND_LINKS"], " ")
     more = {}
     if not (path / "bin" / "pip").exists():
         more["PIP_PYTHON"] = str(path / "bin" / "python")
     return {**opened.state.env, **more, **env, **ours}
+
+
+def _first(own: str, others: str | None, separator: str) -> str:
+    """A list with our part first, and once: a module file or an activated shell may have put it there."""
+    parts = [part for part in (others or "").split(separator) if part != own]
+    return separator.join([own, *parts]) if others else own
 
 
 def own_values(opened: Opened, user: Mapping[str, str]) -> dict[str, str]:

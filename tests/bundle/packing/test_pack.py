@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.install.plans import Recorder, lockset, options, plan
+from tests.install.plans import PYTHON, Recorder, lockset, options, plan
+from verl_env.bundle.packing import pack as pack_module
 from verl_env.bundle.packing import unpack as unpack_module
 from verl_env.bundle.packing.errors import PackImpossible, PackInvalid, PackMisfit, PackTargetTaken
 from verl_env.bundle.packing.model import FILE, read_pack
@@ -17,7 +18,9 @@ from verl_env.bundle.packing.pack import pack
 from verl_env.bundle.packing.running import CACHES, packed_variables
 from verl_env.bundle.packing.unpack import unpack
 from verl_env.cli.main import main
+from verl_env.environment.errors import DiskFull
 from verl_env.environment.target import open_target
+from verl_env.install.disk import Free
 from verl_env.install.run import install
 
 ROOT = Path(__file__).parents[3]
@@ -76,6 +79,25 @@ def test_it_runs_elsewhere_without_the_environment_and_whatever_the_user_has(env
     assert ask(target, code, env) == f"{target} {target} []"
     done = subprocess.run([target / "bin" / "demo-run"], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "ran\n"
+
+
+@pytest.mark.skipif(
+    not Path(f"/usr/lib/python{PYTHON}/venv").exists(), reason="needs Debian's own Python of this release"
+)
+def test_debians_python_finds_the_packages_too(tmp_path, target_path):
+    # It looks into dist-packages, and into no site-packages, unless it is that of a virtual environment.
+    file = tmp_path / f"demo{KIND}"
+    pack(made_with(DEBIAN, tmp_path, target_path), file, lambda _: None, bytecode=False)
+    target, _ = unpack(file, tmp_path / "away")
+    assert ask(target, "import demo, sys; demo.run(); print(sys.prefix)", {"PATH": "/usr/bin"}) == f"ran\n{target}"
+
+
+def test_room_is_asked_for_before_anything_is_written(environment, tmp_path, monkeypatch):
+    monkeypatch.setattr(pack_module, "free_room", lambda place: Free(100, None, "the quota for user me on /x"))
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(DiskFull, match="the quota for user me on /x leaves 100 B"):
+        pack(environment, tmp_path / f"demo{KIND}", lambda _: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_with_bytecode_nothing_is_compiled_again(environment, tmp_path):
