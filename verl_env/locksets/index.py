@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
 
@@ -49,7 +50,8 @@ def configured_index() -> str:
 class IndexFile:
     """One file of a project on the index.
 
-    ``uploaded`` is the time it was put there and ``size`` its bytes, where the index says (PEP 700).
+    ``uploaded`` is the time it was put there and ``size`` its bytes, where the index says (PEP 700);
+    ``requires_python`` the Pythons that it is for, "" where that is not said.
     """
 
     name: str
@@ -57,6 +59,15 @@ class IndexFile:
     sha256: str | None
     uploaded: str | None
     size: int | None = None
+    requires_python: str = ""
+
+    def takes(self, python: str) -> bool:
+        """Whether it is for some patch release of a Python, ``"3.10"``; what cannot be read is."""
+        try:
+            specifier = SpecifierSet(self.requires_python)
+        except InvalidSpecifier:
+            return True
+        return specifier.contains(f"{python}.0") or specifier.contains(f"{python}.99")
 
     @property
     def is_wheel(self) -> bool:
@@ -132,6 +143,8 @@ def best_file(files: Iterable[IndexFile], target: Target) -> IndexFile | None:
     ranked = []
     sdists = []
     for file in files:
+        if not file.takes(target.python):
+            continue
         if file.is_wheel:
             fitting = [ranks[tag] for tag in file.tags if tag in ranks]
             if fitting:
@@ -201,6 +214,7 @@ class _Links(HTMLParser):
         hashes = dict([fragment.split("=", 1)]) if "=" in fragment else {}
         size = values.get("data-size") or ""
         entry = {"filename": name, "url": url, "hashes": hashes, "upload-time": values.get("data-upload-time")}
+        entry |= {"requires-python": values.get("data-requires-python")}
         self.found.append({**entry, "size": int(size) if size.isdecimal() else None})
 
 
@@ -213,4 +227,5 @@ def _file(entry: Mapping[str, Any], base: str) -> IndexFile:
         entry["hashes"].get("sha256"),
         uploaded[:19] + "Z" if uploaded else None,
         size if isinstance(size, int) else None,
+        entry.get("requires-python") or "",
     )
