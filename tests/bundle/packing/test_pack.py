@@ -30,17 +30,24 @@ pytestmark = pytest.mark.skipif(
 KIND = ".squashfs" if shutil.which("mksquashfs") else ".tar.zst"
 
 
-@pytest.fixture
-def environment(tmp_path, target_path):
+DEBIAN = f"/usr/bin/python{PYTHON}"
+
+
+def made_with(interpreter, tmp_path, target_path):
     from tests.install.wheels import House
 
     house = House(tmp_path / "house")
     demo = house.add(
         "demo", "1.0", {"demo/__init__.py": "def run():\n    print('ran')\n"}, entry_points={"demo-run": "demo:run"}
     )
-    made = plan([demo], lock=lockset())
+    made = plan([demo], lock=lockset(), interpreter=interpreter)
     install(made, open_target(target_path), options(tmp_path, offline=True, wheelhouse=house.path), Recorder())
     return target_path
+
+
+@pytest.fixture
+def environment(tmp_path, target_path):
+    return made_with(sys.executable, tmp_path, target_path)
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from verl_env.machine.child import Completed, run
 
 _SECONDS = 60.0
 _QUESTION = """
-import json, os, sys, sysconfig
+import json, os, site, sys, sysconfig
 print(json.dumps({"prefix": sys.base_prefix, "executable": os.path.realpath(sys.executable),
     "stdlib": sysconfig.get_path("stdlib"), "include": sysconfig.get_path("include"),
     "dynload": os.path.dirname(__import__("math").__file__) if hasattr(__import__("math"), "__file__") else "",
-    "libdir": sysconfig.get_config_var("LIBDIR") or "", "library": sysconfig.get_config_var("INSTSONAME") or ""}))
+    "libdir": sysconfig.get_config_var("LIBDIR") or "", "library": sysconfig.get_config_var("INSTSONAME") or "",
+    "packages": os.path.basename(site.getsitepackages()[-1])}))
 """
 #: What of the standard library no environment needs, and what belongs to the donor's own packages.
 _LEFT = ("site-packages", "dist-packages", "test", "idlelib", "turtledemo", "ensurepip", "__pycache__")
@@ -28,11 +29,15 @@ _MANAGED = """[externally-managed]
 Error=This prefix was packed by verl-env and is whole as it is. Make another environment: verl-env install.
 """
 RUNPATH = "$ORIGIN/../lib"
+_SITE = "site-packages"
 
 
 @dataclass(frozen=True, slots=True)
 class Donor:
-    """An interpreter as it says itself where its parts are; ``library`` is "" where it has no libpython of its own."""
+    """An interpreter as it says itself where its parts are; ``library`` is "" where it has no libpython of its own.
+
+    ``packages`` is what it calls its directory of packages: ``dist-packages`` where it is Debian's.
+    """
 
     prefix: str
     executable: str
@@ -41,6 +46,7 @@ class Donor:
     dynload: str
     libdir: str
     library: str
+    packages: str = _SITE
 
 
 def ask(python: Path, environment: Path) -> Donor:
@@ -85,6 +91,8 @@ def copy_interpreter(donor: Donor, python: str, prefix: Path) -> None:
     for library in _libraries(donor):
         shutil.copy2(library, prefix / "lib" / library.name)
         relative(prefix / "lib" / library.name)
+    if donor.packages != _SITE:
+        (prefix / "lib" / name / donor.packages).symlink_to(_SITE)
     (prefix / "pyvenv.cfg").write_text(_CONFIG, encoding="utf-8")
     (prefix / "lib" / name / "EXTERNALLY-MANAGED").write_text(_MANAGED, encoding="utf-8")
 
