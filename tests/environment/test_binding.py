@@ -280,7 +280,15 @@ def test_on_a_network_file_system_what_was_replaced_lately_stays(switching, monk
 def test_which_file_systems_other_hosts_see(tmp_path):
     device = tmp_path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    for kind, seen in (("nfs4", True), ("lustre", True), ("ext4", False), ("overlay", False)):
+    seen_of = {
+        "nfs4": True,
+        "lustre": True,
+        "fuse.sshfs": True,
+        "ext4": False,
+        "overlay": False,
+        "fuse.squashfuse_ll": False,
+    }
+    for kind, seen in seen_of.items():
         mounts = tmp_path / "mountinfo"
         mounts.write_text(f"1 1 0:1 / / rw - tmpfs x rw\n36 35 {number} /a /b rw,x shared:1 - {kind} y rw\n")
         assert on_network(tmp_path, mounts=str(mounts)) is seen

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 #: How long a generation that was replaced stays where other hosts may have processes in it.
 ELSEWHERE = timedelta(days=7)
 
-_NETWORK = re.compile(r"nfs\d?|lustre|gpfs|ceph|beegfs.*|wekafs|panfs|orangefs|glusterfs|cifs|smb3|9p|fuse\..*|afs")
+#: File systems that other hosts may see too; of those in user space all but what is known to be local.
+_NETWORK = re.compile(
+    r"nfs\d?|lustre|gpfs|ceph|beegfs.*|wekafs|panfs|orangefs|glusterfs|cifs|smb3|9p|afs"
+    r"|fuse\.(?!(?:fuse-)?overlayfs$|squashfuse|lxcfs$|gvfsd|portal$).*"
+)
 _FEW = 3
 _SHOWN = 200
 _LONGEST = 60
@@ -222,4 +226,9 @@ def on_network(directory: Path, *, mounts: str = "/proc/self/mountinfo") -> bool
         return False
     number = f"{os.major(device)}:{os.minor(device)}"
     kinds = [line[line.index("-") + 1] for line in lines if number in line[2:3] and "-" in line[:-1]]
-    return any(_NETWORK.fullmatch(kind) for kind in kinds)
+    return any(map(is_network, kinds))
+
+
+def is_network(kind: str) -> bool:
+    """Whether a file system of a kind, as the kernel names it (``"nfs4"``), may be seen by other hosts."""
+    return _NETWORK.fullmatch(kind) is not None

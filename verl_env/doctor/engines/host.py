@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verl_env.environment.running import is_network
 from verl_env.reading import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "cifs", "smb3", "panfs", "fuse.sshfs", "wekafs", "afs"}
-)
 
 #: Programs whose place on PATH matters to some check.
 _TOOLS = ("gcc", "cc", "clang", "g++", "nvcc", "hipcc", "ninja", "ray", "torchrun", "vllm", "uv", "pip")
@@ -57,7 +54,7 @@ class Directory:
     @property
     def network(self) -> bool:
         """Whether it is on a file system of the network."""
-        return self.file_system in NETWORK_FILE_SYSTEMS
+        return is_network(self.file_system)
 
 
 @dataclass(frozen=True, slots=True)
