@@ -31,7 +31,7 @@ def attempt(tmp_path):
             ended=told.append,
             findings=lambda log: ("x",) if "undefined symbol" in log else (),
         )
-        assert told[-1] is found.results[0]
+        assert told[-1] is found
         return found
 
     return run
@@ -120,6 +120,23 @@ def test_the_document_has_what_design_promises(attempt):
     assert document.keys() >= {"lockset", "python", "gpu", "driver", "parts", "ok"}
     assert document["parts"][0].keys() == {"id", "state", "reason", "seconds", "figures", "findings"}
     assert document["packages"] == {"torch": "2.11.0"}
+
+
+def test_what_is_known_is_given_after_each_part(tmp_path):
+    room = Room(tmp_path, tmp_path / "python", variables(os.environ, tmp_path))
+    room.python.symlink_to(sys.executable)
+    told = []
+    parts = [part(id="first", program="absent.py", gpus=9), part(id="second", program="absent.py", gpus=9)]
+    found = verify(
+        subject(packages={"torch": "2.11.0"}),
+        parts,
+        room,
+        started=told.append,
+        ended=told.append,
+        findings=lambda _: (),
+    )
+    assert [[result.id for result in each.results] for each in told] == [["first"], ["first", "second"]]
+    assert told[-1] is found
 
 
 def test_nothing_of_the_users_cluster_gets_in(tmp_path):

@@ -25,13 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env verify``."""
     parser.add_argument("--into", metavar="DIR", help="the environment (default: the active one, else .venv)")
     parser.add_argument(
-        "--only", metavar="PART", action="append", help="this part, or all that begin so: train (may be repeated)"
+        "--only",
+        metavar="PART",
+        action="append",
+        help="this part, or all that begin so where none has that name: train (may be repeated)",
     )
     parser.add_argument("--list", action="store_true", help="list the parts, with their estimates")
     parser.add_argument("--work", metavar="DIR", type=Path, help="keep models and logs here (default: removed)")
     parser.add_argument("--keep", action="store_true", help="keep it in the environment: doctor and report show it")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write the JSON document here")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write the JSON document here, after each part"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -67,9 +72,10 @@ def _check_places(args: argparse.Namespace) -> None:
             args.work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--work {args.work} cannot be made: {error.strerror}", command=command) from error
-    if args.output and (args.output.is_dir() or not os.access(args.output.parent, os.W_OK)):
-        there = what_is(args.output if args.output.is_dir() else args.output.parent)
-        what = "it" if args.output.is_dir() else f"{args.output.parent}"
+    other = args.output and args.output.exists() and not args.output.is_file()
+    if args.output and (other or not os.access(args.output.parent, os.W_OK)):
+        there = what_is(args.output if other else args.output.parent)
+        what = "it" if other else f"{args.output.parent}"
         raise UsageError(f"-o {args.output} cannot be written: {what} is {there}", command=command)
 
 
@@ -92,7 +98,7 @@ def _verify(args: argparse.Namespace, parts: list[Part], directory: Path) -> int
         parts,
         Room(directory, prefix / "bin" / "python", env),
         started=_announce,
-        ended=_report,
+        ended=lambda found: _tell(found, args.output),
         findings=lambda log: _findings(log, facts),
     )
     _write(args, found)
@@ -126,6 +132,17 @@ def _announce(part: Part) -> None:
     stderr_console().print(line, markup=False, highlight=False)
 
 
+def _tell(found: Verification, output: Path | None) -> None:
+    """Shows the last result and keeps all of them: a job that ends before its last part has proved the others."""
+    import json
+
+    from verl_env.environment.files import replace_bytes
+
+    if output is not None:
+        replace_bytes(output, (json.dumps(found.to_json(), indent=1) + "\n").encode())
+    _report(found.results[-1])
+
+
 def _report(result: Result) -> None:
     console = stderr_console()
     figures = ", ".join(f"{name} {_number(value)}" for name, value in result.figures.items() if _is_number(value))
@@ -150,10 +167,6 @@ def _number(value: float) -> str:
 
 
 def _write(args: argparse.Namespace, found: Verification) -> None:
-    import json
-
-    if args.output:
-        args.output.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
     if args.json:
         print_json(found.to_json())
         return

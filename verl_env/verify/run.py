@@ -74,7 +74,7 @@ def verify(
     room: Room,
     *,
     started: Callable[[Part], None],
-    ended: Callable[[Result], None],
+    ended: Callable[[Verification], None],
     findings: Callable[[str], tuple[str, ...]],
 ) -> Verification:
     """Tries every part that can be tried.
@@ -84,21 +84,22 @@ def verify(
         parts: What to try, in order.
         room: Where.
         started: Told of each part that begins.
-        ended: Told of each result.
+        ended: Given all that is known after each part, which a run that is killed later has shown by then.
         findings: The ids of what a log shows.
     """
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    results: list[Result] = []
+    found = Verification(subject, date, ())
     for part in parts:
         reason = obstacle(part, subject)
         if reason is not None:
-            results.append(Result(part.id, "impossible", reason))
+            result = Result(part.id, "impossible", reason)
         else:
             started(part)
             result = _try(part, subject, room)
-            results.append(replace(result, findings=findings(result.log)) if result.state == "failed" else result)
-        ended(results[-1])
-    return Verification(subject, date, tuple(results))
+            result = replace(result, findings=findings(result.log)) if result.state == "failed" else result
+        found = replace(found, results=(*found.results, result))
+        ended(found)
+    return found
 
 
 def _needs_models(part: Part) -> bool:

@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 
 
 def select(names: Sequence[str]) -> list[Part]:
-    """The parts that are named, or whose names begin with a name and a hyphen; all without names.
+    """The parts that are named; a name that no part has means those that begin with it and a hyphen. All without names.
 
     Raises:
         PartUnknown: a name that no part has.
     """
     parts = load_parts()
-    for name in names:
-        if not any(_meant(part, name) for part in parts):
-            raise PartUnknown(name, [part.id for part in parts])
-    return [part for part in parts if not names or any(_meant(part, name) for name in names)]
+    meant = {part.id for name in names for part in _meant(parts, name)}
+    return [part for part in parts if not names or part.id in meant]
 
 
-def _meant(part: Part, name: str) -> bool:
-    return part.id == name or part.id.startswith(f"{name}-")
+def _meant(parts: Sequence[Part], name: str) -> list[Part]:
+    exact = [part for part in parts if part.id == name]
+    meant = exact or [part for part in parts if part.id.startswith(f"{name}-")]
+    if not meant:
+        raise PartUnknown(name, [part.id for part in parts])
+    return meant
