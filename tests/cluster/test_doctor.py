@@ -136,3 +136,21 @@ def test_it_is_told_in_words(slurm, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "n02: no answer" in told
     assert "2 of 3 nodes answered, all alike: they would not work together" in told
+
+
+def test_what_our_scripts_see_to_is_told_in_a_users_own_job_alone(slurm, capsys, monkeypatch):
+    ray = slurm / ".venv/lib/python3.10/site-packages/ray-2.47.1.dist-info"
+    ray.mkdir(parents=True)
+    (ray / "METADATA").write_text("Name: ray\nVersion: 2.47.1\n")
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "1")
+    monkeypatch.setenv("SLURM_JOB_ID", "5")
+
+    def told():
+        _, said = doctor(capsys, "--nodes", "1")
+        return "ray-worker-flood" in [finding["id"] for finding in said["groups"][0]["findings"]]
+
+    assert not told()  # in an allocation of its own
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "n[01-03]")
+    assert told()
+    monkeypatch.setenv("VERL_ENV_JOB", "1")
+    assert not told()

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning"]
 
+#: Set for the nodes of a job by our scripts, or of none yet: what a user's own job does to Ray and to the variables of
+#: Slurm is not what will be.
+JOB_VARIABLE = "VERL_ENV_JOB"
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

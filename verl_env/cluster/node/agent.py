@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.cluster.answers import SCHEMA, answer_lines
-from verl_env.cluster.model import Fault
+from verl_env.cluster.model import JOB_VARIABLE, Fault
 from verl_env.cluster.node import space
 from verl_env.cluster.node.environment import aspects
 from verl_env.cluster.node.facts import directories, host_aspects, machine_aspects
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 #: The name of the node where no scheduler gives one.
 NODE_VARIABLE = "VERL_ENV_NODE"
-#: Set by our job scripts, for what they do to the variables of Slurm before Ray starts.
-JOB_VARIABLE = "VERL_ENV_JOB"
+#: Findings that say nothing of a job by our scripts: these tell Ray its CPUs, and a directory of its own.
+_SEEN_TO = frozenset({"ray-worker-flood", "ray-tmp-foreign", "socket-path-too-long"})
 _EVIDENCE = 6
 
 
@@ -113,6 +113,6 @@ def _environment(
             "remedy": {"text": finding.remedy.text, "commands": list(finding.remedy.commands)},
         }
         for finding in diagnose(facts, CHECKS).findings
-        if finding.severity != "info"
+        if finding.severity != "info" and not (environ.get(JOB_VARIABLE) and finding.id in _SEEN_TO)
     ]
     return findings, aspects(facts), []

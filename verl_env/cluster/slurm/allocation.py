@@ -36,7 +36,7 @@ class Allocation:
     """Nodes that can be asked now, in the order of Slurm's tasks.
 
     ``expected`` holds in addition those that were named and cannot be had; ``reasons`` says of each why. ``job_nodes``
-    are all nodes of the job, also those that were not asked for.
+    are all nodes of the job, also those that were not asked for; ``own`` says that it is no job of the user's.
     """
 
     job: str
@@ -44,6 +44,7 @@ class Allocation:
     expected: tuple[str, ...]
     reasons: Mapping[str, str]
     job_nodes: tuple[str, ...] = ()
+    own: bool = False
 
 
 @contextlib.contextmanager
@@ -79,7 +80,7 @@ def allocation(
     job = request([*asked, *wish.options], " ".join(asked), wait=wish.wait, waiting=waiting)
     try:
         nodes = nodes_of_job(job)
-        yield Allocation(job, nodes, expected or nodes, reasons, nodes)
+        yield Allocation(job, nodes, expected or nodes, reasons, nodes, own=True)
     finally:
         with contextlib.suppress(VerlEnvError):
             ask(["scancel", job])

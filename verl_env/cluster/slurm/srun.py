@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.cluster.errors import ProgramMissing
 from verl_env.cluster.fold import fold
+from verl_env.cluster.model import JOB_VARIABLE
 from verl_env.cluster.stream import stream
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def run_step(
         ProgramMissing: there is no srun.
     """
     argv = srun_argv(allocation, command, stdin="none" if stdin is None else "all")
-    env = step_environment(os.environ)
+    env = step_environment(os.environ) | ({JOB_VARIABLE: "1"} if allocation.own else {})
     try:
         source = subprocess.DEVNULL if stdin is None else stdin
         return stream(argv, seconds=seconds, on_line=take, on_error=take, done=done, env=env, stdin=source)
