@@ -26,7 +26,7 @@ def refused(gpu: str, driver: str, *wishes: str) -> Refusal:
 
 
 def test_a_newer_engine_for_this_driver_is_not_covered_but_possible() -> None:
-    refusal = refused(*FLEET, "vllm>0.19.1")
+    refusal = refused(*FLEET, "vllm>0.30.0")
 
     assert kind_of_refusal(refusal.nearest, refusal.uncovered) == "not-covered"
     assert len(refusal.uncovered) == 1
@@ -43,7 +43,7 @@ def test_what_the_machine_refuses_is_impossible(machine: tuple[str, str]) -> Non
 
 
 def test_every_refusal_says_its_kind_and_where_it_is_known_from() -> None:
-    refusal = refused(*FLEET, "vllm>0.19.1")
+    refusal = refused(*FLEET, "vllm>0.30.0")
     failed = [one for entry in refusal_json(refusal, Request(("vllm",)))["refused"] for one in entry["failed"]]
 
     assert {one["kind"] for one in failed} == {"impossible", "not-covered"}

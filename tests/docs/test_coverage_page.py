@@ -33,10 +33,11 @@ def test_the_matrix_has_every_axis():
     places = list(page.matrix())
     assert len(places) == len(set(places))
     assert {place.gpu for place in places} == set(page.GPUS)
-    assert len(page.GPUS) == 14
+    assert len(page.GPUS) == 16
     for axis, values in (("glibc", page.GLIBCS), ("python", page.PYTHONS), ("arch", page.ARCHS)):
         assert {getattr(place, axis) for place in places} == set(values)
     assert {place.driver for place in places if place.gpu == "A100"} == set(page.DRIVERS)
+    assert {place.driver for place in places if place.gpu == "MI300X"} == set(page.ROCMS)
     assert {place.arch for place in places if place.gpu == "GH200"} == {"aarch64"}
 
 
@@ -86,8 +87,10 @@ def test_nothing_that_fits_stands_behind_a_refusal(found, locksets):
         ("B200", "550.144.03", "2.35", False),
         ("B200", "570.195.03", "2.35", True),
         ("RTX PRO 6000", "580.126.09", "2.39", True),
-        ("MI350X", "580.126.09", "2.39", True),
-        ("MI350X", "580.126.09", "2.31", False),
+        ("MI350X", "7.0.2", "2.39", True),
+        ("MI350X", "7.0.2", "2.31", False),
+        ("MI100", "7.2.3", "2.39", False),
+        ("MI250X", "7.2.3", "2.35", True),
     ],
 )
 def test_vllm_on_x86_64(locksets, gpu, driver, glibc, served):
@@ -95,6 +98,12 @@ def test_vllm_on_x86_64(locksets, gpu, driver, glibc, served):
     answer = choose(locksets, place.machine, Request(("vllm",), python="3.12"))
     assert isinstance(answer, Choice) is served
     assert not served or answer.lockset.accelerator == ("rocm" if gpu.startswith("MI") else "cuda")
+
+
+def test_the_newest_verl_is_there_for_drivers_from_525_on():
+    answers = page.answers("vllm", page.NEWEST)
+    served = {place.driver for place, answer in answers.items() if place.gpu == "H100" and isinstance(answer, Choice)}
+    assert served == set(page.DRIVERS) - {"470.256.02"}
 
 
 @pytest.mark.parametrize("gpu", ["GH200", "B200"])
@@ -116,7 +125,7 @@ def test_arm_machines_with_driver_580_are_served(locksets, gpu, stack):
         (page.Place("A100", "580.126.09", "2.35", "3.11", "x86_64"), "vllm", False),
         (page.Place("A100", "580.126.09", "2.35", "3.12", "aarch64"), "vllm", False),
         (page.Place("T4", "580.126.09", "2.35", "3.12", "x86_64"), "vllm", False),
-        (page.Place("MI300X", "580.126.09", "2.35", "3.12", "x86_64"), "vllm", False),
+        (page.Place("MI300X", "7.0.2", "2.35", "3.12", "x86_64"), "vllm", False),
     ],
 )
 def test_what_the_uv_lock_is_for(place, stack, covered):

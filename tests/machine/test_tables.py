@@ -90,6 +90,7 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
         ("gfx",),
     ),
     ("amd", "pci"): ({"id": PCI, "name": TEXT, "gfx": GFX}, ("id",)),
+    ("amd", "rocm"): ({"rocm": DOTTED, "date": r"20\d\d-\d\d-\d\d", "stream": r"classic|TheRock"}, ("rocm",)),
     ("amd", "torch_index"): ({"rocm": DOTTED, "gfx": [GFX]}, ("rocm",)),
     ("torch", "release"): (
         {
@@ -379,6 +380,7 @@ LOADERS: list[Callable[[], Any]] = [
     tables.capabilities,
     tables.amd_gfx,
     tables.amd_pci_ids,
+    tables.rocm_releases,
     tables.torch_rocm_indices,
     tables.distro_glibcs,
     wheel_tables.torch_releases,

@@ -7,6 +7,7 @@ from verl_env.choose.facts import label
 from verl_env.choose.model import Verdict
 from verl_env.choose.words import listed
 from verl_env.machine.model import UNKNOWN
+from verl_env.machine.tables import rocm_releases
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,13 @@ def judge_rocm(lockset: Lockset, facts: Facts) -> Verdict | None:
         return Verdict("rocm", "failed", need, None, f"ROCm is not installed; needs {need}", brief="no ROCm")
     if any(release_matches(str(rocm), release) for release in wanted):
         return Verdict("rocm", "met", need, str(rocm), f"ROCm {rocm} is there")
-    return Verdict("rocm", "failed", need, str(rocm), f"ROCm {rocm} is not {need}", brief=f"ROCm {rocm}")
+    message = f"ROCm {rocm}{_day(str(rocm))} is not {need}"
+    return Verdict("rocm", "failed", need, str(rocm), message, brief=f"ROCm {rocm}")
+
+
+def _day(rocm: str) -> str:
+    """The day of a release of ROCm, where it is known."""
+    return next((f" (of {row.date})" for row in rocm_releases() if row.rocm == rocm), "")
 
 
 def gpu_names(facts: Facts) -> tuple[str, ...]:

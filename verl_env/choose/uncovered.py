@@ -23,7 +23,7 @@ def uncovered(evaluations: Sequence[Evaluation], facts: Facts, request: Request)
     driver = facts.nvidia.driver if facts.nvidia else None
     if not isinstance(driver, str):
         return ()
-    held = {(name, version) for each in evaluations for name, version in each.lockset.engines.items()}
+    held = {(name, _release(version)) for each in evaluations for name, version in each.lockset.engines.items()}
     newest: dict[str, EngineBuild] = {}
     for build in _wanted(request):
         major = minor_version_drivers().get(int(build.cuda.split(".")[0]))
@@ -61,5 +61,10 @@ def _on_gpus(build: EngineBuild, facts: Facts) -> bool:
 
 def _newer(build: EngineBuild, evaluations: Sequence[Evaluation]) -> bool:
     """Whether it is newer than every release that a lockset which fits holds."""
-    fitting = (each.lockset.engines.get(build.package, "") for each in evaluations if each.fits)
+    fitting = (_release(each.lockset.engines.get(build.package, "")) for each in evaluations if each.fits)
     return all(dotted(build.version) > dotted(version) for version in fitting if is_dotted(version))
+
+
+def _release(version: str) -> str:
+    """A version without its local part, which names a build (``0.24.0+cu129``)."""
+    return version.partition("+")[0]

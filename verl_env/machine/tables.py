@@ -135,6 +135,16 @@ class AmdPciId:
 
 
 @record
+class RocmRelease:
+    """A release of ROCm, its day, and the stream that it is of (``classic`` or ``TheRock``)."""
+
+    rocm: str
+    date: str
+    stream: str
+    src: tuple[str, ...]
+
+
+@record
 class TorchRocmIndex:
     """The targets of the torch wheels for one ROCm release."""
 
@@ -254,6 +264,12 @@ def amd_gfx() -> Mapping[str, Gfx]:
 def amd_pci_ids() -> Mapping[str, AmdPciId]:
     """AMD GPUs by PCI device id, four lower-case hexadecimal digits."""
     return {row.id: row for row in rows("amd", "pci", AmdPciId)}
+
+
+@cache
+def rocm_releases() -> tuple[RocmRelease, ...]:
+    """Releases of ROCm, newest first."""
+    return rows("amd", "rocm", RocmRelease)
 
 
 @cache
