@@ -133,6 +133,16 @@ class UsageError(VerlEnvError):
     helps = "see: {command}"
 
 
+class MemoryExhausted(VerlEnvError):
+    """This process may not have as much memory as it needs; most commands take less than 200 MB."""
+
+    id = "memory-exhausted"
+    exit_code = EXIT_MISUSE
+
+    says = "there is no memory left that this process may have"
+    helps = "look at the limits of this shell and host: ulimit -v; free -h"
+
+
 class InternalFault(VerlEnvError):
     """A defect of verl-env itself; the traceback is shown when ``VERL_ENV_DEBUG`` is set."""
 

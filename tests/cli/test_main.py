@@ -170,3 +170,8 @@ def test_a_reader_who_has_gone_is_no_fault_and_a_full_disk_is(words):
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 2
     assert b"Exception" not in done.stderr
+
+
+def test_a_process_without_memory_says_so(command, capsys):
+    assert cli.main(command(failing(MemoryError()))) == 2
+    assert "error[memory-exhausted]" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import os
 import sys
 
 from verl_env.cli.commands import COMMANDS, PROGRAM
-from verl_env.errors import EXIT_MISUSE, EXIT_OK, InternalFault, UsageError, VerlEnvError
+from verl_env.errors import EXIT_MISUSE, EXIT_OK, InternalFault, MemoryExhausted, UsageError, VerlEnvError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def main(argv: Sequence[str], *, own_process: bool = False) -> int:
     except BrokenPipeError:
         _to_nobody(sys.stdout)
         return EXIT_OK
+    except MemoryError:
+        return _fail(MemoryExhausted(), argv)
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user unasked
         return _fail(InternalFault(error), argv)
 
