@@ -107,7 +107,6 @@ def spoiled(
         only: The distributions that are looked at; None for all.
     """
     expected = expected_files(have, {} if read is None else read)
-    there = _Folders(str(site))
     found: dict[str, Spoiled] = {}
     for name, each in expected.items():
         if only is not None and name not in only:
@@ -117,39 +116,12 @@ def spoiled(
             continue
         others = expected.values()
         files = {
-            path: size for path, size in _unlike(each, there) if size is None or not _is_of_another(path, size, others)
+            path: size
+            for path, size in _unlike(str(site), each)
+            if size is None or not _is_of_another(path, size, others)
         }
         if files and (left := Spoiled(name, files).beyond(known.get(name, NOTHING))) is not None:
             found[name] = left
-    return found
-
-
-class _Folders(dict[str, "dict[str, int]"]):
-    """The sizes of the files of each folder of a directory of packages; each folder is read once."""
-
-    def __init__(self, site: str) -> None:
-        super().__init__()
-        self._site = site
-
-    def __missing__(self, folder: str) -> dict[str, int]:
-        found = self[folder] = _sizes_in(f"{self._site}/{folder}")
-        return found
-
-
-def _sizes_in(folder: str) -> dict[str, int]:
-    """The files of a folder with their sizes; of what is no file, a FIFO for one, nothing is said."""
-    found: dict[str, int] = {}
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:  # of a large environment there are 50,000
-                try:
-                    status = None if entry.is_dir() else entry.stat()
-                except OSError:  # a link to nothing
-                    continue
-                if status is None or stat.S_ISREG(status.st_mode):
-                    found[entry.name] = 0 if status is None else status.st_size
-    except (OSError, ValueError):
-        pass
     return found
 
 
@@ -158,17 +130,18 @@ def _is_file(mode: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
-def _unlike(expected: Expected, there: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, int | None]]:
-    """The files that are not as expected, each with its size; None where it is missing."""
+def _unlike(site: str, expected: Expected) -> Iterator[tuple[str, int | None]]:
+    """The files that are not as expected, each with its size; None where there is no file."""
+    status = os.stat
     for folder, files in expected.folders.items():
-        sizes = there[folder]
-        if files.items() <= sizes.items():
-            continue
-        for name, size in files.items():
-            has = sizes.get(name)
-            if has == size and has is not None:
-                continue
-            if has is None or not (size is None or (size == NOT_EMPTY and has > 0)):
+        prefix = f"{site}/{folder}/" if folder else f"{site}/"
+        for name, size in files.items():  # of a large environment there are 50,000
+            try:
+                found = status(prefix + name)
+                has = found.st_size if _is_file(found.st_mode) else None
+            except (OSError, ValueError):
+                has = None
+            if has is None or not (size is None or has == size or (size == NOT_EMPTY and has > 0)):
                 yield f"{folder}/{name}" if folder else name, has
 
 
