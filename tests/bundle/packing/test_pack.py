@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.plans import PYTHON, Recorder, lockset, options, plan
+from verl_env.binaries.elf import read_elf
 from verl_env.bundle.packing import pack as pack_module
 from verl_env.bundle.packing import unpack as unpack_module
 from verl_env.bundle.packing.errors import PackImpossible, PackInvalid, PackMisfit, PackTargetTaken
@@ -84,6 +85,9 @@ def test_it_runs_elsewhere_without_the_environment_and_whatever_the_user_has(env
     assert ask(target, "import demo, ssl, sqlite3, ctypes; demo.run()", env) == "ran"
     code = "import sys; print(sys.prefix, sys.base_prefix, [p for p in sys.path if p and not p.startswith(sys.prefix)])"
     assert ask(target, code, env) == f"{target} {target} []"
+    for module in target.glob("lib/python*/lib-dynload/*.so"):
+        elf = read_elf(module)
+        assert all(place.startswith("$ORIGIN") for place in (*elf.rpath, *elf.runpath)), module
     done = subprocess.run([target / "bin" / "demo-run"], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "ran\n"
 

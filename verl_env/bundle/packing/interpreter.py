@@ -91,6 +91,9 @@ def copy_interpreter(donor: Donor, python: str, prefix: Path) -> None:
     for library in _libraries(donor):
         shutil.copy2(library, prefix / "lib" / library.name)
         relative(prefix / "lib" / library.name)
+    for module in (prefix / "lib" / name / "lib-dynload").glob("*.so"):
+        # They name the donor's libraries too, and would take those of a host that has something at that place.
+        relative(module)
     if donor.packages != _SITE:
         (prefix / "lib" / name / donor.packages).symlink_to(_SITE)
     (prefix / "pyvenv.cfg").write_text(_CONFIG, encoding="utf-8")
