@@ -100,7 +100,7 @@ def write(folder: Path, name: str, version: str, extras: Iterable[str] = ()) -> 
 def run(argv: str | Sequence[str], folder: Path, *, shell: bool = False) -> None:
     assert UV is not None
     path = f"{Path(UV.executable).parent}:{os.environ['PATH']}"
-    offline = {"UV_NO_INDEX": "1", "UV_FIND_LINKS": str(folder), "UV_CACHE_DIR": f"{folder}/cache"}
+    offline = {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(folder), "UV_CACHE_DIR": f"{folder}/cache"}
     env = {**os.environ, "PATH": path, **offline}
     done = subprocess.run(argv, shell=shell, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (argv, done.stderr)
