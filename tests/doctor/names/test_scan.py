@@ -166,6 +166,14 @@ def test_where_it_is_now_and_which_release_has_it(project: str) -> None:
     assert known.knows(project, "C.m")
 
 
+def test_what_is_told(project: str) -> None:
+    assert known.told("p", "p.utils", "old", Version("2.0")) == (
+        "p has p.utils.old until 1.1 (index read 2026-11-28)",
+        "in p 2.0 old is in p.net",
+    )
+    assert known.told("p", "p.nothing", "at_all", None) == ()
+
+
 def test_the_kept_tables_are_whole() -> None:
     for name in table.projects():
         kept = table.surface(name)

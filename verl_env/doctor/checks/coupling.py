@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from verl_env.doctor.checks.dependencies import window
 from verl_env.doctor.checks.functions import finds, mends, reads
 from verl_env.doctor.model import Hit, Remedy
+from verl_env.doctor.names.known import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,9 @@ def _name_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     if module.endswith(("._C", "._moe_C")) or name.startswith("__") or name in _ALWAYS_THERE or shadowed(match):
         return None
     title = f"{module or 'vllm'} has no {name}" if name else f"there is no module {module}"
-    return Hit(facts.versions("verl", "vllm", "sglang"), title, covers=(_row(name),))
+    project = (module or "vllm").partition(".")[0]
+    known = told(project, module or "vllm", name, facts.version(project))
+    return Hit((*facts.versions("verl", "vllm", "sglang"), *known), title, covers=(_row(name),))
 
 
 @finds("vllm-window")

@@ -110,3 +110,11 @@ def elsewhere(project: str, name: str, version: Version | None, *, beside: str =
 def knows(project: str, name: str) -> bool:
     """Whether a project is known to have had a member: ``MessageFactory.GetPrototype``."""
     return bool(_by_tail(project).get(name))
+
+
+def told(project: str, module: str, name: str, version: Version | None) -> tuple[str, ...]:
+    """What is known of a name that a module of a project does not have, in lines; empty where nothing is."""
+    found = history(project, module=module, name=name)
+    there = elsewhere(project, name, version, beside=module) if name else ()
+    moved = (f"in {project} {version} {name} is in {' and '.join(there)}",) if there else ()
+    return (*((found.text,) if found else ()), *moved)
