@@ -270,7 +270,7 @@ class RocmWorld:
         found = {"VERL_ENV_CONFIG": config, "VERL_ENV_CONSTRAINTS": self.root, "ROCM_PATH": self.rocm}
         found |= {"VERL_ENV_CACHE_DIR": self.tmp / "cache"}
         if not self.real:
-            found |= {"UV_DEFAULT_INDEX": self.index.simple, "UV_HTTP_RETRIES": "0"}
+            found |= {"UV_DEFAULT_INDEX": self.index.simple}
         return {name: str(value) for name, value in found.items()}
 
     def install(self, *flags):
