@@ -4,9 +4,10 @@ import pytest
 
 from tests.install.environments import Environment
 from tests.install.plans import PYTHON
-from verl_env.additions.metadata import Metadata, broken, met, needed_by, reachable, read_metadata, write_metadata
+from verl_env.additions.metadata import broken, met, needed_by, reachable, read_metadata, write_metadata
 from verl_env.additions.model import Cause
 from verl_env.environment.installed import installed
+from verl_env.environment.metadata import Metadata
 
 
 def package(name, version, *requires, extras=()):

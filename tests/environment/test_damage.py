@@ -3,8 +3,9 @@
 import pytest
 
 from tests.install.environments import Environment
-from verl_env.environment.damage import recorded_files, spoiled
+from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed
+from verl_env.environment.record import recorded_files
 
 
 @pytest.fixture
@@ -67,5 +68,5 @@ def test_scripts_may_be_rewritten_but_not_empty_and_what_is_outside_is_not_looke
 
 def test_quoted_paths_are_read(tmp_path):
     (tmp_path / "RECORD").write_text('"a,b.py",sha256=x,3\nplain.py,sha256=y,4\nodd line\n')
-    assert recorded_files(str(tmp_path / "RECORD")) == (("a,b.py", "sha256=x", 3), ("plain.py", "sha256=y", 4))
+    assert recorded_files(str(tmp_path)) == (("a,b.py", "sha256=x", 3), ("plain.py", "sha256=y", 4))
     assert recorded_files(str(tmp_path / "none")) is None

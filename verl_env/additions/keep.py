@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from verl_env.additions.metadata import Metadata
     from verl_env.environment.installed import Distribution
+    from verl_env.environment.metadata import Metadata
     from verl_env.installers.base import Installer
     from verl_env.installers.options import Options
     from verl_env.plans.inspection import Inspection

@@ -7,10 +7,12 @@ metadata alone. What a user adds is still held against every pin.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from verl_env.additions.model import Cause
 from verl_env.environment.installed import normalise
+from verl_env.environment.metadata import metadata_of
 from verl_env.reading import read_text
 from verl_env.records import record
 
@@ -21,31 +23,16 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from verl_env.environment.installed import Distribution
-
-
-@record
-class Metadata:
-    """An installed package: its name and version as its metadata states them, and what it requires, line by line."""
-
-    name: str
-    version: str
-    requires: tuple[str, ...]
-    extras: tuple[str, ...]
+    from verl_env.environment.metadata import Metadata
 
 
 def read_metadata(have: Mapping[str, Distribution]) -> dict[str, Metadata]:
     """The metadata of installed packages by normalised name; without those that cannot be read."""
     found = {}
     for name, distribution in have.items():
-        try:
-            lines = list(_headers(read_text(f"{distribution.folder}/METADATA").splitlines(keepends=True)))
-        except OSError:
-            continue
-        fields = dict(lines)
-        requires = tuple(value for key, value in lines if key == "requires-dist")
-        extras = tuple(value for key, value in lines if key == "provides-extra")
-        version = fields.get("version", distribution.version)
-        found[name] = Metadata(fields.get("name", distribution.name), version, requires, extras)
+        with contextlib.suppress(OSError):
+            text = read_text(f"{distribution.folder}/METADATA")
+            found[name] = metadata_of(text, distribution.name, distribution.version)
     return found
 
 
@@ -133,16 +120,6 @@ def _needs(package: Metadata, python: str) -> Iterator[_Need]:
         requirement = _requirement(line)
         if requirement is not None and applies(requirement, python):
             yield _Need(normalise(requirement.name), f"{requirement.name}{requirement.specifier}")
-
-
-def _headers(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The headers; a licence may take many lines, which begin with a space and may hold nothing else."""
-    for line in lines:
-        if not line.rstrip("\r\n"):
-            return
-        key, colon, value = line.partition(":")
-        if colon and not line[0].isspace():
-            yield key.lower(), value.strip()
 
 
 def _requirement(line: str) -> Requirement | None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from verl_env.additions.metadata import Metadata
     from verl_env.additions.model import Found, Wishes
+    from verl_env.environment.metadata import Metadata
     from verl_env.installers.base import Command, Installer
 
 #: Is among the options where source distributions of the index may not be built.

@@ -34,10 +34,12 @@ class House:
 
 def with_wheels(catalogue: Catalogue, *houses: House) -> Catalogue:
     """The catalogue with the wheels that lie in some directories; those of a release that it does not know stay out."""
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  few plans have houses
+
     found: dict[str, list[tuple[Path, House]]] = {}
     for house in houses:
         for file in _wheels(house.directory):
-            name = re.sub(r"[-_.]+", "-", file.name.split("-")[0]).lower()
+            name = canonicalize_name(file.name.split("-")[0])
             if name in catalogue.components:
                 found.setdefault(name, []).append((file, house))
     return replace(catalogue, components=_Housed(catalogue.components, found)) if found else catalogue

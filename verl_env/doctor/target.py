@@ -23,7 +23,7 @@ from verl_env.records import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from verl_env.doctor.engines.metadata import Distribution, Site
+    from verl_env.doctor.engines.metadata import Described, Site
     from verl_env.doctor.engines.record import Clash, Owned
     from verl_env.environment.damage import Damage
 
@@ -135,7 +135,7 @@ class Target:
         return tuple(metadata.scan_site(path) for path in paths if path.is_dir() and path.resolve() not in own)
 
     @lazily
-    def distributions(self) -> tuple[Distribution, ...]:
+    def distributions(self) -> tuple[Described, ...]:
         """Every distribution of its own directories, of those that their .pth files add, and what it has not itself."""
         found = [distribution for site in self.sites for distribution in site.distributions]
         added = [metadata.scan_site(path) for site in self.sites for path in site.added]

@@ -9,8 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from verl_env.environment.expected import NOT_EMPTY, entries_of, expected_files
-from verl_env.reading import note, read_text
+from verl_env.environment.expected import NOT_EMPTY, expected_files
 from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
-    from verl_env.environment.expected import Entry, Expected
+    from verl_env.environment.expected import Expected
     from verl_env.environment.installed import Distribution
+    from verl_env.environment.record import Entry
 
 _UNREADABLE = "its RECORD cannot be read"
 
@@ -59,15 +59,6 @@ class Spoiled:
         """What is left of it without the files that are known to be so, with their sizes; None where nothing is."""
         left = {path: size for path, size in self.files.items() if usual.get(path, -1) != size}
         return Spoiled(self.name, left) if left or not self.files else None
-
-
-def recorded_files(file: str) -> tuple[Entry, ...] | None:
-    """The files that a RECORD lists, without byte code; None where it cannot be read."""
-    try:
-        return tuple(entries_of(read_text(file)))
-    except OSError as error:
-        note(file, error)
-        return None
 
 
 def size_damages(name: str, site: str, entries: Iterable[Entry]) -> Iterator[Damage]:

@@ -7,7 +7,6 @@ gone without harm.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -15,18 +14,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import replace_bytes
+from verl_env.environment.record import entries_of
 from verl_env.reading import json_of, note, read_bytes
 from verl_env.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-    from typing import TypeAlias
 
     from verl_env.environment.installed import Distribution
-
-    #: A path as RECORD writes it, its hash and its size in bytes; None where RECORD has none.
-    Entry: TypeAlias = tuple[str, str | None, int | None]
 
 FILE = "files.verl-env.json"
 SCHEMA = 1
@@ -34,10 +30,6 @@ SCHEMA = 1
 NOT_EMPTY = -1
 #: What installers write into a metadata directory of themselves, and rewrite.
 _REWRITTEN = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
-#: Path, hash, size.
-_FIELDS = 3
-#: A size of so many digits is none.
-_DIGITS = 19
 _METADATA = ".dist-info"
 #: What lies outside of the environment.
 _OUTSIDE = "../../../.."
@@ -54,23 +46,6 @@ class Expected:
 
     record: str
     folders: Mapping[str, Mapping[str, int | None]]
-
-
-def entries_of(text: str) -> Iterator[Entry]:
-    """The files that the text of a RECORD lists, without bytecode.
-
-    Raises:
-        OSError: it is no RECORD.
-    """
-    try:
-        for row in csv.reader(text.splitlines()):
-            if len(row) < _FIELDS or "__pycache__" in row[0] or row[0].endswith(".pyc"):
-                continue
-            path = row[0] if len(row) == _FIELDS else ",".join(row[:-2])  # commas that ought to be quoted
-            digest, size = row[-2:]
-            yield path, digest or None, int(size) if size.isascii() and size.isdigit() and len(size) < _DIGITS else None
-    except csv.Error as error:
-        raise OSError(str(error)) from error
 
 
 def expected_files(have: Mapping[str, Distribution], read: dict[str, Expected]) -> dict[str, Expected | None]:

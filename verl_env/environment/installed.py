@@ -6,7 +6,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.reading import json_of, open_regular, read_bytes, read_text
+from verl_env.environment.metadata import read_origin
+from verl_env.reading import open_regular, read_text
 from verl_env.records import record
 
 if TYPE_CHECKING:
@@ -85,19 +86,10 @@ def _distribution(site: Path, entry: str) -> Distribution | None:
     folder = f"{site}/{entry}"
     # os.path, not pathlib: there are hundreds of them, and this is the path of "nothing to do".
     whole = kind == "dist-info" and os.path.exists(f"{folder}/METADATA")  # noqa: PTH110
-    origin, editable = _origin(f"{folder}/direct_url.json")
-    return Distribution(normalise(name), version, folder, origin, editable, whole)
-
-
-def _origin(file: str) -> tuple[str | None, bool]:
-    """Where a distribution came from (PEP 610)."""
-    if not os.path.exists(file):  # noqa: PTH110
-        return None, False
-    try:
-        data = json_of(read_bytes(file))
-        return str(data["url"]), bool(data.get("dir_info", {}).get("editable", False))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "an address that cannot be read", False
+    origin = read_origin(folder)
+    if origin is None:
+        return Distribution(normalise(name), version, folder, whole=whole)
+    return Distribution(normalise(name), version, folder, origin.url, origin.editable, whole)
 
 
 def _broken(distribution: Distribution) -> Distribution:

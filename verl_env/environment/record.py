@@ -8,11 +8,20 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.reading import read_bytes
+from verl_env.reading import note, read_bytes, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import TypeAlias
+
+    #: A path as RECORD writes it, its hash and its size in bytes; None where RECORD has none.
+    Entry: TypeAlias = tuple[str, str | None, int | None]
+
+#: Path, hash, size.
+_FIELDS = 3
+#: A size of so many digits is none.
+_DIGITS = 19
 
 #: A line of a file outside site-packages.
 _OUTSIDE = re.compile(rb'^"?\.\.[^\r\n]*', re.MULTILINE)
@@ -25,10 +34,44 @@ def read_record(folder: str) -> list[list[str]] | None:
         folder: The ``.dist-info`` directory.
     """
     try:
-        text = read_bytes(f"{folder}/RECORD").decode("utf-8")
-        return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        return _rows(read_bytes(f"{folder}/RECORD").decode("utf-8"))
     except (OSError, ValueError, csv.Error):
         return None
+
+
+def recorded_files(folder: str) -> tuple[Entry, ...] | None:
+    """The files that a RECORD lists, without byte code; None where it cannot be read, which is noted.
+
+    Args:
+        folder: The ``.dist-info`` directory.
+    """
+    file = f"{folder}/RECORD"
+    try:
+        return tuple(entries_of(read_text(file)))
+    except OSError as error:
+        note(file, error)
+        return None
+
+
+def entries_of(text: str) -> Iterator[Entry]:
+    """The files that the text of a RECORD lists, without bytecode.
+
+    Raises:
+        OSError: it is no RECORD.
+    """
+    try:
+        for row in _rows(text):
+            if len(row) < _FIELDS or "__pycache__" in row[0] or row[0].endswith(".pyc"):
+                continue
+            path = row[0] if len(row) == _FIELDS else ",".join(row[:-2])  # commas that ought to be quoted
+            digest, size = row[-2:]
+            yield path, digest or None, int(size) if size.isascii() and size.isdigit() and len(size) < _DIGITS else None
+    except csv.Error as error:
+        raise OSError(str(error)) from error
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
 
 
 def update_record(folder: str, facts: Callable[[str], tuple[str, int] | None]) -> bytes | None:

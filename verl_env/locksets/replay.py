@@ -10,12 +10,12 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from email.parser import HeaderParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -218,4 +218,4 @@ def _pinned_virtual(virtual: Virtual) -> Pinned:
 
 def _requires(metadata: str) -> tuple[str, ...]:
     """The ``Requires-Dist`` lines of METADATA."""
-    return tuple(HeaderParser().parsestr(metadata).get_all("Requires-Dist") or ())
+    return tuple(parse_email(metadata)[0].get("requires_dist", ()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 from verl_env.environment.installed import normalise, same_version
+from verl_env.environment.metadata import metadata_of
 from verl_env.sizes import human
 from verl_env.wheels.check import Fault
 
@@ -39,11 +40,10 @@ def read_identity(wheel: Path) -> tuple[str, str]:
             text = archive.read(metadata).decode("utf-8", "replace")
     except (BadZipFile, StopIteration, NotImplementedError, EOFError, zlib.error) as error:
         raise ValueError(f"{wheel.name} is no wheel: {_received(wheel)}") from error
-    headers = dict(line.split(": ", 1) for line in text.partition("\n\n")[0].splitlines() if ": " in line)
-    try:
-        return headers["Name"].strip(), headers["Version"].strip()
-    except KeyError as error:
-        raise ValueError(f"{wheel.name} states no {error.args[0]}") from error
+    stated = metadata_of(text, "", "")
+    if not (stated.name and stated.version):
+        raise ValueError(f"{wheel.name} states no {'Version' if stated.name else 'Name'}")
+    return stated.name, stated.version
 
 
 def identity_faults(wheel: Path, build: Build) -> tuple[Fault, ...]:

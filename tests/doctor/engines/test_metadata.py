@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
-from verl_env.doctor.engines.metadata import by_name, canonical, read_distribution, scan_site, sites_of, user_site
+from verl_env.doctor.engines.metadata import by_name, read_distribution, scan_site, sites_of, user_site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,11 +73,6 @@ def test_sites_count_once(environment: Environment) -> None:
     (environment.prefix / "lib64").symlink_to("lib")
 
     assert sites_of(environment.prefix) == [environment.site]
-
-
-@pytest.mark.parametrize(("name", "wanted"), [("Flash_Attn", "flash-attn"), ("a.-_b", "a-b"), ("x", "x")])
-def test_canonical_names(name: str, wanted: str) -> None:
-    assert canonical(name) == wanted
 
 
 def test_user_site(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.bundle.packing.errors import PackImpossible
 from verl_env.environment.files import link_or_copy, rewrite_bytes
+from verl_env.environment.installed import installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,11 +60,10 @@ def compile_all(prefix: Path, python: str, jobs: int) -> None:
 
 def _check_editable(environment: Path, site: Path) -> None:
     """Refuses packages that lie elsewhere."""
-    for path in sorted(site.glob("*.dist-info/direct_url.json")):
-        if '"editable": true' in path.read_text(encoding="utf-8", errors="replace").replace(":true", ": true"):
-            name = path.parent.name.partition("-")[0]
-            hint = f"install {name} for good: verl-env pip install DIRECTORY, without -e"
-            raise PackImpossible(environment, f"{name} is a checkout elsewhere (editable)", hint)
+    name = next((each.name for each in installed(site).values() if each.editable), None)
+    if name is not None:
+        hint = f"install {name} for good: verl-env pip install DIRECTORY, without -e"
+        raise PackImpossible(environment, f"{name} is a checkout elsewhere (editable)", hint)
 
 
 def _link(source: str, destination: str) -> None:

@@ -29,7 +29,9 @@ class ComponentUnknownError(VerlEnvError):
         """The one that was probably meant."""
         from difflib import get_close_matches  # noqa: PLC0415  2 ms, for a mistake
 
-        near = get_close_matches(self.name.replace("_", "-").lower(), self.known, n=1)
+        from packaging.utils import canonicalize_name  # noqa: PLC0415
+
+        near = get_close_matches(canonicalize_name(self.name), self.known, n=1)
         if near:
             return f"did you mean: verl-env find {near[0]}"
         return "what depends on no torch and no CUDA is on the index: verl-env pip install NAME"

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.metadata import canonical
+from packaging.utils import canonicalize_name
+
 from verl_env.doctor.releases.known import OF_MODULE
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def distribution(module: str) -> str:
     """The distribution that brings a module, by the name of the module, dotted or not."""
     top, _, rest = module.partition(".")
     parts = _SHARED.get(top, {})
-    name = parts.get(rest.partition(".")[0]) or parts.get("") or canonical(top)
+    name = parts.get(rest.partition(".")[0]) or parts.get("") or canonicalize_name(top)
     return OF_MODULE.get(name, name)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from verl_env.doctor.checks.functions import finds, mends
 from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.environment import binding
-from verl_env.environment.record import read_record, record_hash
+from verl_env.environment.record import record_hash
 from verl_env.reading import read_bytes
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ def _damaged(facts: Facts) -> Hit | None:
     """Files of the runtime, those first that every start of an interpreter reads: CPython may stumble over them."""
     if facts.target is None or not facts.installed(RUNTIME):
         return None
-    folder = next(iter(facts.target.site.glob("verl_env_runtime-*.dist-info")), None)
-    rows = [] if folder is None else read_record(str(folder)) or []
-    wanted = {row[0]: row[1] for row in rows if len(row) > 1 and row[1] and row[0].startswith(OURS)}
+    rows = (entry for owned in facts.target.records if owned.distribution.name == RUNTIME for entry in owned.entries)
+    wanted = {path: digest for path, digest, _ in rows if digest and path.startswith(OURS)}
     there = {name: content for name in wanted if (content := _bytes(facts.target.site / name)) is not None}
     # Without the line in verl_env.pth nothing is started: another check says so.
     bad = [name for name in wanted if name not in there and name != STARTED[0]]

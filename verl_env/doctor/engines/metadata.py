@@ -8,22 +8,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.reading import json_of, text_or_none
+from packaging.utils import canonicalize_name
+
+from verl_env.environment.metadata import metadata_of, read_installer, read_origin, read_tags
+from verl_env.reading import text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _DIST_INFO = re.compile(r"^(?P<name>[A-Za-z0-9_.]+?)-(?P<version>[^-]+)\.dist-info$")
 _EGG_INFO = re.compile(r"^(?P<name>[A-Za-z0-9_.]+?)(-(?P<version>[^-]+)(-py[\d.]+)?(-[\w.]+)?)?\.egg-info$")
-_SEPARATORS = re.compile(r"[-_.]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
-    """One installed distribution. ``name`` is canonical; ``path`` its metadata, ``site`` the directory it lies in.
+class Described:
+    """One installed distribution with what its metadata states.
 
-    ``version`` is None where the metadata is missing. ``requires`` are Requires-Dist lines as they stand, ``tags``
-    those of WHEEL. ``editable`` is the source directory of an editable install.
+    ``name`` is canonical; ``path`` is its metadata, ``site`` the directory it lies in. ``version`` is None where the
+    metadata is missing. ``requires`` are Requires-Dist lines as they stand, ``tags`` those of WHEEL. ``editable`` is
+    the source directory of an editable install.
     """
 
     name: str
@@ -48,15 +51,10 @@ class Site:
     """One directory of packages: its distributions, leftovers of broken installs, and paths that .pth files add."""
 
     path: str
-    distributions: tuple[Distribution, ...]
+    distributions: tuple[Described, ...]
     leftovers: tuple[str, ...]
     added: tuple[str, ...]
     names: frozenset[str] = field(default=frozenset(), repr=False)
-
-
-def canonical(name: str) -> str:
-    """The normalised name of a project (PEP 503)."""
-    return _SEPARATORS.sub("-", name).lower()
 
 
 def scan_site(path: str | Path) -> Site:
@@ -77,26 +75,25 @@ def scan_site(path: str | Path) -> Site:
     return Site(base, tuple(distributions), tuple(leftovers), tuple(dict.fromkeys(added)), frozenset(names))
 
 
-def read_distribution(path: str) -> Distribution:
+def read_distribution(path: str) -> Described:
     """The distribution of a ``.dist-info`` or ``.egg-info``; its name and version from the file name if need be."""
     site, folder = os.path.split(path)
     match = _DIST_INFO.match(folder) or _EGG_INFO.match(folder)
-    headers = _headers(_metadata_text(path))
-    name = headers.get("name", [match["name"] if match else folder])[0]
+    stated = metadata_of(_metadata_text(path), match["name"] if match else folder, "")
     info = folder.endswith(".dist-info")
-    wheel = _headers(_text(os.path.join(path, "WHEEL"))) if info else {}  # noqa: PTH118
-    url, editable = _direct_url(os.path.join(path, "direct_url.json")) if info else (None, None)  # noqa: PTH118
-    return Distribution(
-        name=canonical(name),
-        version=headers.get("version", [None])[0],
+    origin = read_origin(path) if info else None
+    url = origin.url if origin and origin.readable else None
+    return Described(
+        name=canonicalize_name(stated.name),
+        version=stated.version or None,
         path=path,
         site=site,
-        requires=tuple(headers.get("requires-dist", ())),
-        requires_python=headers.get("requires-python", [None])[0],
-        tags=tuple(wheel.get("tag", ())),
-        installer=_text(os.path.join(path, "INSTALLER")).strip() or None if info else None,  # noqa: PTH118
+        requires=stated.requires,
+        requires_python=stated.requires_python,
+        tags=read_tags(path) if info else (),
+        installer=read_installer(path) if info else None,
         url=url,
-        editable=editable,
+        editable=url.removeprefix("file://") if url and origin and origin.editable else None,
     )
 
 
@@ -122,9 +119,9 @@ def user_site(python: str, environment: Mapping[str, str]) -> Path | None:
     return path if path.is_dir() else None
 
 
-def by_name(distributions: Iterable[Distribution]) -> dict[str, list[Distribution]]:
+def by_name(distributions: Iterable[Described]) -> dict[str, list[Described]]:
     """Distributions by canonical name, in the order they are given."""
-    found: dict[str, list[Distribution]] = {}
+    found: dict[str, list[Described]] = {}
     for distribution in distributions:
         found.setdefault(distribution.name, []).append(distribution)
     return found
@@ -140,30 +137,6 @@ def _metadata_text(path: str) -> str:
 
 def _text(path: str) -> str:
     return text_or_none(path) or ""
-
-
-def _headers(text: str) -> dict[str, list[str]]:
-    """The header fields of a metadata file by lower-case name; the body and folded lines are left out."""
-    found: dict[str, list[str]] = {}
-    for line in text.split("\n\n", 1)[0].splitlines():
-        name, colon, value = line.partition(": ")
-        if colon and not name.startswith((" ", "\t")):
-            found.setdefault(name.lower(), []).append(value.strip())
-    return found
-
-
-def _direct_url(path: str) -> tuple[str | None, str | None]:
-    """The address of an install from an URL, and the directory of an editable one."""
-    text = _text(path)
-    if not text:
-        return None, None
-    try:
-        data = json_of(text.encode())
-        url = str(data["url"])
-        editable = bool(data.get("dir_info", {}).get("editable"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None, None
-    return url, url.removeprefix("file://") if editable else None
 
 
 def _added_paths(path: Path) -> list[str]:

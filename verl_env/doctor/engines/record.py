@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.environment.damage import Damage, recorded_files, size_damages
+from verl_env.environment.damage import Damage, size_damages
+from verl_env.environment.record import recorded_files
 from verl_env.reading import open_regular, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from verl_env.doctor.engines.metadata import Distribution
+    from verl_env.doctor.engines.metadata import Described
 
 _CHUNK = 1 << 20
 #: What the parser says of a source that ends too early, in Python 3.10 to 3.14.
@@ -30,7 +31,7 @@ _OPEN_END = re.compile(
 class Owned:
     """The recorded files of one distribution: relative path, hash and size (None where they are not recorded)."""
 
-    distribution: Distribution
+    distribution: Described
     entries: tuple[tuple[str, str | None, int | None], ...]
 
 
@@ -43,9 +44,9 @@ class Clash:
     holder: str | None
 
 
-def read_record(distribution: Distribution) -> Owned:
+def read_record(distribution: Described) -> Owned:
     """The recorded files of a distribution, without byte code; empty where it has no RECORD."""
-    return Owned(distribution, recorded_files(str(distribution.record)) or ())
+    return Owned(distribution, recorded_files(distribution.path) or ())
 
 
 def clashes(records: Iterable[Owned]) -> list[Clash]:

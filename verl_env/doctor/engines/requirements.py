@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from packaging.markers import UndefinedEnvironmentName, default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-
-from verl_env.doctor.engines.metadata import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from verl_env.doctor.engines.metadata import Distribution
+    from verl_env.doctor.engines.metadata import Described
 
 
 #: A name with specifiers, as almost all are; old metadata puts these in parentheses.
@@ -35,7 +34,7 @@ class Missed:
 
 
 def missed(
-    distributions: Iterable[Distribution], versions: Mapping[str, str | None], environment: Mapping[str, str]
+    distributions: Iterable[Described], versions: Mapping[str, str | None], environment: Mapping[str, str]
 ) -> Iterator[Missed]:
     """Every requirement, outside extras, that is not met by these versions.
 
@@ -77,7 +76,7 @@ def _missed(
         if marker and not _applies(f"x;{marker}", tuple(environment.items())):
             return None
         name, stated = (plain[1], plain[2] or plain[3] or "") if plain else _parts(head)
-        project = canonical(name)
+        project = canonicalize_name(name)
         version = versions.get(project)
         if project in versions and (version is None or _meets(stated, version)):
             return None

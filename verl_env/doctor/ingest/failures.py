@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.metadata import canonical
+from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -178,7 +178,7 @@ def _words(line: str, *, in_traceback: bool) -> str | None:
 def _failure(line: str, frame: str | None, *, told: bool) -> Failure:
     path = frame or _path_in(line)
     inside = _INSIDE.search(path or "") or _INSIDE.search(line)
-    package = canonical(inside["top"].removesuffix(".libs")) if inside else None
+    package = canonicalize_name(inside["top"].removesuffix(".libs")) if inside else None
     return Failure(line[:_LONGEST], package, _short(path) if path else None, told, _LATE.search(line) is not None)
 
 

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from verl_env.doctor.engines.metadata import canonical
+from packaging.utils import canonicalize_name
+
 from verl_env.doctor.facts import parse_version
 
 if TYPE_CHECKING:
@@ -140,14 +141,14 @@ def _stated(lines: list[str]) -> Iterator[list[tuple[str, str]]]:
                 yield block
             block = []
         elif row["version"]:
-            name = canonical(row["name"])
+            name = canonicalize_name(row["name"])
             block.append((_OF_MODULE.get(name, name), row["version"]))
 
 
 def _shown(text: str) -> Iterator[tuple[str, str]]:
     """Blocks of ``pip show`` and of ``uv.lock``."""
     for match in (*_SHOWN.finditer(text), *_LOCKED.finditer(text)):
-        yield canonical(match["name"]), match["version"]
+        yield canonicalize_name(match["name"]), match["version"]
 
 
 def _tables(lines: list[str]) -> Iterator[list[tuple[str, str]]]:
@@ -160,7 +161,7 @@ def _tables(lines: list[str]) -> Iterator[list[tuple[str, str]]]:
             continue
         row = _TABLE_ROW.match(line)
         if row and _is_row(row):
-            block.append((canonical(row["name"]), row["version"]))
+            block.append((canonicalize_name(row["name"]), row["version"]))
         elif not (headed and not block and (_RULE.match(line) or not line.strip())):
             if headed or len(block) >= _LEAST_ROWS:
                 yield block
@@ -177,7 +178,7 @@ def _freeze(lines: list[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
         match = _FREEZE.match(line) or _CONDA_ROW.match(line) or _CONDA_EXPORT.match(line)
         if match:
-            yield canonical(match["name"]), match["version"]
+            yield canonicalize_name(match["name"]), match["version"]
 
 
 def _installed(lines: list[str]) -> Iterator[tuple[str, str | None]]:
@@ -185,14 +186,14 @@ def _installed(lines: list[str]) -> Iterator[tuple[str, str | None]]:
     for line in lines:
         if changed := _CHANGED.match(line):
             if changed["sign"] != "-":
-                yield canonical(changed["name"]), changed["version"]
+                yield canonicalize_name(changed["name"]), changed["version"]
         elif done := _SUCCESS.match(line):
             for item in done["items"].split():
                 name, _, version = item.rpartition("-")
                 if name and parse_version(version):
-                    yield canonical(name), version
+                    yield canonicalize_name(name), version
         elif there := _SATISFIED.match(line):
-            yield canonical(there["name"]), there["version"]
+            yield canonicalize_name(there["name"]), there["version"]
 
 
 def _direct(lines: list[str], found: Packages) -> None:
@@ -201,7 +202,7 @@ def _direct(lines: list[str], found: Packages) -> None:
         match = _DIRECT.match(line) or _EDITABLE.match(line)
         if match is None:
             continue
-        name = canonical(match["name"])
+        name = canonicalize_name(match["name"])
         found.urls[name] = match["url"]
         wheel = _WHEEL_VERSION.search(match["url"].replace("%2B", "+"))
         if wheel:

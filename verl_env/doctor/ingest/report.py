@@ -6,8 +6,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from verl_env.doctor.commands import Shell
-from verl_env.doctor.engines.metadata import canonical
 from verl_env.doctor.errors import ReportUnreadable
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.clean import clean, logged
@@ -171,7 +172,8 @@ def _from_json(data: Mapping[str, Any], origin: str) -> Facts:
     """The stated facts; those that only the log states fill what is left open."""
     log = data.get("log") or ""
     said = _from_text("\n".join(map(str, log)) if isinstance(log, list) else str(log))
-    packages = {canonical(str(name)): _version(value) for name, value in _object(data, "packages", origin).items()}
+    named = _object(data, "packages", origin).items()
+    packages: dict[str, str | None] = {canonicalize_name(str(name)): _version(value) for name, value in named}
     variables = {str(k): "" if v is None else str(v) for k, v in _object(data, "environment", origin).items()}
     stated: Known[str] = flavour_of_packages({**said.packages, **packages}) or said.torch_flavour
     python = data.get("python")

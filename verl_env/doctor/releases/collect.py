@@ -11,9 +11,9 @@ import json
 import random
 import re
 from concurrent.futures import ThreadPoolExecutor
-from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
 
+from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -105,9 +105,9 @@ def row_of(files: Sequence[IndexFile]) -> dict[str, Any]:
     metadata = _metadata(files)
     if metadata is None:
         return {**row, "python": None, "requires": None}
-    message = HeaderParser().parsestr(metadata)
-    asked = (" ".join(line.split()) for line in message.get_all("Requires-Dist") or [])
-    return {**row, "python": message.get("Requires-Python"), "requires": sorted(filter(watched, asked))}
+    stated, _ = parse_email(metadata)
+    asked = (" ".join(line.split()) for line in stated.get("requires_dist", ()))
+    return {**row, "python": stated.get("requires_python"), "requires": sorted(filter(watched, asked))}
 
 
 def _metadata(files: Sequence[IndexFile]) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from verl_env.doctor.engines.metadata import canonical
 from verl_env.doctor.facts import specifiers
 from verl_env.doctor.releases.table import everything, projects, read_on, release, standing
 
@@ -40,7 +40,7 @@ def markers_of(facts: Facts) -> dict[str, str]:
 def known_of(package: str | None, facts: Facts) -> tuple[str, ...]:
     """What is known of a package, in lines: its version, its release's date, and what it asks of what is there."""
     name = OF_MODULE.get(package or "", package or "")
-    return tuple(_lines(canonical(name), facts))[:_SHOWN] if name else ()
+    return tuple(_lines(canonicalize_name(name), facts))[:_SHOWN] if name else ()
 
 
 def _lines(name: str, facts: Facts) -> Iterator[str]:

@@ -10,13 +10,14 @@ from verl_env.additions.alter import check_versions, requirements, run_installer
 from verl_env.additions.environment import open_environment
 from verl_env.additions.errors import NotInstalled, PipWouldDrift
 from verl_env.additions.given import as_components, check_given, validated
-from verl_env.additions.metadata import Metadata, broken, needed_by, reachable, read_metadata
+from verl_env.additions.metadata import broken, needed_by, reachable, read_metadata
 from verl_env.additions.model import Altered, Resolution
 from verl_env.additions.resolve import Base, resolve
 from verl_env.credentials import without_credentials
 from verl_env.environment.change import LOCK_SECONDS, change
 from verl_env.environment.history import Change
 from verl_env.environment.installed import installed, site_packages
+from verl_env.environment.metadata import Metadata
 from verl_env.environment.state import Extra
 from verl_env.environment.wheelhouse import put_wheel
 from verl_env.install.alter.components import (

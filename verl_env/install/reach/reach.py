@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from verl_env.components.model import INDEX
+from verl_env.environment.installed import normalise
 from verl_env.install.reach.ask import ask
 from verl_env.install.reach.probe import Place, place_of, probe
 
@@ -108,7 +109,7 @@ def _place(address: str) -> Place | None:
     if address.startswith(SDIST):
         return Place(address.removeprefix(SDIST).partition("==")[0], installer="pip")
     if address.startswith(INDEX):
-        project = address.removeprefix(INDEX).partition("-")[0].replace("_", "-").lower()
+        project = normalise(address.removeprefix(INDEX).partition("-")[0])
         return Place(project, installer="pip")
     if address.startswith(PACKAGES):
         installer, _, project = address.removeprefix(PACKAGES).partition(":")
