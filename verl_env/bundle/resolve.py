@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.lookup import Wanted
 from verl_env.environment.installed import normalise
-from verl_env.installers.isolation import WORKING_DIRECTORY, installer_environment
+from verl_env.installers.isolation import WORKING_DIRECTORY
+from verl_env.installers.pip import resolve_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,12 +41,16 @@ def resolve(requirements: Sequence[str], constraints: Iterable[str], target: Tar
     with tempfile.TemporaryDirectory(prefix="verl-env-resolve-") as room:
         limits, report = Path(room, "constraints.txt"), Path(room, "report.json")
         limits.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
-        argv = [*_COMMAND, "--report", str(report), "--target", str(Path(room, "target")), *_of(target)]
-        argv += ["--constraint", str(limits), *requirements]
-        env = installer_environment(os.environ)
+        command = resolve_elsewhere(target, report, limits, requirements)
         try:
             done = subprocess.run(
-                argv, env=env, cwd=WORKING_DIRECTORY, capture_output=True, text=True, timeout=SECONDS, check=False
+                command.argv,
+                env=command.env,
+                cwd=WORKING_DIRECTORY,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise BundleFileUnavailable(", ".join(requirements), f"pip said nothing in {SECONDS:.0f} s") from error
@@ -57,19 +60,6 @@ def resolve(requirements: Sequence[str], constraints: Iterable[str], target: Tar
             raise BundleFileUnavailable(", ".join(requirements), reason.removeprefix("ERROR: "))
         found: dict[str, Any] = json.loads(report.read_bytes())
     return tuple(_wanted(entry, target, role) for entry in found["install"])
-
-
-_COMMAND = (
-    *(sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--no-cache-dir"),
-    *("--only-binary", ":all:"),
-)
-
-
-def _of(target: Target) -> list[str]:
-    """The flags of pip for a target."""
-    platforms = dict.fromkeys(tag.platform for tag in target.tags if tag.platform != "any")
-    flags = ["--implementation", "cp", "--python-version", target.python]
-    return flags + [word for platform in platforms for word in ("--platform", platform)]
 
 
 def _wanted(entry: dict[str, Any], target: Target, role: Role) -> Wanted:

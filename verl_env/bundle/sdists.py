@@ -7,7 +7,6 @@ for the same Python and architecture. The others go along as they are, with what
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -18,10 +17,8 @@ from packaging.utils import parse_wheel_filename
 from verl_env.bundle.model import WHEELS, File
 from verl_env.install.errors import InterpreterMissing
 from verl_env.install.interpreter import find_interpreter
-from verl_env.installers.base import Command
-from verl_env.installers.isolation import installer_environment
 from verl_env.installers.process import run
-from verl_env.uv_program import uv_program
+from verl_env.installers.sdists import wheel_command
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
@@ -30,9 +27,6 @@ if TYPE_CHECKING:
     from verl_env.bundle.gather import Progress
     from verl_env.bundle.lookup import Fetch
     from verl_env.locksets.target import Target
-
-#: The time that files in a built wheel have: the first one that a zip file can state.
-_EPOCH = "315532800"
 
 
 class SdistBuilder:
@@ -76,7 +70,7 @@ class SdistBuilder:
             out = Path(room) / "out"
             constraints = Path(room) / "constraints.txt"
             constraints.write_text("".join(f"{line}\n" for line in self._constraints(fetch)), encoding="utf-8")
-            done = run(_command(interpreter, sdist, out, constraints))
+            done = run(wheel_command(interpreter, sdist, out, constraints))
             found = sorted(out.glob("*.whl")) if out.is_dir() else []
             if done.code != 0 or len(found) != 1:
                 last = done.output.strip().splitlines()[-1:] or ["no output"]
@@ -104,15 +98,3 @@ def _check(name: str, target: Target) -> None:
         raise ValueError(f"{name}, as it builds here, is for another machine")
     if any(tag.platform.startswith("linux_") for tag in tags):
         raise ValueError("it has compiled parts, which are built where they run")
-
-
-def _command(interpreter: str, sdist: Path, out: Path, constraints: Path) -> Command:
-    env = installer_environment(os.environ) | {"SOURCE_DATE_EPOCH": _EPOCH}
-    uv = uv_program()
-    if uv is not None:
-        build = [uv, "build", "--wheel", "--quiet", "--no-config", "--python", interpreter]
-        build += ["--build-constraints", str(constraints), "--out-dir", str(out), str(sdist)]
-        return Command(tuple(build), env)
-    pip = [sys.executable, "-m", "pip", "--python", interpreter, "wheel", "--no-deps", "--no-cache-dir"]
-    pip += ["--build-constraint", str(constraints), "--wheel-dir", str(out), str(sdist)]
-    return Command(tuple(pip), env)

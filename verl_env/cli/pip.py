@@ -110,15 +110,13 @@ def _machine() -> Machine:
 def _pass_on(args: argparse.Namespace, command: str, words: Sequence[str]) -> int:
     """Becomes pip on the interpreter of the environment; uv for what pip has not."""
     from verl_env.additions.environment import open_environment, run_variables
-    from verl_env.installers.pip import find_pip
+    from verl_env.installers.pip import passed_on
     from verl_env.installers.uv import find_uv
 
     opened = open_environment(args.into)
     python = str(opened.target.path / "bin" / "python")
-    # By its path: -m would take a pip of the current directory or of PYTHONPATH.
-    argv = [sys.executable, find_pip().path, "--python", python, command, *words]
-    if command == "tree" and (uv := find_uv()) is not None:
-        argv = [uv.executable, "pip", command, "--python", python, *words]
+    uv = find_uv() if command == "tree" else None
+    argv = uv.passed_on(python, command, words) if uv else passed_on(python, command, words)
     env = run_variables(opened, os.environ) | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     sys.stdout.flush()
     os.execve(argv[0], argv, env)  # noqa: S606 (its exit code and its signals are ours)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from verl_env.doctor.model import Remedy
+from verl_env.installers.shown import install_line, uninstall_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,23 +40,11 @@ class Shell:
 
     def install(self, *requirements: str, reinstall: bool = False, deps: bool = False, build: bool = False) -> str:
         """One install command; ``deps`` lets dependencies change, ``build`` compiles against the installed torch."""
-        options = [] if deps else ["--no-deps"]
-        if reinstall:
-            options += ["--reinstall"] if self.installer == "uv" else ["--force-reinstall"]
-            options += ["--no-cache"] if self.installer == "uv" and build else []
-            options += ["--no-cache-dir"] if self.installer == "pip" and build else []
-        options += ["--no-build-isolation"] if build else []
-        return self._join("install", [*options, *requirements])
+        return install_line(self.installer, self.python, requirements, reinstall=reinstall, deps=deps, build=build)
 
     def uninstall(self, *names: str) -> str:
         """One uninstall command that does not ask."""
-        return self._join("uninstall", [*([] if self.installer == "uv" else ["-y"]), *names])
-
-    def _join(self, verb: str, arguments: list[str]) -> str:
-        if self.installer == "uv":
-            chosen = ["--python", self.python] if self.python else []
-            return shlex.join(["uv", "pip", verb, *chosen, *arguments])
-        return shlex.join([*([self.python, "-m"] if self.python else []), "pip", verb, *arguments])
+        return uninstall_line(self.installer, self.python, names)
 
 
 def remedy(shell: Shell, text: str, fix: Fix, *, before: tuple[str, ...] = (), safe: bool = True) -> Remedy:

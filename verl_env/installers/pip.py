@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from verl_env.installers.base import Batch, Source
+    from verl_env.locksets.target import Target
 
 
 class Pip:
@@ -66,6 +67,22 @@ def build_command(python: Path, verb: str, source: Source, arguments: Sequence[s
     common = ["--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check", "-v"]
     common += ["--no-index"] if source.offline else []
     return (*pip_of(python), verb, *common, *source.found, *arguments)
+
+
+def resolve_elsewhere(target: Target, report: Path, constraints: Path, requirements: Sequence[str]) -> Command:
+    """Says as JSON in ``report`` which wheels requirements come to on another machine, and does nothing."""
+    platforms = dict.fromkeys(tag.platform for tag in target.tags if tag.platform != "any")
+    arguments = ["--dry-run", "--quiet", "--ignore-installed", "--no-cache-dir", "--only-binary", ":all:"]
+    arguments += ["--report", str(report), "--target", str(report.with_name("target"))]
+    arguments += ["--implementation", "cp", "--python-version", target.python]
+    arguments += [word for platform in platforms for word in ("--platform", platform)]
+    return _command(*pip_of(None), "install", *arguments, "--constraint", str(constraints), *requirements)
+
+
+def passed_on(python: str, command: str, words: Sequence[str]) -> tuple[str, ...]:
+    """The words of a command of pip for an interpreter, with the user's own arguments."""
+    # By its path: -m would take a pip of the current directory or of PYTHONPATH.
+    return (sys.executable, find_pip().path, "--python", python, command, *words)
 
 
 def find_pip() -> Pip:

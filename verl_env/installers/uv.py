@@ -70,6 +70,10 @@ class Uv:
         argv = (self.executable, "pip", "install", "--python", python, "--color", "never", "--dry-run", *arguments)
         return Command(argv, installer_environment(os.environ))
 
+    def passed_on(self, python: str, command: str, words: Sequence[str]) -> tuple[str, ...]:
+        """The words of a command of ``uv pip`` for an interpreter, with the user's own arguments."""
+        return (self.executable, "pip", command, "--python", python, *words)
+
     def cache_for(self, place: Path) -> Cache:
         if os.environ.get("UV_NO_CACHE"):
             return Cache(None, linked=False)

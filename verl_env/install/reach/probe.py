@@ -99,7 +99,7 @@ def _project(place: Place, seconds: float) -> Answer:
     """Whether an index has a project; where an installer has other places to look, that says nothing."""
     import os  # noqa: PLC0415
 
-    from verl_env.install.reach.index import index_of  # noqa: PLC0415
+    from verl_env.installers.configured import index_of  # noqa: PLC0415
 
     index = index_of(place.installer, os.environ)
     if not index.sole or urlsplit(index.url).scheme not in _WEB:

@@ -1,6 +1,6 @@
 import pytest
 
-from verl_env.install.reach.index import PYPI, Index, index_of
+from verl_env.installers.configured import PYPI, ConfiguredIndex, index_of
 
 
 @pytest.fixture
@@ -15,13 +15,13 @@ def uv(tmp_path, **environ):
 
 
 def test_without_a_word_it_is_pypi(tmp_path):
-    assert uv(tmp_path) == Index(PYPI, sole=True)
+    assert uv(tmp_path) == ConfiguredIndex(PYPI, sole=True)
     assert index_of("pip", {"PIP_CONFIG_FILE": "/dev/null", "PATH": "/usr/bin"}).url == PYPI
 
 
 @pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_INDEX_URL"])
 def test_variables_of_uv(tmp_path, name):
-    assert uv(tmp_path, **{name: "https://i.example/simple"}) == Index("https://i.example/simple", sole=True)
+    assert uv(tmp_path, **{name: "https://i.example/simple"}) == ConfiguredIndex("https://i.example/simple", sole=True)
     assert uv(tmp_path, **{name: "site=https://i.example/simple"}).url == "https://i.example/simple"
 
 
@@ -32,12 +32,12 @@ def test_other_places_of_uv(tmp_path, name):
 
 def test_the_file_of_uv(tmp_path, uv_file):
     uv_file.write_text('index-url = "https://a.example/simple"')
-    assert uv(tmp_path) == Index("https://a.example/simple", sole=True)
+    assert uv(tmp_path) == ConfiguredIndex("https://a.example/simple", sole=True)
     assert uv(tmp_path, UV_NO_CONFIG="1").url == PYPI
     uv_file.write_text('[[index]]\nurl = "https://b.example/simple"\ndefault = true\n')
-    assert uv(tmp_path) == Index("https://b.example/simple", sole=True)
+    assert uv(tmp_path) == ConfiguredIndex("https://b.example/simple", sole=True)
     uv_file.write_text('[[index]]\nurl = "https://b.example/simple"\n')
-    assert uv(tmp_path) == Index(PYPI, sole=False)
+    assert uv(tmp_path) == ConfiguredIndex(PYPI, sole=False)
     uv_file.write_text("no TOML [")
     assert uv(tmp_path).url == PYPI
 
@@ -57,4 +57,4 @@ def test_pip_says_its_own(tmp_path):
 
 
 def test_the_page_of_a_project():
-    assert Index("https://a.example/simple/", sole=True).page("torch") == "https://a.example/simple/torch/"
+    assert ConfiguredIndex("https://a.example/simple/", sole=True).page("torch") == "https://a.example/simple/torch/"

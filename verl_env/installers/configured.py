@@ -23,7 +23,7 @@ _UV_PROXIES = {"http": ("UV_HTTP_PROXY", "UV_ALL_PROXY"), "https": ("UV_HTTPS_PR
 
 
 @record
-class Index:
+class ConfiguredIndex:
     """The index of an installer; ``sole`` says that it has no other place to look, ``proxies`` are its own."""
 
     url: str
@@ -35,12 +35,12 @@ class Index:
         return f"{self.url.rstrip('/')}/{project}/"
 
 
-def index_of(installer: str, environ: Mapping[str, str]) -> Index:
+def index_of(installer: str, environ: Mapping[str, str]) -> ConfiguredIndex:
     """The index that ``uv`` or ``pip`` asks first."""
     return _uv(environ) if installer == "uv" else _pip(environ)
 
 
-def _uv(environ: Mapping[str, str]) -> Index:
+def _uv(environ: Mapping[str, str]) -> ConfiguredIndex:
     url = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
     more = any(environ.get(name) for name in _UV_MORE)
     for table in _uv_tables(environ):
@@ -53,7 +53,7 @@ def _uv(environ: Mapping[str, str]) -> Index:
         for scheme, names in _UV_PROXIES.items()
         if (value := next(filter(None, map(environ.get, names)), None))
     }
-    return Index(_bare(url), not more, proxies)
+    return ConfiguredIndex(_bare(url), not more, proxies)
 
 
 def _uv_tables(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -67,7 +67,7 @@ def _uv_tables(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
             yield parse_toml(file)
 
 
-def _pip(environ: Mapping[str, str]) -> Index:
+def _pip(environ: Mapping[str, str]) -> ConfiguredIndex:
     """Pip says its configuration, as it reads five files and variables besides."""
     from verl_env.installers.isolation import installer_environment  # noqa: PLC0415
     from verl_env.installers.pip import pip_of  # noqa: PLC0415
@@ -83,7 +83,7 @@ def _pip(environ: Mapping[str, str]) -> Index:
             said[name.partition(".")[2]] = value.strip("'\"")
     proxy = said.get("proxy")
     more = said.get("extra-index-url") or said.get("find-links")
-    return Index(_bare(said.get("index-url")), not more, {"http": proxy, "https": proxy} if proxy else NOTHING)
+    return ConfiguredIndex(_bare(said.get("index-url")), not more, {"http": proxy, "https": proxy} if proxy else NOTHING)
 
 
 def _bare(url: str | None) -> str:
