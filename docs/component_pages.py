@@ -13,7 +13,7 @@ from verl_env.versions import dotted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from verl_env.components.model import Catalogue, Component, Family, File, Recipe, Release, Tool, Wheel
+    from verl_env.components.model import Catalogue, Component, Family, NeededFile, Recipe, Release, Tool, Wheel
 
 HEAD = """# Native components
 
@@ -192,7 +192,7 @@ def _tool(tool: Tool) -> str:
     return f"{tool.name}{f' ({said})' if said else ''}: {prose(tool.reason)}"
 
 
-def _file(file: File) -> str:
+def _file(file: NeededFile) -> str:
     where = [f"`{file.variable}`"] if file.variable else []
     where += [f"in the lock's {file.wheel}"] if file.wheel else []
     found = f", found by {' or '.join(where)}" if where else ""

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from verl_env.additions.arguments import parse_install, parse_uninstall, parse_wish
-from verl_env.additions.model import Wish
+from verl_env.additions.model import ExtraRequirement
 from verl_env.errors import UsageError
 
 
@@ -29,7 +29,7 @@ def texts(wishes):
     ],
 )
 def test_a_wish_and_its_name(tmp_path, text, name):
-    assert parse_wish(text, tmp_path) == Wish(text, name)
+    assert parse_wish(text, tmp_path) == ExtraRequirement(text, name)
 
 
 @pytest.mark.parametrize("text", ["", "-", "=1", "a b", "a,b", "[x]"])
@@ -53,10 +53,10 @@ def test_any_text_is_a_wish_or_wrong_use(text):
 def test_paths_become_absolute(tmp_path):
     (tmp_path / "my pkg").mkdir()
     (tmp_path / "a-1-py3-none-any.whl").write_text("")
-    assert parse_wish("./my pkg", tmp_path) == Wish(f"{tmp_path}/my pkg", None)
-    assert parse_wish("./my pkg[extra]", tmp_path) == Wish(f"{tmp_path}/my pkg[extra]", None)
-    assert parse_wish("a-1-py3-none-any.whl", tmp_path) == Wish(f"{tmp_path}/a-1-py3-none-any.whl", None)
-    assert parse_wish("my pkg", tmp_path, editable=True) == Wish(f"{tmp_path}/my pkg", None, editable=True)
+    assert parse_wish("./my pkg", tmp_path) == ExtraRequirement(f"{tmp_path}/my pkg", None)
+    assert parse_wish("./my pkg[extra]", tmp_path) == ExtraRequirement(f"{tmp_path}/my pkg[extra]", None)
+    assert parse_wish("a-1-py3-none-any.whl", tmp_path) == ExtraRequirement(f"{tmp_path}/a-1-py3-none-any.whl", None)
+    assert parse_wish("my pkg", tmp_path, editable=True) == ExtraRequirement(f"{tmp_path}/my pkg", None, editable=True)
     with pytest.raises(UsageError, match="there is no"):
         parse_wish("./gone", tmp_path)
 
@@ -158,14 +158,14 @@ def test_what_is_to_be_removed():
 @pytest.mark.parametrize(
     ("wish", "origin", "is_it"),
     [
-        (Wish("/srv/my pkg", None), "file:///srv/my%20pkg", True),
-        (Wish("/srv/my pkg[x]", None), "file:///srv/my%20pkg", True),
-        (Wish("/srv/pkg", None), "file:///srv/pkg2", False),
-        (Wish("git+https://h/a.git@v1", None), "https://h/a.git", True),
-        (Wish("git+https://h/a.git@v1", None), "git+https://h/a.git@0123", True),
-        (Wish("https://h/a.whl", None), "https://h/a.whl", True),
-        (Wish("https://h/a.whl", None), None, False),
-        (Wish("a", "a"), "https://h/a.whl", False),
+        (ExtraRequirement("/srv/my pkg", None), "file:///srv/my%20pkg", True),
+        (ExtraRequirement("/srv/my pkg[x]", None), "file:///srv/my%20pkg", True),
+        (ExtraRequirement("/srv/pkg", None), "file:///srv/pkg2", False),
+        (ExtraRequirement("git+https://h/a.git@v1", None), "https://h/a.git", True),
+        (ExtraRequirement("git+https://h/a.git@v1", None), "git+https://h/a.git@0123", True),
+        (ExtraRequirement("https://h/a.whl", None), "https://h/a.whl", True),
+        (ExtraRequirement("https://h/a.whl", None), None, False),
+        (ExtraRequirement("a", "a"), "https://h/a.whl", False),
     ],
 )
 def test_what_came_of_a_wish_is_known_by_its_origin(wish, origin, is_it):

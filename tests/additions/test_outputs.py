@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from verl_env.additions.model import Cause, Found
+from verl_env.additions.model import Cause, ResolvedPackage
 from verl_env.additions.outputs import causes, pip_found, reasons, uv_found
 
 UV = """\
@@ -23,11 +23,11 @@ Would install 5 packages
 
 def test_what_uv_would_install():
     assert uv_found(UV, ["/home/u/my project"]) == (
-        Found("numpy", "2.1.0"),
-        Found("thing-one", "1.0+cu12"),
-        Found("mine", "3", "file:///home/u/my%20project", editable=True),
-        Found("other", "", "file:///srv/other-1-py3-none-any.whl"),
-        Found("repo", "0.1", "git+https://git.example/a/repo@0123456789abcdef0123456789abcdef01234567"),
+        ResolvedPackage("numpy", "2.1.0"),
+        ResolvedPackage("thing-one", "1.0+cu12"),
+        ResolvedPackage("mine", "3", "file:///home/u/my%20project", editable=True),
+        ResolvedPackage("other", "", "file:///srv/other-1-py3-none-any.whl"),
+        ResolvedPackage("repo", "0.1", "git+https://git.example/a/repo@0123456789abcdef0123456789abcdef01234567"),
     )
     assert uv_found("Audited 1 package in 2ms\nWould make no changes\n", []) == ()
 
@@ -58,10 +58,10 @@ def test_what_pip_would_install():
         ]
     }
     assert pip_found(json.dumps(report).encode()) == (
-        Found("thing-one", "1.0"),
-        Found("mine", "3", "file:///srv/mine", editable=True),
-        Found("tree", "1", "file:///srv/tree"),
-        Found("repo", "0.1", f"git+https://git.example/a@{commit}"),
+        ResolvedPackage("thing-one", "1.0"),
+        ResolvedPackage("mine", "3", "file:///srv/mine", editable=True),
+        ResolvedPackage("tree", "1", "file:///srv/tree"),
+        ResolvedPackage("repo", "0.1", f"git+https://git.example/a@{commit}"),
     )
 
 

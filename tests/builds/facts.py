@@ -1,6 +1,6 @@
 """Jobs, hosts and locks with invented values."""
 
-from verl_env.builds.model import Host, Job, Lock
+from verl_env.builds.model import BuildHost, Job, Lock
 from verl_env.choose.model import Build
 from verl_env.components.model import AbiRule, CapabilityRange, Catalogue, CompilerLimit, Recipe
 from verl_env.machine.model import Toolchain
@@ -24,7 +24,7 @@ def host(*, environ=None, toolchain=TOOLS, **changes):
         "targets": ("9.0",),
         "environ": {"PATH": "/nowhere", **(environ or {})},
     }
-    return Host(**(fields | changes))
+    return BuildHost(**(fields | changes))
 
 
 def lock(**changes):

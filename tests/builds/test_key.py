@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.builds.facts import CATALOGUE, TOOLS, host, job, lock, tools
 from verl_env.builds.cache import key_of
 from verl_env.builds.key import facts_of, missing_tools
-from verl_env.components.model import File
+from verl_env.components.model import NeededFile
 
 
 def key(made=None, *, on=None, of=None, after=None):
@@ -64,7 +64,7 @@ def test_what_makes_no_difference_changes_nothing(same):
 
 
 def test_the_headers_of_a_wheel_of_the_lock_count():
-    made = job(files=(File("cudnn.h", "header", None, "cudnn", "nvidia-cudnn-cu12"),))
+    made = job(files=(NeededFile("cudnn.h", "header", None, "cudnn", "nvidia-cudnn-cu12"),))
     keys = {key(made, of=lock(packages={"nvidia-cudnn-cu12": version})) for version in ("9.1", "9.5")}
     assert len(keys) == 2
 

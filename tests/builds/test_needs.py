@@ -5,11 +5,11 @@ import pytest
 from tests.builds.facts import host, lock, tools
 from verl_env.builds import needs
 from verl_env.builds.needs import find_file, versioned_only
-from verl_env.components.model import File
+from verl_env.components.model import NeededFile
 
-CUDNN = File("cudnn-x.h", "header", "CUDNN_PATH", "cudnn", "nvidia-cudnn-cu12")
-MPI = File("mpi.h", "header", "MPI_HOME", "MPI", None)
-MLX = File("libmlx5-x.so", "library", None, "rdma-core", None)
+CUDNN = NeededFile("cudnn-x.h", "header", "CUDNN_PATH", "cudnn", "nvidia-cudnn-cu12")
+MPI = NeededFile("mpi.h", "header", "MPI_HOME", "MPI", None)
+MLX = NeededFile("libmlx5-x.so", "library", None, "rdma-core", None)
 
 
 @pytest.fixture(autouse=True)

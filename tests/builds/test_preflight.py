@@ -11,7 +11,7 @@ from verl_env.builds import preflight as module
 from verl_env.builds.errors import BuildImpossible
 from verl_env.builds.model import Places
 from verl_env.builds.preflight import preflight
-from verl_env.components.model import File, Tool
+from verl_env.components.model import NeededFile, Tool
 
 NVCC = Tool("nvcc", None, None, "cuda", "torch refuses another")
 GCC = Tool("gcc", "9", None, None, "torch is C++17")
@@ -152,7 +152,7 @@ def test_without_a_network_sources_must_be_here(tmp_path):
 
 
 def test_everything_is_said_at_once():
-    need = File("cudnn.h", "header", "CUDNN_PATH", "cudnn", None)
+    need = NeededFile("cudnn.h", "header", "CUDNN_PATH", "cudnn", None)
     made = [job(tools=(NVCC, GCC), files=(need,)), job("other", tools=(NVCC,))]
     found = problems(*made, on=host(toolchain=tools(nvcc=None, gcc="8.5.0")))
     assert [problem.id for problem in found] == ["nvcc-missing", "gcc-too-old", "header-missing", "nvcc-missing"]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.builds.progress import Steps
+from verl_env.builds.progress import BuildSteps
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from verl_env.builds.progress import Steps
     ],
 )
 def test_steps_are_read_at_the_beginning_of_lines(output, done, total):
-    steps = Steps()
+    steps = BuildSteps()
     steps.feed(output)
     assert (steps.done, steps.total) == (done, total)
 
@@ -28,7 +28,7 @@ def test_steps_are_read_at_the_beginning_of_lines(output, done, total):
 @given(st.lists(st.integers(1, 60), max_size=30))
 def test_pieces_may_be_cut_anywhere(cuts):
     output = b"".join(b"[%d/40] c++ part%d.o\nnoise\n" % (step, step) for step in range(1, 41))
-    steps, start = Steps(), 0
+    steps, start = BuildSteps(), 0
     for size in cuts:
         steps.feed(output[start : start + size])
         start += size
@@ -37,14 +37,14 @@ def test_pieces_may_be_cut_anywhere(cuts):
 
 
 def test_a_change_is_told_once():
-    steps = Steps()
+    steps = BuildSteps()
     assert steps.feed(b"[1/2] a\n")
     assert not steps.feed(b"nothing new\n")
     assert steps.feed(b"[2/2] b\n")
 
 
 def test_an_endless_line_takes_no_memory():
-    steps = Steps()
+    steps = BuildSteps()
     for _ in range(100):
         steps.feed(b"x" * 10_000)
     assert len(steps._rest) < 100_000

@@ -10,7 +10,7 @@ from tests.builds.facts import host, job, lock, tools
 from tests.install.wheels import sha256, wheel_bytes
 from verl_env.builds.key import facts_of, missing_tools
 from verl_env.builds.toolkit import IndexToolkit, toolkit_of, with_toolkit
-from verl_env.components.model import Catalogue, Tool, Toolkit
+from verl_env.components.model import Catalogue, Tool, ToolkitWheels
 from verl_env.installers.failures import HashMismatch
 from verl_env.installers.index import IndexUnavailable
 from verl_env.machine.model import UNKNOWN
@@ -32,7 +32,9 @@ def distribution(file):
 
 
 CONTENTS = {file: wheel_bytes(*distribution(file), content) for file, content in FILES.items()}
-ROW = Toolkit("13.0", "13.0.88", "x86_64", {file: sha256(content) for file, content in CONTENTS.items()}, "a test")
+ROW = ToolkitWheels(
+    "13.0", "13.0.88", "x86_64", {file: sha256(content) for file, content in CONTENTS.items()}, "a test"
+)
 CATALOGUE = Catalogue({}, (), (), (), (ROW,))
 CU13 = lock(cuda="13.0", torch="2.11.0", arch="x86_64")
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.builds.facts import host, job, tools
 from verl_env.builds.variables import build_variables, filled
-from verl_env.components.model import File
+from verl_env.components.model import NeededFile
 
 VALUES = {"site": "/env/site", "jobs": "4", "cuda": "/cuda", "prefix:nvshmem": "/built/nvshmem"}
 
@@ -49,7 +49,7 @@ def test_a_recipe_that_names_no_targets_sets_none(tmp_path):
 
 @pytest.mark.parametrize(("said", "expected"), [({}, "/env/site/nvidia/cudnn"), ({"CUDNN_PATH": "/my"}, "/my")])
 def test_where_a_header_is_the_user_knows_better(tmp_path, said, expected):
-    need = File("cudnn.h", "header", "CUDNN_PATH", "cudnn", None)
+    need = NeededFile("cudnn.h", "header", "CUDNN_PATH", "cudnn", None)
     made = job(files=(need,), env={"CUDNN_PATH": "{site}/nvidia/cudnn", "NVTE_FRAMEWORK": "pytorch"})
     env = variables(made, tmp_path, environ={**said, "NVTE_FRAMEWORK": "jax"})
     assert (env["CUDNN_PATH"], env["NVTE_FRAMEWORK"]) == (expected, "pytorch")

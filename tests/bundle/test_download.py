@@ -10,7 +10,7 @@ from verl_env.bundle.download import Cancelled, download, part_of
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.lookup import Fetch
 from verl_env.installers.failures import HashMismatch
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import LockTarget
 
 CONTENT = bytes(range(256)) * 20_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -34,7 +34,7 @@ def fetch(files, sha256=DIGEST, hashes=None):
         "package",
         "demo",
         "1",
-        Target("3.12", "x86_64", "2.28"),
+        LockTarget("3.12", "x86_64", "2.28"),
         hashes,
     )
 

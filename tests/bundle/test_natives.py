@@ -4,10 +4,10 @@ from tests.install.plans import options, plan
 from verl_env.bundle.natives import carry_natives
 from verl_env.choose.model import Build
 from verl_env.components.model import Wheel
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import LockTarget
 from verl_env.records import replace
 
-TARGET = Target("3.12", "x86_64", "2.28")
+TARGET = LockTarget("3.12", "x86_64", "2.28")
 WHOLE = "te-2.0-py3-none-any.whl"
 
 

@@ -6,7 +6,7 @@ from packaging.requirements import Requirement
 from verl_env.bundle import tool
 from verl_env.bundle.tool import PYTHONS, served, tool_wanted
 from verl_env.locksets.index import Index
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import LockTarget
 
 
 class House:
@@ -33,7 +33,7 @@ def house(tmp_path, monkeypatch):
 
 
 def wanted(house, *pythons):
-    return tool_wanted([Target(python, "x86_64", "2.28") for python in pythons], Index(house.root.as_uri()))
+    return tool_wanted([LockTarget(python, "x86_64", "2.28") for python in pythons], Index(house.root.as_uri()))
 
 
 def test_a_python_that_the_version_here_is_not_for_gets_an_older_one(house):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.install.plans import lockset, plan
 from verl_env.cli import render_install
-from verl_env.cli.render_install import LISTED, Passed, Progress, change_text, changes
+from verl_env.cli.render_install import LISTED, InstallProgress, Passed, change_text, changes
 from verl_env.environment.history import Change
 from verl_env.locksets.model import Package
 from verl_env.plans.model import Step
@@ -58,7 +58,7 @@ def test_many_changes_are_counted_with_their_size(kind, line):
 
 def test_without_a_terminal_there_are_plain_lines():
     out = console()
-    progress = Progress(out, 2)
+    progress = InstallProgress(out, 2)
     assert progress.terminal is None
     step = Step("packages", "install [all]", "4 GB")
     progress.begin(step)
@@ -71,7 +71,7 @@ def test_without_a_terminal_there_are_plain_lines():
 def test_a_build_without_a_step_is_told_of_too():
     """``verl-env pip install`` has no steps."""
     out = console()
-    progress = Progress(out, 0)
+    progress = InstallProgress(out, 0)
     progress.building("demo 1.0", 1, 3, 5.0)
     assert "demo" not in text(out)
 
@@ -79,7 +79,7 @@ def test_a_build_without_a_step_is_told_of_too():
 def test_on_a_terminal_a_download_is_redrawn(monkeypatch):
     written = []
     monkeypatch.setattr(render_install, "_write_stderr", written.append)
-    progress = Progress(console(force_terminal=True), 1)
+    progress = InstallProgress(console(force_terminal=True), 1)
     progress.progress("flash-attn", 10_000_000, 20_000_000)
     progress.progress("flash-attn", 10_000_001, 20_000_000)
     progress.progress("flash-attn", 20_000_000, 20_000_000)

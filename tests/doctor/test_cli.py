@@ -11,7 +11,7 @@ import pytest
 from verl_env.cli import doctor, fix_doctor, report
 from verl_env.cli.render_doctor import markdown, to_json
 from verl_env.doctor.errors import CheckUnknown, NoEnvironment
-from verl_env.doctor.fix import Outcome
+from verl_env.doctor.fix import FixOutcome
 from verl_env.doctor.model import Diagnosis, Finding, Fix, Remedy, Skipped
 from verl_env.errors import UsageError
 
@@ -200,7 +200,7 @@ def test_fix_and_strict_agree(
     mended = Finding("mended", "other", "error", "t", ("e",), "c", Remedy("x", (), Fix(uninstall=("a",))), ())
     monkeypatch.setattr(doctor, "_diagnose", lambda *_: Diagnosis((mended, left)))
     monkeypatch.setattr(fix_doctor, "_again", lambda *_, **__: Diagnosis((left,)))
-    monkeypatch.setattr("verl_env.doctor.fix.apply", lambda step, *_: Outcome(step.finding.id, "mended"))
+    monkeypatch.setattr("verl_env.doctor.fix.apply", lambda step, *_: FixOutcome(step.finding.id, "mended"))
     flags = ["--strict"] if strict else []
 
     assert run(doctor, "--into", str(environment.prefix), "--fix", "--yes", *flags) == code

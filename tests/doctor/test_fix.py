@@ -26,8 +26,8 @@ def finding(name: str, how: Remedy | None = None, severity: Severity = "error") 
     return Finding(name, "other", severity, "t", ("e",), "c", how or remedy(Shell(), "x", FIX), ())
 
 
-def step(name: str = "broken") -> fixing.Step:
-    return fixing.Step(finding(name), FIX, ())
+def step(name: str = "broken") -> fixing.FixStep:
+    return fixing.FixStep(finding(name), FIX, ())
 
 
 @pytest.fixture

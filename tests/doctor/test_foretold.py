@@ -12,7 +12,7 @@ from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.foretold import differences, foretold_check
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import evaluate
-from verl_env.doctor.target import Target
+from verl_env.doctor.target import InspectedEnvironment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def test_a_process_that_does_what_the_files_say(stack: Stack) -> None:
-    target = Target(stack.environment.prefix, {})
+    target = InspectedEnvironment(stack.environment.prefix, {})
     loaded = [library.elf.path for library in target.torch_process.loaded.values()]
 
     assert differences(target, [*loaded, "/usr/lib/libunrelated.so.1"]) == []
 
 
 def test_a_library_from_elsewhere(stack: Stack, tmp_path: Path) -> None:
-    target = Target(stack.environment.prefix, {})
+    target = InspectedEnvironment(stack.environment.prefix, {})
     other = str(tmp_path / "opt" / "libnccl.so.2")
 
     (line,) = differences(target, [other])

@@ -14,7 +14,7 @@ from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import diagnose
-from verl_env.doctor.target import Target
+from verl_env.doctor.target import InspectedEnvironment
 from verl_env.machine.model import Machine
 
 MINOR = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -71,7 +71,7 @@ def add(site: Path, name: str, version: str) -> None:
 @pytest.mark.parametrize("variables", [{}, {"PYTHONNOUSERSITE": "1"}])
 def test_the_order_is_that_of_the_interpreter(tmp_path: Path, variables: dict[str, str], *, system: bool) -> None:
     place = Place(tmp_path, system=system)
-    target = Target(place.prefix, {**place.variables, **variables})
+    target = InspectedEnvironment(place.prefix, {**place.variables, **variables})
 
     said = place.interpreter_says(**variables)
 

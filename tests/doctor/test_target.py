@@ -15,7 +15,7 @@ from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.errors import NoEnvironment
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import diagnose
-from verl_env.doctor.target import Target
+from verl_env.doctor.target import InspectedEnvironment
 from verl_env.machine.model import Host, Machine
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_a_whole_stack_is_healthy(stack: Stack) -> None:
 
 
 def test_torch_is_known_by_its_files(stack: Stack) -> None:
-    target = Target(stack.environment.prefix, {})
+    target = InspectedEnvironment(stack.environment.prefix, {})
 
     assert target.torch_flavour == "12.4"
     assert {"libc10.so", "libnccl.so.2", "libnvJitLink.so.12"} <= set(target.torch_process.loaded)
@@ -225,7 +225,7 @@ def test_unmet_requirements(stack: Stack) -> None:
 @pytest.mark.parametrize("make", [lambda path: path / "none", lambda path: path])
 def test_no_environment(tmp_path: Path, make: object) -> None:
     with pytest.raises(NoEnvironment):
-        Target(make(tmp_path), {})  # type: ignore[operator]
+        InspectedEnvironment(make(tmp_path), {})  # type: ignore[operator]
 
 
 def test_the_environment_of_these_tests_has_no_errors() -> None:

@@ -57,7 +57,7 @@ class Remedies:
         finding = Finding("broken", "other", "error", "t", ("e",), "c", Remedy("x", (), fix), ())
         facts = gather(self.path, {}, Machine(), host=HostFacts())
         assert isinstance(facts, Facts)
-        done = fixing.apply(fixing.Step(finding, fix, ()), facts, Diagnosis((finding,)), lambda _: Diagnosis(()))
+        done = fixing.apply(fixing.FixStep(finding, fix, ()), facts, Diagnosis((finding,)), lambda _: Diagnosis(()))
         assert done.state == "mended", done
 
 

@@ -34,7 +34,7 @@ def one_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answers(
     tmp_path: Path, requires: tuple[str, ...] = (), pci: str = "", drivers: object = None
-) -> list[facts.Answer]:
+) -> list[facts.SourceAnswer]:
     index = Folder(tmp_path / "index")
     tag = "cp312-cp312-manylinux_2_28_x86_64"
     index.add("torch", "2.11.0", ("cuda-toolkit[cublas]==13.0.2", *(requires or BASE)), tag=tag)

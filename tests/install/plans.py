@@ -6,10 +6,10 @@ import sys
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Evaluation, Request
 from verl_env.choose.resolver.model import Environment
-from verl_env.choose.resolver.resolve import Problem, resolve
+from verl_env.choose.resolver.resolve import ResolutionProblem, resolve
 from verl_env.components.model import Catalogue, Component, Release, Wheel
 from verl_env.installers.options import Options
-from verl_env.locksets.model import Check, Lockset, Native, PythonLock, Requirements, Variant
+from verl_env.locksets.model import Lockset, Native, PythonLock, Requirements, SmokeTest, Variant
 from verl_env.machine.model import Host, Machine
 from verl_env.plans.plan import make_plan
 
@@ -68,7 +68,7 @@ def published(lock):
 
 
 def check(id_="import-demo", code="import demo", needs=None):
-    return Check(id_, code, needs)
+    return SmokeTest(id_, code, needs)
 
 
 def choice(lock=None, *, interpreter=sys.executable, warnings=(), stack="vllm", native=None, machine=MACHINE):
@@ -76,7 +76,7 @@ def choice(lock=None, *, interpreter=sys.executable, warnings=(), stack="vllm", 
     lock = lock or lockset()
     request = Request(tuple(stack.split("+")), native=native)
     environment = Environment(lock, PYTHON, interpreter)
-    problem = Problem((environment,), facts_of(machine), request, (), lambda *_: {}, published(lock))
+    problem = ResolutionProblem((environment,), facts_of(machine), request, (), lambda *_: {}, published(lock))
     builds = resolve(problem).builds
     return Choice(lock, PYTHON, interpreter, tuple(warnings), Evaluation(lock, ()), (), builds)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.install.plans import wheel
 from verl_env.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
-from verl_env.builds.model import Problem
+from verl_env.builds.model import BuildProblem
 from verl_env.choose.model import Build
 from verl_env.components.model import Recipe
 from verl_env.environment.errors import DiskFull
@@ -20,7 +20,7 @@ SOURCE = Build("fast", "1", "build", "r", recipe=Recipe("sdist"))
 GONE = NativeUnavailable(WHEELS[0], "https://h/fast-a.whl answers 404")
 MISFIT = NativeMismatch("fast", "1", "fast-a.whl", [Fault("wrong-arch", "fast.so", "x", "fast.so is of another kind")])
 FAILED = NativeBuildFailed("fast 1", "pip wheel", 1, Path("/logs/fast.log"), ["the end"])
-IMPOSSIBLE = BuildImpossible([Problem("nvcc-missing", "fast", "there is no nvcc", "get one")])
+IMPOSSIBLE = BuildImpossible([BuildProblem("nvcc-missing", "fast", "there is no nvcc", "get one")])
 PASSING = [
     GONE,
     MISFIT,

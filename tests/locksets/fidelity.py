@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from verl_env.components.model import Catalogue
     from verl_env.components.model import Recipe as Build
     from verl_env.locksets.model import Lockset, Native
-    from verl_env.locksets.recipe import Recipe, Step
+    from verl_env.locksets.recipe import LocksetRecipe, RecipeStep
 
 #: Variants that are the parent of others, and the word before the numbers of their steps.
 PARENTS = {"verl0.4-base": "base", "seed001-vemlp-vllm-te": "vemlp"}
@@ -44,7 +44,7 @@ class Held:
     """A lockset with its recipe and, for each Python, its packages: versions by name."""
 
     lockset: Lockset
-    recipe: Recipe
+    recipe: LocksetRecipe
     locks: Mapping[str, Mapping[str, str]]
     catalogue: Catalogue
 
@@ -72,7 +72,7 @@ class Held:
         wanted = COMPONENTS.get(canonical, canonical)
         return next((native for native in self.lockset.natives if canonicalize_name(native.name) == wanted), None)
 
-    def step(self, parent: str, number: int) -> Step | None:
+    def step(self, parent: str, number: int) -> RecipeStep | None:
         for step in self.recipe.steps:
             found = _NUMBERED.match(step.title)
             if found and (found["parent"] or "") == parent and int(found["number"]) == number:
@@ -206,7 +206,7 @@ def additions(held: Held) -> Iterator[Difference]:
                     yield Difference(name, f"{line} ({step.title})")
 
 
-def _index_step(step: dict[str, Any], own: Step | None, mirrors: set[str]) -> Iterator[Difference]:
+def _index_step(step: dict[str, Any], own: RecipeStep | None, mirrors: set[str]) -> Iterator[Difference]:
     stated = {_plain(line) for line in step["requirements"]}
     held = {_plain(line) for line in own.install} if own else set()
     for line in sorted(stated ^ held):
@@ -233,7 +233,7 @@ def _plain(line: str) -> str:
     return f"{canonicalize_name(requirement.name)}{extras}{requirement.specifier}"
 
 
-def _wheel_step(step: dict[str, Any], own: Step | None, held: Held) -> Iterator[Difference]:
+def _wheel_step(step: dict[str, Any], own: RecipeStep | None, held: Held) -> Iterator[Difference]:
     """A wheel by address, or a release that is built from its source archive."""
     if "url" in step:
         name, version = parse_wheel_filename(step["url"].rsplit("/", 1)[-1])[:2]
@@ -275,14 +275,14 @@ def _build(name: str, step: dict[str, Any], held: Held) -> Iterator[Difference]:
     yield from (Difference(name, words) for words in wanted if words not in needs)
 
 
-def _uninstall_step(step: dict[str, Any], own: Step | None, before: set[str]) -> Iterator[Difference]:
+def _uninstall_step(step: dict[str, Any], own: RecipeStep | None, before: set[str]) -> Iterator[Difference]:
     removed = {canonicalize_name(name) for name in own.uninstall} if own else set()
     for name in map(canonicalize_name, step["packages"]):
         if name not in removed and (own is not None or name in before):
             yield Difference(name, "uninstalled")
 
 
-def _before(own: Step | None, parent: str, number: int, held: Held) -> set[str]:
+def _before(own: RecipeStep | None, parent: str, number: int, held: Held) -> set[str]:
     """What earlier steps of the recipe name; an uninstall of anything else concerns the base image alone."""
     names: set[str] = set()
     for step in held.recipe.steps:

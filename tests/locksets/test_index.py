@@ -25,13 +25,13 @@ from verl_env.locksets.index import (
     read_page,
     takeable,
 )
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import LockTarget
 from verl_env.locksets.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TARGET = Target("3.10", "x86_64", "2.35")
+TARGET = LockTarget("3.10", "x86_64", "2.35")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -308,8 +308,8 @@ SDIST = IndexFile("demo-1.0.tar.gz", "", "sdist", None)
 )  # fmt: skip
 def test_what_a_machine_of_the_target_may_take(tags, least, taken):
     files = [*map(wheel_file, tags), SDIST]
-    found = {file.sha256 for file in takeable(files, Target("3.10", "x86_64", "2.35"), least)}
+    found = {file.sha256 for file in takeable(files, LockTarget("3.10", "x86_64", "2.35"), least)}
     assert found == (set(tags) if taken is ... else taken)
     for glibc in ("2.17", "2.28", "2.31", "2.35", "2.39", "2.41"):
-        best = best_file(files, Target("3.10", "x86_64", glibc))
+        best = best_file(files, LockTarget("3.10", "x86_64", glibc))
         assert best is None or best.sha256 in found or glibc < least

@@ -12,7 +12,7 @@ from verl_env.locksets.load import load_lockset, load_packages
 from verl_env.locksets.make import catalogue_text, locked_versions, make_lockset, replay_python, tag_glibc
 from verl_env.locksets.recipe import load_recipe
 from verl_env.locksets.replay import Pinned
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import LockTarget
 
 UNMET = [{"package": "verl", "requires": "Not_on.the-index", "reason": "kept out"}]
 DEVIATIONS = [
@@ -137,7 +137,7 @@ def files_of(*tags: str, name: str = "a-1") -> Pinned:
     ],
 )
 def test_the_glibc_that_tags_ask_for(tags, glibc):
-    assert tag_glibc(files_of(*tags), Target("3.10", "x86_64", "2.35")) == glibc
+    assert tag_glibc(files_of(*tags), LockTarget("3.10", "x86_64", "2.35")) == glibc
 
 
 def test_the_catalogue_holds_every_lockset(tmp_path):

@@ -10,7 +10,7 @@ from verl_env.locksets.errors import FileMissingError, HashUnknownError, Metadat
 from verl_env.locksets.index import Index
 from verl_env.locksets.recipe import load_recipe
 from verl_env.locksets.replay import Replay
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import LockTarget
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def replay(tmp_path, folder):
     def run(*steps: dict[str, Any], python: str = "3.10", **changes: Any):
         titled = [{"title": str(number), **step} for number, step in enumerate(steps, 1)]
         recipe = load_recipe(samples.write_recipe(tmp_path / "constraints", steps=titled, **changes))
-        run.replay = Replay(recipe, Target(python, "x86_64", "2.35"), Index(folder.url), run.said.append)
+        run.replay = Replay(recipe, LockTarget(python, "x86_64", "2.35"), Index(folder.url), run.said.append)
         run.pins = run.replay.run()
         return {name: pin.version for name, pin in run.pins.items() if not pin.virtual}
 

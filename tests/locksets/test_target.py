@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.tags import Tag
 
-from verl_env.locksets.target import Target, glibc_of
+from verl_env.locksets.target import LockTarget, glibc_of
 
-JAMMY = Target("3.10", "x86_64", "2.35")
+JAMMY = LockTarget("3.10", "x86_64", "2.35")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_nearest_tag_ranks_first():
 
 
 def test_an_older_glibc_takes_fewer_wheels():
-    old = Target("3.10", "x86_64", "2.17")
+    old = LockTarget("3.10", "x86_64", "2.17")
     assert Tag("cp310", "cp310", "manylinux_2_28_x86_64") not in old.tags
     assert Tag("cp310", "cp310", "manylinux2014_x86_64") in old.tags
     assert old.tags.keys() < JAMMY.tags.keys()
@@ -54,7 +54,7 @@ def test_names_in_the_words_of_others():
     assert JAMMY.uv_platform == "x86_64-manylinux_2_35"
     assert JAMMY.python_full == "3.10.0"
     assert JAMMY.markers["python_version"] == "3.10"
-    assert Target("3.12", "aarch64", "2.39").markers["platform_machine"] == "aarch64"
+    assert LockTarget("3.12", "aarch64", "2.39").markers["platform_machine"] == "aarch64"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,6 @@ def test_the_glibc_of_a_tag(platform, glibc):
 
 @given(minor=st.integers(5, 60), python=st.sampled_from(["3.9", "3.10", "3.13"]))
 def test_every_manylinux_tag_of_a_target_is_at_most_its_glibc(minor, python):
-    target = Target(python, "x86_64", f"2.{minor}")
+    target = LockTarget(python, "x86_64", f"2.{minor}")
     promised = [glibc_of(tag) for tag in target.tags]
     assert max(int(glibc.split(".")[1]) for glibc in promised if glibc) == minor

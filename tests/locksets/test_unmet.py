@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from verl_env.locksets.replay import Pinned
-from verl_env.locksets.target import Target
-from verl_env.locksets.unmet import ABSENT, Missed, unmet_requirements
+from verl_env.locksets.target import LockTarget
+from verl_env.locksets.unmet import ABSENT, UnmetRequirement, unmet_requirements
 
-MARKERS = Target("3.10", "x86_64", "2.35").markers
+MARKERS = LockTarget("3.10", "x86_64", "2.35").markers
 
 
 def environment(*pins: tuple[str, str, list[str]], virtual: tuple[str, ...] = ()) -> dict[str, Pinned]:
@@ -19,17 +19,17 @@ def environment(*pins: tuple[str, str, list[str]], virtual: tuple[str, ...] = ()
         ("b", None),
         ("b>=1,<3", None),
         ("B.", None),
-        ("b==1.0", Missed("a", "b==1.0", "b", "2.0")),
-        ("b<2", Missed("a", "b<2", "b", "2.0")),
-        ("b (<2)", Missed("a", "b<2", "b", "2.0")),
-        ("b~=1.26.0 ; python_version < '3.11'", Missed("a", "b~=1.26.0", "b", "2.0")),
+        ("b==1.0", UnmetRequirement("a", "b==1.0", "b", "2.0")),
+        ("b<2", UnmetRequirement("a", "b<2", "b", "2.0")),
+        ("b (<2)", UnmetRequirement("a", "b<2", "b", "2.0")),
+        ("b~=1.26.0 ; python_version < '3.11'", UnmetRequirement("a", "b~=1.26.0", "b", "2.0")),
         ("b<2; python_version >= '3.11'", None),
         ("b<2; extra == 'fast'", None),
         ("b<2; sys_platform == 'darwin' or platform_machine == 'aarch64'", None),
-        ("c", Missed("a", "c", "c", ABSENT)),
-        ("C_c.c[extra]>=3", Missed("a", "c-c-c>=3", "c-c-c", ABSENT)),
+        ("c", UnmetRequirement("a", "c", "c", ABSENT)),
+        ("C_c.c[extra]>=3", UnmetRequirement("a", "c-c-c>=3", "c-c-c", ABSENT)),
         ("pre>=0.2rc1", None),
-        ("not a requirement", Missed("a", "not a requirement", "not a requirement", "unreadable")),
+        ("not a requirement", UnmetRequirement("a", "not a requirement", "not a requirement", "unreadable")),
     ],
 )
 def test_a_requirement_is_judged_as_pip_check_does(requirement, missed):

@@ -6,8 +6,8 @@ from tests.locksets import samples
 from verl_env.locksets import uv as module
 from verl_env.locksets.errors import ReplayError, UvMissingError
 from verl_env.locksets.recipe import load_recipe
-from verl_env.locksets.target import Target
-from verl_env.locksets.uv import Change, Uv, parse_changes
+from verl_env.locksets.target import LockTarget
+from verl_env.locksets.uv import StepChange, UvResolver, parse_changes
 
 OUTPUT = """\
 Using Python 3.11.7 environment at: venv
@@ -27,11 +27,11 @@ warning: something - else==1
 
 def test_what_uv_would_change():
     assert parse_changes(OUTPUT) == (
-        Change("-", "numpy", "2.0.0"),
-        Change("+", "numpy", "1.26.4"),
-        Change("-", "old-name", "1"),
-        Change("+", "torch", "2.6.0+cu124"),
-        Change("+", "engine", "1.0"),
+        StepChange("-", "numpy", "2.0.0"),
+        StepChange("+", "numpy", "1.26.4"),
+        StepChange("-", "old-name", "1"),
+        StepChange("+", "torch", "2.6.0+cu124"),
+        StepChange("+", "engine", "1.0"),
     )
     assert parse_changes("Audited 3 packages in 2ms\nWould make no changes\n") == ()
 
@@ -46,7 +46,7 @@ def uv(tmp_path, folder):
     samples.fill(folder)
     recipe = load_recipe(samples.write_recipe(tmp_path / "constraints"))
     (tmp_path / "work").mkdir()
-    return Uv(tmp_path / "work", recipe, Target("3.10", "x86_64", "2.35"), folder.url), recipe
+    return UvResolver(tmp_path / "work", recipe, LockTarget("3.10", "x86_64", "2.35"), folder.url), recipe
 
 
 def test_a_step_is_resolved_as_of_its_date(uv):
@@ -77,5 +77,5 @@ def test_without_uv_nothing_is_locked(tmp_path, monkeypatch, folder):
     recipe = load_recipe(samples.write_recipe(tmp_path / "constraints"))
     monkeypatch.setattr(module, "uv_program", lambda: None)
     with pytest.raises(UvMissingError) as caught:
-        Uv(tmp_path, recipe, Target("3.10", "x86_64", "2.35"), folder.url)
+        UvResolver(tmp_path, recipe, LockTarget("3.10", "x86_64", "2.35"), folder.url)
     assert "verl-env[uv]" in str(caught.value.hint)

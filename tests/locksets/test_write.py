@@ -10,7 +10,7 @@ from verl_env.locksets.index import IndexFile
 from verl_env.locksets.load import includes, parse_packages
 from verl_env.locksets.recipe import load_recipe
 from verl_env.locksets.replay import Pinned
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import LockTarget
 from verl_env.locksets.wheelfacts import WheelFacts
 from verl_env.locksets.write import entry, lock_files, package_of
 
@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     pass
 
-TARGET = Target("3.10", "x86_64", "2.35")
+TARGET = LockTarget("3.10", "x86_64", "2.35")
 
 
 def pinned(

@@ -6,10 +6,10 @@ import time
 import pytest
 
 from verl_env.machine import quota as module
-from verl_env.machine.quota import Mount, Quota, mount_of, quotas, rows
+from verl_env.machine.quota import FileSystem, Quota, mount_of, quotas, rows
 
-NFS = Mount("/home", "nfs4", "filer.example.org:/export/home")
-LUSTRE = Mount("/scratch", "lustre", "10.0.0.1@o2ib:/scratch")
+NFS = FileSystem("/home", "nfs4", "filer.example.org:/export/home")
+LUSTRE = FileSystem("/scratch", "lustre", "10.0.0.1@o2ib:/scratch")
 TABLE = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 30 22 0:40 / /home rw - nfs4 filer.example.org:/export/home rw,vers=4.2
 31 22 0:41 / /home/my\040data rw - tmpfs tmpfs rw
@@ -51,7 +51,7 @@ def test_no_row_is_no_limit(text):
 
 
 def test_no_limit_is_none():
-    (found,) = rows(USER, Mount("/data", "ext4", "/dev/sdb1"))
+    (found,) = rows(USER, FileSystem("/data", "ext4", "/dev/sdb1"))
     assert (found.bytes, found.files) == (None, None)
 
 

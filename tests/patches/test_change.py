@@ -15,7 +15,7 @@ from verl_env.patches.errors import (
     CarrierShadowed,
     InstallFailed,
     InterpreterFailed,
-    NoEnvironment,
+    NoInterpreter,
     RuntimeMissing,
 )
 
@@ -77,7 +77,7 @@ def test_without_a_lockset_there_is_none(environment, prefix):
 
 @pytest.mark.parametrize("action", [change.apply, change.remove, read_states, lambda path: verify(path, "main")])
 def test_no_environment(tmp_path, action):
-    with pytest.raises(NoEnvironment) as caught:
+    with pytest.raises(NoInterpreter) as caught:
         action(tmp_path)
     assert str(tmp_path) in caught.value.message
     assert "--into" in caught.value.hint

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from verl_env.additions.model import Found
+    from verl_env.additions.model import ResolvedPackage
     from verl_env.environment.installed import Distribution
     from verl_env.installers.base import Command, Installer
 
 
-def requirements(stage: Path, name: str, found: Sequence[Found], options: Sequence[str]) -> Path:
+def requirements(stage: Path, name: str, found: Sequence[ResolvedPackage], options: Sequence[str]) -> Path:
     """A requirements file for exactly these packages; the options stand at its head."""
     pairs = list(options)
     head = []
@@ -31,7 +31,7 @@ def requirements(stage: Path, name: str, found: Sequence[Found], options: Sequen
     return file
 
 
-def check_versions(found: Sequence[Found], have: Mapping[str, Distribution]) -> None:
+def check_versions(found: Sequence[ResolvedPackage], have: Mapping[str, Distribution]) -> None:
     """Whether what the resolver chose is there.
 
     Raises:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.additions.model import Wish, Wishes
+from verl_env.additions.model import ExtraRequirement, Wishes
 from verl_env.constraints import parse_toml
 from verl_env.environment.installed import normalise
 from verl_env.environment.pins import address
@@ -48,7 +48,7 @@ class _Gathered:
     """What was read so far."""
 
     def __init__(self) -> None:
-        self.wishes: list[Wish] = []
+        self.wishes: list[ExtraRequirement] = []
         self.options: list[str] = []
         self.resolving: list[str] = []
         self.constraints: list[str] = []
@@ -88,7 +88,7 @@ def parse_install(words: Sequence[str], directory: Path) -> Wishes:
     )
 
 
-def wheels_only(wishes: Sequence[Wish]) -> tuple[str, ...]:
+def wheels_only(wishes: Sequence[ExtraRequirement]) -> tuple[str, ...]:
     """Options that allow no source distribution to be built but those that are named.
 
     A source whose name nobody knows before its own code has said it allows all: neither installer can be told less.
@@ -116,7 +116,7 @@ def parse_uninstall(words: Sequence[str]) -> tuple[tuple[str, ...], bool]:
     return tuple(dict.fromkeys(names)), "--allow-drift" in words
 
 
-def parse_wish(text: str, directory: Path, *, editable: bool = False) -> Wish:
+def parse_wish(text: str, directory: Path, *, editable: bool = False) -> ExtraRequirement:
     """One requirement, path or address; paths become absolute.
 
     Raises:
@@ -125,13 +125,13 @@ def parse_wish(text: str, directory: Path, *, editable: bool = False) -> Wish:
     path = _path(text, directory)
     if path is not None or editable:
         place = str(path or (directory / text).absolute())
-        return Wish(os.path.normpath(place), None, editable)
+        return ExtraRequirement(os.path.normpath(place), None, editable)
     if "://" in text.partition("@")[0] or text.startswith("git+"):
-        return Wish(text, None)
+        return ExtraRequirement(text, None)
     named = _NAME.match(text)
     if named is None:
         raise UsageError(f"{text!r} is no requirement, path or address", command=HELP)
-    return Wish(text, normalise(named[1]))
+    return ExtraRequirement(text, normalise(named[1]))
 
 
 def _read(words: list[str], directory: Path, gathered: _Gathered, *, nested: bool) -> None:
@@ -209,7 +209,7 @@ def _lines(text: str) -> Iterator[list[str]]:
             yield [plain]
 
 
-def _project(wish: Wish) -> str | None:
+def _project(wish: ExtraRequirement) -> str | None:
     """The name of a source: what a checkout's pyproject.toml or a source distribution's file says."""
     if wish.text.endswith(_ARCHIVE):
         from packaging.utils import InvalidSdistFilename, parse_sdist_filename  # noqa: PLC0415

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from verl_env.additions.errors import GivenUnfit, PipWouldDrift
-from verl_env.additions.model import Cause, Found, Resolution, Wish
+from verl_env.additions.model import Cause, ExtraRequirement, ResolvedAdditions, ResolvedPackage
 from verl_env.builds.targets import gpu_targets
 from verl_env.choose.model import Build
 from verl_env.components.load import load_catalogue as load_components
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 
 def check_given(
-    resolution: Resolution,
+    resolution: ResolvedAdditions,
     opened: Opened,
     wishes: Wishes,
     stage: Path,
     reporter: Reporter,
     machine: Callable[[], Machine],
-) -> Resolution:
+) -> ResolvedAdditions:
     """Makes sure that the wheels of components that were named themselves fit; the versions that move are added.
 
     Args:
@@ -103,18 +103,22 @@ def as_components(
     known, turned, put = load_components().components, [], validated(stage)
     for wish in wishes.wishes:
         name, version = _identity(wish)
-        found = Found(name, version, Path(wish.text).as_uri()) if name in known and name not in opened.pins else None
+        found = (
+            ResolvedPackage(name, version, Path(wish.text).as_uri())
+            if name in known and name not in opened.pins
+            else None
+        )
         if found is not None:
             allowed = replace(wishes, allow_drift=True)
-            checked = check_given(Resolution((found,)), opened, allowed, stage, reporter, machine)
+            checked = check_given(ResolvedAdditions((found,)), opened, allowed, stage, reporter, machine)
             found = None if checked.moved else found
-        turned.append(wish if found is None else Wish(found.name, found.name))
+        turned.append(wish if found is None else ExtraRequirement(found.name, found.name))
     if tuple(turned) == wishes.wishes:
         return wishes
     return replace(wishes, wishes=tuple(turned), wheelhouse=put)
 
 
-def _identity(wish: Wish) -> tuple[str, str]:
+def _identity(wish: ExtraRequirement) -> tuple[str, str]:
     """Name and version of a wheel that is named by its path; empty for anything else."""
     if wish.name is not None or not wish.text.startswith("/") or not wish.text.endswith(".whl"):
         return "", ""
@@ -125,11 +129,11 @@ def _identity(wish: Wish) -> tuple[str, str]:
     return normalise(name), version
 
 
-def _is_wheel(found: Found) -> bool:
+def _is_wheel(found: ResolvedPackage) -> bool:
     return found.origin is not None and urlsplit(found.origin).path.endswith(".whl")
 
 
-def _moved(found: Found, lockset: Lockset | None, resolution: Resolution) -> tuple[Change, ...]:
+def _moved(found: ResolvedPackage, lockset: Lockset | None, resolution: ResolvedAdditions) -> tuple[Change, ...]:
     """The change where the lockset has the component in another version; a commit or branch is not compared."""
     if lockset is None or any(change.name == found.name for change in resolution.moved):
         return ()
@@ -139,7 +143,7 @@ def _moved(found: Found, lockset: Lockset | None, resolution: Resolution) -> tup
     return (Change("~", found.name, versions[0], found.text),)
 
 
-def _file(found: Found, stage: Path, reporter: Reporter) -> Path:
+def _file(found: ResolvedPackage, stage: Path, reporter: Reporter) -> Path:
     address = urlsplit(found.origin or "")
     path = Path(unquote(address.path))
     if address.scheme == "file":
@@ -154,7 +158,7 @@ def _teller(name: str, reporter: Reporter) -> Callable[[int, int | None], None]:
     return lambda done, total: reporter.progress(name, done, total)
 
 
-def _build(found: Found, wheel: Path, component: Component) -> Build:
+def _build(found: ResolvedPackage, wheel: Path, component: Component) -> Build:
     """The component as this file gives it: compiled or not is known of its releases."""
     version = _version(found, wheel)
     release = component.release(version.partition("+")[0]) or component.releases[0]
@@ -163,7 +167,7 @@ def _build(found: Found, wheel: Path, component: Component) -> Build:
     return Build(found.name, version, "prebuilt", "given", published, recipe)
 
 
-def _version(found: Found, wheel: Path) -> str:
+def _version(found: ResolvedPackage, wheel: Path) -> str:
     """The version: uv does not say that of a file it has only looked at."""
     try:
         return found.version or read_identity(wheel)[1]

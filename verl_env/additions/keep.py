@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.additions.arguments import parse_wish, wheels_only
 from verl_env.additions.metadata import reachable, read_metadata
-from verl_env.additions.model import Found, Wishes
+from verl_env.additions.model import ResolvedPackage, Wishes
 from verl_env.additions.resolve import Base, resolve
 from verl_env.additions.wanted import missing_wishes, recorded
 from verl_env.environment.installed import installed, normalise, site_packages
@@ -35,7 +35,7 @@ class Additions:
     ``builds`` are the names of those that may be built from source distributions.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[ResolvedPackage, ...]
     wishes: Mapping[str, str]
     builds: Collection[str] = ()
 
@@ -84,7 +84,7 @@ def plan_additions(
     texts = {each.name: each.wish for each in old if each.wish is not None}
     builds = {each.name for each in old if each.builds}
     if seen.state is not None and seen.state.digest == seen.digest and not new:
-        found = tuple(Found(each.name, each.version, each.origin, each.editable, each.builds) for each in old)
+        found = tuple(ResolvedPackage(each.name, each.version, each.origin, each.editable, each.builds) for each in old)
         return Additions(tuple(each for each in found if each.name not in kept), texts, builds)
     if not old and not new:
         return Additions((), {})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Wish:
+class ExtraRequirement:
     """One thing that was asked for.
 
     ``text`` is a requirement, an absolute path or an address; ``name`` the normalised project name, None where the
@@ -52,7 +52,7 @@ class Wishes:
     ``builds`` says that any source distribution may be built; else ``options`` allow only the sources that were named.
     """
 
-    wishes: tuple[Wish, ...]
+    wishes: tuple[ExtraRequirement, ...]
     options: tuple[str, ...] = ()
     resolving: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class Wishes:
 
 
 @record
-class Found:
+class ResolvedPackage:
     """One package that a resolver chose; ``origin`` is its address or directory, None for an index.
 
     ``version`` is empty where only installing it says; ``builds`` says that it may be built from a source distribution.
@@ -99,14 +99,14 @@ class Found:
 
 
 @record
-class Resolution:
+class ResolvedAdditions:
     """What must be installed for some wishes, and what it does to pins.
 
     ``changes`` are all that it does; ``moved`` those of them that move a pin; ``broken`` the requirements of installed
     packages, in words, that it leaves unmet and that are met now.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[ResolvedPackage, ...]
     changes: tuple[Change, ...] = ()
     moved: tuple[Change, ...] = ()
     broken: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class Cause:
 
 @record
 class Altered:
-    """What came of a change of an environment; the fields as in ``Resolution``."""
+    """What came of a change of an environment; the fields as in ``ResolvedAdditions``."""
 
     path: Path
     changes: tuple[Change, ...]

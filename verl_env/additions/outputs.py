@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.additions.model import Cause, Found
+from verl_env.additions.model import Cause, ResolvedPackage
 from verl_env.environment.installed import normalise
 from verl_env.reading import json_of
 
@@ -29,16 +29,16 @@ _UV_NEEDS = re.compile(
 _PIP_NEEDS = re.compile(rf"^[ \t]+({_NAME}) (\S+) depends on ({_NAME}) ?({_RANGE}(?:, ?{_RANGE})*)", re.MULTILINE)
 
 
-def uv_found(output: str, editable: Sequence[str]) -> tuple[Found, ...]:
+def uv_found(output: str, editable: Sequence[str]) -> tuple[ResolvedPackage, ...]:
     """What uv would install; ``editable`` are the directories that were asked for in place."""
     places = {Path(place).as_uri() for place in editable}
     return tuple(
-        Found(normalise(name), version, source or address or None, editable=(source or address) in places)
+        ResolvedPackage(normalise(name), version, source or address or None, editable=(source or address) in places)
         for name, version, source, address in _ADDED.findall(output)
     )
 
 
-def pip_found(report: bytes) -> tuple[Found, ...]:
+def pip_found(report: bytes) -> tuple[ResolvedPackage, ...]:
     """What pip would install, by its report.
 
     Raises:
@@ -73,12 +73,12 @@ def reasons(output: str) -> list[str]:
     return [line for line in lines if line and not re.match(dropped, line)][:12]
 
 
-def _found(item: dict[str, Any]) -> Found:
+def _found(item: dict[str, Any]) -> ResolvedPackage:
     metadata, info = item["metadata"], item["download_info"]
     name, version = normalise(metadata["name"]), str(metadata["version"])
     if not item.get("is_direct"):
-        return Found(name, version)
+        return ResolvedPackage(name, version)
     address = str(info["url"])
     if "vcs_info" in info:
         address = f"{info['vcs_info']['vcs']}+{address}@{info['vcs_info']['commit_id']}"
-    return Found(name, version, address, editable=bool(info.get("dir_info", {}).get("editable")))
+    return ResolvedPackage(name, version, address, editable=bool(info.get("dir_info", {}).get("editable")))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.additions.alter import run_installer
 from verl_env.additions.metadata import read_metadata
-from verl_env.additions.model import Wish, Wishes
+from verl_env.additions.model import ExtraRequirement, Wishes
 from verl_env.additions.resolve import Base, resolve
 from verl_env.environment.errors import RecordMissing
 from verl_env.environment.installed import normalise
@@ -49,7 +49,7 @@ def replace_packages(
     lines = list(requirements)
     if dependencies and new.old is not None:
         python = sites(new.old)[0].parent.name.removeprefix("python")
-        wishes = Wishes(tuple(Wish(text, _name(text)) for text in requirements), ("--only-binary", ":all:"))
+        wishes = Wishes(tuple(ExtraRequirement(text, _name(text)) for text in requirements), ("--only-binary", ":all:"))
         found = resolve(wishes, Base(new.old, python, "", read_metadata(have), {}), installer, new.stage).found
         lines = [each.line for each in found]
     if lines:

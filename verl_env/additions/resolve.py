@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from verl_env.additions.environment import base_interpreter
 from verl_env.additions.errors import PipWouldDrift, Unresolved
 from verl_env.additions.metadata import broken, write_metadata
-from verl_env.additions.model import Cause, Resolution
+from verl_env.additions.model import Cause, ResolvedAdditions
 from verl_env.additions.outputs import causes, pip_found, reasons, uv_found
 from verl_env.environment.history import Change
 from verl_env.environment.installed import same_version, site_packages
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from verl_env.additions.model import Found, Wishes
+    from verl_env.additions.model import ResolvedPackage, Wishes
     from verl_env.environment.metadata import Metadata
     from verl_env.installers.base import Command, Installer
 
@@ -45,7 +45,7 @@ class Base:
     pins: Mapping[str, str]
 
 
-def resolve(wishes: Wishes, base: Base, installer: Installer, stage: Path) -> Resolution:
+def resolve(wishes: Wishes, base: Base, installer: Installer, stage: Path) -> ResolvedAdditions:
     """What must be installed for some wishes.
 
     Args:
@@ -108,7 +108,7 @@ def _shadow(base: Base, installer: Installer, stage: Path) -> Path:
 
 def _ask(
     wishes: Wishes, base: Base, installer: Installer, environment: Path, stage: Path, *, pinned: bool
-) -> tuple[tuple[Found, ...] | None, str]:
+) -> tuple[tuple[ResolvedPackage, ...] | None, str]:
     """What the resolver found, or None and why it found nothing."""
     files = list(wishes.constraints)
     if pinned:
@@ -139,7 +139,7 @@ def _command(
     return installer.resolve(environment, argv, report)
 
 
-def _resolution(found: Sequence[Found], base: Base) -> Resolution:
+def _resolution(found: Sequence[ResolvedPackage], base: Base) -> ResolvedAdditions:
     changes, moved = [], []
     for each in sorted(found, key=lambda each: each.name):
         old, pin = base.packages.get(each.name), base.pins.get(each.name)
@@ -149,4 +149,4 @@ def _resolution(found: Sequence[Found], base: Base) -> Resolution:
     after = {name: package.version for name, package in base.packages.items()}
     after |= {each.name: each.version for each in found if each.version}
     unmet = tuple(broken(base.packages, after, base.python))
-    return Resolution(tuple(found), tuple(changes), tuple(moved), unmet)
+    return ResolvedAdditions(tuple(found), tuple(changes), tuple(moved), unmet)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from verl_env.builds.cache import Entry
+    from verl_env.builds.cache import CacheEntry
     from verl_env.builds.model import Job
     from verl_env.builds.tools import Tools
     from verl_env.installers.base import Command, Source
@@ -81,7 +81,7 @@ class Builder:
         facts, record = self._works.facts(self._works.job(name)), self._records[name]
         return facts_to_record(facts, self._works.host) | {each: record[each] for each in SOURCE if each in record}
 
-    def _result(self, job: Job) -> Entry:
+    def _result(self, job: Job) -> CacheEntry:
         """The result of a job, whichever way; what it is built upon comes before it."""
         entry = self._take(job)
         if entry is not None:
@@ -94,7 +94,7 @@ class Builder:
         with self._cache.locked(place, lambda: self._reporter.note(waiting)):
             return self._take(job) or self._make(job)
 
-    def _take(self, job: Job) -> Entry | None:
+    def _take(self, job: Job) -> CacheEntry | None:
         entry = self._works.ready(job)
         if entry is not None and job.recipe.product == "wheel":
             self._check(job, entry.path)
@@ -108,7 +108,7 @@ class Builder:
         commit, made = str(entry.record.get("commit", ""))[:12], entry.record.get("made")
         return f" (commit {commit}, built {made}; whether {job.recipe.source} has moved since could not be asked)"
 
-    def _make(self, job: Job) -> Entry:
+    def _make(self, job: Job) -> CacheEntry:
         started = time.monotonic()
         with opened(self._works.host) as root:
             shop = Workshop(root, self._works.host, self._works.places, self._reporter, self._source)
@@ -135,7 +135,7 @@ class Builder:
 
     def _make_tree(
         self, job: Job, shop: Workshop, places: tuple[Path, Path], facts: dict[str, Any], started: float
-    ) -> Entry:
+    ) -> CacheEntry:
         """Makes a directory in its final place, as what is built writes that down; whole once it is declared."""
         tree, place = places
         shutil.rmtree(place, ignore_errors=True)

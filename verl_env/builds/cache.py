@@ -39,7 +39,7 @@ _KEY_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CacheEntry:
     """A result: its path (a wheel, or a directory) and what ``build.json`` says of it."""
 
     path: Path
@@ -68,7 +68,7 @@ class BuildCache:
         self.vouched = vouched
         self.refused: dict[Path, str] = {}
 
-    def take(self, name: str, facts: Mapping[str, Any], *, without: Sequence[str] = ()) -> Entry | None:
+    def take(self, name: str, facts: Mapping[str, Any], *, without: Sequence[str] = ()) -> CacheEntry | None:
         """The result with these facts, once it is certain that it is whole; None where there is none.
 
         Args:
@@ -89,7 +89,7 @@ class BuildCache:
 
     def _trusted(
         self, directory: Path, place: Path, facts: Mapping[str, Any], without: Sequence[str] = ()
-    ) -> Entry | None:
+    ) -> CacheEntry | None:
         """An entry that somebody trusted has made, and that is what it was when it was first taken.
 
         Raises:
@@ -123,7 +123,7 @@ class BuildCache:
                 return directory / name / key_of(facts)
         raise refused or PermissionError(13, "may not be written", str(self.directories[0]))
 
-    def put_wheel(self, wheel: Path, name: str, facts: Mapping[str, Any], **more: Any) -> Entry:
+    def put_wheel(self, wheel: Path, name: str, facts: Mapping[str, Any], **more: Any) -> CacheEntry:
         """Keeps a wheel; where another build was first, its result stays."""
         place = self.place(name, facts)
         part = place.with_name(f".{place.name}.{token_hex(8)}.part")
@@ -137,14 +137,14 @@ class BuildCache:
                 _keep_digest(place, record["sha256"])
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        return self._trusted(place.parents[1], place, facts) or Entry(wheel, record)
+        return self._trusted(place.parents[1], place, facts) or CacheEntry(wheel, record)
 
-    def put_tree(self, place: Path, kind: str, facts: Mapping[str, Any], **more: Any) -> Entry:
+    def put_tree(self, place: Path, kind: str, facts: Mapping[str, Any], **more: Any) -> CacheEntry:
         """Declares a directory that was made in its place whole."""
         digest = tree_digest(place / kind)
         _write(place, facts, {"file": kind, "sha256": digest, **more})
         _keep_digest(place, digest)
-        return Entry(place / kind, {})
+        return CacheEntry(place / kind, {})
 
     @contextlib.contextmanager
     def locked(self, place: Path, waiting: Callable[[], None]) -> Iterator[None]:
@@ -207,7 +207,7 @@ def _write(directory: Path, facts: Mapping[str, Any], record: Mapping[str, Any])
     replace_bytes(directory / FILE, json.dumps(data, indent=1).encode())
 
 
-def _read(directory: Path, facts: Mapping[str, Any], without: Sequence[str] = ()) -> Entry | None:
+def _read(directory: Path, facts: Mapping[str, Any], without: Sequence[str] = ()) -> CacheEntry | None:
     """An entry whose record agrees with the facts and with the file it names."""
     try:
         record: dict[str, Any] = json_of((directory / FILE).read_bytes())
@@ -217,7 +217,7 @@ def _read(directory: Path, facts: Mapping[str, Any], without: Sequence[str] = ()
             return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Entry(path, record)
+    return CacheEntry(path, record)
 
 
 def _but(facts: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.builds.model import Problem
+    from verl_env.builds.model import BuildProblem
 
 
 class BuildImpossible(VerlEnvError):
@@ -24,7 +24,7 @@ class BuildImpossible(VerlEnvError):
 
     id = "build-impossible"
 
-    problems: Sequence[Problem]
+    problems: Sequence[BuildProblem]
 
     @property
     def message(self) -> str:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from verl_env.builds.jobs import available_memory
-from verl_env.builds.model import Host, Lock
+from verl_env.builds.model import BuildHost, Lock
 from verl_env.builds.targets import gpu_targets
 from verl_env.machine.child import Completed, NotFound, run_all
 from verl_env.machine.host import probe_host
@@ -41,7 +41,7 @@ def lock_of(plan: Plan, interpreter: str | None) -> Lock:
     )
 
 
-def host_of(machine: Machine | None, accelerator: str, environ: Mapping[str, str]) -> Host:
+def host_of(machine: Machine | None, accelerator: str, environ: Mapping[str, str]) -> BuildHost:
     """This host, as builds see it.
 
     GPUs are those of the machine that is installed for, which may be described: a login node has none. Tools, CPUs
@@ -58,7 +58,7 @@ def host_of(machine: Machine | None, accelerator: str, environ: Mapping[str, str
         probed = probe_toolchain(roots, environ).toolchain
         toolchain = probed if isinstance(probed, Toolchain) else Toolchain()
     host = probe_host(roots, environ).host
-    return Host(
+    return BuildHost(
         toolchain=_chosen(toolchain, environ),
         cpus=host.cpus if isinstance(host.cpus, int) else 1,
         memory=_least(available_memory(roots), host.memory_bytes if isinstance(host.memory_bytes, int) else None),

@@ -11,7 +11,7 @@ from verl_env.components.toolchain import torch_abi
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from verl_env.builds.model import Host, Job, Lock
+    from verl_env.builds.model import BuildHost, Job, Lock
     from verl_env.components.model import Catalogue
 
 #: The tools of a host that a result depends on.
@@ -19,7 +19,7 @@ TOOLS = ("gcc", "gxx", "nvcc", "hipcc")
 
 
 def facts_of(
-    job: Job, lock: Lock, host: Host, *, catalogue: Catalogue, after: Mapping[str, str] | None = None
+    job: Job, lock: Lock, host: BuildHost, *, catalogue: Catalogue, after: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The facts of a result; a directory of headers or a library depends on no torch where its recipe says so.
 
@@ -65,7 +65,7 @@ def facts_of(
     return facts
 
 
-def missing_tools(host: Host) -> tuple[str, ...]:
+def missing_tools(host: BuildHost) -> tuple[str, ...]:
     """The tools that this host lacks: results that differ in these alone are as good here as any."""
     return tuple(
         tool for tool in TOOLS if getattr(host.toolchain, tool) is None or (tool == "nvcc" and host.nvcc_of_index)

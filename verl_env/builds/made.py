@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from verl_env.builds.model import Host, Job
+    from verl_env.builds.model import BuildHost, Job
     from verl_env.choose.model import Build
     from verl_env.components.model import Recipe
     from verl_env.environment.state import State
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DECIDING = ("version", "source", "patches", "python", "torch", "cuda", "rocm", "env", "settings", "commands", "lock")
 
 
-def facts_to_record(facts: Mapping[str, Any], host: Host) -> dict[str, Any]:
+def facts_to_record(facts: Mapping[str, Any], host: BuildHost) -> dict[str, Any]:
     """What an environment remembers of a result: its facts, and the GPUs that were asked for.
 
     nvcc may know fewer of them than were asked for, so that ``targets`` names fewer.
@@ -80,12 +80,12 @@ def _facts_now(choice: Build, recipe: Recipe, plan: Plan) -> dict[str, Any]:
 
     from verl_env.builds.facts import lock_of  # noqa: PLC0415
     from verl_env.builds.key import facts_of  # noqa: PLC0415
-    from verl_env.builds.model import Host, Job  # noqa: PLC0415
+    from verl_env.builds.model import BuildHost, Job  # noqa: PLC0415
     from verl_env.components.load import load_catalogue  # noqa: PLC0415
     from verl_env.machine.model import Toolchain  # noqa: PLC0415
 
     job: Job = Job(choice, recipe, jobs=1, targets=None)
-    nowhere = Host(Toolchain(), cpus=1, memory=None, glibc=None, targets=(), environ={})
+    nowhere = BuildHost(Toolchain(), cpus=1, memory=None, glibc=None, targets=(), environ={})
     facts = facts_of(job, lock_of(plan, None), nowhere, catalogue=load_catalogue())
     found: dict[str, Any] = json.loads(json.dumps({name: facts.get(name) for name in DECIDING}))
     return found

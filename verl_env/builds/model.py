@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class BuildProblem:
     """Something that would make a build fail, found before it begins.
 
     ``id`` is kebab-case and stable (``nvcc-missing``); ``component`` the one that needs it, ``""`` where all do.
@@ -46,7 +46,7 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class BuildHost:
     """What the host has for builds: tools, CPUs, free memory in bytes (None where not known), glibc, GPU targets.
 
     ``targets`` are compute capabilities (``"9.0"``) or gfx targets of the GPUs that are built for; ``environ`` the

@@ -16,8 +16,8 @@ from verl_env.machine.roots import Roots
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from verl_env.builds.model import Host, Lock
-    from verl_env.components.model import File
+    from verl_env.builds.model import BuildHost, Lock
+    from verl_env.components.model import NeededFile
 
 #: Seconds that a compiler wrapper or ldconfig gets to answer.
 _SECONDS = 5.0
@@ -31,7 +31,7 @@ _MPI_PREFIXES = ("MPI_HOME", "MPI_ROOT", "OPENMPI_ROOT", "I_MPI_ROOT", "MPICH_DI
 _TRIPLETS = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
 
 
-def find_file(file: File, host: Host, lock: Lock) -> str | None:
+def find_file(file: NeededFile, host: BuildHost, lock: Lock) -> str | None:
     """Where a header or library is: a path, or the distribution of the lock that will bring it; None if nowhere.
 
     The order is that in which builds look: the variable of its package, directories of modules and of the compiler,
@@ -45,7 +45,7 @@ def find_file(file: File, host: Host, lock: Lock) -> str | None:
     return _of_wrapper(file, host.environ) if file.name == "mpi.h" else None
 
 
-def versioned_only(file: File, host: Host, lock: Lock) -> str | None:
+def versioned_only(file: NeededFile, host: BuildHost, lock: Lock) -> str | None:
     """The ``libX.so.1`` that is there without the ``libX.so`` which the linker needs; None where there is none."""
     if file.kind != "library":
         return None
@@ -56,7 +56,7 @@ def versioned_only(file: File, host: Host, lock: Lock) -> str | None:
     return _of_loader(file.name, host.environ)
 
 
-def _places(file: File, host: Host, arch: str) -> Iterator[Path]:
+def _places(file: NeededFile, host: BuildHost, arch: str) -> Iterator[Path]:
     """Every path where the file may be, best first."""
     header = file.kind == "header"
     inner = ("include", "") if header else ("lib", "lib64", "")
@@ -68,7 +68,7 @@ def _places(file: File, host: Host, arch: str) -> Iterator[Path]:
     yield from (Path(directory, file.name) for directory in (*listed, *own))
 
 
-def _prefixes(file: File, host: Host) -> Iterator[str]:
+def _prefixes(file: NeededFile, host: BuildHost) -> Iterator[str]:
     names = [file.variable] if file.variable else []
     names += list(_MPI_PREFIXES) if file.name == "mpi.h" else []
     yield from (value for name in names if (value := host.environ.get(name, "")).startswith("/"))
@@ -82,7 +82,7 @@ def _multiarch(base: str, arch: str) -> tuple[str, ...]:
     return (f"{base}/{triplet}",) if triplet else ()
 
 
-def _of_wrapper(file: File, environ: Mapping[str, str]) -> str | None:
+def _of_wrapper(file: NeededFile, environ: Mapping[str, str]) -> str | None:
     """The header as MPI's compiler wrapper has it; Open MPI and MPICH print the command they would run."""
     wrapper = find(Roots(), search_path(environ), "mpicc")
     if wrapper is None:

@@ -10,7 +10,7 @@ from verl_env.builds.jobs import job_memory
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from verl_env.builds.model import Job, Problem
+    from verl_env.builds.model import BuildProblem, Job
     from verl_env.builds.works import Works
 
 #: The number of CPUs that the catalogue states times for.
@@ -18,7 +18,7 @@ _MEASURED_ON = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class BuildOutline:
     """One component that would be built.
 
     Attributes:
@@ -44,7 +44,7 @@ class Outline:
     needs: tuple[str, ...]
 
 
-def outline(works: Works, without: Container[str]) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
+def outline(works: Works, without: Container[str]) -> tuple[tuple[BuildOutline, ...], tuple[BuildProblem, ...]]:
     """Every build in its order, those that others are built upon among them, and every problem.
 
     Args:
@@ -58,10 +58,10 @@ def outline(works: Works, without: Container[str]) -> tuple[tuple[Outline, ...],
     return tuple(shown), works.problems(missing)
 
 
-def _one(job: Job, works: Works, *, ready: bool) -> Outline:
+def _one(job: Job, works: Works, *, ready: bool) -> BuildOutline:
     recipe = job.recipe
     minutes = None if recipe.minutes is None else max(1, round(recipe.minutes * _MEASURED_ON / job.jobs))
-    return Outline(
+    return BuildOutline(
         job.build.name,
         job.build.version,
         recipe.source,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.builds.jobs import job_memory
-from verl_env.builds.model import Problem
+from verl_env.builds.model import BuildProblem
 from verl_env.builds.needs import find_file, versioned_only
 from verl_env.builds.sources import is_cached
 from verl_env.components.toolchain import compiler_words, gcc_below
@@ -23,7 +23,7 @@ from verl_env.versions import at_least, is_dotted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from verl_env.builds.model import Host, Job, Lock, Places
+    from verl_env.builds.model import BuildHost, Job, Lock, Places
     from verl_env.components.model import Catalogue, Tool
 
 #: Room in TMPDIR that a build takes where nobody has measured it, in bytes.
@@ -43,13 +43,13 @@ _HINTS = {
 
 def preflight(
     jobs: Sequence[Job],
-    host: Host,
+    host: BuildHost,
     lock: Lock,
     places: Places,
     *,
     catalogue: Catalogue,
     offline: bool = False,
-) -> tuple[Problem, ...]:
+) -> tuple[BuildProblem, ...]:
     """Every problem of every build; empty where all of them can begin.
 
     Args:
@@ -67,7 +67,7 @@ def preflight(
     found += _of_python(jobs, lock)
     if offline:
         found += [
-            Problem(
+            BuildProblem(
                 "source-offline",
                 job.build.name,
                 f"offline, and the source of {job.name} ({job.recipe.source}) is not in {places.sources}",
@@ -79,7 +79,7 @@ def preflight(
     return tuple(dict.fromkeys(found))
 
 
-def _of_job(job: Job, host: Host, lock: Lock, catalogue: Catalogue, places: Places) -> Iterator[Problem]:
+def _of_job(job: Job, host: BuildHost, lock: Lock, catalogue: Catalogue, places: Places) -> Iterator[BuildProblem]:
     for tool in job.recipe.tools:
         yield from _of_tool(tool, job, host, lock)
     if any(tool.name == "nvcc" for tool in job.recipe.tools):
@@ -88,20 +88,20 @@ def _of_job(job: Job, host: Host, lock: Lock, catalogue: Catalogue, places: Plac
     if job.targets == "":
         variable = job.recipe.arch_variable
         message = f"{job.name}: no GPU is known that it could be compiled for by the nvcc at hand ({variable} is empty)"
-        yield Problem("gpu-targets-unknown", job.build.name, message, "say which: --gpu h100 (or sm_90, gfx942)")
+        yield BuildProblem("gpu-targets-unknown", job.build.name, message, "say which: --gpu h100 (or sm_90, gfx942)")
     from_git = job.recipe.source.startswith("git+") and not is_cached(job, places)
     if from_git and shutil.which("git", path=host.environ.get("PATH")) is None:
         hint = "install git, or: module load git"
-        yield Problem("git-missing", job.build.name, f"{job.name} is fetched with git, which is not here", hint)
+        yield BuildProblem("git-missing", job.build.name, f"{job.name} is fetched with git, which is not here", hint)
     if host.memory is not None:
         need = job_memory(job.recipe, host.environ, len((job.targets or "").split(";")))
         if host.memory < need:
             message = f"one compiler job of {job.name} takes {human(need)}, and {human(host.memory)} are free"
             hint = "ask for more memory (srun --mem=...), or set NVCC_THREADS=1, or take a wheel: --native prebuilt"
-            yield Problem("build-memory-low", job.build.name, message, hint)
+            yield BuildProblem("build-memory-low", job.build.name, message, hint)
 
 
-def _of_tool(tool: Tool, job: Job, host: Host, lock: Lock) -> Iterator[Problem]:
+def _of_tool(tool: Tool, job: Job, host: BuildHost, lock: Lock) -> Iterator[BuildProblem]:
     """A tool against its range; a version that is not known is no problem."""
     if tool.name in _FROM_INDEX and _brought(tool.name, job, lock):
         return
@@ -112,18 +112,18 @@ def _of_tool(tool: Tool, job: Job, host: Host, lock: Lock) -> Iterator[Problem]:
     because = f" ({tool.reason})" if tool.reason else ""
     if have is None:
         message = f"{job.name} needs {tool.name}, and there is none{because}"
-        yield Problem(f"{tool.name}-missing", job.build.name, message, hint)
+        yield BuildProblem(f"{tool.name}-missing", job.build.name, message, hint)
         return
     if not is_dotted(have):
         return
     if tool.minimum is not None and not at_least(have, tool.minimum):
         message = f"{job.name} needs {tool.name} {tool.minimum} or newer, and here it is {have}{because}"
-        yield Problem(f"{tool.name}-too-old", job.build.name, message, hint)
+        yield BuildProblem(f"{tool.name}-too-old", job.build.name, message, hint)
     if tool.below is not None and at_least(have, tool.below):
         message = f"{job.name} needs {tool.name} before {tool.below}, and here it is {have}{because}"
-        yield Problem(f"{tool.name}-too-new", job.build.name, message, hint)
+        yield BuildProblem(f"{tool.name}-too-new", job.build.name, message, hint)
     if (fault := _of_release(tool, have, job, lock)) is not None:
-        yield Problem(f"{tool.name}-major-mismatch", job.build.name, fault, hint)
+        yield BuildProblem(f"{tool.name}-major-mismatch", job.build.name, fault, hint)
 
 
 def _of_release(tool: Tool, have: str, job: Job, lock: Lock) -> str | None:
@@ -138,7 +138,7 @@ def _of_release(tool: Tool, have: str, job: Job, lock: Lock) -> str | None:
     return f"torch {lock.torch} is for {kind} {release}, and {tool.name} here is {have}: {because}"
 
 
-def _of_compiler_pair(host: Host, catalogue: Catalogue) -> Iterator[Problem]:
+def _of_compiler_pair(host: BuildHost, catalogue: Catalogue) -> Iterator[BuildProblem]:
     """Whether nvcc takes the host compiler."""
     nvcc, gcc = _version("nvcc", host), _version("gcc", host)
     if not nvcc or not gcc or not is_dotted(gcc):
@@ -146,10 +146,10 @@ def _of_compiler_pair(host: Host, catalogue: Catalogue) -> Iterator[Problem]:
     below = gcc_below(catalogue, nvcc)
     if below is not None and at_least(gcc, below):
         message = f"nvcc {nvcc} takes gcc before {below}, and gcc here is {gcc}"
-        yield Problem("gcc-too-new", "", message, _HINTS["gcc"])
+        yield BuildProblem("gcc-too-new", "", message, _HINTS["gcc"])
 
 
-def _of_files(job: Job, host: Host, lock: Lock) -> Iterator[Problem]:
+def _of_files(job: Job, host: BuildHost, lock: Lock) -> Iterator[BuildProblem]:
     for file in job.recipe.files:
         if find_file(file, host, lock) is not None:
             continue
@@ -158,30 +158,32 @@ def _of_files(job: Job, host: Host, lock: Lock) -> Iterator[Problem]:
         if alone is not None:
             message = f"{job.name} links with {file.name}, and there is only {alone}"
             hint = f"the name for the linker comes with the development package of {file.package}{where}"
-            yield Problem("library-link-missing", job.build.name, message, hint)
+            yield BuildProblem("library-link-missing", job.build.name, message, hint)
             continue
         message = f"{job.name} needs {file.name}, which is not found"
         hint = f"{file.name} comes with {file.package}: load its module, or install it{where}"
-        yield Problem(f"{file.kind}-missing", job.build.name, message, hint)
+        yield BuildProblem(f"{file.kind}-missing", job.build.name, message, hint)
 
 
-def _of_temporary_directory(jobs: Sequence[Job], host: Host) -> Iterator[Problem]:
+def _of_temporary_directory(jobs: Sequence[Job], host: BuildHost) -> Iterator[BuildProblem]:
     """Builds are made below TMPDIR: it must have room, and let programs run (configure scripts do)."""
     place = Path(host.environ.get("TMPDIR") or tempfile.gettempdir())
     hint = "give another directory: TMPDIR=/path/with/room verl-env install ..."
     if not os.access(place, os.W_OK | os.X_OK):
-        yield Problem("tmpdir-unwritable", "", f"builds are made below {place}, which may not be written", hint)
+        yield BuildProblem("tmpdir-unwritable", "", f"builds are made below {place}, which may not be written", hint)
         return
     if os.statvfs(place).f_flag & os.ST_NOEXEC:
-        yield Problem("tmpdir-noexec", "", f"builds are made below {place}, where no program may run (noexec)", hint)
+        yield BuildProblem(
+            "tmpdir-noexec", "", f"builds are made below {place}, where no program may run (noexec)", hint
+        )
     need = max(job.recipe.disk_bytes or UNMEASURED_DISK for job in jobs)
     free = free_bytes(place)
     if free < need:
         message = f"builds are made below {place}: {human(free)} are free there, and {human(need)} are needed"
-        yield Problem("build-disk-full", "", message, hint)
+        yield BuildProblem("build-disk-full", "", message, hint)
 
 
-def _of_python(jobs: Sequence[Job], lock: Lock) -> Iterator[Problem]:
+def _of_python(jobs: Sequence[Job], lock: Lock) -> Iterator[BuildProblem]:
     """Whether the interpreter has its headers, where something is compiled for it."""
     if lock.interpreter is None or not any(job.recipe.product == "wheel" and job.recipe.tools for job in jobs):
         return
@@ -193,7 +195,9 @@ def _of_python(jobs: Sequence[Job], lock: Lock) -> Iterator[Problem]:
         hint = (
             f"install python{lock.python}-dev (python3-devel), or take another Python: uv python install {lock.python}"
         )
-        yield Problem("python-headers-missing", "", f"{lock.interpreter} has no headers ({header} is not there)", hint)
+        yield BuildProblem(
+            "python-headers-missing", "", f"{lock.interpreter} has no headers ({header} is not there)", hint
+        )
 
 
 def _brought(name: str, job: Job, lock: Lock) -> bool:
@@ -202,7 +206,7 @@ def _brought(name: str, job: Job, lock: Lock) -> bool:
     return name in required or name in lock.packages
 
 
-def _version(tool: str, host: Host) -> str | None:
+def _version(tool: str, host: BuildHost) -> str | None:
     """The version of a tool: ``""`` where it is there and does not say; None where it is not there."""
     fact = getattr(host.toolchain, {"g++": "gxx"}.get(tool, tool), UNKNOWN)
     if fact is None or isinstance(fact, str):

@@ -10,7 +10,7 @@ _STEP = re.compile(rb"^[ \t]*(?:\[ *(\d{1,7})/(\d{1,7})\]|\[ *(\d{1,3})%\]) ", r
 _LINE = 4096
 
 
-class Steps:
+class BuildSteps:
     """Reads output as it comes; ``done`` and ``total`` are the last step that was told, None before the first.
 
     A build may count several times, for each of its extensions; ``total`` is that of the present one.

@@ -27,9 +27,9 @@ from verl_env.wheels.fetch import file_sha256
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from verl_env.builds.model import Host, Lock
+    from verl_env.builds.model import BuildHost, Lock
     from verl_env.choose.model import Build
-    from verl_env.components.model import Catalogue, Toolkit
+    from verl_env.components.model import Catalogue, ToolkitWheels
     from verl_env.machine.model import Fact
 
 FOLDER = "cuda-toolkit"
@@ -44,7 +44,7 @@ class IndexToolkit:
     wheels.
     """
 
-    row: Toolkit
+    row: ToolkitWheels
     caches: tuple[Path, ...]
     wheelhouse: Path | None = None
 
@@ -129,7 +129,7 @@ def toolkit_of(
     return IndexToolkit(row, tuple(places[0]), places[1]) if row is not None else None
 
 
-def with_toolkit(host: Host, toolkit: IndexToolkit | None) -> Host:
+def with_toolkit(host: BuildHost, toolkit: IndexToolkit | None) -> BuildHost:
     """A host as builds see it that get their compiler from the index."""
     if toolkit is None:
         return host

@@ -14,7 +14,7 @@ from verl_env.installers.index import pip_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from verl_env.builds.model import Host, Job
+    from verl_env.builds.model import BuildHost, Job
 
 #: ``{prefix:nvshmem}``, ``{source:gdrcopy}``, ``{site}``, ``{jobs}``, ``{cuda}``.
 _PLACEHOLDER = re.compile(r"\{(?:(?:prefix|source):[\w.-]+|site|jobs|cuda)\}")
@@ -37,7 +37,9 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: values[match[0][1:-1]], text)
 
 
-def build_variables(job: Job, host: Host, *, python: Path, room: Path, values: Mapping[str, str]) -> dict[str, str]:
+def build_variables(
+    job: Job, host: BuildHost, *, python: Path, room: Path, values: Mapping[str, str]
+) -> dict[str, str]:
     """The whole environment of a build.
 
     The recipe's variables count, but for one that names where a header or library is: there the user knows better.
@@ -69,7 +71,7 @@ def build_variables(job: Job, host: Host, *, python: Path, room: Path, values: M
     }
 
 
-def _tools(host: Host, env: Mapping[str, str], python: Path, cuda_home: str | None) -> dict[str, str]:
+def _tools(host: BuildHost, env: Mapping[str, str], python: Path, cuda_home: str | None) -> dict[str, str]:
     """The search path with the build environment and CUDA first, and where CUDA is, unless the recipe says it."""
     home = host.toolchain.cuda_home if cuda_home is None else None
     first = [str(python.parent)]

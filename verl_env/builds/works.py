@@ -9,7 +9,7 @@ from verl_env.builds.cache import BuildCache, key_of
 from verl_env.builds.facts import host_of, lock_of
 from verl_env.builds.jobs import job_count
 from verl_env.builds.key import TOOLS, facts_of, missing_tools
-from verl_env.builds.model import Job, Places, Problem
+from verl_env.builds.model import BuildProblem, Job, Places
 from verl_env.builds.preflight import preflight
 from verl_env.builds.revisions import moves, newest_commit
 from verl_env.builds.targets import written
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
-    from verl_env.builds.cache import Entry
-    from verl_env.builds.model import Host, Lock
+    from verl_env.builds.cache import CacheEntry
+    from verl_env.builds.model import BuildHost, Lock
     from verl_env.builds.toolkit import IndexToolkit
     from verl_env.components.model import Catalogue, Recipe
     from verl_env.installers.options import Options
@@ -42,7 +42,7 @@ class Works:
 
     builds: dict[str, Build]
     lock: Lock
-    host: Host
+    host: BuildHost
     catalogue: Catalogue
     places: Places
     caches: tuple[Path, ...]
@@ -51,7 +51,7 @@ class Works:
     #: The compiler from the index, where the host has none that fits.
     toolkit: IndexToolkit | None = None
     #: The results that were taken for sources which nobody could be asked about.
-    unasked: dict[str, Entry] = field(default_factory=dict)
+    unasked: dict[str, CacheEntry] = field(default_factory=dict)
     #: Results that would do and were not taken, as nobody trusted made them, with the reason.
     refused: dict[Path, str] = field(default_factory=dict)
     _jobs: dict[str, Job] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Works:
             self._commits[job.build.name] = commit
         return self.facts(job)
 
-    def ready(self, job: Job) -> Entry | None:
+    def ready(self, job: Job) -> CacheEntry | None:
         """The result of a job that is there already."""
         return self._take(job.build.name, self.facts(job))
 
@@ -121,21 +121,21 @@ class Works:
                 add(name)
         return tuple(found.values())
 
-    def problems(self, jobs: Sequence[Job]) -> tuple[Problem, ...]:
+    def problems(self, jobs: Sequence[Job]) -> tuple[BuildProblem, ...]:
         """Everything that would make some jobs fail."""
         found = preflight(jobs, self.host, self.lock, self.places, catalogue=self.catalogue, offline=self.offline)
         return (*found, *self._of_toolkit(jobs))
 
-    def _of_toolkit(self, jobs: Sequence[Job]) -> Iterator[Problem]:
+    def _of_toolkit(self, jobs: Sequence[Job]) -> Iterator[BuildProblem]:
         """Whether the compiler from the index can be had."""
         toolkit = self.toolkit
         names = [job.name for job in jobs if needs_nvcc(job.recipe)]
         if toolkit is not None and names and self.offline and not toolkit.at_hand:
             message = f"offline, and {toolkit.words}, which {', '.join(names)} would be built with, is not in the cache"
             hint = f"put its wheels into a directory: --wheelhouse DIR ({', '.join(toolkit.row.files)})"
-            yield Problem("nvcc-offline", "", message, hint)
+            yield BuildProblem("nvcc-offline", "", message, hint)
 
-    def _take(self, name: str, facts: dict[str, Any], *, without: tuple[str, ...] = ()) -> Entry | None:
+    def _take(self, name: str, facts: dict[str, Any], *, without: tuple[str, ...] = ()) -> CacheEntry | None:
         cache = BuildCache(self.caches)
         entry = cache.take(name, facts, without=(*missing_tools(self.host), *without))
         self.refused.update(cache.refused)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.builds.errors import NativeBuildFailed
-from verl_env.builds.progress import Steps
+from verl_env.builds.progress import BuildSteps
 from verl_env.builds.telling import telling_lines
 from verl_env.builds.variables import build_variables
 from verl_env.credentials import hide_secrets
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import IO
 
-    from verl_env.builds.model import Host, Job, Places
+    from verl_env.builds.model import BuildHost, Job, Places
     from verl_env.installers.base import Source
     from verl_env.plans.reporter import Reporter
 
@@ -46,7 +46,7 @@ class Workshop:
         source: Where pip takes source distributions from.
     """
 
-    def __init__(self, root: Path, host: Host, places: Places, reporter: Reporter, source: Source) -> None:
+    def __init__(self, root: Path, host: BuildHost, places: Places, reporter: Reporter, source: Source) -> None:
         self.root = root
         self.host = host
         self.places = places
@@ -98,7 +98,7 @@ class Workshop:
         Raises:
             NativeBuildFailed: it failed; the log holds all of its output.
         """
-        steps, started = Steps(), time.monotonic()
+        steps, started = BuildSteps(), time.monotonic()
         with self.log(job).open("ab") as log:
             lines = _Lines(log)
             lines.write(f"\n$ {' '.join(argv)}\n".encode("utf-8", "surrogateescape"))
@@ -117,7 +117,7 @@ class Workshop:
         name = re.sub(r"[^\w.-]+", "-", f"{job.build.name}-{job.build.version}")
         return self.places.logs / f"{name}-{os.getpid()}.log"
 
-    def _watch(self, job: Job, log: _Lines, steps: Steps, started: float) -> Callable[[bytes], None]:
+    def _watch(self, job: Job, log: _Lines, steps: BuildSteps, started: float) -> Callable[[bytes], None]:
         def watch(data: bytes) -> None:
             if data:
                 log.write(data)
@@ -151,7 +151,7 @@ def _hidden(data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def opened(host: Host) -> Iterator[Path]:
+def opened(host: BuildHost) -> Iterator[Path]:
     """A directory for builds below ``TMPDIR``; it goes with everything in it, and so do those of dead runs.
 
     Raises:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.bundle.lookup import Wanted
+from verl_env.bundle.lookup import BundleRequirement
 from verl_env.bundle.resolve import resolve
 from verl_env.bundle.tool import PYTHONS
-from verl_env.locksets.target import Target, oldest_glibc
+from verl_env.locksets.target import LockTarget, oldest_glibc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,17 +37,17 @@ class Planning:
         return self.plan.lockset.python(self.plan.python)
 
     @property
-    def target(self) -> Target:
+    def target(self) -> LockTarget:
         """The Python, architecture and glibc that files are taken for."""
         glibc = self.machine.host.glibc
         known = glibc if isinstance(glibc, str) else oldest_glibc(self.plan.lockset)
-        return Target(self.plan.python, self.plan.arch, known)
+        return LockTarget(self.plan.python, self.plan.arch, known)
 
 
-def packages_wanted(planning: Planning) -> tuple[Wanted, ...]:
+def packages_wanted(planning: Planning) -> tuple[BundleRequirement, ...]:
     """The packages of the lock, each with the hashes that it names."""
     return tuple(
-        Wanted(
+        BundleRequirement(
             package.name,
             package.version,
             "package",
@@ -61,7 +61,7 @@ def packages_wanted(planning: Planning) -> tuple[Wanted, ...]:
     )
 
 
-def extras_wanted(planning: Planning) -> tuple[Wanted, ...]:
+def extras_wanted(planning: Planning) -> tuple[BundleRequirement, ...]:
     """What wishes beside the lock come to, under its pins.
 
     Raises:
@@ -73,15 +73,15 @@ def extras_wanted(planning: Planning) -> tuple[Wanted, ...]:
     return tuple(each for each in found if pins.get(each.name) != each.version)
 
 
-def tool_targets(plannings: Sequence[Planning]) -> tuple[Target, ...]:
+def tool_targets(plannings: Sequence[Planning]) -> tuple[LockTarget, ...]:
     """What verl-env is brought for: every Python that it runs on, on every architecture of the plans."""
-    oldest: dict[str, Target] = {}
+    oldest: dict[str, LockTarget] = {}
     for planning in plannings:
         target = planning.target
         known = oldest.setdefault(target.arch, target)
         if _number(target.glibc) < _number(known.glibc):
             oldest[target.arch] = target
-    return tuple(Target(python, target.arch, target.glibc) for target in oldest.values() for python in PYTHONS)
+    return tuple(LockTarget(python, target.arch, target.glibc) for target in oldest.values() for python in PYTHONS)
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.bundle.lookup import Fetch
-    from verl_env.locksets.web import Answer
+    from verl_env.locksets.web import WebAnswer
 
     class Digest(Protocol):
         """A running hash."""
@@ -125,7 +125,7 @@ def _continue(address: str, part: Path, have: int, digest: Digest, tell: Callabl
     return size
 
 
-def _total(answer: Answer, have: int) -> int | None:
+def _total(answer: WebAnswer, have: int) -> int | None:
     """The size of the whole file; a server that does not go on where the part ends is refused.
 
     Raises:

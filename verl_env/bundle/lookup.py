@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from verl_env.bundle.model import Role
     from verl_env.locksets.index import IndexFile
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
 
 #: Pages of the index that are read side by side.
 WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BundleRequirement:
     """A distribution that a bundle is to hold.
 
     ``hashes`` are those that it may have (``sha256:...``), None for any; ``size`` is about what it takes, in bytes;
@@ -35,7 +35,7 @@ class Wanted:
     name: str
     version: str
     role: Role
-    target: Target
+    target: LockTarget
     hashes: frozenset[str] | None = None
     size: int = 0
     url: str | None = None
@@ -59,7 +59,7 @@ class Fetch:
     role: Role
     name: str
     version: str
-    target: Target
+    target: LockTarget
     hashes: frozenset[str] | None = None
 
     def accepts(self, digest: str) -> bool:
@@ -79,7 +79,7 @@ class Fetch:
         return not self.path.endswith(".whl")
 
 
-def look_up(wanted: Iterable[Wanted], index: Index) -> tuple[Fetch, ...]:
+def look_up(wanted: Iterable[BundleRequirement], index: Index) -> tuple[Fetch, ...]:
     """The file for each, the largest first; what two of them share is there once.
 
     Raises:
@@ -97,7 +97,7 @@ def look_up(wanted: Iterable[Wanted], index: Index) -> tuple[Fetch, ...]:
     return tuple(sorted(unique.values(), key=lambda fetch: (-fetch.bytes, fetch.path)))
 
 
-def _find(wanted: Wanted, index: Index) -> Fetch:
+def _find(wanted: BundleRequirement, index: Index) -> Fetch:
     if wanted.url is not None:
         digest = next((each.removeprefix("sha256:") for each in sorted(wanted.hashes or ())), None)
         name = unquote(urlsplit(wanted.url).path.rsplit("/", 1)[-1])
@@ -111,7 +111,7 @@ def _find(wanted: Wanted, index: Index) -> Fetch:
     return _fetch(wanted, file.name, file.url, file.sha256, file.size or wanted.size)
 
 
-def _choose(wanted: Wanted, files: Sequence[IndexFile]) -> IndexFile | None:
+def _choose(wanted: BundleRequirement, files: Sequence[IndexFile]) -> IndexFile | None:
     allowed = [file for file in files if _may_be(file, wanted.hashes)]
     if wanted.sdist:
         allowed = [file for file in allowed if not file.is_wheel]
@@ -123,6 +123,6 @@ def _may_be(file: IndexFile, hashes: frozenset[str] | None) -> bool:
     return hashes is None or file.sha256 is None or f"sha256:{file.sha256}" in hashes
 
 
-def _fetch(wanted: Wanted, name: str, url: str, sha256: str | None, size: int) -> Fetch:
+def _fetch(wanted: BundleRequirement, name: str, url: str, sha256: str | None, size: int) -> Fetch:
     path = f"{wanted.folder}/{name}"
     return Fetch(path, url, sha256, size, wanted.role, wanted.name, wanted.version, wanted.target, wanted.hashes)

@@ -10,7 +10,7 @@ from verl_env.builds.revisions import answers
 from verl_env.builds.sources import carried_name, is_cached, origin_of
 from verl_env.builds.works import works_of
 from verl_env.bundle.errors import BundleFileUnavailable
-from verl_env.bundle.lookup import Wanted
+from verl_env.bundle.lookup import BundleRequirement
 from verl_env.bundle.model import WHEELS, NativeWay
 from verl_env.bundle.resolve import resolve
 from verl_env.components.toolchain import needs_nvcc
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.builds.model import Host, Job, Places
+    from verl_env.builds.model import BuildHost, Job, Places
     from verl_env.builds.works import Works
     from verl_env.bundle.model import Role
     from verl_env.choose.model import Build
     from verl_env.installers.options import Options
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
     from verl_env.plans.model import Plan
 
 #: Seconds that a server gets to say whether it has a file.
@@ -42,7 +42,7 @@ class Checkout:
 
     path: str
     job: Job
-    host: Host
+    host: BuildHost
     places: Places
 
 
@@ -55,12 +55,12 @@ class Carried:
     """
 
     way: NativeWay
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[BundleRequirement, ...] = ()
     built: tuple[tuple[str, Path], ...] = ()
     checkouts: tuple[Checkout, ...] = ()
 
 
-def carry_natives(plan: Plan, options: Options, target: Target) -> tuple[Carried, ...]:
+def carry_natives(plan: Plan, options: Options, target: LockTarget) -> tuple[Carried, ...]:
     """What is carried of each native component of a plan: by the first way that can be.
 
     Where none can, the component is left out of the bundle, and the reason is in its way.
@@ -81,7 +81,7 @@ def _with_parts(carried: Carried, choice: Build, every: Sequence[Carried]) -> Ca
     return Carried(NativeWay(choice.name, choice.version, "skip", f"{gone.name} is left out: {gone.detail}"))
 
 
-def _carry(choice: Build, plan: Plan, options: Options, target: Target) -> Carried:
+def _carry(choice: Build, plan: Plan, options: Options, target: LockTarget) -> Carried:
     if choice.how == "skip":
         return Carried(NativeWay(choice.name, choice.version, "skip", choice.reason))
     reasons = []
@@ -96,19 +96,19 @@ def _carry(choice: Build, plan: Plan, options: Options, target: Target) -> Carri
     return Carried(NativeWay(choice.name, choice.version, "skip", reason))
 
 
-def _by(way: Build, plan: Plan, options: Options, target: Target) -> Carried:
+def _by(way: Build, plan: Plan, options: Options, target: LockTarget) -> Carried:
     if way.wheel is not None:
         hashes = frozenset({f"sha256:{way.wheel.sha256}"}) if way.wheel.sha256 else None
         if way.wheel.on_index:
             wanted = _of_index(way.wheel.file, hashes, "native", target)
             return Carried(NativeWay(way.name, way.version, "prebuilt", way.wheel.file), (wanted,))
         size = _size(way.wheel.url)
-        wanted = Wanted(way.name, way.version, "native", target, hashes, size, way.wheel.url)
+        wanted = BundleRequirement(way.name, way.version, "native", target, hashes, size, way.wheel.url)
         return Carried(NativeWay(way.name, way.version, "prebuilt", way.wheel.file), (wanted,))
     return _build(way, plan, options, target)
 
 
-def _build(way: Build, plan: Plan, options: Options, target: Target) -> Carried:
+def _build(way: Build, plan: Plan, options: Options, target: LockTarget) -> Carried:
     """The result of a build where there is one, else the sources of everything that it is built from."""
     natives = tuple(way if each.name == way.name else each for each in plan.natives)
     works = works_of(replace(plan, natives=natives), options)
@@ -131,10 +131,10 @@ def _build(way: Build, plan: Plan, options: Options, target: Target) -> Carried:
     return Carried(NativeWay(way.name, way.version, "build", way.recipe.source), tuple(wanted), checkouts=checkouts)
 
 
-def _of_index(file: str, hashes: frozenset[str] | None, role: Role, target: Target) -> Wanted:
+def _of_index(file: str, hashes: frozenset[str] | None, role: Role, target: LockTarget) -> BundleRequirement:
     """A wheel that the index has, by its name and digest."""
     name, _, version = pinned(file).partition("==")
-    return Wanted(name, version, role, target, hashes)
+    return BundleRequirement(name, version, role, target, hashes)
 
 
 def _upon(job: Job, works: Works) -> list[str]:
@@ -149,12 +149,12 @@ def _upon(job: Job, works: Works) -> list[str]:
     return list(found)
 
 
-def _source(job: Job, target: Target) -> Wanted:
+def _source(job: Job, target: LockTarget) -> BundleRequirement:
     origin, build = origin_of(job.recipe.source), job.build
     hashes = frozenset({f"sha256:{job.recipe.sha256}"}) if job.recipe.sha256 else None
     if origin.kind == "sdist":
-        return Wanted(build.name, build.version, "source", target, hashes, sdist=True)
-    return Wanted(build.name, build.version, "source", target, hashes, _size(origin.url), origin.url)
+        return BundleRequirement(build.name, build.version, "source", target, hashes, sdist=True)
+    return BundleRequirement(build.name, build.version, "source", target, hashes, _size(origin.url), origin.url)
 
 
 def _checkout(job: Job, works: Works) -> Checkout:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verl_env.bundle.errors import BundleFileUnavailable
-from verl_env.bundle.lookup import Wanted
+from verl_env.bundle.lookup import BundleRequirement
 from verl_env.environment.installed import normalise
 from verl_env.installers.isolation import WORKING_DIRECTORY
 from verl_env.installers.pip import resolve_elsewhere
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from verl_env.bundle.model import Role
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
 
 #: Seconds that a resolution may take: few packages, and one page of the index for each.
 SECONDS = 300.0
 
 
-def resolve(requirements: Sequence[str], constraints: Iterable[str], target: Target, role: Role) -> tuple[Wanted, ...]:
+def resolve(
+    requirements: Sequence[str], constraints: Iterable[str], target: LockTarget, role: Role
+) -> tuple[BundleRequirement, ...]:
     """The wheels that requirements and what they need come to.
 
     Args:
@@ -62,8 +64,8 @@ def resolve(requirements: Sequence[str], constraints: Iterable[str], target: Tar
     return tuple(_wanted(entry, target, role) for entry in found["install"])
 
 
-def _wanted(entry: dict[str, Any], target: Target, role: Role) -> Wanted:
+def _wanted(entry: dict[str, Any], target: LockTarget, role: Role) -> BundleRequirement:
     info, origin = entry["metadata"], entry["download_info"]
     digest = origin.get("archive_info", {}).get("hashes", {}).get("sha256")
     hashes = frozenset({f"sha256:{digest}"}) if digest else None
-    return Wanted(normalise(info["name"]), info["version"], role, target, hashes, url=origin["url"])
+    return BundleRequirement(normalise(info["name"]), info["version"], role, target, hashes, url=origin["url"])

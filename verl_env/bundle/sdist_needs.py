@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.bundle.lookup import Fetch, Wanted
+    from verl_env.bundle.lookup import BundleRequirement, Fetch
 
 #: What installers take where nothing is said (PEP 517).
 _DEFAULT = ("setuptools>=40.8.0", "wheel")
 
 
-def sdist_requirements(fetch: Fetch, sdist: Path, constraints: Sequence[str]) -> tuple[Wanted, ...]:
+def sdist_requirements(fetch: Fetch, sdist: Path, constraints: Sequence[str]) -> tuple[BundleRequirement, ...]:
     """The wheels that a build of a source distribution needs on its target.
 
     Raises:

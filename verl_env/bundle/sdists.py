@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from verl_env.bundle.gather import Progress
     from verl_env.bundle.lookup import Fetch
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
 
 
 class SdistBuilder:
@@ -87,7 +87,7 @@ class SdistBuilder:
         return kept
 
 
-def _check(name: str, target: Target) -> None:
+def _check(name: str, target: LockTarget) -> None:
     """Refuses a wheel that the other machine may not be able to use.
 
     Raises:

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from verl_env.bundle.lookup import Wanted
+from verl_env.bundle.lookup import BundleRequirement
 from verl_env.bundle.model import TOOL
 from verl_env.bundle.own_wheel import NAME
 from verl_env.locksets.index import best_file
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from verl_env.locksets.index import Index
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
 
 #: The Pythons that verl-env runs on.
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -30,25 +30,25 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 _ROOTS = (f"{NAME}[uv]",)
 
 
-def tool_wanted(targets: Sequence[Target], index: Index) -> tuple[Wanted, ...]:
+def tool_wanted(targets: Sequence[LockTarget], index: Index) -> tuple[BundleRequirement, ...]:
     """What verl-env needs on each target; a Python that a dependency has no wheel for is left out.
 
     Raises:
         IndexUnreachableError: a page could not be read.
     """
-    found: dict[Wanted, None] = {}
+    found: dict[BundleRequirement, None] = {}
     for target in targets:
         needed = _for(target, index)
         found |= dict.fromkeys(needed or ())
     return tuple(found)
 
 
-def served(wanted: Iterable[Wanted]) -> tuple[str, ...]:
+def served(wanted: Iterable[BundleRequirement]) -> tuple[str, ...]:
     """The Pythons that something is wanted for."""
     return tuple(sorted({each.target.python for each in wanted if each.folder == TOOL}, key=Version))
 
 
-def _for(target: Target, index: Index) -> list[Wanted] | None:
+def _for(target: LockTarget, index: Index) -> list[BundleRequirement] | None:
     """The closure of the requirements on one target; None where a wheel is lacking."""
     versions: dict[str, str] = {}
     todo = [Requirement(root) for root in _ROOTS]
@@ -62,10 +62,10 @@ def _for(target: Target, index: Index) -> list[Wanted] | None:
             versions[name] = version
             todo += _requires(name, requirement.extras, target)
     del versions[NAME]
-    return [Wanted(name, version, "tool", target, folder=TOOL) for name, version in sorted(versions.items())]
+    return [BundleRequirement(name, version, "tool", target, folder=TOOL) for name, version in sorted(versions.items())]
 
 
-def _version(requirement: Requirement, target: Target, index: Index) -> str | None:
+def _version(requirement: Requirement, target: LockTarget, index: Index) -> str | None:
     name = canonicalize_name(requirement.name)
     here = _installed(name)
     fits = here is not None and requirement.specifier.contains(here, prereleases=True)
@@ -76,7 +76,7 @@ def _version(requirement: Requirement, target: Target, index: Index) -> str | No
     return next((str(version) for version in fitting if _has_wheel(name, str(version), target, index)), None)
 
 
-def _has_wheel(name: str, version: str, target: Target, index: Index) -> bool:
+def _has_wheel(name: str, version: str, target: LockTarget, index: Index) -> bool:
     file = best_file(index.release(name, version), target)
     return file is not None and file.is_wheel
 
@@ -88,7 +88,7 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _requires(name: str, extras: Iterable[str], target: Target) -> list[Requirement]:
+def _requires(name: str, extras: Iterable[str], target: LockTarget) -> list[Requirement]:
     """What a distribution requires on a target, as its metadata here has it; nothing where it is not installed here."""
     try:
         lines = distribution(name).requires or []

@@ -50,7 +50,7 @@ def opened(path: Path) -> Iterator[Store]:
         BundleInvalid: there is nothing, or a file that is no tar file.
     """
     if path.is_dir():
-        yield Folder(path)
+        yield BundleFolder(path)
         return
     try:
         archive = tarfile.open(path, "r:")  # noqa: SIM115 (closed below)
@@ -60,7 +60,7 @@ def opened(path: Path) -> Iterator[Store]:
         raise BundleInvalid(path, f"it is no tar file ({error})") from error
     with archive:
         try:
-            yield Archive(path, archive)
+            yield BundleArchive(path, archive)
         except tarfile.TarError as error:
             raise BundleInvalid(path, f"its tar file ends early or is damaged ({error})") from error
 
@@ -124,7 +124,7 @@ def _digest(store: Store, name: str, progress: Callable[[int], None]) -> str | N
     return digest.hexdigest()
 
 
-class Folder:
+class BundleFolder:
     """A bundle that is a directory; links in it are not followed."""
 
     def __init__(self, path: Path) -> None:
@@ -146,7 +146,7 @@ class Folder:
                 yield chunk
 
 
-class Archive:
+class BundleArchive:
     """A bundle that is a tar file, which is read where it is."""
 
     def __init__(self, path: Path, archive: tarfile.TarFile) -> None:

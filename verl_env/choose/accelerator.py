@@ -11,12 +11,12 @@ from verl_env.machine.tables import rocm_releases
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verl_env.choose.facts import Facts, Side
+    from verl_env.choose.facts import MachineFacts, VendorGpus
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Amd, Fact, Nvidia
 
 
-def judge_accelerator(lockset: Lockset, facts: Facts) -> Verdict:
+def judge_accelerator(lockset: Lockset, facts: MachineFacts) -> Verdict:
     """The verdict on the kind of GPU: there, loaded without a usable device, not stated, or not there."""
     cuda = lockset.accelerator == "cuda"
     need = "NVIDIA GPU" if cuda else "AMD GPU"
@@ -34,7 +34,7 @@ def judge_accelerator(lockset: Lockset, facts: Facts) -> Verdict:
     return Verdict("accelerator", "warned", need, None, message)
 
 
-def judge_rocm(lockset: Lockset, facts: Facts) -> Verdict | None:
+def judge_rocm(lockset: Lockset, facts: MachineFacts) -> Verdict | None:
     """The verdict on the ROCm user space; None where the lockset brings its own, or there is no AMD side at all."""
     wanted = lockset.requires.rocm
     if not wanted or facts.machine.amd is None:
@@ -56,19 +56,19 @@ def _day(rocm: str) -> str:
     return next((f" (of {row.date})" for row in rocm_releases() if row.rocm == rocm), "")
 
 
-def gpu_names(facts: Facts) -> tuple[str, ...]:
+def gpu_names(facts: MachineFacts) -> tuple[str, ...]:
     """The GPUs of a machine in words, both vendors: ``("8 x NVIDIA H100 80GB HBM3",)``."""
     return _side_names(facts.cuda) + _side_names(facts.rocm)
 
 
-def _side_names(side: Side) -> tuple[str, ...]:
+def _side_names(side: VendorGpus) -> tuple[str, ...]:
     """Equal GPUs counted together; those that nobody can name come last."""
     named = [f"{len(gpus.devices)} x {label(gpus)}" for gpus in side.gpus]
     unnamed = len(side.silent) + len(side.mute)
     return (*named, *([f"{unnamed} x unknown GPU"] if unnamed else []))
 
 
-def _absent(need: str, facts: Facts) -> Verdict:
+def _absent(need: str, facts: MachineFacts) -> Verdict:
     others = listed(gpu_names(facts))
     if others:
         message, brief = f"needs an {need}; this machine has {others}", f"no {need}"
@@ -79,6 +79,6 @@ def _absent(need: str, facts: Facts) -> Verdict:
     return Verdict("accelerator", "failed", need, others or None, message, brief=brief)
 
 
-def _container(facts: Facts) -> str:
+def _container(facts: MachineFacts) -> str:
     kind = facts.machine.host.container
     return f": this {kind} container was started without it (--gpus all, --nv)" if isinstance(kind, str) else ""

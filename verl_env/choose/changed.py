@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, TypeAlias
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Choice, Evaluation, Request, Verdict
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
@@ -36,7 +36,7 @@ class Changed:
     flags: Mapping[str, str] = NOTHING
 
 
-def way_to(evaluation: Evaluation, facts: Facts, request: Request, again: Again) -> Changed | None:
+def way_to(evaluation: Evaluation, facts: MachineFacts, request: Request, again: Again) -> Changed | None:
     """The least change with which a lockset is what is chosen; None where no flags lead there.
 
     Every change is tried: other requirements may be in the way once the first are met, such as a native component that
@@ -72,7 +72,7 @@ def skippable(evaluation: Evaluation, request: Request) -> bool:
     return bool(names) and not asked and not odd and request.native is None
 
 
-def _changes(evaluation: Evaluation, facts: Facts, request: Request) -> Iterator[Changed]:
+def _changes(evaluation: Evaluation, facts: MachineFacts, request: Request) -> Iterator[Changed]:
     failed = evaluation.failed
     if FIXED & {verdict.requirement for verdict in failed} or not evaluation.lockset.pythons:
         return
@@ -89,7 +89,7 @@ def _changes(evaluation: Evaluation, facts: Facts, request: Request) -> Iterator
         yield Changed(asked, machine, flags)
 
 
-def _request(lockset: Lockset, failed: Sequence[Verdict], facts: Facts, request: Request) -> Request:
+def _request(lockset: Lockset, failed: Sequence[Verdict], facts: MachineFacts, request: Request) -> Request:
     """The request with the changes that its failed verdicts ask of it."""
     kinds = {verdict.requirement for verdict in failed}
     changes: dict[str, Any] = {}
@@ -117,7 +117,7 @@ def _written(wish: str) -> str:
     return str(Requirement(wish))
 
 
-def _machine_flags(evaluation: Evaluation, facts: Facts, request: Request) -> dict[str, str]:
+def _machine_flags(evaluation: Evaluation, facts: MachineFacts, request: Request) -> dict[str, str]:
     """The machine flags with which the failed verdicts on the machine are met."""
     lockset, failed = evaluation.lockset, evaluation.failed
     kinds = {verdict.requirement for verdict in failed}
@@ -135,7 +135,7 @@ def _machine_flags(evaluation: Evaluation, facts: Facts, request: Request) -> di
     return flags
 
 
-def _other_gpus(evaluation: Evaluation, facts: Facts, request: Request) -> dict[str, str]:
+def _other_gpus(evaluation: Evaluation, facts: MachineFacts, request: Request) -> dict[str, str]:
     """GPUs that every component runs on, with what they need of the driver, as nothing is known of it then."""
     lockset = evaluation.lockset
     side, cuda = (facts.cuda, True) if lockset.accelerator == "cuda" else (facts.rocm, False)

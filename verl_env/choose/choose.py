@@ -18,7 +18,7 @@ from verl_env.choose.pythons import interpreter_verdict
 from verl_env.choose.requirements import verdicts
 from verl_env.choose.resolver.environments import environments_of
 from verl_env.choose.resolver.passed import passed_over
-from verl_env.choose.resolver.resolve import Problem, resolve
+from verl_env.choose.resolver.resolve import ResolutionProblem, resolve
 from verl_env.choose.wishes import arch_of, misspelt, without_effect
 from verl_env.records import replace
 
@@ -26,10 +26,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Refusal, Request
     from verl_env.choose.resolver.resolve import Resolution
-    from verl_env.choose.wishes import Asked, Locks
+    from verl_env.choose.wishes import Locks, PackageRequest
     from verl_env.components.model import Catalogue
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
@@ -119,7 +119,7 @@ class Chooser:
         asked = checked(self._locksets, request)
         facts = facts_of(machine)
         evaluations = _evaluate_all(self._locksets, facts, asked)
-        wishes: tuple[Asked, ...] = ()
+        wishes: tuple[PackageRequest, ...] = ()
         if asked.wishes:
             from verl_env.choose.wishes import parse_wishes, shipped_locks, with_wishes  # noqa: PLC0415  only if needed
 
@@ -131,7 +131,9 @@ class Chooser:
         environments = environments_of(_comparable(fitting), facts, asked)
         catalogue = self._components = self._components or _shipped()
         locks = self._locks or _no_locks
-        found = resolve(Problem(environments, facts, asked, wishes, locks, catalogue, evaluations, self._barred))
+        found = resolve(
+            ResolutionProblem(environments, facts, asked, wishes, locks, catalogue, evaluations, self._barred)
+        )
         effectless = without_effect(wishes, found.environment.python, arch_of(found.environment.lockset, facts))
         doubts = (*misspelt(found.extras, list(catalogue.components)), *effectless)
         return _choice(found, evaluations, facts, doubts), asked
@@ -208,11 +210,11 @@ def full_id(ids: Iterable[str], asked: str) -> str:
     return matches[0]
 
 
-def _evaluate(lockset: Lockset, facts: Facts, request: Request) -> Evaluation:
+def _evaluate(lockset: Lockset, facts: MachineFacts, request: Request) -> Evaluation:
     return Evaluation(lockset, tuple(verdicts(lockset, facts, request)))
 
 
-def _evaluate_all(locksets: Iterable[Lockset], facts: Facts, request: Request) -> tuple[Evaluation, ...]:
+def _evaluate_all(locksets: Iterable[Lockset], facts: MachineFacts, request: Request) -> tuple[Evaluation, ...]:
     return ranked((_evaluate(lockset, facts, request) for lockset in locksets), request)
 
 
@@ -236,7 +238,9 @@ def _shipped() -> Catalogue:
     return load_catalogue()
 
 
-def _choice(found: Resolution, evaluations: Sequence[Evaluation], facts: Facts, about_wishes: Iterable[str]) -> Choice:
+def _choice(
+    found: Resolution, evaluations: Sequence[Evaluation], facts: MachineFacts, about_wishes: Iterable[str]
+) -> Choice:
     environment = found.environment
     best = next(evaluation for evaluation in evaluations if evaluation.lockset is environment.lockset)
     verdict = interpreter_verdict(best.lockset, facts, environment.python, environment.interpreter)

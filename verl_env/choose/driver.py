@@ -20,7 +20,7 @@ from verl_env.versions import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Outcome
     from verl_env.locksets.model import DriverNeed, Lockset
     from verl_env.machine.model import Nvidia
@@ -44,7 +44,7 @@ class Least:
     of: str
 
 
-def judge_driver(lockset: Lockset, facts: Facts) -> tuple[Level, Verdict | None]:
+def judge_driver(lockset: Lockset, facts: MachineFacts) -> tuple[Level, Verdict | None]:
     """The level of the driver, and the verdict on it; None where the lockset asks for no driver."""
     stated = lockset.requires.driver
     if stated is None or facts.machine.nvidia is None:
@@ -64,7 +64,7 @@ def judge_driver(lockset: Lockset, facts: Facts) -> tuple[Level, Verdict | None]
     return _by_driver(lockset, need, least, nvidia, cuda)
 
 
-def _least(need: DriverNeed, lockset: Lockset, facts: Facts) -> Least:
+def _least(need: DriverNeed, lockset: Lockset, facts: MachineFacts) -> Least:
     """The higher of what the CUDA release and what the GPUs of the machine ask for."""
     asked = [Least(need.minimum, _release(lockset))]
     for gpus in facts.cuda.gpus:

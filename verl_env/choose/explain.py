@@ -44,7 +44,7 @@ _PLACE = {requirement: place for place, requirement in enumerate(OBSTACLES)}
 
 
 @record
-class Reason:
+class RefusalGroup:
     """Refusals that count together: ``brief`` is what they share, ``verdict`` the first of its kind."""
 
     brief: str
@@ -68,7 +68,7 @@ def obstacle(evaluation: Evaluation) -> Verdict | None:
     return min(evaluation.failed, key=lambda verdict: _PLACE[verdict.requirement], default=None)
 
 
-def reasons(evaluations: Iterable[Evaluation]) -> tuple[Reason, ...]:
+def reasons(evaluations: Iterable[Evaluation]) -> tuple[RefusalGroup, ...]:
     """The refused ones grouped: reasons of the machine before those of the request, the largest group first."""
     groups: dict[str, list[Evaluation]] = {}
     firsts: dict[str, Verdict] = {}
@@ -77,7 +77,7 @@ def reasons(evaluations: Iterable[Evaluation]) -> tuple[Reason, ...]:
         if verdict is not None:
             groups.setdefault(verdict.brief, []).append(evaluation)
             firsts.setdefault(verdict.brief, verdict)
-    made = [Reason(brief, firsts[brief], shortest_first(group)) for brief, group in groups.items()]
+    made = [RefusalGroup(brief, firsts[brief], shortest_first(group)) for brief, group in groups.items()]
     return tuple(sorted(made, key=lambda reason: (reason.by_request, -len(reason.evaluations), reason.brief)))
 
 

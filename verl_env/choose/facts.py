@@ -41,7 +41,7 @@ class Gpus:
 
 
 @record
-class Side:
+class VendorGpus:
     """The GPUs of one vendor.
 
     ``gpus`` can be judged. ``silent`` are the indices of those of which nobody states what they are, ``mute`` of those
@@ -55,15 +55,15 @@ class Side:
 
 
 @record
-class Facts:
+class MachineFacts:
     """One machine, prepared.
 
     ``interpreters`` maps ``"3.10"`` to the first interpreter of that release; None where nothing is known of them.
     """
 
     machine: Machine
-    cuda: Side
-    rocm: Side
+    cuda: VendorGpus
+    rocm: VendorGpus
     interpreters: Mapping[str, str] | None
 
     @property
@@ -77,12 +77,12 @@ class Facts:
         return self.machine.amd if isinstance(self.machine.amd, Amd) else None
 
 
-def facts_of(machine: Machine) -> Facts:
+def facts_of(machine: Machine) -> MachineFacts:
     """Prepares a machine for judging."""
     nvidia = machine.nvidia.devices if isinstance(machine.nvidia, Nvidia) else ()
     amd = machine.amd.devices if isinstance(machine.amd, Amd) else ()
     cuda = _side([(device, _capability(device)) for device in nvidia])
-    return Facts(machine, cuda, _amd_side([(device, _gfx(device)) for device in amd]), _interpreters(machine))
+    return MachineFacts(machine, cuda, _amd_side([(device, _gfx(device)) for device in amd]), _interpreters(machine))
 
 
 def label(gpus: Gpus) -> str:
@@ -105,19 +105,19 @@ def _gfx(device: AmdDevice) -> Fact[str]:
     return device.gfx.partition(":")[0] if isinstance(device.gfx, str) else device.gfx
 
 
-def _amd_side(pairs: Sequence[Pair]) -> Side:
+def _amd_side(pairs: Sequence[Pair]) -> VendorGpus:
     """Only the Instinct cards where there are any: an APU beside them must not decide."""
     instinct = [pair for pair in pairs if pair[1] in INSTINCT]
     ignored = [device for device, target in pairs if target not in INSTINCT] if instinct else []
     return _side(instinct or pairs, tuple(ignored))
 
 
-def _side(pairs: Sequence[Pair], ignored: tuple[Device, ...] = ()) -> Side:
+def _side(pairs: Sequence[Pair], ignored: tuple[Device, ...] = ()) -> VendorGpus:
     groups: dict[str, list[Device]] = {}
     for device, target in pairs:
         if isinstance(target, str):
             groups.setdefault(target, []).append(device)
-    return Side(
+    return VendorGpus(
         gpus=tuple(Gpus(target, tuple(devices)) for target, devices in groups.items()),
         silent=tuple(device.index for device, target in pairs if target is UNKNOWN),
         mute=tuple(device.index for device, target in pairs if target is None),

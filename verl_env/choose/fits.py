@@ -20,7 +20,7 @@ CAPABILITIES = ("6.0", "6.1", "7.0", "7.5", "8.0", "8.6", "8.9", "9.0", "10.0", 
 
 
 @record
-class Subject:
+class FitSubject:
     """A component and its name; ``optional`` where no stack was asked for and only some of its stacks need it."""
 
     need: GpuNeed
@@ -28,7 +28,7 @@ class Subject:
     optional: bool
 
 
-def subjects(lockset: Lockset, stack: Sequence[str], *, natives: bool = True) -> Iterator[Subject]:
+def subjects(lockset: Lockset, stack: Sequence[str], *, natives: bool = True) -> Iterator[FitSubject]:
     """The components of a lockset that a stack needs; every component where no stack is asked for.
 
     Without ``natives``, native components are left out and limit nothing.
@@ -41,7 +41,7 @@ def subjects(lockset: Lockset, stack: Sequence[str], *, natives: bool = True) ->
         if name in left_out:
             continue
         if not (scope and stack) or not set(scope).isdisjoint(stack):
-            yield Subject(need, component_name(lockset, need.component), optional=bool(scope) and not stack)
+            yield FitSubject(need, component_name(lockset, need.component), optional=bool(scope) and not stack)
 
 
 def supported_gpus(lockset: Lockset, stack: Sequence[str] = ()) -> tuple[str, ...]:

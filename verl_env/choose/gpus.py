@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import TypeAlias
 
-    from verl_env.choose.facts import Facts, Gpus, Side
-    from verl_env.choose.fits import Subject
+    from verl_env.choose.facts import Gpus, MachineFacts, VendorGpus
+    from verl_env.choose.fits import FitSubject
     from verl_env.choose.model import Outcome, Request
     from verl_env.locksets.model import Lockset
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def judge_gpus(
-    lockset: Lockset, facts: Facts, request: Request, level: Level, driver: str | None = None
+    lockset: Lockset, facts: MachineFacts, request: Request, level: Level, driver: str | None = None
 ) -> Iterator[Verdict]:
     """The verdicts on the GPUs of the lockset's vendor.
 
@@ -40,7 +40,7 @@ def judge_gpus(
     yield from _unjudged(lockset, side, stack)
 
 
-def _judge(lockset: Lockset, subject: Subject, fits: Sequence[tuple[Gpus, Fit]], driver: Driver) -> Verdict:
+def _judge(lockset: Lockset, subject: FitSubject, fits: Sequence[tuple[Gpus, Fit]], driver: Driver) -> Verdict:
     every = [gpus for gpus, _ in fits]
     refused = [gpus for gpus, fit in fits if fit is Fit.NONE]
     if refused:
@@ -53,7 +53,7 @@ def _judge(lockset: Lockset, subject: Subject, fits: Sequence[tuple[Gpus, Fit]],
     return _verdict(subject, "met", every, f"{subject.name} {runs} {codes}")
 
 
-def _refusal(subject: Subject, refused: Sequence[Gpus], every: Sequence[Gpus]) -> Verdict:
+def _refusal(subject: FitSubject, refused: Sequence[Gpus], every: Sequence[Gpus]) -> Verdict:
     if len(refused) == len(every):
         return _against(subject, refused, _lack(subject, refused, _names(refused)))
     fitting = sum(len(gpus.devices) for gpus in every) - sum(len(gpus.devices) for gpus in refused)
@@ -62,7 +62,7 @@ def _refusal(subject: Subject, refused: Sequence[Gpus], every: Sequence[Gpus]) -
     return _against(subject, refused, message, tuple(index for gpus in refused for index in gpus.indices))
 
 
-def _ptx(lockset: Lockset, subject: Subject, gpus: Sequence[Gpus], of: Driver) -> Verdict:
+def _ptx(lockset: Lockset, subject: FitSubject, gpus: Sequence[Gpus], of: Driver) -> Verdict:
     """PTX alone: a warning, or, where the driver cannot compile it, a refusal by driver."""
     message = f"{subject.name} has no code for {listed((sm(group.target) for group in gpus), 'or')}, only PTX"
     level, have = of
@@ -75,14 +75,14 @@ def _ptx(lockset: Lockset, subject: Subject, gpus: Sequence[Gpus], of: Driver) -
     return replace(verdict, requirement="driver", need=f">= {newer}", have=have, brief=f"driver < {newer}")
 
 
-def _against(subject: Subject, gpus: Sequence[Gpus], message: str, odd: tuple[int, ...] = ()) -> Verdict:
+def _against(subject: FitSubject, gpus: Sequence[Gpus], message: str, odd: tuple[int, ...] = ()) -> Verdict:
     """A refusal; a warning where only some stacks of the lockset need the component."""
     if subject.optional:
         return _verdict(subject, "warned", gpus, f"{message} (only stacks that include it need this)", odd)
     return _verdict(subject, "failed", gpus, message, odd)
 
 
-def _lack(subject: Subject, refused: Sequence[Gpus], names: str = "") -> str:
+def _lack(subject: FitSubject, refused: Sequence[Gpus], names: str = "") -> str:
     """``flash-attn 2.7.4.post1 has no code for sm_70 (Tesla V100); it is built for sm_80 and sm_90``."""
     need, codes = subject.need, listed((_code(gpus.target) for gpus in refused), "or")
     if need.minimum and not need.targets and needs_own_code(refused[0].target):
@@ -106,7 +106,7 @@ def _who(gpus: Gpus) -> str:
     return f"{_numbered(gpus.indices)} ({what})"
 
 
-def _unjudged(lockset: Lockset, side: Side, stack: Sequence[str]) -> Iterator[Verdict]:
+def _unjudged(lockset: Lockset, side: VendorGpus, stack: Sequence[str]) -> Iterator[Verdict]:
     """The verdicts on GPUs that cannot be judged, or do not count."""
     if not (side.mute or side.silent or side.ignored) and side.gpus:
         return
@@ -128,7 +128,7 @@ def _unjudged(lockset: Lockset, side: Side, stack: Sequence[str]) -> Iterator[Ve
 
 
 def _verdict(
-    subject: Subject, outcome: Outcome, gpus: Sequence[Gpus], message: str, odd: tuple[int, ...] = ()
+    subject: FitSubject, outcome: Outcome, gpus: Sequence[Gpus], message: str, odd: tuple[int, ...] = ()
 ) -> Verdict:
     need = subject.need
     codes = listed(need.targets) + (" and PTX" if need.ptx else "") if need.targets else f">= {need.minimum}"

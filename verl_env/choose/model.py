@@ -161,7 +161,7 @@ class PassedOver:
 
 
 @record
-class Deviation:
+class VersionDeviation:
     """Why a component comes in another version than the lockset names.
 
     ``locked`` is that of the lockset; ``reason`` says why it is not taken; ``accepted`` who takes the other one, each
@@ -197,7 +197,7 @@ class Build:
     warnings: tuple[str, ...] = ()
     others: tuple[Build, ...] = ()
     required: bool = False
-    deviation: Deviation | None = None
+    deviation: VersionDeviation | None = None
     after: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
 

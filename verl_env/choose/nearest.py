@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from verl_env.choose.changed import Again
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Evaluation, Request, Verdict
     from verl_env.locksets.model import Lockset
 
@@ -60,7 +60,7 @@ _FIXED = frozenset({"tier", "accelerator", "arch", "platform", "stack", "site", 
 _HOST = frozenset({"--glibc", "--arch"})
 
 
-def refusal(evaluations: Sequence[Evaluation], facts: Facts, request: Request, again: Again) -> Refusal:
+def refusal(evaluations: Sequence[Evaluation], facts: MachineFacts, request: Request, again: Again) -> Refusal:
     """The answer where every lockset is refused; ``evaluations`` are in the order of choice.
 
     The nearest is the one of the least change that leads to it when tried, among those with the same hardware, stack
@@ -92,7 +92,7 @@ class Told:
         return Refusal(tuple(self.evaluations), self.near, changes, self.hints, command, elsewhere, self.uncovered)
 
 
-def changes(evaluation: Evaluation, facts: Facts, request: Request) -> tuple[str, ...]:
+def changes(evaluation: Evaluation, facts: MachineFacts, request: Request) -> tuple[str, ...]:
     """What would have to change for a lockset to fit: one sentence per requirement, the nearest change first."""
     failed: dict[str, list[Verdict]] = {}
     for verdict in sorted(evaluation.failed, key=lambda each: DISTANCE[each.requirement]):
@@ -102,7 +102,7 @@ def changes(evaluation: Evaluation, facts: Facts, request: Request) -> tuple[str
     return (*sentences, sole) if sole else tuple(sentences)
 
 
-def hints(evaluations: Sequence[Evaluation], facts: Facts, request: Request, again: Again) -> tuple[str, ...]:
+def hints(evaluations: Sequence[Evaluation], facts: MachineFacts, request: Request, again: Again) -> tuple[str, ...]:
     """The ways on, as commands: what fits in place of the lockset asked for; for a GPU node, where there is no GPU."""
     other = next((each for each in evaluations if {one.requirement for one in each.failed} == {"lockset"}), None)
     free = replace(request, lockset=None)
@@ -122,13 +122,13 @@ def _fixed(evaluation: Evaluation) -> frozenset[str]:
     return _FIXED & {verdict.requirement for verdict in evaluation.failed}
 
 
-def without_gpu(evaluations: Sequence[Evaluation], facts: Facts) -> bool:
+def without_gpu(evaluations: Sequence[Evaluation], facts: MachineFacts) -> bool:
     """Whether a machine is known to have no GPU, and refused for that."""
     briefs = {verdict.brief for evaluation in evaluations for verdict in evaluation.failed}
     return bool(briefs & {"no GPU", "no NVIDIA GPU", "no AMD GPU"}) and not (facts.cuda.gpus or facts.rocm.gpus)
 
 
-def _example(facts: Facts, request: Request, again: Again) -> Iterator[str]:
+def _example(facts: MachineFacts, request: Request, again: Again) -> Iterator[str]:
     """The first GPU of the examples for which something fits, as a command."""
     from verl_env.machine.describe import describe  # noqa: PLC0415  only a refusal needs it
 
@@ -163,7 +163,7 @@ def _sole_native(evaluation: Evaluation, request: Request) -> str | None:
     return f"nothing else: {listed(names)}, native components, are the only obstacles{instead}" if names else None
 
 
-def _python(lockset: Lockset, _: Sequence[Verdict], __: Facts, request: Request) -> str:
+def _python(lockset: Lockset, _: Sequence[Verdict], __: MachineFacts, request: Request) -> str:
     if not lockset.pythons:
         return "a lock of it for some Python"
     releases = [lock.python for lock in lockset.pythons]
@@ -191,7 +191,7 @@ def _rocm(lockset: Lockset, *_: object) -> str:
     return f"the user space of ROCm {listed(lockset.requires.rocm, 'or')}"
 
 
-def _driver(lockset: Lockset, failed: Sequence[Verdict], facts: Facts, _: Request) -> str:
+def _driver(lockset: Lockset, failed: Sequence[Verdict], facts: MachineFacts, _: Request) -> str:
     """The update of the driver, to the highest version that a failed verdict names."""
     need = max((verdict.need.removeprefix(">= ") for verdict in failed), key=lambda text: numbers(text) or ())
     driver = facts.nvidia.driver if facts.nvidia else None
@@ -207,7 +207,7 @@ def _glibc(_: Lockset, failed: Sequence[Verdict], *__: object) -> str:
     return f"an operating system with glibc {least} or newer (this one has {failed[0].have or 'none'})"
 
 
-def _gpus(lockset: Lockset, failed: Sequence[Verdict], facts: Facts, request: Request) -> str:
+def _gpus(lockset: Lockset, failed: Sequence[Verdict], facts: MachineFacts, request: Request) -> str:
     """Without the odd GPUs, where the others fit; else other GPUs."""
     side = facts.cuda if lockset.accelerator == "cuda" else facts.rocm
     odd = {index for verdict in failed for index in verdict.devices}
@@ -219,7 +219,7 @@ def _gpus(lockset: Lockset, failed: Sequence[Verdict], facts: Facts, request: Re
     return f"other GPUs: {_supported(lockset, request)}"
 
 
-def _accelerator(lockset: Lockset, _: Sequence[Verdict], __: Facts, request: Request) -> str:
+def _accelerator(lockset: Lockset, _: Sequence[Verdict], __: MachineFacts, request: Request) -> str:
     kind = "an NVIDIA" if lockset.accelerator == "cuda" else "an AMD"
     driver = lockset.requires.driver
     with_driver = f" with driver {driver.minimum} or newer" if driver else ""
@@ -255,7 +255,7 @@ def _numbered(indices: Sequence[int]) -> str:
     return f"{'GPU' if len(indices) == 1 else 'GPUs'} {listed(map(str, indices))}"
 
 
-_CHANGES: dict[str, Callable[[Lockset, Sequence[Verdict], Facts, Request], str]] = {
+_CHANGES: dict[str, Callable[[Lockset, Sequence[Verdict], MachineFacts, Request], str]] = {
     "python": _python,
     "preview": _preview,
     "lockset": _lockset,

@@ -8,12 +8,12 @@ from verl_env.choose.words import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Request
     from verl_env.locksets.model import Lockset
 
 
-def pythons_in_order(lockset: Lockset, facts: Facts, request: Request) -> tuple[tuple[str, str | None], ...]:
+def pythons_in_order(lockset: Lockset, facts: MachineFacts, request: Request) -> tuple[tuple[str, str | None], ...]:
     """The releases that a lockset's environment can be made with, each with its interpreter, None where there is none.
 
     Only the release asked for, where one is. Else those that the machine has an interpreter for, then the others; in
@@ -30,7 +30,7 @@ def pythons_in_order(lockset: Lockset, facts: Facts, request: Request) -> tuple[
     return tuple((python, have.get(python)) for python in declared)
 
 
-def judge_python(lockset: Lockset, facts: Facts, request: Request) -> Verdict:
+def judge_python(lockset: Lockset, facts: MachineFacts, request: Request) -> Verdict:
     """Whether the lockset is locked for the Python, and a warning where nothing can make an environment of it."""
     pythons = pythons_in_order(lockset, facts, request)
     if not pythons:
@@ -38,7 +38,7 @@ def judge_python(lockset: Lockset, facts: Facts, request: Request) -> Verdict:
     return interpreter_verdict(lockset, facts, *pythons[0])
 
 
-def interpreter_verdict(lockset: Lockset, facts: Facts, python: str, interpreter: str | None) -> Verdict:
+def interpreter_verdict(lockset: Lockset, facts: MachineFacts, python: str, interpreter: str | None) -> Verdict:
     """Whether something can make an environment of one of the lockset's Pythons."""
     need = _need(lockset)
     if interpreter is not None:

@@ -13,12 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Request, Verdict
     from verl_env.locksets.model import Lockset
 
 
-def verdicts(lockset: Lockset, facts: Facts, request: Request) -> Iterator[Verdict]:
+def verdicts(lockset: Lockset, facts: MachineFacts, request: Request) -> Iterator[Verdict]:
     """The verdicts on one lockset: the request first, then the accelerator and what hangs on it, host and Python."""
     yield from judge_asked(lockset, request)
     accelerator = judge_accelerator(lockset, facts)
@@ -30,7 +30,7 @@ def verdicts(lockset: Lockset, facts: Facts, request: Request) -> Iterator[Verdi
         yield judge_python(lockset, facts, request)
 
 
-def _on_accelerator(lockset: Lockset, facts: Facts, request: Request) -> Iterator[Verdict]:
+def _on_accelerator(lockset: Lockset, facts: MachineFacts, request: Request) -> Iterator[Verdict]:
     """What can only be judged where there is a GPU of the lockset's vendor."""
     level, driver = judge_driver(lockset, facts)
     if driver is not None:

@@ -13,12 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Evaluation, Request
     from verl_env.machine.wheel_tables import EngineBuild
 
 
-def uncovered(evaluations: Sequence[Evaluation], facts: Facts, request: Request) -> tuple[str, ...]:
+def uncovered(evaluations: Sequence[Evaluation], facts: MachineFacts, request: Request) -> tuple[str, ...]:
     """Releases of the engines asked for that are published in a build for this driver and that no lockset holds."""
     driver = facts.nvidia.driver if facts.nvidia else None
     if not isinstance(driver, str):
@@ -48,7 +48,7 @@ def _wanted(request: Request) -> Iterator[EngineBuild]:
             yield build
 
 
-def _on_gpus(build: EngineBuild, facts: Facts) -> bool:
+def _on_gpus(build: EngineBuild, facts: MachineFacts) -> bool:
     """Whether no GPU is known to be below what the engine asks for in that build."""
     least = [
         str(row.minimum)

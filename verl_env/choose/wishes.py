@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Request
     from verl_env.locksets.model import Lockset
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Asked:
+class PackageRequest:
     """One wish: the normalized name, the versions that it allows, and as it was written.
 
     ``extras`` and ``url`` are those that it names, which a lock cannot meet by a version alone; ``marker`` says for
@@ -41,7 +41,7 @@ class Asked:
         return bool(self.extras or self.url)
 
 
-def parse_wishes(texts: Sequence[str]) -> tuple[Asked, ...]:
+def parse_wishes(texts: Sequence[str]) -> tuple[PackageRequest, ...]:
     """Wishes as requirements.
 
     Raises:
@@ -67,7 +67,11 @@ def shipped_locks() -> Locks:
 
 
 def with_wishes(
-    evaluations: Sequence[Evaluation], facts: Facts, request: Request, wishes: Sequence[Asked], locks: Locks
+    evaluations: Sequence[Evaluation],
+    facts: MachineFacts,
+    request: Request,
+    wishes: Sequence[PackageRequest],
+    locks: Locks,
 ) -> tuple[Evaluation, ...]:
     """Evaluations with the wishes that their locksets contradict.
 
@@ -86,25 +90,25 @@ def with_wishes(
     return tuple(each if before.fits else judged(each) for each, before in zip(found, evaluations, strict=True))
 
 
-def arch_of(lockset: Lockset, facts: Facts) -> str:
+def arch_of(lockset: Lockset, facts: MachineFacts) -> str:
     """The architecture that an environment is for: the machine's, else the lockset's first."""
     arch = facts.machine.host.arch
     return arch if isinstance(arch, str) else next(iter(lockset.requires.arch), "")
 
 
-def applies(wish: Asked, python: str, arch: str) -> bool:
+def applies(wish: PackageRequest, python: str, arch: str) -> bool:
     """Whether the marker of a wish holds for a Python on an architecture."""
     if not wish.marker:
         return True
     from packaging.markers import Marker  # noqa: PLC0415  few wishes have one
 
-    from verl_env.locksets.target import Target  # noqa: PLC0415
+    from verl_env.locksets.target import LockTarget  # noqa: PLC0415
 
-    return Marker(wish.marker).evaluate({**Target(python, arch, "").markers, "extra": ""})
+    return Marker(wish.marker).evaluate({**LockTarget(python, arch, "").markers, "extra": ""})
 
 
 def judge_wishes(
-    lockset: Lockset, pythons: Sequence[str], wishes: Sequence[Asked], locks: Locks, arch: str
+    lockset: Lockset, pythons: Sequence[str], wishes: Sequence[PackageRequest], locks: Locks, arch: str
 ) -> Iterator[Verdict]:
     """The wishes that a lockset contradicts on every Python that it could be for."""
     for wish in wishes:
@@ -116,7 +120,7 @@ def judge_wishes(
             yield Verdict("with", "failed", wish.text, version, message, brief=f"not {wish.text}", subject=wish.name)
 
 
-def pinned_otherwise(lockset: Lockset, python: str, wish: Asked, locks: Locks) -> str | None:
+def pinned_otherwise(lockset: Lockset, python: str, wish: PackageRequest, locks: Locks) -> str | None:
     """The version that a lockset has of a package where a wish does not allow that; else None."""
     version = locked_version(lockset, python, wish.name, locks)
     return None if version is None or allows(wish.specifier, version) else version
@@ -142,14 +146,14 @@ def misspelt(extras: Sequence[str], known: Sequence[str]) -> Iterator[str]:
             yield f"{wish.name} is no native component and is taken from the index; did you mean --with {name}?"
 
 
-def without_effect(wishes: Sequence[Asked], python: str, arch: str) -> Iterator[str]:
+def without_effect(wishes: Sequence[PackageRequest], python: str, arch: str) -> Iterator[str]:
     """A warning for each wish whose marker does not hold where it would be installed."""
     for wish in wishes:
         if not applies(wish, python, arch):
             yield f"--with {wish.text!r} asks for nothing here: its marker does not hold for Python {python} on {arch}"
 
 
-def checked_for_component(wish: Asked) -> None:
+def checked_for_component(wish: PackageRequest) -> None:
     """A component comes from the ways that are known of it.
 
     Raises:
@@ -164,7 +168,7 @@ def checked_for_component(wish: Asked) -> None:
         raise WishInvalidError(wish.text, reason, ("leave them out", f"{wish.name}{wish.specifier}"))
 
 
-def _parse(text: str) -> Asked:
+def _parse(text: str) -> PackageRequest:
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  5 ms that a plan does not need
     from packaging.utils import canonicalize_name  # noqa: PLC0415
 
@@ -176,4 +180,4 @@ def _parse(text: str) -> Asked:
     if is_empty(specifier):
         raise WishInvalidError(text, f"asks for no version: none is in {specifier}", ("name one range", name))
     marker = str(requirement.marker) if requirement.marker else ""
-    return Asked(name, specifier, str(requirement), tuple(sorted(requirement.extras)), requirement.url, marker)
+    return PackageRequest(name, specifier, str(requirement), tuple(sorted(requirement.extras)), requirement.url, marker)

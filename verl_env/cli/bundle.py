@@ -152,7 +152,7 @@ def _make(plannings: list[Planning], outlined: Outline, args: argparse.Namespace
     from verl_env.bundle.make import make
     from verl_env.cli import render_bundle
 
-    progress = render_bundle.Progress(stderr_console())
+    progress = render_bundle.BundleProgress(stderr_console())
     for planning in plannings:
         progress.note(f"{planning.plan.lockset.id} for Python {planning.plan.python}, {planning.plan.stack}")
     for warning in _left_out(outlined):
@@ -178,7 +178,7 @@ def _look(args: argparse.Namespace, path: Path, *, verify: bool) -> int:
 
     bundle = open_bundle(path)
     if verify:
-        progress = render_bundle.Progress(stderr_console(), verb="checked")
+        progress = render_bundle.BundleProgress(stderr_console(), verb="checked")
         progress.expect(len(bundle.manifest.files), bundle.manifest.bytes)
         bundle.check(progress.bytes)
         progress.end()

@@ -108,7 +108,7 @@ def carry_out(
 
     _check_hashes(plan, options, seen)
     misfits = misfits_here(plan, options.machine, args)
-    progress = render_install.Progress(stderr_console(), len(plan.steps))
+    progress = render_install.InstallProgress(stderr_console(), len(plan.steps))
     if not seen.complete:
         render_install.chosen(stderr_console(), plan, *chosen)
         render_install.completeness(stderr_console(), of_plan(plan, into=args.into))

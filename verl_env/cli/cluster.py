@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from verl_env.cluster.deep.judge import DeepVerdict
     from verl_env.cluster.launcher import Launcher
-    from verl_env.cluster.model import Verdict
+    from verl_env.cluster.model import ClusterVerdict
 
 _NODES = "inside of a Slurm job: all of its nodes, unless told otherwise"
 _HELP = "verl-env cluster {action} --help"
@@ -90,11 +90,11 @@ def _nodes(args: argparse.Namespace) -> Iterator[Launcher]:
         yield Ray(args.ray, environment_of(args.into), args.nodes)
         return
     from verl_env.cli.console import say, stderr_console
-    from verl_env.cluster.slurm.allocation import Wish, allocation
+    from verl_env.cluster.slurm.allocation import NodeRequest, allocation
     from verl_env.cluster.slurm.launcher import Slurm
 
     options = [*args.slurm_option, *([f"--partition={args.partition}"] if args.partition else [])]
-    wish = Wish(args.nodes, args.nodelist, tuple(options), args.wait, args.action)
+    wish = NodeRequest(args.nodes, args.nodelist, tuple(options), args.wait, args.action)
     with allocation(wish, os.environ, lambda text: say(stderr_console(), text)) as allocated:
         yield Slurm(allocated)
 
@@ -129,7 +129,7 @@ def _doctor(args: argparse.Namespace) -> int:
     return EXIT_OK if (verdict is None or verdict.ok) and (exchanged is None or exchanged.ok) else EXIT_NO
 
 
-def _examined(args: argparse.Namespace) -> tuple[Verdict | None, DeepVerdict | None]:
+def _examined(args: argparse.Namespace) -> tuple[ClusterVerdict | None, DeepVerdict | None]:
     from verl_env.cli.doctor import environment_of
     from verl_env.cluster.deep.exchange import exchange
     from verl_env.cluster.doctor import Question, examine

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.cluster.install import Pack, Staged
+    from verl_env.cluster.install import StagedNodes, StagingPack
     from verl_env.cluster.launcher import Launcher
 
 _COMMAND = "verl-env cluster install --help"
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def pack_of(args: argparse.Namespace) -> Pack:
+def pack_of(args: argparse.Namespace) -> StagingPack:
     """What is to be installed.
 
     Raises:
@@ -49,7 +49,7 @@ def pack_of(args: argparse.Namespace) -> Pack:
     return read(args.file.absolute(), args.to)
 
 
-def main(args: argparse.Namespace, pack: Pack, nodes: Launcher) -> int:
+def main(args: argparse.Namespace, pack: StagingPack, nodes: Launcher) -> int:
     """Installs, and says which nodes have it.
 
     Raises:
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace, pack: Pack, nodes: Launcher) -> int:
     return EXIT_OK if staged.ok else EXIT_NO
 
 
-def to_json(staged: Staged) -> dict[str, Any]:
+def to_json(staged: StagedNodes) -> dict[str, Any]:
     """The outcome as ``--json`` prints it."""
     return {
         "schema": 1,
@@ -84,7 +84,7 @@ def to_json(staged: Staged) -> dict[str, Any]:
     }
 
 
-def render(staged: Staged, console: Console) -> None:
+def render(staged: StagedNodes, console: Console) -> None:
     """The outcome for a reader: who does not have it and why, who has, one line at the end."""
     from verl_env.cli.console import unicode_ok
     from verl_env.cluster.fold import fold

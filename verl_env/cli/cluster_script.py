@@ -12,7 +12,7 @@ from verl_env.cluster.script.schedulers import NAMES
 from verl_env.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from verl_env.cluster.script.write import Job
+    from verl_env.cluster.script.write import ScriptJob
 
 _COMMAND = "verl-env cluster script --help"
 #: Flags that become a directive of the scheduler, if it is given.
@@ -69,16 +69,16 @@ def main(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _job(args: argparse.Namespace) -> Job:
+def _job(args: argparse.Namespace) -> ScriptJob:
     from verl_env.cli.doctor import environment_of
-    from verl_env.cluster.script.write import Job
+    from verl_env.cluster.script.write import ScriptJob
     from verl_env.environment.state import read_state
 
     command = _words(args)
     _check(args)
     environment = environment_of(args.into)
     state = read_state(environment)
-    return Job(
+    return ScriptJob(
         kind=args.kind,
         nodes=args.nodes,
         gpus=args.gpus_per_node,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from verl_env.facts.check import Answer
+    from verl_env.facts.check import SourceAnswer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     return EXIT_NO if any(answer.differences for answer in answers) else EXIT_OK
 
 
-def _lines(answer: Answer) -> Iterator[str]:
+def _lines(answer: SourceAnswer) -> Iterator[str]:
     if answer.unreachable is not None:
         yield f"{answer.source}: not compared: {answer.unreachable}"
         return

@@ -78,9 +78,9 @@ def _environment(into: str) -> dict[str, Any]:
     from pathlib import Path
 
     from verl_env.doctor.engines.metadata import by_name
-    from verl_env.doctor.target import Target
+    from verl_env.doctor.target import InspectedEnvironment
 
-    target = Target(Path(into), dict(os.environ))
+    target = InspectedEnvironment(Path(into), dict(os.environ))
     named = by_name(target.distributions)
     if "torch" not in named:
         raise UsageError(f"{into} has no torch; say which it is to be for, with --torch", command=HELP)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from verl_env.doctor.check import Check
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.fix import Means, Step
+    from verl_env.doctor.fix import FixStep, Means
     from verl_env.doctor.model import Diagnosis
 
 
@@ -80,16 +80,16 @@ def _again(facts: Facts, checks: tuple[Check, ...], prefix: Path | None = None, 
 def _means() -> Means:
     """The caches that installations use, and a reporter on this terminal."""
     from verl_env.cli.console import stderr_console
-    from verl_env.cli.render_install import Progress
+    from verl_env.cli.render_install import InstallProgress
     from verl_env.doctor.fix import Means
     from verl_env.installers.options import Options
     from verl_env.settings.config import build_cache_directory, cache_directory
 
     cache, built = cache_directory().absolute(), build_cache_directory().absolute()
-    return Means(Options(cache=cache, build_cache=built), Progress(stderr_console(), 0))
+    return Means(Options(cache=cache, build_cache=built), InstallProgress(stderr_console(), 0))
 
 
-def _show(wanted: tuple[Step, ...], *, restores: bool) -> None:
+def _show(wanted: tuple[FixStep, ...], *, restores: bool) -> None:
     """What will be done; where a lockset says what, its text tells all, and its command is this one."""
     from verl_env.cli.console import stderr_console
 

@@ -116,9 +116,9 @@ def _plan(
 
 def _check(bundle: Bundle) -> None:
     """Compares every file with the manifest, and says so: gigabytes are read."""
-    from verl_env.cli.render_bundle import Progress
+    from verl_env.cli.render_bundle import BundleProgress
 
-    progress = Progress(stderr_console(), verb="checked")
+    progress = BundleProgress(stderr_console(), verb="checked")
     progress.expect(len(bundle.manifest.files), bundle.manifest.bytes)
     bundle.check(progress.bytes)
     progress.end()

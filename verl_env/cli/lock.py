@@ -13,7 +13,7 @@ from verl_env.reading import what_is
 if TYPE_CHECKING:
     import argparse
 
-    from verl_env.locksets.locking import Outcome
+    from verl_env.locksets.locking import LockOutcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
     return EXIT_NO if args.check and changed else EXIT_OK
 
 
-def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
+def _outcomes(args: argparse.Namespace) -> tuple[LockOutcome, ...]:
     from verl_env.locksets.locking import check_offline, lock, refresh
 
     if args.offline and args.hashes:
@@ -96,13 +96,13 @@ def _outcomes(args: argparse.Namespace) -> tuple[Outcome, ...]:
     return (*outcomes, *compiled)
 
 
-def _compiled(*, check: bool) -> tuple[Outcome, ...]:
+def _compiled(*, check: bool) -> tuple[LockOutcome, ...]:
     """What was wrong with the compiled catalogue, tables and checks; unless this only checks, they are written."""
     from verl_env.components import compile as components
     from verl_env.components.load import COMPILED
     from verl_env.constraints import constraints_directory
     from verl_env.doctor import compile_checks as checks
-    from verl_env.locksets.locking import Outcome
+    from verl_env.locksets.locking import LockOutcome
     from verl_env.machine import compile_tables as tables
 
     root = constraints_directory()
@@ -114,10 +114,10 @@ def _compiled(*, check: bool) -> tuple[Outcome, ...]:
     if not check:
         tables.write_compiled()
         checks.write_compiled()
-    return tuple(Outcome(name, {}, (f"{name} is not what {source} give",)) for name, source in wrong)
+    return tuple(LockOutcome(name, {}, (f"{name} is not what {source} give",)) for name, source in wrong)
 
 
-def _as_json(outcome: Outcome) -> dict[str, object]:
+def _as_json(outcome: LockOutcome) -> dict[str, object]:
     return {
         "id": outcome.id,
         "changed": bool(outcome.differences),
@@ -126,7 +126,7 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _show(outcome: Outcome, *, check: bool) -> None:
+def _show(outcome: LockOutcome, *, check: bool) -> None:
     """One line for a lockset, and one for each difference."""
     changed = "differs from its recipe" if check else "written"
     print(f"{outcome.id}: {changed if outcome.differences else 'unchanged'}")

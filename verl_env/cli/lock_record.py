@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from verl_env.environment.state import State
-    from verl_env.locksets.recipe import Recipe
+    from verl_env.locksets.recipe import LocksetRecipe
 
 _HELP = "verl-env lock --help"
 
@@ -48,7 +48,7 @@ def record(subject: Path, seen: str | None) -> Path:
     return add_install(recipe.file.parent, install_entry(subject, state, recipe, seen))
 
 
-def install_entry(environment: Path, state: State, recipe: Recipe, seen: str) -> dict[str, Any]:
+def install_entry(environment: Path, state: State, recipe: LocksetRecipe, seen: str) -> dict[str, Any]:
     """The entry of an environment: its day, its Python, and which native components of the lockset are in it."""
     there = installed(site_packages(environment, state.python))
     names = [native["name"] for native in recipe.identity.get("natives", ())]
@@ -57,7 +57,7 @@ def install_entry(environment: Path, state: State, recipe: Recipe, seen: str) ->
     return {**entry, "note": f"--stack {state.stack}", **({"natives": natives} if natives else {})}
 
 
-def _recipe(name: str) -> Recipe:
+def _recipe(name: str) -> LocksetRecipe:
     recipes = [load_recipe(file) for file in recipe_files(constraints_directory())]
     return select([name], recipes)[0]
 

@@ -73,22 +73,22 @@ def main(args: argparse.Namespace) -> int:
 
 def _install(args: argparse.Namespace, words: Sequence[str]) -> int:
     from verl_env.additions.arguments import parse_install
-    from verl_env.cli.render_install import Progress
+    from verl_env.cli.render_install import InstallProgress
     from verl_env.install.alter.change import add
 
     wishes = parse_install(words, Path.cwd())
-    altered = add(args.into, wishes, Progress(stderr_console(), 0), _options(), _machine)
+    altered = add(args.into, wishes, InstallProgress(stderr_console(), 0), _options(), _machine)
     _show(args, altered, done=not wishes.dry_run)
     return EXIT_OK
 
 
 def _uninstall(args: argparse.Namespace, words: Sequence[str]) -> int:
     from verl_env.additions.arguments import parse_uninstall
-    from verl_env.cli.render_install import Progress
+    from verl_env.cli.render_install import InstallProgress
     from verl_env.install.alter.change import remove
 
     names, allow_drift = parse_uninstall(words)
-    altered = remove(args.into, names, Progress(stderr_console(), 0), allow_drift=allow_drift)
+    altered = remove(args.into, names, InstallProgress(stderr_console(), 0), allow_drift=allow_drift)
     _show(args, altered, done=True)
     return EXIT_OK
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.builds.model import Problem
-    from verl_env.builds.outline import Outline
+    from verl_env.builds.model import BuildProblem
+    from verl_env.builds.outline import BuildOutline
 
 
-def builds(console: Console, outlines: Sequence[Outline], problems: Sequence[Problem]) -> None:
+def builds(console: Console, outlines: Sequence[BuildOutline], problems: Sequence[BuildProblem]) -> None:
     """What would be built, and everything that keeps it from that."""
     for each in outlines:
         console.print(f"build {each.name} {each.version}: {_how(each)}", markup=False, highlight=False)
@@ -26,7 +26,7 @@ def builds(console: Console, outlines: Sequence[Outline], problems: Sequence[Pro
         console.print(f"         {problem.hint}", style="dim", markup=False, highlight=False)
 
 
-def builds_json(outlines: Sequence[Outline], problems: Sequence[Problem]) -> dict[str, Any]:
+def builds_json(outlines: Sequence[BuildOutline], problems: Sequence[BuildProblem]) -> dict[str, Any]:
     """The same for programs."""
     return {
         "builds": [asdict(each) for each in outlines],
@@ -34,7 +34,7 @@ def builds_json(outlines: Sequence[Outline], problems: Sequence[Problem]) -> dic
     }
 
 
-def _how(each: Outline) -> str:
+def _how(each: BuildOutline) -> str:
     """A build in one line."""
     if each.ready:
         return "built before, taken from the cache"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _REDRAW, _TOLD = 0.2, 10.0
 
 
-class Progress:
+class BundleProgress:
     """Tells of bytes that come: how many of how many, how fast, and how long it will still take. Threads share it."""
 
     def __init__(self, console: Console, verb: str = "fetched") -> None:

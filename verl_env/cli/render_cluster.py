@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from verl_env.cluster.deep.judge import DeepVerdict
-    from verl_env.cluster.model import Fault, Group, Severity, Verdict
+    from verl_env.cluster.model import ClusterVerdict, Group, NodeFault, Severity
 
 _COLOURS = {"error": "bold red", "warning": "bold yellow"}
 _MARKS = {"error": ("✗", "x"), "warning": ("!", "!")}
 _SHOWN = ("gpus", "driver", "glibc", "python", "environment", "lockset", "ray", "infiniband")
 
 
-def to_json(verdict: Verdict | None, exchanged: DeepVerdict | None) -> dict[str, Any]:
+def to_json(verdict: ClusterVerdict | None, exchanged: DeepVerdict | None) -> dict[str, Any]:
     """The verdicts, of which one may be missing, as ``verl-env cluster doctor --json`` prints them."""
     said: dict[str, Any] = {"schema": 1, "ok": True, **({} if verdict is None else _verdict_json(verdict))}
     if exchanged is not None:
@@ -30,7 +30,7 @@ def to_json(verdict: Verdict | None, exchanged: DeepVerdict | None) -> dict[str,
     return said
 
 
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+def _verdict_json(verdict: ClusterVerdict) -> dict[str, Any]:
     return {
         "ok": verdict.ok,
         "expected": list(verdict.expected),
@@ -80,7 +80,7 @@ def _deep_json(exchanged: DeepVerdict) -> dict[str, Any]:
     }
 
 
-def render(verdict: Verdict | None, exchanged: DeepVerdict | None, console: Console) -> None:
+def render(verdict: ClusterVerdict | None, exchanged: DeepVerdict | None, console: Console) -> None:
     """The verdicts for a reader."""
     if verdict is not None:
         _render(verdict, console)
@@ -98,7 +98,7 @@ def _render_deep(exchanged: DeepVerdict, console: Console) -> None:
     console.print(f"{exchanged.backend} over {len(exchanged.nodes)} nodes: {state} ({figures})", markup=False)
 
 
-def _render(verdict: Verdict, console: Console) -> None:
+def _render(verdict: ClusterVerdict, console: Console) -> None:
     """Who is missing, what differs, what each group is, one line at the end."""
     for reason, nodes in _by_reason(verdict):
         _line(console, "error", f"{fold(nodes)}: no answer: {reason}")
@@ -116,16 +116,16 @@ def _render(verdict: Verdict, console: Console) -> None:
     console.print(_summary(verdict), markup=False)
 
 
-def _by_reason(verdict: Verdict) -> Iterator[tuple[str, list[str]]]:
+def _by_reason(verdict: ClusterVerdict) -> Iterator[tuple[str, list[str]]]:
     reasons: dict[str, list[str]] = {}
     for each in verdict.missing:
         reasons.setdefault(each.reason, []).append(each.node)
     yield from reasons.items()
 
 
-def _by_fault(verdict: Verdict) -> Iterator[tuple[Fault, list[str]]]:
+def _by_fault(verdict: ClusterVerdict) -> Iterator[tuple[NodeFault, list[str]]]:
     """Faults with the nodes that have the very same; errors first."""
-    alike: dict[Fault, list[str]] = {}
+    alike: dict[NodeFault, list[str]] = {}
     for node, faults in verdict.faults.items():
         for fault in faults:
             alike.setdefault(fault, []).append(node)
@@ -150,7 +150,7 @@ def _group(group: Group, console: Console) -> None:
         console.print(f"      {finding['remedy']['text']}", markup=False, style="dim")
 
 
-def _summary(verdict: Verdict) -> str:
+def _summary(verdict: ClusterVerdict) -> str:
     answered = sum(len(group.nodes) for group in verdict.groups)
     total = len(verdict.expected)
     kinds = "all alike" if len(verdict.groups) == 1 else f"{len(verdict.groups)} kinds"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.find.model import Findings, Found
     from verl_env.cli.render_plan import Marks
     from verl_env.components.model import Wheel
@@ -37,7 +37,7 @@ SHOWN = 5
 def render_findings(
     console: Console,
     findings: Findings,
-    facts: Facts,
+    facts: MachineFacts,
     *,
     every: bool = False,
     into: str | None = None,

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from verl_env.environment.target import Target
     from verl_env.errors import VerlEnvError
     from verl_env.install.completeness import Completeness
-    from verl_env.install.prepare import Room
+    from verl_env.install.prepare import PreparedPlace
     from verl_env.plans.inspection import Inspection
-    from verl_env.plans.model import Cost, Outcome, Plan, Step
+    from verl_env.plans.model import Cost, InstallOutcome, Plan, Step
 
 #: Changes of one kind that are listed; more are counted, unless all are asked for.
 LISTED = 20
@@ -66,7 +66,7 @@ class Passed:
         return any(plain.startswith(each) or each.startswith(plain) for each in beginnings)
 
 
-class Progress:
+class InstallProgress:
     """Tells of a running installation on a console: headings, and on a terminal the installer's own progress."""
 
     def __init__(self, console: Console, steps: int) -> None:
@@ -143,7 +143,7 @@ def chosen(console: Console, plan: Plan, choice: Choice, request: Request) -> No
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
 
 
-def outcome(console: Console, plan: Plan, result: Outcome, *, into: str, verbose: bool) -> None:
+def outcome(console: Console, plan: Plan, result: InstallOutcome, *, into: str, verbose: bool) -> None:
     """What changed, what is missing, and how to use the environment."""
     if not result.done:
         console.print(f"nothing to do: {into} is {plan.lockset.id} as locked", markup=False, highlight=False)
@@ -203,7 +203,7 @@ def steps(console: Console, plan: Plan) -> None:
 
 
 def dry_run(
-    console: Console, plan: Plan, target: Target, seen: Inspection, *, room: Room | None, verbose: bool
+    console: Console, plan: Plan, target: Target, seen: Inspection, *, room: PreparedPlace | None, verbose: bool
 ) -> None:
     """What an installation would do: steps, changes, sizes."""
     console.print(f"{plan.lockset.id} into {target.path}", style="bold", markup=False, highlight=False)
@@ -235,7 +235,7 @@ def dry_run_json(
     target: Target,
     seen: Inspection,
     *,
-    room: Room | None,
+    room: PreparedPlace | None,
     problems: Sequence[VerlEnvError],
     into: str = ".venv",
 ) -> dict[str, Any]:
@@ -263,7 +263,7 @@ def known_missing(seen: Inspection) -> dict[str, str]:
     return dict(seen.state.left_out) if seen.complete and seen.state is not None else {}
 
 
-def outcome_json(plan: Plan, result: Outcome, seen: Inspection, into: str = ".venv") -> dict[str, Any]:
+def outcome_json(plan: Plan, result: InstallOutcome, seen: Inspection, into: str = ".venv") -> dict[str, Any]:
     """What came of an installation, for programs."""
     return {
         **_common_json(plan, result.changes),
@@ -294,7 +294,7 @@ def _common_json(plan: Plan, lines: Sequence[Change]) -> dict[str, Any]:
     }
 
 
-def _room_json(room: Room | None) -> dict[str, Any]:
+def _room_json(room: PreparedPlace | None) -> dict[str, Any]:
     """What is free and by which limit, and the installer's cache."""
     if room is None:
         return {}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.choose.explain import Reason
+    from verl_env.choose.explain import RefusalGroup
     from verl_env.choose.model import Choice, Evaluation, PassedOver, Refusal, Request, Verdict
     from verl_env.machine.model import Machine
 
@@ -212,7 +212,7 @@ def _chain(
             hang(console, trunk + " " * depth, line.lstrip(), style="red", trunk=trunk)
 
 
-def _link(reason: Reason, near: Evaluation | None, *, explain: bool) -> tuple[str, list[str]]:
+def _link(reason: RefusalGroup, near: Evaluation | None, *, explain: bool) -> tuple[str, list[str]]:
     """A group's heading and sentences: those of every lockset, or of the one that speaks for the group."""
     heading = f"{counted(len(reason.evaluations), 'lockset')} by {reason.brief}"
     if explain:

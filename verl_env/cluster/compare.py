@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from verl_env.cluster.aspects import aspect, order, worded
-from verl_env.cluster.model import Difference, Verdict
+from verl_env.cluster.model import ClusterVerdict, Difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 _ABSENT = object()
 
 
-def judge(heard: Heard, *, otherwise: str, seconds: float = 0.0) -> Verdict:
+def judge(heard: Heard, *, otherwise: str, seconds: float = 0.0) -> ClusterVerdict:
     """The verdict on what was heard; for ``otherwise`` see ``Gathering.missing``."""
     gathering = heard.gathering
     groups = gathering.groups()
     strangers = [f"{name} answered and was not expected" for name in sorted(gathering.strangers)]
-    return Verdict(
+    return ClusterVerdict(
         expected=gathering.expected,
         missing=gathering.missing(heard.reasons, otherwise=otherwise),
         groups=groups,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from verl_env.cluster.deep.judge import DeepVerdict
     from verl_env.cluster.launcher import Launcher
-    from verl_env.cluster.model import Verdict
+    from verl_env.cluster.model import ClusterVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ class Question:
         )
 
 
-def examine(question: Question, nodes: Launcher, backend: str | None = None) -> tuple[Verdict, DeepVerdict | None]:
+def examine(
+    question: Question, nodes: Launcher, backend: str | None = None
+) -> tuple[ClusterVerdict, DeepVerdict | None]:
     """Asks every node, and with a backend has those that answered exchange data.
 
     Raises:

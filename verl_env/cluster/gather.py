@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from verl_env.cluster.answers import MARK, DamagedAnswer, Pieces, unlabelled
-from verl_env.cluster.model import Answer, Fault, Group, Missing
+from verl_env.cluster.model import Group, MissingNode, NodeAnswer, NodeFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Gathering:
 
     def __init__(self, expected: Sequence[str], *, started: float | None = None) -> None:
         self.expected = tuple(dict.fromkeys(expected))
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, NodeAnswer] = {}
         self.failed: dict[str, str] = {}
         self.strangers: set[str] = set()
         self._known = frozenset(self.expected)
@@ -77,7 +77,7 @@ class Gathering:
             self.failed.pop(node, None)
             self.answers[node] = self._answer(node, data)
 
-    def missing(self, reasons: Mapping[str, str], *, otherwise: str) -> tuple[Missing, ...]:
+    def missing(self, reasons: Mapping[str, str], *, otherwise: str) -> tuple[MissingNode, ...]:
         """The expected nodes that gave no answer, each with what is known of it.
 
         Args:
@@ -85,7 +85,7 @@ class Gathering:
             otherwise: What is said of a node of which nothing is known.
         """
         return tuple(
-            Missing(node, self._why(node, reasons, otherwise)) for node in self.expected if node not in self.answers
+            MissingNode(node, self._why(node, reasons, otherwise)) for node in self.expected if node not in self.answers
         )
 
     def groups(self) -> tuple[Group, ...]:
@@ -97,15 +97,15 @@ class Gathering:
         made = [_group(tuple(names), digest, self._documents[digest]) for digest, names in nodes.items()]
         return tuple(sorted(made, key=lambda group: -len(group.nodes)))
 
-    def _answer(self, node: str, data: Mapping[str, Any]) -> Answer:
+    def _answer(self, node: str, data: Mapping[str, Any]) -> NodeAnswer:
         digest = digest_of(data)
         self._documents.setdefault(digest, {name: data.get(name) for name in ("aspects", "machine", "findings")})
-        faults = [Fault(**{**fault, "evidence": tuple(fault["evidence"])}) for fault in data.get("faults", ())]
+        faults = [NodeFault(**{**fault, "evidence": tuple(fault["evidence"])}) for fault in data.get("faults", ())]
         if (skew := self._skew(data)) is not None:
             faults.append(skew)
-        return Answer(node, digest, tuple(faults))
+        return NodeAnswer(node, digest, tuple(faults))
 
-    def _skew(self, data: Mapping[str, Any]) -> Fault | None:
+    def _skew(self, data: Mapping[str, Any]) -> NodeFault | None:
         """A clock that shows a time outside of what passed here meanwhile: no guess, however long the answer took."""
         clock = data.get("clock")
         if not isinstance(clock, (int, float)):
@@ -115,7 +115,7 @@ class Gathering:
         if off <= CLOCK_TOLERANCE:
             return None
         way = "behind" if behind > ahead else "ahead of"
-        return Fault("clock-off", "error", f"Its clock is {off:.0f} s {way} that of this host", ())
+        return NodeFault("clock-off", "error", f"Its clock is {off:.0f} s {way} that of this host", ())
 
     def _note(self, task: int | None, text: str) -> None:
         text = _STYLE.sub("", text)[:_LINE_LIMIT]

@@ -14,7 +14,7 @@ from verl_env.bundle.packing.image import kind_of
 from verl_env.bundle.packing.peek import peek
 from verl_env.bundle.use import open_bundle
 from verl_env.cluster.command import node_command
-from verl_env.cluster.model import Missing
+from verl_env.cluster.model import MissingNode
 from verl_env.cluster.node.stage import beside
 from verl_env.wheels.fetch import file_sha256
 
@@ -30,7 +30,7 @@ _UNKNOWN = "nothing is known of it"
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
+class StagingPack:
     """What is to be installed, and where; ``need`` is the room that a node must have, in bytes.
 
     ``origin`` is the digest that an installed one is known by: that of the pack, or of the manifest of a bundle.
@@ -46,14 +46,14 @@ class Pack:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedNodes:
     """Which nodes have a pack now; ``way`` is what carried it: ``sbcast``, ``srun``, ``ray``, or nothing."""
 
-    pack: Pack
+    pack: StagingPack
     expected: tuple[str, ...]
     installed: tuple[str, ...]
     present: tuple[str, ...]
-    failed: tuple[Missing, ...]
+    failed: tuple[MissingNode, ...]
     way: tuple[str, ...]
     seconds: float
 
@@ -68,7 +68,7 @@ class _Run:
     """An installation on the way; ``reasons`` are those of nodes that do not go on."""
 
     nodes: Launcher
-    pack: Pack
+    pack: StagingPack
     seconds: float
     expected: tuple[str, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class _Run:
         return node_command("stage", [json.dumps(asked)], seconds=self.seconds)
 
 
-def read(file: Path, to: Path) -> Pack:
+def read(file: Path, to: Path) -> StagingPack:
     """A pack, or a bundle as one file, as it is to be installed.
 
     Raises:
@@ -108,7 +108,7 @@ def read(file: Path, to: Path) -> Pack:
         described = peek(file)
         kind, unpacked, origin = kind_of(file), 0 if described is None else described.bytes, ""
     size, digest = file.stat().st_size, file_sha256(file)
-    return Pack(file, to, digest, origin or digest, size, size + unpacked, kind)
+    return StagingPack(file, to, digest, origin or digest, size, size + unpacked, kind)
 
 
 def is_plain_tar(file: Path) -> bool:
@@ -120,7 +120,7 @@ def is_plain_tar(file: Path) -> bool:
         return False
 
 
-def install(pack: Pack, nodes: Launcher, *, seconds: float) -> Staged:
+def install(pack: StagingPack, nodes: Launcher, *, seconds: float) -> StagedNodes:
     """Installs a pack on nodes; ``seconds`` is what each step of a node has.
 
     Raises:
@@ -132,8 +132,8 @@ def install(pack: Pack, nodes: Launcher, *, seconds: float) -> Staged:
     present = {name for name, state in checked.items() if state == "present"}
     installed = _carried(run, [name for name in run.expected if checked.get(name) == "ready"])
     have = installed | present
-    missing = (Missing(name, run.reasons.get(name, _UNKNOWN)) for name in run.expected if name not in have)
-    return Staged(
+    missing = (MissingNode(name, run.reasons.get(name, _UNKNOWN)) for name in run.expected if name not in have)
+    return StagedNodes(
         pack=pack,
         expected=run.expected,
         installed=tuple(name for name in run.expected if name in installed),

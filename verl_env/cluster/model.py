@@ -17,7 +17,7 @@ JOB_VARIABLE = "VERL_ENV_JOB"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class NodeFault:
     """What is wrong with one node by itself: others' processes on its GPUs, no space, a clock that is off."""
 
     id: str
@@ -27,16 +27,16 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NodeAnswer:
     """What one node said: the digest of what matters, and its own faults."""
 
     node: str
     digest: str
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[NodeFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingNode:
     """A node that was expected and gave no answer; ``reason`` is a clause, such as ``drained: bad fan``."""
 
     node: str
@@ -71,14 +71,14 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ClusterVerdict:
     """Whether the expected nodes would work together, and why not."""
 
     expected: tuple[str, ...]
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingNode, ...]
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
-    faults: Mapping[str, tuple[Fault, ...]]
+    faults: Mapping[str, tuple[NodeFault, ...]]
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 

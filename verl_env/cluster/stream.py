@@ -27,7 +27,7 @@ class Ended:
     seconds: float
 
 
-class _Lines:
+class _StreamLines:
     """The lines of one stream, handed on whole; parts of a long one are joined once."""
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
@@ -90,7 +90,7 @@ def _serve(
     with selectors.DefaultSelector() as selector:
         for pipe, take in ((process.stdout, on_line), (process.stderr, on_error)):
             if pipe is not None:
-                selector.register(pipe, selectors.EVENT_READ, _Lines(take))
+                selector.register(pipe, selectors.EVENT_READ, _StreamLines(take))
         while selector.get_map() and not done():
             left = deadline - time.monotonic()
             if left <= 0:

@@ -64,7 +64,7 @@ _family = shape(
         "sha256": (mapping, NOTHING),
     },
 )
-_index = shape(model.Index, {"url": text, "version": text, "pairs": texts, "publisher": text, "source": text})
+_index = shape(model.WheelIndex, {"url": text, "version": text, "pairs": texts, "publisher": text, "source": text})
 _tool = shape(
     model.Tool,
     {"name": text, "reason": text},
@@ -76,7 +76,7 @@ _tool = shape(
     },
 )
 _file = shape(
-    model.File,
+    model.NeededFile,
     {"name": text, "kind": one_of("header", "library"), "package": text},
     {"variable": (text, None), "wheel": (text, None)},
 )
@@ -142,7 +142,9 @@ def _files(value: object) -> dict[str, str]:
     return {name: sha256(digest) for name, digest in mapping(value).items()}
 
 
-_toolkit = shape(model.Toolkit, {"cuda": number, "nvcc": number, "arch": text, "files": _files, "source": text}, {})
+_toolkit = shape(
+    model.ToolkitWheels, {"cuda": number, "nvcc": number, "arch": text, "files": _files, "source": text}, {}
+)
 _toolchain: Decoder[dict[str, Any]] = shape(
     dict,
     {"compilers": many(_rows), "capabilities": many(_capability), "abi": many(_abi)},
@@ -173,7 +175,7 @@ def toolchain(
     tuple[model.CompilerLimit, ...],
     tuple[model.CapabilityRange, ...],
     tuple[model.AbiRule, ...],
-    tuple[model.Toolkit, ...],
+    tuple[model.ToolkitWheels, ...],
 ]:
     """The four tables of ``toolchain.toml``.
 

@@ -105,7 +105,7 @@ class Family:
 
 
 @record
-class Index:
+class WheelIndex:
     """A package index of wheels by CUDA and torch, of which the files are not listed here.
 
     ``url`` has ``{cu}`` (``128``), ``version`` has ``{cuda}`` and ``{torch}`` in its local part; ``pairs`` are those of
@@ -137,7 +137,7 @@ class Tool:
 
 
 @record
-class File:
+class NeededFile:
     """A header or library that a build needs and no index serves: ``cudnn.h``, ``mpi.h``, ``libmlx5.so``.
 
     ``variable`` names the environment variable that says where its package is (``CUDNN_PATH``); ``package`` what
@@ -196,7 +196,7 @@ class Recipe:
     cuda: str | None = None
     torch: bool = True
     tools: tuple[Tool, ...] = ()
-    files: tuple[File, ...] = ()
+    files: tuple[NeededFile, ...] = ()
     after: tuple[str, ...] = ()
     env: Mapping[str, str] = NOTHING
     links: Mapping[str, str] = NOTHING
@@ -268,7 +268,7 @@ class Component:
     imports: str | None
     releases: tuple[Release, ...]
     ranges: tuple[Range, ...] = ()
-    indexes: tuple[Index, ...] = ()
+    indexes: tuple[WheelIndex, ...] = ()
 
     def release(self, version: str) -> Release | None:
         """The release of that version, or None."""
@@ -295,7 +295,7 @@ class CapabilityRange:
 
 
 @record
-class Toolkit:
+class ToolkitWheels:
     """A compiler of one CUDA release that the index has as wheels, unpacked over one another.
 
     Args:
@@ -334,4 +334,4 @@ class Catalogue:
     compilers: tuple[CompilerLimit, ...]
     capabilities: tuple[CapabilityRange, ...]
     abi: tuple[AbiRule, ...]
-    toolkits: tuple[Toolkit, ...] = ()
+    toolkits: tuple[ToolkitWheels, ...] = ()

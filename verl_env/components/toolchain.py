@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verl_env.components.model import Catalogue, Recipe, Toolkit
+    from verl_env.components.model import Catalogue, Recipe, ToolkitWheels
 
 
 def gcc_below(catalogue: Catalogue, nvcc: str) -> str | None:
@@ -34,7 +34,7 @@ def nvcc_targets(catalogue: Catalogue, nvcc: str, gpus: Sequence[str]) -> tuple[
     return tuple(targets)
 
 
-def toolkit_for(catalogue: Catalogue, cuda: str | None, arch: str | None) -> Toolkit | None:
+def toolkit_for(catalogue: Catalogue, cuda: str | None, arch: str | None) -> ToolkitWheels | None:
     """The compiler that the index has for a release of torch's CUDA; None where it has none.
 
     Args:

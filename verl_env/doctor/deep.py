@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.model import Diagnosis, Finding
-    from verl_env.doctor.target import Target
+    from verl_env.doctor.target import InspectedEnvironment
     from verl_env.machine.process import Outcome
 
 #: Modules in the order of their imports, each with the distribution that brings it.
@@ -173,7 +173,7 @@ def _trial_check(trial: Trial) -> Check:
     )
 
 
-def _hash_check(target: Target) -> Check:
+def _hash_check(target: InspectedEnvironment) -> Check:
     def find(_: Facts) -> Hit | None:
         foreign = frozenset(clash.path for clash in target.clashes)
         changed = [

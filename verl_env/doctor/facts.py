@@ -18,7 +18,7 @@ from verl_env.versions import dotted, is_dotted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from verl_env.doctor.target import Target
+    from verl_env.doctor.target import InspectedEnvironment
     from verl_env.environment.proofs import KeptProof
     from verl_env.install.completeness import Completeness
     from verl_env.install.fitness import Misfit
@@ -66,7 +66,7 @@ class Facts:
     logged: int = 0
     torch_flavour: Known[str] = UNKNOWN
     host: HostFacts = field(default_factory=HostFacts)
-    target: Target | None = None
+    target: InspectedEnvironment | None = None
     shell: Shell = field(default_factory=Shell)
     unmet: frozenset[tuple[str, str]] = frozenset()
     lockset: str | None = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FixStep:
     """One fix that would run: the finding that it mends and its commands."""
 
     finding: Finding
@@ -41,7 +41,7 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FixOutcome:
     """What came of a fix; ``detail`` says why it failed or was taken back."""
 
     finding: str
@@ -49,23 +49,23 @@ class Outcome:
     detail: str = ""
 
 
-def steps(diagnosis: Diagnosis) -> tuple[Step, ...]:
+def steps(diagnosis: Diagnosis) -> tuple[FixStep, ...]:
     """The fixes of the roots of a diagnosis that may run by themselves."""
     return tuple(
-        Step(root, root.remedy.fix, root.remedy.commands)
+        FixStep(root, root.remedy.fix, root.remedy.commands)
         for root in diagnosis.roots
         if root.remedy.fix is not None and not root.remedy.fix.build and root.severity != "info"
     )
 
 
 def apply(
-    step: Step,
+    step: FixStep,
     facts: Facts,
     before: Diagnosis,
     again: Callable[[Path], Diagnosis],
     waiting: Callable[[str], None] = lambda _: None,
     means: Means | None = None,
-) -> Outcome:
+) -> FixOutcome:
     """Runs one fix and puts its result in force only where it mends.
 
     Args:
@@ -90,19 +90,19 @@ def apply(
         try:
             state, pins = _restore(step, new, facts, means) if step.fix.restore else (None, None)
         except VerlEnvError as error:
-            return Outcome(step.finding.id, "failed", error.message)
+            return FixOutcome(step.finding.id, "failed", error.message)
         failure = None if step.fix.restore else _carry_out(step.fix, new)
         if failure is not None:
-            return Outcome(step.finding.id, "failed", failure)
+            return FixOutcome(step.finding.id, "failed", failure)
         worse = _worse(step.finding.id, before, again(new.path))
         if worse is not None:
-            return Outcome(step.finding.id, "taken-back", worse)
+            return FixOutcome(step.finding.id, "taken-back", worse)
         new.commit(state, pins)
-    return Outcome(step.finding.id, "mended")
+    return FixOutcome(step.finding.id, "mended")
 
 
 def _restore(
-    step: Step, new: NewGeneration, facts: Facts, means: Means | None
+    step: FixStep, new: NewGeneration, facts: Facts, means: Means | None
 ) -> tuple[State | None, dict[str, str] | None]:
     """Makes a new generation with what the lockset has; its record and its pins."""
     from verl_env.install.alter.restore import restore_packages  # noqa: PLC0415

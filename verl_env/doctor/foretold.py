@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.target import Target
+    from verl_env.doctor.target import InspectedEnvironment
 
 _SHOWN = 8
 
 
-def differences(target: Target, loaded: Sequence[str]) -> list[str]:
+def differences(target: InspectedEnvironment, loaded: Sequence[str]) -> list[str]:
     """Libraries that were loaded from another place than the files foretell.
 
     Args:

@@ -15,7 +15,7 @@ from verl_env.doctor.commands import Shell
 from verl_env.doctor.engines.host import HostFacts, read_host
 from verl_env.doctor.engines.metadata import by_name
 from verl_env.doctor.facts import Facts, flavour_of_version
-from verl_env.doctor.target import Target
+from verl_env.doctor.target import InspectedEnvironment
 from verl_env.environment.proofs import kept_proofs
 from verl_env.environment.state import read_state
 from verl_env.errors import VerlEnvError
@@ -43,7 +43,7 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
         NoEnvironment: there is no environment at that place.
     """
     forget()
-    target = Target(prefix, environment)
+    target = InspectedEnvironment(prefix, environment)
     named = by_name(target.distributions)
     packages = {name: found[0].version for name, found in named.items()}
     made = _made_from(prefix, packages, machine)

@@ -23,7 +23,7 @@ from verl_env.records import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from verl_env.doctor.engines.metadata import Described, Site
+    from verl_env.doctor.engines.metadata import Described, SiteDirectory
     from verl_env.doctor.engines.record import Clash, Owned
     from verl_env.environment.damage import Damage
 
@@ -43,7 +43,7 @@ class Shared:
     error: str | None = None
 
 
-class Target:
+class InspectedEnvironment:
     """An environment, read from outside.
 
     Args:
@@ -100,17 +100,17 @@ class Target:
         return self.config.get("include-system-site-packages", "").lower() == "true"
 
     @lazily
-    def sites(self) -> tuple[Site, ...]:
+    def sites(self) -> tuple[SiteDirectory, ...]:
         """Its own site-packages directories."""
         return tuple(metadata.scan_site(path) for path in self.site_paths)
 
     @lazily
-    def before(self) -> tuple[Site, ...]:
+    def before(self) -> tuple[SiteDirectory, ...]:
         """Directories from outside that are searched before its own: PYTHONPATH, and the user's site without a venv."""
         return self._outside([*self._python_path(), *(() if self.config else self._user_site())])
 
     @lazily
-    def after(self) -> tuple[Site, ...]:
+    def after(self) -> tuple[SiteDirectory, ...]:
         """Directories from outside that are searched after its own: of a venv with system packages."""
         if not self.sees_system or "home" not in self.config:
             return ()
@@ -130,7 +130,7 @@ class Target:
         user = metadata.user_site(self.python, self.environment)
         return [user] if user else []
 
-    def _outside(self, paths: Sequence[Path]) -> tuple[Site, ...]:
+    def _outside(self, paths: Sequence[Path]) -> tuple[SiteDirectory, ...]:
         own = {path.resolve() for path in self.site_paths}
         return tuple(metadata.scan_site(path) for path in paths if path.is_dir() and path.resolve() not in own)
 

@@ -19,7 +19,7 @@ from verl_env.reading import json_of, note, read_bytes
 from verl_env.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from verl_env.environment.installed import Distribution

@@ -25,7 +25,7 @@ class Metadata:
 
 
 @record
-class Origin:
+class DirectUrl:
     """Where a distribution came from that no index gave (PEP 610); where that cannot be read, ``url`` says so."""
 
     url: str
@@ -71,19 +71,19 @@ def read_installer(folder: str) -> str | None:
     return _text(f"{folder}/INSTALLER").strip() or None
 
 
-def read_origin(folder: str) -> Origin | None:
+def read_origin(folder: str) -> DirectUrl | None:
     """Where the distribution of a ``.dist-info`` came from; None where that was an index."""
     file = f"{folder}/direct_url.json"
     try:
         data = json_of(read_bytes(file))
-        return Origin(str(data["url"]), bool(data.get("dir_info", {}).get("editable", False)))
+        return DirectUrl(str(data["url"]), bool(data.get("dir_info", {}).get("editable", False)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         note(file, error)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    return Origin("an address that cannot be read", readable=False)
+    return DirectUrl("an address that cannot be read", readable=False)
 
 
 def _text(path: str) -> str:

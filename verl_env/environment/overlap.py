@@ -11,11 +11,10 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.environment.binding import FILES as BINDING
-from verl_env.environment.damage import recorded_files
 from verl_env.environment.errors import FilesOverlap
 from verl_env.environment.expected import expected_files
 from verl_env.environment.installed import installed
-from verl_env.environment.record import record_hash
+from verl_env.environment.record import record_hash, recorded_files
 from verl_env.environment.reuse import files_of, packages_of, sites
 from verl_env.reading import open_regular, read_bytes
 
@@ -110,7 +109,7 @@ def contested(environment: Path, read: dict[str, Expected] | None = None) -> dic
         have = installed(site)
         shared = _shared(expected_files(have, {} if read is None else read))
         for name in sorted({name for names in shared.values() for name in names}):
-            for path, digest, *_ in recorded_files(f"{have[name].folder}/RECORD") or ():
+            for path, digest, *_ in recorded_files(have[name].folder) or ():
                 place = os.path.normpath(path)
                 if digest and name in shared.get(place, ()):
                     owners.setdefault(os.path.relpath(site / place, environment), {})[name] = digest

@@ -39,7 +39,7 @@ _SINCE_TORCH = Version("2.4")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RowDifference:
     """A row of a table, what it says (None: no row) and what its source says (None: nothing)."""
 
     table: str
@@ -49,16 +49,16 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SourceAnswer:
     """What one source says: how many rows were compared, where they differ, or why it could not be read."""
 
     source: str
     compared: int
-    differences: tuple[Difference, ...]
+    differences: tuple[RowDifference, ...]
     unreachable: str | None = None
 
 
-def check(index: Index, pci_ids: str | None = None, drivers: str | None = None) -> tuple[Answer, ...]:
+def check(index: Index, pci_ids: str | None = None, drivers: str | None = None) -> tuple[SourceAnswer, ...]:
     """Every source in turn; ``pci_ids`` and ``drivers`` are files or addresses in place of the usual ones."""
     places = [pci_ids] if pci_ids else [place for place in PLACES if Path(place).is_file()][:1] or [PCI_IDS]
     return (
@@ -68,12 +68,12 @@ def check(index: Index, pci_ids: str | None = None, drivers: str | None = None) 
     )
 
 
-def _asked(source: str, compare: Callable[[], tuple[int, list[Difference]]]) -> Answer:
+def _asked(source: str, compare: Callable[[], tuple[int, list[RowDifference]]]) -> SourceAnswer:
     try:
         compared, found = compare()
     except (IndexUnreachableError, OSError, ValueError) as error:
-        return Answer(source, 0, (), unreachable=str(error))
-    return Answer(source, compared, tuple(found))
+        return SourceAnswer(source, 0, (), unreachable=str(error))
+    return SourceAnswer(source, compared, tuple(found))
 
 
 def _read(place: str) -> str:
@@ -82,7 +82,7 @@ def _read(place: str) -> str:
     return Path(place).read_text(encoding="utf-8", errors="replace")
 
 
-def _torch(index: Index) -> tuple[int, list[Difference]]:
+def _torch(index: Index) -> tuple[int, list[RowDifference]]:
     """What a plain install of torch takes, row by row; releases of the index that have no row."""
     known = wheel_tables.torch_index_defaults()
     found = [difference for row in known for difference in _torch_row(index, row)]
@@ -91,23 +91,23 @@ def _torch(index: Index) -> tuple[int, list[Difference]]:
     for version in sorted(releases):
         minor = Version(f"{version.major}.{version.minor}")
         if minor > _SINCE_TORCH and minor not in stated and not version.is_prerelease:
-            found.append(Difference("torch", f"release {minor}", None, str(version)))
+            found.append(RowDifference("torch", f"release {minor}", None, str(version)))
             stated.add(minor)
     return len(known), found
 
 
-def _torch_row(index: Index, row: wheel_tables.TorchIndexDefault) -> Iterator[Difference]:
+def _torch_row(index: Index, row: wheel_tables.TorchIndexDefault) -> Iterator[RowDifference]:
     name = f"torch {row.torch} {row.arch}"
     files = index.release("torch", row.torch)
     wheels = [file for file in files if file.name.endswith(f"_{row.arch}.whl") and "manylinux" in file.name]
     if not wheels:
-        yield Difference("torch", name, row.platform_tag, None)
+        yield RowDifference("torch", name, row.platform_tag, None)
         return
     theirs = _stated(wheel_facts(wheels[0]).metadata, row.arch)
     for key in ("build", "nccl", "cudnn", "triton"):
         ours = getattr(row, key)
         if ours is not UNKNOWN and theirs.get(key) is not None and ours != theirs[key]:
-            yield Difference("torch", f"{name} {key}", str(ours), theirs[key])
+            yield RowDifference("torch", f"{name} {key}", str(ours), theirs[key])
 
 
 def _stated(metadata: str, arch: str) -> dict[str, str]:
@@ -132,7 +132,7 @@ def _stated(metadata: str, arch: str) -> dict[str, str]:
     return found
 
 
-def _pci(text: str) -> tuple[int, list[Difference]]:
+def _pci(text: str) -> tuple[int, list[RowDifference]]:
     """Names by vendor and id: ours must share a word with theirs; theirs of compute cards must be known."""
     theirs = dict(_devices(text))
     if not theirs:
@@ -143,9 +143,9 @@ def _pci(text: str) -> tuple[int, list[Difference]]:
     for key, names in ours.items():
         said = theirs.get(key)
         if said is not None and not any(_alike(name, said) for name in names):
-            found.append(Difference(_VENDORS[key[0]], key[1], ", ".join(names), said))
+            found.append(RowDifference(_VENDORS[key[0]], key[1], ", ".join(names), said))
     found += [
-        Difference(_VENDORS[vendor], device, None, name)
+        RowDifference(_VENDORS[vendor], device, None, name)
         for (vendor, device), name in theirs.items()
         if (vendor, device) not in ours and _COMPUTE.search(name) and not _UNNAMED.search(name)
     ]
@@ -171,7 +171,7 @@ def _words(name: str) -> set[str]:
     return {word for word in words if re.search(r"\d", word)} or words
 
 
-def _drivers(text: str) -> tuple[int, list[Difference]]:
+def _drivers(text: str) -> tuple[int, list[RowDifference]]:
     """Every branch of NVIDIA's list from 450 on must have a row, and those marked as long-term be so here."""
     branches = json_of(text)
     if not isinstance(branches, dict):
@@ -182,9 +182,9 @@ def _drivers(text: str) -> tuple[int, list[Difference]]:
         branch = int(name) if str(name).isdigit() else 0
         kind = _kind(str(entry.get("type", "")) if isinstance(entry, dict) else "")
         if branch not in ours and branch > max(ours, default=0):
-            found.append(Difference("nvidia-drivers", f"branch {branch}", None, kind))
+            found.append(RowDifference("nvidia-drivers", f"branch {branch}", None, kind))
         elif branch in ours and kind and kind != ours[branch].kind:
-            found.append(Difference("nvidia-drivers", f"branch {branch}", ours[branch].kind, kind))
+            found.append(RowDifference("nvidia-drivers", f"branch {branch}", ours[branch].kind, kind))
     return len(ours.keys() & {int(name) for name in branches if str(name).isdigit()}), found
 
 

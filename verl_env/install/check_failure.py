@@ -14,7 +14,7 @@ from verl_env.machine.child import Abandoned, Completed, TimedOut
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from verl_env.locksets.model import Check
+    from verl_env.locksets.model import SmokeTest
     from verl_env.machine.process import Outcome
 
 _MISSING_LIBRARY = re.compile(r"(?<![\w.+-])(lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
@@ -30,7 +30,7 @@ _REASONS = (
 )
 
 
-def failure(check: Check, outcome: Outcome, environment: Path, logs: Path) -> CheckFailed:
+def failure(check: SmokeTest, outcome: Outcome, environment: Path, logs: Path) -> CheckFailed:
     """The error of a check that did not pass, whose output is kept in a file of ``logs``."""
     output = _output(outcome)
     logs.mkdir(exist_ok=True)

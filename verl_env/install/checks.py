@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TypeGuard
 
-    from verl_env.locksets.model import Check
+    from verl_env.locksets.model import SmokeTest
     from verl_env.machine.process import Outcome
 
 #: Seconds that a check may take: a first import of vLLM from a network file system takes minutes.
@@ -39,7 +39,7 @@ def gpu_here() -> bool:
 
 
 def run_checks(
-    checks: Sequence[Check],
+    checks: Sequence[SmokeTest],
     environment: Path,
     variables: Mapping[str, str],
     places: tuple[Path, Path],
@@ -105,7 +105,10 @@ class _Place:
 
 
 def _together(
-    checks: Sequence[Check], place: _Place, done: Callable[[str, float], None], running: Callable[[str, float], None]
+    checks: Sequence[SmokeTest],
+    place: _Place,
+    done: Callable[[str, float], None],
+    running: Callable[[str, float], None],
 ) -> int | None:
     """Runs checks in one process; None where all went well, else how many had passed before."""
     program, source, answers = (place.stage / f"checks.{kind}" for kind in ("py", "json", "done"))
@@ -129,7 +132,7 @@ def _together(
     return None if _well(outcome) and passed == len(checks) else passed
 
 
-def _alone(check: Check, place: _Place, running: Callable[[str, float], None]) -> Outcome:
+def _alone(check: SmokeTest, place: _Place, running: Callable[[str, float], None]) -> Outcome:
     script = place.stage / f"check-{file_name(check.id)}.py"
     script.write_text(check.code, encoding="utf-8")
 
@@ -151,7 +154,9 @@ def _lines(file: Path) -> list[str]:
         return []
 
 
-def pick_checks(checks: tuple[Check, ...], *, gpu: Callable[[], bool]) -> tuple[tuple[Check, ...], dict[str, str]]:
+def pick_checks(
+    checks: tuple[SmokeTest, ...], *, gpu: Callable[[], bool]
+) -> tuple[tuple[SmokeTest, ...], dict[str, str]]:
     """The checks that can run on this host, and the reason for each that cannot."""
     has_gpu = any(check.needs == "gpu" for check in checks) and gpu()
     chosen = tuple(check for check in checks if check.needs != "gpu" or has_gpu)

@@ -26,7 +26,7 @@ from verl_env.installers.base import Batch, Command, Source
 from verl_env.installers.classify import classify
 from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.installers.process import run
-from verl_env.locksets.target import Target, oldest_glibc
+from verl_env.locksets.target import LockTarget, oldest_glibc
 from verl_env.plans.carry import carry, keepable
 from verl_env.plans.compare import as_taken, brings_wheel
 from verl_env.records import NOTHING, replace
@@ -43,7 +43,7 @@ from verl_env.wheels.stage import batch_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
-    from verl_env.additions.model import Found
+    from verl_env.additions.model import ResolvedPackage
     from verl_env.builds.builder import Builder
     from verl_env.builds.tools import Tools
     from verl_env.choose.model import Build
@@ -148,7 +148,7 @@ class Parts:
         """
         every = [package for package in self._plan.packages if package.url is not None]
         packages = [package for package in every if package.name not in kept]
-        target = Target(self._plan.python, self._plan.arch, self._glibc or oldest_glibc(self._plan.lockset))
+        target = LockTarget(self._plan.python, self._plan.arch, self._glibc or oldest_glibc(self._plan.lockset))
         for package in sorted(packages, key=lambda each: (each.name != TORCH, each.name)):
             name = package.name
             told = functools.partial(self._reporter.progress, name)
@@ -194,7 +194,7 @@ class Parts:
         self._run(Command(bytecode_command(self._new / "bin" / "python", site), os.environ))
         return version
 
-    def additions(self, found: Sequence[Found]) -> None:
+    def additions(self, found: Sequence[ResolvedPackage]) -> None:
         """Installs what users added beside the lock."""
         if found:
             file = self._stage / "additions.txt"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class PreparedPlace:
     """What an environment finds at its place: the room, the installer's cache, and whether files are linked from it."""
 
     place: Path
@@ -98,7 +98,7 @@ def foreseen(plan: Plan, target: Target, options: Options, seen: Inspection) -> 
     return ()
 
 
-def room_of(target: Target, options: Options) -> Room | None:
+def room_of(target: Target, options: Options) -> PreparedPlace | None:
     """Where an installation would be put and from which cache; None where no installer is here."""
     place = target.path.parent
     try:
@@ -106,7 +106,7 @@ def room_of(target: Target, options: Options) -> Room | None:
     except (InstallerMissing, InstallerSilent):
         return None
     cache = installer.cache_for(place)
-    return Room(place, free_room(place), installer.name, cache.path, linked=cache.linked)
+    return PreparedPlace(place, free_room(place), installer.name, cache.path, linked=cache.linked)
 
 
 def checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: str) -> Works | None:

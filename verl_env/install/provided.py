@@ -19,7 +19,7 @@ from verl_env.additions.metadata import met, read_metadata
 from verl_env.environment.installed import installed, normalise, same_version
 from verl_env.environment.record import read_record
 from verl_env.install.errors import ProvidedMisfit
-from verl_env.locksets.target import Target, oldest_glibc
+from verl_env.locksets.target import LockTarget, oldest_glibc
 from verl_env.plans.model import Provided
 from verl_env.reading import text_or_none, what_is
 from verl_env.wheels.origin import leads_away
@@ -117,7 +117,7 @@ def _check_tags(name: str, site: Path, have: Distribution, choice: Choice, machi
     stated = [line.partition(":")[2].strip() for line in text.splitlines() if line.lower().startswith("tag:")]
     arch, glibc = machine.host.arch, machine.host.glibc
     arch = arch if isinstance(arch, str) else next(iter(choice.lockset.requires.arch), "x86_64")
-    target = Target(choice.python, arch, glibc if isinstance(glibc, str) else oldest_glibc(choice.lockset))
+    target = LockTarget(choice.python, arch, glibc if isinstance(glibc, str) else oldest_glibc(choice.lockset))
     tags = {tag for text in stated for tag in parse_tag(text)}
     # A build of the site's own is of this platform, and says linux_x86_64.
     known = {(tag.interpreter, tag.abi) for tag in target.tags}

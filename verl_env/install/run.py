@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from verl_env.environment.registry import register
 from verl_env.errors import VerlEnvError
 from verl_env.install.inspect import inspect
-from verl_env.plans.model import Outcome
+from verl_env.plans.model import InstallOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def install(
     plan: Plan, target: Target, options: Options, reporter: Reporter, seen: Inspection | None = None
-) -> Outcome:
+) -> InstallOutcome:
     """Makes an environment, brings one up to a plan, or finds that there is nothing to do.
 
     The old environment stays in force until the new one is complete and checked; whatever fails, it stays.
@@ -59,7 +59,7 @@ def install(
     missing = left_out(plan, made.left_out)
     ways = {name: way.way for name, way in made.taken.items()}
     seconds = time.monotonic() - started
-    return Outcome(target.path, True, changes, missing, made.checks, made.skipped, seconds, ways)
+    return InstallOutcome(target.path, True, changes, missing, made.checks, made.skipped, seconds, ways)
 
 
 def left_out(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, str]:
@@ -67,13 +67,13 @@ def left_out(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, str]:
     return {choice.name: choice.reason for choice in plan.natives if choice.how == "skip"} | dict(unavailable)
 
 
-def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float) -> Outcome:
+def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float) -> InstallOutcome:
     register(target.path)
     state = seen.state
     missing = left_out(plan, {} if state is None else state.left_out)
     checks = () if state is None else state.checks
     ways = {} if state is None else state.ways
-    return Outcome(target.path, False, (), missing, checks, seconds=time.monotonic() - started, ways=ways)
+    return InstallOutcome(target.path, False, (), missing, checks, seconds=time.monotonic() - started, ways=ways)
 
 
 def _prepare(plan: Plan, target: Target, options: Options, seen: Inspection, reporter: Reporter) -> Tools:

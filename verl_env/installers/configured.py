@@ -83,7 +83,9 @@ def _pip(environ: Mapping[str, str]) -> ConfiguredIndex:
             said[name.partition(".")[2]] = value.strip("'\"")
     proxy = said.get("proxy")
     more = said.get("extra-index-url") or said.get("find-links")
-    return ConfiguredIndex(_bare(said.get("index-url")), not more, {"http": proxy, "https": proxy} if proxy else NOTHING)
+    return ConfiguredIndex(
+        _bare(said.get("index-url")), not more, {"http": proxy, "https": proxy} if proxy else NOTHING
+    )
 
 
 def _bare(url: str | None) -> str:

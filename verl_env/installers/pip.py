@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from verl_env.installers.base import Batch, Source
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
 
 
 class Pip:
@@ -69,7 +69,7 @@ def build_command(python: Path, verb: str, source: Source, arguments: Sequence[s
     return (*pip_of(python), verb, *common, *source.found, *arguments)
 
 
-def resolve_elsewhere(target: Target, report: Path, constraints: Path, requirements: Sequence[str]) -> Command:
+def resolve_elsewhere(target: LockTarget, report: Path, constraints: Path, requirements: Sequence[str]) -> Command:
     """Says as JSON in ``report`` which wheels requirements come to on another machine, and does nothing."""
     platforms = dict.fromkeys(tag.platform for tag in target.tags if tag.platform != "any")
     arguments = ["--dry-run", "--quiet", "--ignore-installed", "--no-cache-dir", "--only-binary", ":all:"]

@@ -38,7 +38,7 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CommandResult:
     """How a command ended: its exit code (negative for a signal) and the end of its output as plain text."""
 
     code: int
@@ -51,7 +51,7 @@ def run(
     *,
     watch: Callable[[bytes], None] | None = None,
     cwd: Path = WORKING_DIRECTORY,
-) -> Completed:
+) -> CommandResult:
     """Runs a command to its end.
 
     Args:
@@ -79,7 +79,7 @@ def run(
         os.close(theirs)
         try:
             kept = _read(ours, process, [each for each in (show, watch) if each is not None], watch)
-            return Completed(process.wait(), plain_text(kept))
+            return CommandResult(process.wait(), plain_text(kept))
         finally:
             _end(process)
 

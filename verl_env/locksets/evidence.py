@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from verl_env.locksets.recipe import Recipe
+    from verl_env.locksets.recipe import LocksetRecipe
 
 INSTALLS = "installs.toml"
 PROOFS = "proofs"
@@ -29,7 +29,7 @@ SCHEMA = 1
 _HEAD = "# Every environment that was made from this lockset and whose checks passed (verl-env lock --record).\n"
 
 
-def evidence(recipe: Recipe) -> dict[str, Any]:
+def evidence(recipe: LocksetRecipe) -> dict[str, Any]:
     """The keys of lockset.toml that say how far a lockset was tried: tier, Pythons, installations, proofs.
 
     Raises:
@@ -46,7 +46,7 @@ def evidence(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in {**table, "installs": installs, "proofs": proofs}.items() if value}
 
 
-def _untried(recipe: Recipe) -> str:
+def _untried(recipe: LocksetRecipe) -> str:
     if not recipe.pythons:
         return "recorded"
     return "planned" if "planned" in recipe.identity else "locked"
@@ -65,11 +65,11 @@ def _installs(file: Path) -> list[dict[str, Any]]:
     return list(table["installs"])
 
 
-def _proofs(folder: Path, recipe: Recipe) -> list[dict[str, Any]]:
+def _proofs(folder: Path, recipe: LocksetRecipe) -> list[dict[str, Any]]:
     return [_proof(file, recipe) for file in sorted((folder / PROOFS).glob("*.json"))]
 
 
-def _proof(file: Path, recipe: Recipe) -> dict[str, Any]:
+def _proof(file: Path, recipe: LocksetRecipe) -> dict[str, Any]:
     try:
         document = json.loads(file.read_bytes())
         table = summary(document, _components(recipe))
@@ -83,7 +83,7 @@ def _proof(file: Path, recipe: Recipe) -> dict[str, Any]:
     return table
 
 
-def _components(recipe: Recipe) -> list[str]:
+def _components(recipe: LocksetRecipe) -> list[str]:
     return [native["name"] for native in recipe.identity.get("natives", ())]
 
 

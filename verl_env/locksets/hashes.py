@@ -12,13 +12,13 @@ from verl_env.locksets.errors import FileMissingError
 from verl_env.locksets.index import takeable
 from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, read_toml
 from verl_env.locksets.make import lockset_files
-from verl_env.locksets.target import Target
+from verl_env.locksets.target import LockTarget
 from verl_env.locksets.write import LEAST_GLIBC
 
 if TYPE_CHECKING:
     from verl_env.locksets.index import Index, IndexFile
     from verl_env.locksets.model import Package
-    from verl_env.locksets.recipe import Recipe
+    from verl_env.locksets.recipe import LocksetRecipe
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Hashes:
     index: Index
     _releases: dict[tuple[str, str], tuple[IndexFile, ...]] = field(default_factory=dict)
 
-    def files(self, recipe: Recipe) -> dict[str, str]:
+    def files(self, recipe: LocksetRecipe) -> dict[str, str]:
         """The files of a lockset by name, as ``make_lockset`` gives them, with the pins that are there.
 
         No files where it was never locked.
@@ -50,7 +50,7 @@ class Hashes:
         }
         return lockset_files(recipe, packages, read_toml(folder / LOCKSET_FILE).get("pythons", []))
 
-    def _anew(self, recipe: Recipe, python: str, package: Package) -> Package:
+    def _anew(self, recipe: LocksetRecipe, python: str, package: Package) -> Package:
         """A package with the hash of every file that may be taken.
 
         Those are files of the earliest time that its step can have had, and later ones that the lock names already.
@@ -62,7 +62,7 @@ class Hashes:
         date = _earliest(recipe, package.name)
         named = {digest.removeprefix("sha256:") for digest in package.hashes}
         known = [file for file in files if file.sha256 in named or not file.uploaded or file.uploaded < date]
-        found = takeable(known, Target(python, recipe.arch, recipe.glibc), recipe.glibc_minimum or LEAST_GLIBC)
+        found = takeable(known, LockTarget(python, recipe.arch, recipe.glibc), recipe.glibc_minimum or LEAST_GLIBC)
         if not found:
             raise FileMissingError(package.name, package.version, f"Python {python}, {recipe.arch}")
         gone = named - {file.sha256 for file in files}
@@ -75,7 +75,7 @@ class Hashes:
         return self._releases[name, version]
 
 
-def _earliest(recipe: Recipe, name: str) -> str:
+def _earliest(recipe: LocksetRecipe, name: str) -> str:
     """The earliest time that a package of a recipe can be of."""
     own = [other.date for other in recipe.dates if canonicalize_name(other.name) == name]
     return min(own or [recipe.date, *(step.date for step in recipe.steps if step.date)])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
@@ -137,7 +137,7 @@ class Index:
         return tuple(file for file in found if not before or not file.uploaded or file.uploaded < before)
 
 
-def best_file(files: Iterable[IndexFile], target: Target) -> IndexFile | None:
+def best_file(files: Iterable[IndexFile], target: LockTarget) -> IndexFile | None:
     """The file an installer takes for a target: the wheel with the best tag, else the source archive."""
     ranks = target.tags
     ranked = []
@@ -156,7 +156,7 @@ def best_file(files: Iterable[IndexFile], target: Target) -> IndexFile | None:
     return min(sdists, key=lambda file: (not file.name.endswith(".tar.gz"), file.name), default=None)
 
 
-def takeable(files: Iterable[IndexFile], target: Target, least_glibc: str) -> tuple[IndexFile, ...]:
+def takeable(files: Iterable[IndexFile], target: LockTarget, least_glibc: str) -> tuple[IndexFile, ...]:
     """The files that an installer may take on any machine of a target's Python and architecture.
 
     Wheels for any glibc; source archives only where none of them is for ``least_glibc``, so that no machine with that

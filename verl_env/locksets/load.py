@@ -82,7 +82,7 @@ proof = shape(
     {"date": text, "python": number, "ok": flag, "parts": mapping, "natives": mapping},
     {"gpu": (text, None), "gpus": (count, 0), "driver": (number, None)},
 )
-check = shape(model.Check, {"id": text, "code": text}, {"needs": (one_of("gpu"), None)})
+check = shape(model.SmokeTest, {"id": text, "code": text}, {"needs": (one_of("gpu"), None)})
 
 #: The keys that lockset.toml shares with recipe.toml.
 IDENTITY = {

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.locksets.model import PythonLock
-    from verl_env.locksets.recipe import Recipe
+    from verl_env.locksets.recipe import LocksetRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LockOutcome:
     """What one recipe gives: the texts of its files by name, and how the files that were there differ."""
 
     id: str
@@ -39,7 +39,7 @@ def lock(
     directory: Path | None = None,
     index: Index | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[Outcome, ...]:
+) -> tuple[LockOutcome, ...]:
     """Makes locksets from their recipes.
 
     Args:
@@ -62,7 +62,7 @@ def lock(
     outcomes = []
     for recipe in recipes:
         files = known.files(recipe) if hashes else make_lockset(recipe, source, say)
-        outcomes.append(Outcome(recipe.id, files, tuple(differences(recipe.file.parent, files))))
+        outcomes.append(LockOutcome(recipe.id, files, tuple(differences(recipe.file.parent, files))))
         if not check:
             write_lockset(recipe.file.parent, files)
     if not check:
@@ -84,7 +84,7 @@ def refresh(directory: Path | None = None) -> None:
     _write(root / COMPILED, catalogue_text(root))
 
 
-def select(ids: Sequence[str], recipes: Sequence[Recipe]) -> list[Recipe]:
+def select(ids: Sequence[str], recipes: Sequence[LocksetRecipe]) -> list[LocksetRecipe]:
     """The recipes that are asked for, in their order.
 
     Raises:
@@ -131,7 +131,7 @@ def _package_differences(name: str, there: str, text: str, file: Path) -> Iterat
             yield f"{name}: ~ {package} {after and after.version}: another source, size or upload time"
 
 
-def check_offline(directory: Path | None = None) -> tuple[Outcome, ...]:
+def check_offline(directory: Path | None = None) -> tuple[LockOutcome, ...]:
     """The part of the check that needs no index: what the files say of each other.
 
     lockset.toml must be what recipe and locks give, each lock must be the one that lockset.toml was written with, and
@@ -145,18 +145,18 @@ def check_offline(directory: Path | None = None) -> tuple[Outcome, ...]:
     compiled = root / COMPILED
     stale = not compiled.is_file() or compiled.read_text() != catalogue_text(root)
     found = (f"{COMPILED} is not what the lockset.toml files give",) if stale else ()
-    return (*outcomes, Outcome(COMPILED, {}, found))
+    return (*outcomes, LockOutcome(COMPILED, {}, found))
 
 
-def _outcome_offline(recipe: Recipe) -> Outcome:
+def _outcome_offline(recipe: LocksetRecipe) -> LockOutcome:
     folder = recipe.file.parent
     file = folder / LOCKSET_FILE
     if not file.is_file():
-        return Outcome(recipe.id, {}, (f"{LOCKSET_FILE} is missing",))
+        return LockOutcome(recipe.id, {}, (f"{LOCKSET_FILE} is missing",))
     text = lockset_text(recipe, read_toml(file).get("pythons", []))
     found = [] if file.read_text() == text else [f"{LOCKSET_FILE} differs"]
     found += [message for lock in load_lockset(file).pythons if (message := _broken(folder, lock))]
-    return Outcome(recipe.id, {}, tuple(found))
+    return LockOutcome(recipe.id, {}, tuple(found))
 
 
 def _broken(folder: Path, lock: PythonLock) -> str | None:

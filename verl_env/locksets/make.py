@@ -17,7 +17,7 @@ from verl_env.locksets.errors import RecipeMismatchError
 from verl_env.locksets.evidence import evidence
 from verl_env.locksets.load import LOCKSET_FILE, SCHEMA, digest_of, includes, read_toml
 from verl_env.locksets.replay import Replay
-from verl_env.locksets.target import Target, glibc_of
+from verl_env.locksets.target import LockTarget, glibc_of
 from verl_env.locksets.unmet import ABSENT, unmet_requirements
 from verl_env.locksets.write import LEAST_GLIBC, file_name, lock_files, package_of
 from verl_env.versions import at_least, dotted
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 
     from verl_env.locksets.index import Index
     from verl_env.locksets.model import Package
-    from verl_env.locksets.recipe import Recipe
+    from verl_env.locksets.recipe import LocksetRecipe
     from verl_env.locksets.replay import Pinned
-    from verl_env.locksets.unmet import Missed
+    from verl_env.locksets.unmet import UnmetRequirement
 
 
 @dataclass(frozen=True, slots=True)
 class PythonResult:
     """The replay for one Python: what is locked (no virtual components), and what stays unmet."""
 
-    target: Target
+    target: LockTarget
     pins: tuple[Pinned, ...]
-    unmet: tuple[Missed, ...]
+    unmet: tuple[UnmetRequirement, ...]
 
     def version(self, name: str) -> str:
         """The locked version of a package, or ``"absent"``."""
         return next((pin.version for pin in self.pins if pin.name == canonicalize_name(name)), ABSENT)
 
 
-def make_lockset(recipe: Recipe, index: Index, say: Callable[[str], None] = lambda _: None) -> dict[str, str]:
+def make_lockset(recipe: LocksetRecipe, index: Index, say: Callable[[str], None] = lambda _: None) -> dict[str, str]:
     """The files of a lockset, by name: lockset.toml and one constraints file per Python.
 
     Args:
@@ -68,7 +68,7 @@ def make_lockset(recipe: Recipe, index: Index, say: Callable[[str], None] = lamb
 
 
 def lockset_files(
-    recipe: Recipe, packages: Mapping[str, Sequence[Package]], tables: Sequence[Mapping[str, Any]]
+    recipe: LocksetRecipe, packages: Mapping[str, Sequence[Package]], tables: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
     """The files of a lockset by name, from the packages for each Python and the tables of its locks.
 
@@ -84,21 +84,21 @@ def lockset_files(
     return {**files, LOCKSET_FILE: lockset_text(recipe, locks)}
 
 
-def lockset_text(recipe: Recipe, locks: Sequence[Mapping[str, Any]]) -> str:
+def lockset_text(recipe: LocksetRecipe, locks: Sequence[Mapping[str, Any]]) -> str:
     """lockset.toml: what the recipe says, how far it was tried, and the table of each Python's lock."""
     head = "# Written by verl-env lock from recipe.toml and a replay of its steps; do not edit.\n"
     return head + tomli_w.dumps({"schema": SCHEMA, **recipe.identity, **evidence(recipe), "pythons": list(locks)})
 
 
-def replay_python(recipe: Recipe, python: str, index: Index, say: Callable[[str], None]) -> PythonResult:
+def replay_python(recipe: LocksetRecipe, python: str, index: Index, say: Callable[[str], None]) -> PythonResult:
     """The replay of a recipe for one Python; raises what ``Replay.run`` raises."""
-    target = Target(python, recipe.arch, recipe.glibc)
+    target = LockTarget(python, recipe.arch, recipe.glibc)
     installed = Replay(recipe, target, index, say).run()
     pins = tuple(pin for _, pin in sorted(installed.items()) if not pin.virtual)
     return PythonResult(target, pins, unmet_requirements(installed, target.markers))
 
 
-def disagreements(recipe: Recipe, results: Sequence[PythonResult]) -> Iterator[str]:
+def disagreements(recipe: LocksetRecipe, results: Sequence[PythonResult]) -> Iterator[str]:
     """Every statement of a recipe that its replay proves wrong, and everything that it leaves unsaid."""
     if not results:
         return
@@ -127,7 +127,7 @@ def locked_versions(name: str, results: Sequence[PythonResult]) -> str:
     return ", ".join(f"{version} ({', '.join(on)})" for version, on in pythons.items())
 
 
-def _unexplained(recipe: Recipe, results: Sequence[PythonResult]) -> Iterator[str]:
+def _unexplained(recipe: LocksetRecipe, results: Sequence[PythonResult]) -> Iterator[str]:
     """Unmet requirements without a reason, and reasons without such a requirement."""
     found = {(missed.package, missed.name): missed for result in results for missed in result.unmet}
     reasons = {_unmet_key(known.package, known.requires) for known in recipe.unmet}
@@ -138,7 +138,7 @@ def _unexplained(recipe: Recipe, results: Sequence[PythonResult]) -> Iterator[st
         yield f"[[unmet]] says that {package} misses {name}, and it does not"
 
 
-def _glibc_too_low(recipe: Recipe, result: PythonResult) -> Iterator[str]:
+def _glibc_too_low(recipe: LocksetRecipe, result: PythonResult) -> Iterator[str]:
     """Packages that no installer takes on the least glibc that the recipe claims, going by their tags."""
     if not recipe.glibc_minimum:
         return
@@ -148,7 +148,7 @@ def _glibc_too_low(recipe: Recipe, result: PythonResult) -> Iterator[str]:
             yield f"glibc {recipe.glibc_minimum} is stated as enough, but {pin.name} {pin.version} is tagged {need}"
 
 
-def tag_glibc(pin: Pinned, target: Target) -> str | None:
+def tag_glibc(pin: Pinned, target: LockTarget) -> str | None:
     """The least glibc with which some wheel of a release is installed, going by tags; None where any will do.
 
     A source archive beside wheels is no way out: building it asks for compilers that nobody stated.
@@ -162,7 +162,7 @@ def tag_glibc(pin: Pinned, target: Target) -> str | None:
     return min(needs, key=dotted, default=None)
 
 
-def _lock_table(recipe: Recipe, result: PythonResult) -> dict[str, Any]:
+def _lock_table(recipe: LocksetRecipe, result: PythonResult) -> dict[str, Any]:
     reasons = {_unmet_key(known.package, known.requires): known.reason for known in recipe.unmet}
     table = {
         "python": result.target.python,

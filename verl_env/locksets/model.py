@@ -127,7 +127,7 @@ class Deviation:
 
 
 @record
-class Check:
+class SmokeTest:
     """A statement that must run in a finished environment; ``needs`` is ``"gpu"`` where it needs one."""
 
     id: str
@@ -195,7 +195,7 @@ class Lockset:
     pythons: tuple[PythonLock, ...]
     env: Mapping[str, str]
     natives: tuple[Native, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[SmokeTest, ...]
     deviations: tuple[Deviation, ...] = ()
     notes: tuple[str, ...] = ()
     build_constraints: tuple[str, ...] = ()

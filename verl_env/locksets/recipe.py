@@ -73,7 +73,7 @@ class Addressed:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RecipeStep:
     """One step of the image, or one of our own (then ``title`` says so).
 
     ``install`` is written as in the Dockerfile; what ``unquoted`` lists of it stood without quotes in the shell, which
@@ -137,7 +137,7 @@ class UnmetReason:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class LocksetRecipe:
     """The inputs of one lockset.
 
     ``identity`` is what lockset.toml takes over as it is. ``glibc`` is that of the image: it says which wheels the
@@ -151,7 +151,7 @@ class Recipe:
     glibc: str
     date: str
     pythons: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[RecipeStep, ...]
     sdists: tuple[Sdist, ...] = ()
     overrides: tuple[Override, ...] = ()
     excludes: tuple[Exclude, ...] = ()
@@ -177,7 +177,7 @@ _addressed = shape(
     {"requires": (texts, NOTHING), "sha256": (_digests, None), "bytes": (count, None), "sdist": (flag, False)},
 )
 _step = shape(
-    Step,
+    RecipeStep,
     {"title": text},
     {
         "install": (texts, NOTHING),
@@ -228,7 +228,7 @@ def recipe_files(root: Path) -> tuple[Path, ...]:
     return tuple(sorted(root.glob(f"*/*/{FILE}")))
 
 
-def load_recipe(file: Path) -> Recipe:
+def load_recipe(file: Path) -> LocksetRecipe:
     """The recipe of one recipe.toml, with what it includes.
 
     ``include`` names files that hold what several variants share (the steps of their parent image, its natives, what
@@ -254,7 +254,7 @@ def load_recipe(file: Path) -> Recipe:
     if fields["pythons"] and not fields["glibc"]:
         raise LocksetInvalidError(file, "glibc", "is missing")
     shared = {**IDENTITY, **IDENTITY_OPTIONAL}
-    return Recipe(
+    return LocksetRecipe(
         id=fields["id"],
         file=file,
         identity={name: table[name] for name in shared if name in table},

@@ -28,16 +28,16 @@ from verl_env.locksets.errors import (
     ReplayError,
 )
 from verl_env.locksets.index import Index, IndexFile, best_file, read_page
-from verl_env.locksets.uv import Uv
+from verl_env.locksets.uv import UvResolver
 from verl_env.locksets.wheelfacts import WheelFacts, wheel_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from verl_env.locksets.index import Page
-    from verl_env.locksets.recipe import Addressed, Recipe, Step, Virtual
-    from verl_env.locksets.target import Target
-    from verl_env.locksets.uv import Change
+    from verl_env.locksets.recipe import Addressed, LocksetRecipe, RecipeStep, Virtual
+    from verl_env.locksets.target import LockTarget
+    from verl_env.locksets.uv import StepChange
 
 #: Requests to the index at one time.
 WORKERS = 16
@@ -65,8 +65,8 @@ class Pinned:
 class Replay:
     """One replay; ``installed`` is the environment as it stands, by normalised name."""
 
-    recipe: Recipe
-    target: Target
+    recipe: LocksetRecipe
+    target: LockTarget
     index: Index
     say: Callable[[str], None] = lambda _: None
     installed: dict[str, Pinned] = field(default_factory=dict)
@@ -87,13 +87,13 @@ class Replay:
             IndexUnreachableError: the index cannot be read.
         """
         with TemporaryDirectory(prefix="verl-env-lock-") as directory:
-            uv = Uv(Path(directory), self.recipe, self.target, self.index.url)
+            uv = UvResolver(Path(directory), self.recipe, self.target, self.index.url)
             for number, step in enumerate(self.recipe.steps, 1):
                 self.say(f"{self.recipe.id} py{self.target.python}: {number}/{len(self.recipe.steps)} {step.title}")
                 self._run_step(step, uv)
         return self.installed
 
-    def _run_step(self, step: Step, uv: Uv) -> None:
+    def _run_step(self, step: RecipeStep, uv: UvResolver) -> None:
         for name in step.uninstall:
             self._remove(canonicalize_name(name), uv.site_packages)
         self._add([self._addressed(wheel) for wheel in step.wheels], uv.site_packages)
@@ -120,7 +120,7 @@ class Replay:
             canonicalize_name(wheel.name), wheel.version, wheel.requires, False, facts, file, (file,), by_url=True
         )
 
-    def _effective(self, step: Step) -> list[str]:
+    def _effective(self, step: RecipeStep) -> list[str]:
         """The requirements as pip saw them: without what the shell took, and without those for other Pythons."""
         unquoted = set(step.unquoted)
         if strange := unquoted - set(step.install):
@@ -134,7 +134,7 @@ class Replay:
             effective.append(f"{requirement.name}{extras}" if line in unquoted else line)
         return effective
 
-    def _apply(self, changes: Iterable[Change], step: Step, site_packages: Path) -> None:
+    def _apply(self, changes: Iterable[StepChange], step: RecipeStep, site_packages: Path) -> None:
         changes = tuple(changes)
         for change in changes:
             if change.sign == "-":
@@ -143,7 +143,7 @@ class Replay:
         with ThreadPoolExecutor(WORKERS) as pool:
             self._add(pool.map(lambda change: self._pin(change, step), added), site_packages)
 
-    def _pin(self, change: Change, step: Step) -> Pinned:
+    def _pin(self, change: StepChange, step: RecipeStep) -> Pinned:
         """A release with what the index knows of it."""
         files = self._on_index(change, step)
         file = best_file(files, self.target)
@@ -158,7 +158,7 @@ class Replay:
         requires = _requires(facts.metadata) if file.is_wheel else self._stated(change)
         return Pinned(change.name, change.version, requires, False, facts, file, files, by_url=file is elsewhere)
 
-    def _on_index(self, change: Change, step: Step) -> tuple[IndexFile, ...]:
+    def _on_index(self, change: StepChange, step: RecipeStep) -> tuple[IndexFile, ...]:
         """The files of a release on the default index; none of a project that only the step's own source has."""
         try:
             return self.index.release(change.name, change.version, self._date_of(change.name, step))
@@ -167,7 +167,7 @@ class Replay:
                 raise
             return ()
 
-    def _elsewhere(self, change: Change, step: Step) -> IndexFile | None:
+    def _elsewhere(self, change: StepChange, step: RecipeStep) -> IndexFile | None:
         """The file of a release on the pages or the index that only this step uses."""
         for place in step.find_links:
             if place not in self._links:
@@ -179,11 +179,11 @@ class Replay:
         wanted = (change.name, Version(change.version))
         return best_file([file for file in found if file.release == wanted], self.target)
 
-    def _date_of(self, name: str, step: Step) -> str:
+    def _date_of(self, name: str, step: RecipeStep) -> str:
         own = (other.date for other in self.recipe.dates if canonicalize_name(other.name) == name)
         return next(own, step.date or self.recipe.date)
 
-    def _stated(self, change: Change) -> tuple[str, ...]:
+    def _stated(self, change: StepChange) -> tuple[str, ...]:
         """The requirements that the recipe states for a source distribution."""
         for sdist in self.recipe.sdists:
             if canonicalize_name(sdist.name) == change.name and Version(sdist.version) == Version(change.version):

@@ -23,7 +23,7 @@ OLDEST_GLIBC = "2.17"
 
 
 @dataclass(frozen=True)
-class Target:
+class LockTarget:
     """A Python (``"3.10"``), an architecture as Linux names it, and a glibc.
 
     Markers are those of the first patch release, so that a lock holds what any later one may leave out.
@@ -67,7 +67,7 @@ class Target:
 
 
 @cache
-def _tags(target: Target) -> Mapping[Tag, int]:
+def _tags(target: LockTarget) -> Mapping[Tag, int]:
     version = dotted(target.python)
     platforms = list(_platforms(target))
     ordered = [
@@ -77,7 +77,7 @@ def _tags(target: Target) -> Mapping[Tag, int]:
     return {tag: rank for rank, tag in reversed(list(enumerate(ordered)))}
 
 
-def _platforms(target: Target) -> Iterator[str]:
+def _platforms(target: LockTarget) -> Iterator[str]:
     major, minor = dotted(target.glibc)
     for number in range(minor, _OLDEST - 1, -1):
         yield f"manylinux_{major}_{number}_{target.arch}"

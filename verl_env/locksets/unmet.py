@@ -17,7 +17,7 @@ ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class UnmetRequirement:
     """A requirement of a package, the name it is on, and the version that is there instead."""
 
     package: str
@@ -26,7 +26,7 @@ class Missed:
     installed: str
 
 
-def unmet_requirements(installed: Mapping[str, Pinned], markers: Mapping[str, str]) -> tuple[Missed, ...]:
+def unmet_requirements(installed: Mapping[str, Pinned], markers: Mapping[str, str]) -> tuple[UnmetRequirement, ...]:
     """Every unmet requirement of the packages of an environment, by package and requirement.
 
     Virtual components count as installed; what they themselves require is not judged. Requirements behind an extra
@@ -46,11 +46,13 @@ def unmet_requirements(installed: Mapping[str, Pinned], markers: Mapping[str, st
     return tuple(sorted(found, key=lambda missed: (missed.package, missed.requires)))
 
 
-def _judge(package: str, line: str, installed: Mapping[str, Pinned], markers: Mapping[str, str]) -> Iterator[Missed]:
+def _judge(
+    package: str, line: str, installed: Mapping[str, Pinned], markers: Mapping[str, str]
+) -> Iterator[UnmetRequirement]:
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
-        yield Missed(package, line, line, "unreadable")
+        yield UnmetRequirement(package, line, line, "unreadable")
         return
     if requirement.marker and not requirement.marker.evaluate({**markers, "extra": ""}):
         return
@@ -58,4 +60,4 @@ def _judge(package: str, line: str, installed: Mapping[str, Pinned], markers: Ma
     there = installed.get(name)
     if there is None or not requirement.specifier.contains(there.version, prereleases=True):
         wanted = f"{name}{requirement.specifier}"
-        yield Missed(package, wanted, name, there.version if there else ABSENT)
+        yield UnmetRequirement(package, wanted, name, there.version if there else ABSENT)

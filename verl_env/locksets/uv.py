@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from verl_env.locksets.recipe import Recipe, Step
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.recipe import LocksetRecipe, RecipeStep
+    from verl_env.locksets.target import LockTarget
 
 #: Of uv's own variables only those that say how an index is reached; every other one would change the result.
 _KEPT = ("UV_INDEX", "UV_CACHE_DIR", "UV_HTTP", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "UV_KEYRING")
@@ -29,7 +29,7 @@ _CHANGE = re.compile(r"^ (?P<sign>[-+~]) (?P<name>[^=@ ]+)(?:==(?P<version>\S+))
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StepChange:
     """A package that a step adds (``+``) or removes (``-``); one that it replaces is both."""
 
     sign: str
@@ -37,7 +37,7 @@ class Change:
     version: str
 
 
-class Uv:
+class UvResolver:
     """uv with the settings of one recipe, in a throw-away directory.
 
     Args:
@@ -50,7 +50,7 @@ class Uv:
         UvMissingError: there is no uv.
     """
 
-    def __init__(self, directory: Path, recipe: Recipe, target: Target, index: str) -> None:
+    def __init__(self, directory: Path, recipe: LocksetRecipe, target: LockTarget, index: str) -> None:
         program = uv_program()
         if program is None:
             raise UvMissingError
@@ -62,7 +62,7 @@ class Uv:
         self.site_packages = self._make_environment()
         self._settings = self._write_settings()
 
-    def resolve(self, step: Step, requirements: Sequence[str]) -> tuple[Change, ...]:
+    def resolve(self, step: RecipeStep, requirements: Sequence[str]) -> tuple[StepChange, ...]:
         """What installing requirements as a step does would change.
 
         Raises:
@@ -125,7 +125,7 @@ class Uv:
         )
 
 
-def parse_changes(output: str) -> tuple[Change, ...]:
+def parse_changes(output: str) -> tuple[StepChange, ...]:
     """The changes that a dry run of uv prints; a reinstallation (``~``) changes nothing.
 
     Raises:
@@ -137,7 +137,7 @@ def parse_changes(output: str) -> tuple[Change, ...]:
             continue
         if not found["version"]:
             raise ReplayError("reading what uv would change", found[0])
-        changes.append(Change(found["sign"], canonicalize_name(found["name"]), found["version"]))
+        changes.append(StepChange(found["sign"], canonicalize_name(found["name"]), found["version"]))
     return tuple(changes)
 
 

@@ -47,7 +47,7 @@ class WebError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebAnswer:
     """What an address gives, to be read once, as a context; names of ``headers`` are in lower case."""
 
     url: str
@@ -55,7 +55,7 @@ class Answer:
     headers: Mapping[str, str]
     _source: Any
 
-    def __enter__(self) -> Answer:  # noqa: PYI034  typing has no Self in 3.10
+    def __enter__(self) -> WebAnswer:  # noqa: PYI034  typing has no Self in 3.10
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,7 +103,9 @@ def fetch(address: str, headers: Mapping[str, str] | None = None) -> Response:
     return _fetch_once(address, headers or {})
 
 
-def open_url(address: str, *, timeout: float, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+def open_url(
+    address: str, *, timeout: float, headers: Mapping[str, str] | None = None, method: str = "GET"
+) -> WebAnswer:
     """Asks for an address; threads may ask side by side.
 
     Args:
@@ -127,13 +129,13 @@ def open_url(address: str, *, timeout: float, headers: Mapping[str, str] | None 
     raise WebError(f"leads on and on, at last to {address}", passing=False)
 
 
-def _checked(address: str, answer: BaseHTTPResponse) -> Answer:
+def _checked(address: str, answer: BaseHTTPResponse) -> WebAnswer:
     if answer.status >= HTTPStatus.BAD_REQUEST:
         answer.drain_conn()
         passing = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _TRY_AGAIN
         words = f"answers {answer.status} {answer.reason or ''}".rstrip()
         raise WebError(words, status=answer.status, passing=passing)
-    return Answer(address, answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer)
+    return WebAnswer(address, answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer)
 
 
 def _ask(address: str, timeout: float, headers: Mapping[str, str], method: str) -> BaseHTTPResponse:
@@ -209,7 +211,7 @@ def _cause(error: BaseException) -> BaseException:
     return error if inner is None else _cause(inner)
 
 
-def _file(address: str) -> Answer:
+def _file(address: str) -> WebAnswer:
     from urllib.error import URLError  # noqa: PLC0415
     from urllib.request import urlopen  # noqa: PLC0415
 
@@ -219,7 +221,7 @@ def _file(address: str) -> Answer:
         reason = getattr(error, "reason", error)
         raise WebError(f"cannot be read ({getattr(reason, 'strerror', None) or reason})", passing=False) from error
     headers = {name.lower(): value for name, value in source.headers.items()}
-    return Answer(address, HTTPStatus.OK, headers, source)
+    return WebAnswer(address, HTTPStatus.OK, headers, source)
 
 
 def _fetch_once(address: str, headers: Mapping[str, str]) -> Response:

@@ -11,15 +11,15 @@ from verl_env.versions import dotted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from verl_env.locksets.recipe import Recipe
+    from verl_env.locksets.recipe import LocksetRecipe
     from verl_env.locksets.replay import Pinned
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
 
 #: The oldest glibc that locks are for where their recipe states none: that of manylinux2014.
 LEAST_GLIBC = "2.17"
 
 
-def lock_files(recipe: Recipe, locks: Mapping[str, Sequence[Package]]) -> dict[str, str]:
+def lock_files(recipe: LocksetRecipe, locks: Mapping[str, Sequence[Package]]) -> dict[str, str]:
     """The hashed constraints files of the locks of a lockset by Python, in the form that pip and uv read.
 
     Each Python has its own (``py3.12.txt``). What several take alike stands once, in a file that is named after them
@@ -46,7 +46,7 @@ def file_name(pythons: Sequence[str]) -> str:
     return f"py{'-'.join(pythons)}.txt"
 
 
-def _head(recipe: Recipe, pythons: Sequence[str], included: Sequence[str]) -> str:
+def _head(recipe: LocksetRecipe, pythons: Sequence[str], included: Sequence[str]) -> str:
     alike = " (what they take alike: the file of each includes it)" if len(pythons) > 1 else ""
     return (
         f"# {recipe.id}, Python {', '.join(pythons)} on Linux {recipe.arch}, as of {recipe.date}{alike}\n"
@@ -56,7 +56,7 @@ def _head(recipe: Recipe, pythons: Sequence[str], included: Sequence[str]) -> st
     )
 
 
-def package_of(pin: Pinned, target: Target, least_glibc: str) -> Package:
+def package_of(pin: Pinned, target: LockTarget, least_glibc: str) -> Package:
     """A release of a replay as the lock has it: the hash of every file that may be taken."""
     assert pin.file  # noqa: S101 only releases with files are written
     files = (pin.file, *takeable(pin.files, target, least_glibc))

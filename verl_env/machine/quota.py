@@ -33,7 +33,7 @@ class Quota:
 
 
 @record
-class Mount:
+class FileSystem:
     """A mounted file system: where, of what kind, and what is mounted."""
 
     place: str
@@ -54,7 +54,7 @@ def quotas(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Quota, 
     return tuple(quota for text in answers for quota in rows(text, mount))
 
 
-def rows(text: str, mount: Mount) -> Iterator[Quota]:
+def rows(text: str, mount: FileSystem) -> Iterator[Quota]:
     """The rows about a file system in what ``quota`` or ``lfs quota`` prints; a long name has a line of its own."""
     whose = "quota"
     words: list[str] = []
@@ -69,7 +69,7 @@ def rows(text: str, mount: Mount) -> Iterator[Quota]:
             yield Quota(f"the quota for {whose} on {mount.place}", None if space is None else space * _KIB, files)
 
 
-def mount_of(path: str, table: str | None = None) -> Mount | None:
+def mount_of(path: str, table: str | None = None) -> FileSystem | None:
     """The file system that a path is on; None where the kernel does not say.
 
     Args:
@@ -82,17 +82,17 @@ def mount_of(path: str, table: str | None = None) -> Mount | None:
                 table = file.read()
         except OSError:
             return None
-    best: Mount | None = None
+    best: FileSystem | None = None
     for line in table.splitlines():
         left, _, right = line.partition(" - ")
         place = _plain(left.split()[4])
         if (path == place or path.startswith(place.rstrip("/") + "/")) and (not best or len(place) >= len(best.place)):
             kind, device, *_ = right.split()
-            best = Mount(place, kind, _plain(device))
+            best = FileSystem(place, kind, _plain(device))
     return best
 
 
-def _lustre(path: Path, mount: Mount, environ: Mapping[str, str], until: float) -> Iterator[Quota]:
+def _lustre(path: Path, mount: FileSystem, environ: Mapping[str, str], until: float) -> Iterator[Quota]:
     place = os.fspath(path)
     owners = [("-u", str(os.getuid())), ("-g", str(os.stat(place).st_gid))]  # noqa: PTH116
     project = next(iter(_ask([("lfs", "project", "-d", place)], environ, until)), "").split()

@@ -35,7 +35,7 @@ class Feature:
     multi_value: bool = False
 
 
-class Nvidia:
+class NvidiaProvider:
     """``nvidia``: the CUDA that the driver runs, and the compute capabilities that every GPU has code for."""
 
     namespace = "nvidia"
@@ -59,7 +59,7 @@ class Nvidia:
         return [feature for feature in _features(lower, upper, _arches(found)) if feature.values]
 
 
-class Amd:
+class AmdProvider:
     """``amd``: the ROCm user space, and the gfx target that every GPU has."""
 
     namespace = "amd"
@@ -131,3 +131,7 @@ def _machine() -> Machine:
     from verl_env.machine.probe import probe, probe_without_gpus  # noqa: PLC0415
 
     return probe_without_gpus() if recorded else probe()
+
+
+#: The names by which installers load them.
+Nvidia, Amd = NvidiaProvider, AmdProvider

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from verl_env.machine.child import Completed, run
-from verl_env.patches.errors import InterpreterFailed, NoEnvironment, RuntimeMissing
+from verl_env.patches.errors import InterpreterFailed, NoInterpreter, RuntimeMissing
 from verl_env.patches.model import Report, parse_report
 from verl_env.reading import json_of, what_is
 from verl_env.wheels.runtime import SOURCE
@@ -38,7 +38,7 @@ def interpreter(environment: Path) -> Path:
     python = environment / "bin" / "python"
     if not python.exists():
         lacking = "it has no bin/python" if environment.is_dir() else f"it is {what_is(environment)}"
-        raise NoEnvironment(environment, lacking)
+        raise NoInterpreter(environment, lacking)
     return python
 
 

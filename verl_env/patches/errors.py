@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class NoEnvironment(VerlEnvError):
+class NoInterpreter(VerlEnvError):
     """The directory holds no Python environment."""
 
     id = "patches-no-environment"

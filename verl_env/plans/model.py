@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import Build
     from verl_env.environment.history import Change
-    from verl_env.locksets.model import Check, Lockset, Package
+    from verl_env.locksets.model import Lockset, Package, SmokeTest
 
     StepKind = Literal["environment", "packages", "wheels", "native", "verl", "runtime", "check", "switch"]
 
@@ -56,7 +56,7 @@ class Plan:
     steps: tuple[Step, ...]
     packages: tuple[Package, ...]
     natives: tuple[Build, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[SmokeTest, ...]
     download_bytes: int
     disk_bytes: int
     env: Mapping[str, str] = NOTHING
@@ -83,7 +83,7 @@ class Cost:
 
 
 @record
-class Outcome:
+class InstallOutcome:
     """What an installation came to.
 
     ``left_out`` maps native components that are not in the environment to the reason; ``skipped`` does the same for

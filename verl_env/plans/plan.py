@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verl_env.choose.command import words_of
-from verl_env.locksets.model import Check
+from verl_env.locksets.model import SmokeTest
 from verl_env.plans.model import Plan, Provided, Step
 from verl_env.plans.sizes import cost
 from verl_env.sizes import human
@@ -51,7 +51,7 @@ def make_plan(
     chosen = tuple(each for each in packages if each.name not in theirs and (release or each.name != VERL))
     natives = tuple(each for each in choice.builds if each.name not in theirs)
     download, disk = _sizes(lockset, python, chosen)
-    imports = (Check(f"provided-{each.name}", f"import {each.module}", None) for each in provided if each.module)
+    imports = (SmokeTest(f"provided-{each.name}", f"import {each.module}", None) for each in provided if each.module)
     checks = (*_checks(lockset, verl_source, with_verl=with_verl), *imports)
     return Plan(
         stack=request.name,
@@ -92,7 +92,7 @@ def _sizes(lockset: Lockset, python: str, packages: Sequence[Package]) -> tuple[
     return lock.download_bytes, lock.disk_bytes
 
 
-def _checks(lockset: Lockset, verl_source: str | None, *, with_verl: bool) -> tuple[Check, ...]:
+def _checks(lockset: Lockset, verl_source: str | None, *, with_verl: bool) -> tuple[SmokeTest, ...]:
     """The lockset's checks that make sense: a checkout of verl has a version and modules of its own."""
     if with_verl and verl_source is None:
         return lockset.checks
@@ -100,7 +100,7 @@ def _checks(lockset: Lockset, verl_source: str | None, *, with_verl: bool) -> tu
     if not with_verl:
         return others
     code = f"import os, verl; assert os.path.realpath(verl.__file__).startswith({verl_source!r}), verl.__file__"
-    return (*others, Check("verl-source", code, None))
+    return (*others, SmokeTest("verl-source", code, None))
 
 
 def _about_verl(code: str) -> bool:
@@ -113,7 +113,7 @@ def _steps(
     python: str,
     packages: Sequence[Package],
     natives: Sequence[Build],
-    checks: Sequence[Check],
+    checks: Sequence[SmokeTest],
     *,
     sizes: str,
     verl_source: str | None,

@@ -22,7 +22,7 @@ _DATA = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class TrainerOptions:
     """Options of the trainer, and when they are given: by release of verl, backend, engine, or a package's absence."""
 
     set: tuple[str, ...]
@@ -48,7 +48,7 @@ class TrainData:
     """How verl is started, and what it prints, by figure."""
 
     module: str
-    options: tuple[Options, ...]
+    options: tuple[TrainerOptions, ...]
     metrics: Mapping[str, Metric]
 
 
@@ -62,7 +62,7 @@ def load_parts() -> tuple[Part, ...]:
 def load_training() -> TrainData:
     """Training, for every release of verl that a lockset has."""
     data = _read("train.toml")
-    options = tuple(Options(**{**table, "set": tuple(table["set"])}) for table in data["options"])
+    options = tuple(TrainerOptions(**{**table, "set": tuple(table["set"])}) for table in data["options"])
     return TrainData(data["module"], options, {name: Metric(**table) for name, table in data["metrics"].items()})
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from verl_env.verify.load import Options, load_training
+from verl_env.verify.load import TrainerOptions, load_training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def options_for(training: Training, packages: Mapping[str, str]) -> list[str]:
     return [option.replace("{engine}", training.engine).replace("{gpus}", str(training.gpus)) for option in given]
 
 
-def _holds(group: Options, training: Training, verl: Version, packages: Mapping[str, str]) -> bool:
+def _holds(group: TrainerOptions, training: Training, verl: Version, packages: Mapping[str, str]) -> bool:
     return (
         (group.since is None or verl >= Version(group.since))
         and (group.before is None or verl < Version(group.before))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from verl_env.installers.options import Options
     from verl_env.locksets.model import Package
-    from verl_env.locksets.target import Target
+    from verl_env.locksets.target import LockTarget
 
 
 def project_page(package: Package) -> str:
@@ -29,7 +29,7 @@ def project_page(package: Package) -> str:
 
 
 def fetch_addressed(
-    package: Package, target: Target, options: Options, progress: Callable[[int, int | None], None]
+    package: Package, target: LockTarget, options: Options, progress: Callable[[int, int | None], None]
 ) -> tuple[Build, Path]:
     """The wheel of a package that only an address has, and what it must be.
 
@@ -78,7 +78,9 @@ def _build(package: Package, address: str) -> Build:
     return Build(package.name, package.version, "prebuilt", "of the lock", wheel=wheel, required=True)
 
 
-def _at_index(package: Package, target: Target, options: Options, progress: Callable[[int, int | None], None]) -> str:
+def _at_index(
+    package: Package, target: LockTarget, options: Options, progress: Callable[[int, int | None], None]
+) -> str:
     """The stated address of the file; it is in the wheelhouse or the cache then."""
     page = project_page(package)
     folder = places_of(page, "x", options)[1].parent
@@ -95,7 +97,7 @@ def _at_index(package: Package, target: Target, options: Options, progress: Call
 
 
 def _downloaded(
-    package: Package, target: Target, folder: Path, options: Options, progress: Callable[[int, int | None], None]
+    package: Package, target: LockTarget, folder: Path, options: Options, progress: Callable[[int, int | None], None]
 ) -> IndexFile:
     page = project_page(package)
     if options.offline:
@@ -117,7 +119,7 @@ def _downloaded(
     return file
 
 
-def _file(package: Package, target: Target, files: Iterable[IndexFile]) -> IndexFile | None:
+def _file(package: Package, target: LockTarget, files: Iterable[IndexFile]) -> IndexFile | None:
     """The file that an installer takes for the pin and a target; a pin without a local part takes any, as always."""
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415 (only where a lock names an index)
 

@@ -63,7 +63,7 @@ class Fault:
     message: str
 
 
-class Place(Protocol):
+class WheelEnvironment(Protocol):
     """The environment a wheel is for, on its machine; what is None or empty is not known and refuses nothing.
 
     Attributes:
@@ -104,7 +104,7 @@ class Place(Protocol):
         """Whether a library would be found for an object of the wheel."""
 
 
-def check_wheel(wheel: CompiledWheel, place: Place) -> tuple[Fault, ...]:
+def check_wheel(wheel: CompiledWheel, place: WheelEnvironment) -> tuple[Fault, ...]:
     """All that keeps a wheel from working in an environment; the gravest first. Empty where nothing is known to."""
     faults = [
         Fault("object-damaged", path, reason, f"{_name(path)} {reason}: the file is damaged")
@@ -122,7 +122,7 @@ def _wrong_arch(item: WheelObject, arch: str) -> Fault:
     return Fault("wrong-arch", item.path, have, f"{_name(item.path)} is compiled for {have}, and this is {arch}")
 
 
-def _pythons(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _pythons(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     """A module for another Python is at fault unless the wheel has it for this one too."""
     suited = {_stem(item.path) for item in objects if item.python in {place.python, "abi3", None}}
     for item in objects:
@@ -131,7 +131,7 @@ def _pythons(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
             yield Fault("wrong-python", item.path, item.python, text)
 
 
-def _cuda_major(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _cuda_major(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     for item in objects:
         other = next((soname for soname in item.elf.needed if _of_other_cuda(soname, place)), None)
         if other:
@@ -139,7 +139,7 @@ def _cuda_major(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
             yield Fault("wrong-cuda-major", item.path, other, text)
 
 
-def _hip_major(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _hip_major(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     for item in objects:
         found = (match for soname in item.elf.needed if (match := HIP.fullmatch(soname)))
         other = next((match for match in found if place.hip and match[1] != place.hip), None)
@@ -148,12 +148,12 @@ def _hip_major(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
             yield Fault("wrong-rocm-major", item.path, other[0], text)
 
 
-def _of_other_cuda(soname: str, place: Place) -> bool:
+def _of_other_cuda(soname: str, place: WheelEnvironment) -> bool:
     match = _CUDA.match(soname)
     return match is not None and place.cuda is not None and match[1] != place.cuda.partition(".")[0]
 
 
-def _torch(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _torch(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     if place.torch is None:
         return
     for item in objects:
@@ -162,7 +162,7 @@ def _torch(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
             yield Fault("wrong-torch-abi", item.path, *_torch_words(item, missing, place))
 
 
-def _torch_words(item: WheelObject, missing: list[str], place: Place) -> tuple[str, str]:
+def _torch_words(item: WheelObject, missing: list[str], place: WheelEnvironment) -> tuple[str, str]:
     """The symbol that says most, and what it means."""
     other = next((symbol for symbol in missing if place.defines(other_abi(symbol))), None)
     symbol = other or missing[0]
@@ -177,7 +177,7 @@ def _torch_words(item: WheelObject, missing: list[str], place: Place) -> tuple[s
     return symbol, f"{_name(item.path)} needs {shown}{more}, which torch {place.torch} does not have: {why}"
 
 
-def _glibc(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _glibc(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     for item in objects:
         need = item.needs("GLIBC")
         if need and place.glibc and not at_least(place.glibc, need):
@@ -185,7 +185,7 @@ def _glibc(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
             yield Fault("glibc-too-old", item.path, f"GLIBC_{need}", text)
 
 
-def _glibcxx(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _glibcxx(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     for item in objects:
         need = item.needs("GLIBCXX")
         if need and place.glibcxx and not at_least(place.glibcxx, need):
@@ -193,7 +193,7 @@ def _glibcxx(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
             yield Fault("glibcxx-too-old", item.path, f"GLIBCXX_{need}", text)
 
 
-def _gpus(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _gpus(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     """Objects of one wheel share the work (``_sm80``, ``_sm90``): one that runs on a GPU is enough."""
     code = [(item, item.gpus) for item in objects if item.gpus]
     for gpu in filter(_CAPABILITY.fullmatch, place.gpus if code else ()):
@@ -204,7 +204,7 @@ def _gpus(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
     yield from _gfx([item for item in objects if item.gfx], place)
 
 
-def _gfx(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _gfx(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     for gpu in place.gpus if objects else ():
         if gpu.startswith("gfx") and not any(gfx_code(item.gfx, gpu) for item in objects):
             have = sorted(frozenset().union(*(item.gfx for item in objects)))
@@ -212,7 +212,7 @@ def _gfx(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
             yield Fault("no-gpu-code", objects[0].path, gpu, text)
 
 
-def _libraries(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
+def _libraries(objects: list[WheelObject], place: WheelEnvironment) -> Iterator[Fault]:
     """A module that lacks a library may be an option of its package; a wheel whose every module does cannot work."""
     inside = {name: item for item in objects for name in (item.path.rpartition("/")[2], item.elf.soname) if name}
     lacking = [(item, _lacking(item, inside, place)) for item in objects if item.module]
@@ -223,7 +223,7 @@ def _libraries(objects: list[WheelObject], place: Place) -> Iterator[Fault]:
                 yield Fault("missing-library", item.path, soname, text)
 
 
-def _lacking(module: WheelObject, inside: dict[str, WheelObject], place: Place) -> list[str]:
+def _lacking(module: WheelObject, inside: dict[str, WheelObject], place: WheelEnvironment) -> list[str]:
     """Libraries that a module, or what it needs of its own wheel, would not find."""
     ahead, lacking, seen = [module], [], set()
     while ahead:

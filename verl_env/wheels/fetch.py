@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from verl_env.choose.model import Build
     from verl_env.components.model import Wheel
     from verl_env.installers.options import Options
-    from verl_env.locksets.web import Answer
+    from verl_env.locksets.web import WebAnswer
 
 #: Seconds without a byte before a server counts as silent.
 TIMEOUT = 20.0
@@ -191,7 +191,7 @@ def _attempt(url: str, fetched: str, part: Path, progress: Callable[[int, int | 
         return False
 
 
-def _copy(answer: Answer, part: Path, progress: Callable[[int, int | None], None]) -> bool:
+def _copy(answer: WebAnswer, part: Path, progress: Callable[[int, int | None], None]) -> bool:
     total, done = answer.length, 0
     with part.open("wb") as file:
         while chunk := answer.read(_CHUNK):

@@ -5,7 +5,7 @@ import pytest
 from tests.choose.resolver.world import BOTH, GCC, LOCKSETS, catalogue, machine, wheel
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Request
-from verl_env.components.model import Component, Recipe, Release, Toolkit
+from verl_env.components.model import Component, Recipe, Release, ToolkitWheels
 from verl_env.records import replace
 
 
@@ -127,7 +127,9 @@ def test_a_part_that_is_for_another_cuda_leaves_the_whole_to_the_other_ways():
 
 def with_compiler(**more):
     """A catalogue of an index that has a compiler of CUDA 13.0, and no wheel of flash-attn."""
-    row = Toolkit(**{"cuda": "13.0", "nvcc": "13.0.88", "arch": "x86_64", "files": {}, "source": "a test", **more})
+    row = ToolkitWheels(
+        **{"cuda": "13.0", "nvcc": "13.0.88", "arch": "x86_64", "files": {}, "source": "a test", **more}
+    )
     return catalogue(drop=("flash_attn",), toolkits=(row,))
 
 

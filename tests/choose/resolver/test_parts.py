@@ -14,10 +14,10 @@ from verl_env.choose.resolver.facts import CAPABILITY, GLIBC, HEADERS, PYTHON, T
 from verl_env.choose.resolver.model import Environment, Need, Want, Way
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
 from verl_env.choose.resolver.provider import Provider, Record
-from verl_env.choose.resolver.ways import Source, Ways, wants_of
+from verl_env.choose.resolver.ways import CandidateSource, Ways, wants_of
 from verl_env.choose.resolver.words import need_words, obstacle_words
 from verl_env.choose.specifiers import allows, is_empty
-from verl_env.choose.wishes import Asked, parse_wishes
+from verl_env.choose.wishes import PackageRequest, parse_wishes
 from verl_env.components.model import Release, Tool
 from verl_env.machine.model import UNKNOWN, Machine
 
@@ -145,7 +145,7 @@ def test_bounds_that_contradict_each_other(specifier, empty):
 
 def test_ways_are_the_same_objects_each_time():
     environment = Environment(NEW, "3.12")
-    source = Source(catalogue(), machine_facts(facts_of(machine())))
+    source = CandidateSource(catalogue(), machine_facts(facts_of(machine())))
     ways = Ways(source)
     want = Want("flash-attn", environment, "2.8.3")
     assert all(
@@ -156,10 +156,10 @@ def test_ways_are_the_same_objects_each_time():
 
 
 def test_directories_and_sources_come_with_what_is_built_upon_them():
-    source = Source(catalogue(), machine_facts(facts_of(machine())))
+    source = CandidateSource(catalogue(), machine_facts(facts_of(machine())))
     wants = wants_of(Environment(OLD, "3.12"), ("vllm", "deepep"), source, optional=False)
     assert [want.name for want in wants] == ["flash-attn", "deep-ep"]
-    unknown = Source(catalogue(without_recipes=["nvshmem"]), machine_facts(facts_of(machine())))
+    unknown = CandidateSource(catalogue(without_recipes=["nvshmem"]), machine_facts(facts_of(machine())))
     wants = wants_of(Environment(OLD, "3.12"), ("vllm", "deepep"), unknown, optional=False)
     assert [want.name for want in wants] == ["flash-attn", "deep-ep", "nvshmem"]
 
@@ -193,10 +193,10 @@ def test_the_environment_is_decided_first_and_facts_last():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("flash-attn", Asked("flash-attn", "", "flash-attn")),
-        ("Flash_Attn >= 2.8, <3", Asked("flash-attn", "<3,>=2.8", "Flash_Attn<3,>=2.8")),
-        ("ray[default]", Asked("ray", "", "ray[default]", ("default",))),
-        ("x @ https://h/x.whl", Asked("x", "", "x @ https://h/x.whl", (), "https://h/x.whl")),
+        ("flash-attn", PackageRequest("flash-attn", "", "flash-attn")),
+        ("Flash_Attn >= 2.8, <3", PackageRequest("flash-attn", "<3,>=2.8", "Flash_Attn<3,>=2.8")),
+        ("ray[default]", PackageRequest("ray", "", "ray[default]", ("default",))),
+        ("x @ https://h/x.whl", PackageRequest("x", "", "x @ https://h/x.whl", (), "https://h/x.whl")),
     ],
 )
 def test_a_wish_is_a_requirement(text, expected):

@@ -13,7 +13,7 @@ from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts, met
 from verl_env.choose.resolver.model import Environment, Fact
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
-from verl_env.choose.resolver.ways import Source, Ways, stood_for, wants_of
+from verl_env.choose.resolver.ways import CandidateSource, Ways, stood_for, wants_of
 from verl_env.machine.model import UNKNOWN
 
 URLS = sorted({wheel.url for component in COMPONENTS for release in component.releases for wheel in release.wheels})
@@ -141,7 +141,7 @@ def test_the_first_environment_that_is_complete_wins(every, described, request, 
 
 
 def missing(environment, facts, request, components):
-    source = Source(components, machine_facts(facts), request.native)
+    source = CandidateSource(components, machine_facts(facts), request.native)
     examiner = Examiner(facts_in(environment, facts, components), Ways(source), request.native)
     wants = wants_of(environment, request.stack, source, optional=False)
     return {want.name for want in wants if examiner.missing(want) is not None}

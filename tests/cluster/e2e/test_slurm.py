@@ -17,7 +17,7 @@ import pytest
 from tests.cluster.lab import Lab, available, kill_when
 from verl_env.cluster.command import guarded
 from verl_env.cluster.slurm import gather as by_slurm
-from verl_env.cluster.slurm.allocation import Wish, allocation
+from verl_env.cluster.slurm.allocation import NodeRequest, allocation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not available(), reason="needs root, Slurm and munge")]
 PROGRAM = ["-c", "from verl_env.cli.main import run; run()"]
@@ -176,7 +176,7 @@ def test_a_node_that_dies_in_the_middle_is_missing(lab, odd):
 def gathered(lab, monkeypatch, script):
     monkeypatch.setenv("SLURM_CONF", lab.env["SLURM_CONF"])
     command = guarded([sys.executable, "-c", script], seconds=120)
-    with allocation(Wish(nodes=len(lab.names)), lab.env) as nodes:
+    with allocation(NodeRequest(nodes=len(lab.names)), lab.env) as nodes:
         return by_slurm.gather(nodes, command, seconds=120).gathering
 
 

@@ -6,14 +6,14 @@ import pytest
 
 from verl_env.cli.main import main
 from verl_env.cluster.script.schedulers import NAMES, scheduler
-from verl_env.cluster.script.write import Job, write
+from verl_env.cluster.script.write import ScriptJob, write
 
 
 def job(**more):
     settings = {
         "kind": "ray", "nodes": 3, "gpus": 4, "command": ("python", "-m", "a b"), "environment": Path("/envs/v e")
     }  # fmt: skip
-    return Job(**{**settings, **more})
+    return ScriptJob(**{**settings, **more})
 
 
 @pytest.mark.parametrize("name", NAMES)

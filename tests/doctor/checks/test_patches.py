@@ -12,7 +12,7 @@ from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import evaluate
-from verl_env.doctor.target import Target
+from verl_env.doctor.target import InspectedEnvironment
 from verl_env.environment.binding import bind_at_start
 from verl_env.environment.record import record_hash
 from verl_env.machine.model import Machine
@@ -34,7 +34,9 @@ def site(tmp_path: Path) -> Path:
 
 def facts(prefix: Path) -> Facts:
     packages = {"vllm": "0.8.2", "verl-env-runtime": "0.1.0"}
-    return Facts(packages=packages, packages_complete=True, lockset="verl0.3/ngc", target=Target(prefix, {}))
+    return Facts(
+        packages=packages, packages_complete=True, lockset="verl0.3/ngc", target=InspectedEnvironment(prefix, {})
+    )
 
 
 def test_the_line_is_missing(tmp_path: Path, site: Path) -> None:

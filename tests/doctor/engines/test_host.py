@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from verl_env.doctor.engines.host import HostFacts, Mount, directory, mount_of, places, read_host, read_mounts
+from verl_env.doctor.engines.host import HostFacts, ProcMount, directory, mount_of, places, read_host, read_mounts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def test_mounts(tmp_path: Path) -> None:
     (tmp_path / "mounts").write_text(MOUNTS)
     mounts = read_mounts(tmp_path / "mounts")
 
-    assert mount_of("/tmp/x", mounts) == Mount("/tmp", "tmpfs", frozenset({"rw", "nosuid", "noexec"}))
+    assert mount_of("/tmp/x", mounts) == ProcMount("/tmp", "tmpfs", frozenset({"rw", "nosuid", "noexec"}))
     assert getattr(mount_of("/home/me/.cache", mounts), "file_system", None) == "nfs4"
     assert getattr(mount_of("/data/my project/x", mounts), "file_system", None) == "lustre"
     assert getattr(mount_of("/homework", mounts), "file_system", None) == "overlay"

@@ -18,8 +18,8 @@ from verl_env.machine.amd.merge import (
     from_readings,
     split_integrated,
 )
-from verl_env.machine.amd.pci import PciGpu
-from verl_env.machine.amd.reading import Reading
+from verl_env.machine.amd.pci import AmdPciGpu
+from verl_env.machine.amd.reading import ToolReading
 
 GIB = 1 << 30
 
@@ -52,8 +52,8 @@ def test_the_table_gives_the_target_that_an_old_kernel_leaves_out() -> None:
 
 def test_a_tool_fills_what_is_left_open() -> None:
     readings = {
-        "amd-smi": (Reading(bdf="0000:02:00.0", name="Instinct New"),),
-        "rocm-smi": (Reading(node=2, gfx="gfx999", name="Other"),),
+        "amd-smi": (ToolReading(bdf="0000:02:00.0", name="Instinct New"),),
+        "rocm-smi": (ToolReading(node=2, gfx="gfx999", name="Other"),),
     }
     (found,) = from_nodes([node(gfx=None, device="ffff", memory=None)], readings, "kfd")
     assert (found.gfx, found.name) == (Value("gfx999", "rocm-smi"), Value("Instinct New", "amd-smi"))
@@ -62,7 +62,7 @@ def test_a_tool_fills_what_is_left_open() -> None:
 
 
 def test_the_kernel_is_not_overruled() -> None:
-    readings = {"rocm-smi": (Reading(node=2, gfx="gfx1036", memory_bytes=1),)}
+    readings = {"rocm-smi": (ToolReading(node=2, gfx="gfx1036", memory_bytes=1),)}
     (found,) = from_nodes([node()], readings, "kfd")
     assert (found.gfx, found.memory_bytes) == (Value("gfx942", "kfd"), Value(GIB, "kfd"))
 
@@ -70,23 +70,26 @@ def test_the_kernel_is_not_overruled() -> None:
 @pytest.mark.parametrize(
     ("readings", "name"),
     [
-        ([Reading(node=3, name="wrong"), Reading(node=2, name="by number")], "by number"),
-        ([Reading(bdf="0000:03:00.0", name="wrong"), Reading(bdf="0000:02:00.0", name="by address")], "by address"),
-        ([Reading(bdf="0000:02:00.7", name="by card")], "by card"),
-        ([Reading(device_id="1111", name="wrong"), Reading(device_id="ffff", name="by kind")], "by kind"),
-        ([Reading(device_id="1111", name="wrong")], None),
-        ([Reading(name="wrong")], None),
+        ([ToolReading(node=3, name="wrong"), ToolReading(node=2, name="by number")], "by number"),
+        (
+            [ToolReading(bdf="0000:03:00.0", name="wrong"), ToolReading(bdf="0000:02:00.0", name="by address")],
+            "by address",
+        ),
+        ([ToolReading(bdf="0000:02:00.7", name="by card")], "by card"),
+        ([ToolReading(device_id="1111", name="wrong"), ToolReading(device_id="ffff", name="by kind")], "by kind"),
+        ([ToolReading(device_id="1111", name="wrong")], None),
+        ([ToolReading(name="wrong")], None),
     ],
 )
-def test_readings_are_matched(readings: list[Reading], name: str | None) -> None:
+def test_readings_are_matched(readings: list[ToolReading], name: str | None) -> None:
     (found,) = from_nodes([node(device="ffff")], {"amd-smi": readings}, "kfd")
     assert (found.name.value if found.name else None) == name
 
 
 def test_a_tools_list_stands_without_the_kernel() -> None:
     readings = {
-        "amd-smi": (Reading(device_id="ffff", name="A"), Reading(device_id="74a1")),
-        "rocminfo": (Reading(gfx="gfx950", name="B"), Reading(gfx="gfx942")),
+        "amd-smi": (ToolReading(device_id="ffff", name="A"), ToolReading(device_id="74a1")),
+        "rocminfo": (ToolReading(gfx="gfx950", name="B"), ToolReading(gfx="gfx942")),
     }
     tool, found = from_readings(readings)
     assert tool == "rocminfo"
@@ -94,7 +97,9 @@ def test_a_tools_list_stands_without_the_kernel() -> None:
 
 
 def test_the_table_completes_a_tools_list() -> None:
-    tool, found = from_readings({"amd-smi": (Reading(device_id="74a0"),), "rocminfo": (Reading(gfx="gfx1036"),)})
+    tool, found = from_readings(
+        {"amd-smi": (ToolReading(device_id="74a0"),), "rocminfo": (ToolReading(gfx="gfx1036"),)}
+    )
     assert (tool, found[0].gfx, found[0].name) == (
         "amd-smi",
         Value("gfx942", TABLE),
@@ -103,16 +108,16 @@ def test_the_table_completes_a_tools_list() -> None:
 
 
 def test_an_incomplete_list_is_better_than_none() -> None:
-    tool, found = from_readings({"amd-smi": (), "rocm-smi": (Reading(name="A"),)})
+    tool, found = from_readings({"amd-smi": (), "rocm-smi": (ToolReading(name="A"),)})
     assert (tool, len(found)) == ("rocm-smi", 1)
     assert from_readings({}) == ("", ())
 
 
 def test_the_bus_gives_the_gpus_for_computing() -> None:
     bus = [
-        PciGpu("0000:c5:00.0", "164e", accelerator=False),
-        PciGpu("0000:05:00.0", "740f", accelerator=False),
-        PciGpu("0000:15:00.0", "9999", accelerator=True),
+        AmdPciGpu("0000:c5:00.0", "164e", accelerator=False),
+        AmdPciGpu("0000:05:00.0", "740f", accelerator=False),
+        AmdPciGpu("0000:15:00.0", "9999", accelerator=True),
     ]
     known, unknown = from_pci(bus)
     assert (known.index, known.gfx, known.label) == (
@@ -162,7 +167,7 @@ def test_partitions_share_their_card() -> None:
 
 
 readings = st.builds(
-    Reading,
+    ToolReading,
     node=st.none() | st.integers(0, 4),
     bdf=st.none() | st.sampled_from(["0000:02:00.0", "0000:03:00.0"]),
     device_id=st.none() | st.sampled_from(["74a1", "ffff"]),
@@ -173,7 +178,7 @@ readings = st.builds(
 
 
 @given(st.lists(st.integers(2, 9), unique=True), st.dictionaries(st.sampled_from("abc"), st.lists(readings)))
-def test_tools_never_add_or_reorder_gpus(numbers: list[int], said: dict[str, list[Reading]]) -> None:
+def test_tools_never_add_or_reorder_gpus(numbers: list[int], said: dict[str, list[ToolReading]]) -> None:
     found = from_nodes([node(number, gfx=None) for number in numbers], said, "kfd")
     assert [one.index for one in found] == list(range(len(numbers)))
     assert [one.bdf for one in found] == [f"0000:{number:02x}:00.0" for number in numbers]

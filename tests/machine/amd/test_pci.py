@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.machine.trees import plant
-from verl_env.machine.amd.pci import PciGpu, find_gpus
+from verl_env.machine.amd.pci import AmdPciGpu, find_gpus
 
 from .kfd_trees import PCI, pci
 
@@ -25,8 +25,8 @@ def test_gpus_and_accelerators_of_the_vendor(tmp_path: Path) -> None:
         | pci("0000:01:00.0", 0x2330, 0x03, vendor=0x10DE)
     )
     assert find_gpus(plant(tmp_path, files)) == (
-        PciGpu("0000:05:00.0", "74a1", accelerator=True),
-        PciGpu("0000:c5:00.0", "164e", accelerator=False),
+        AmdPciGpu("0000:05:00.0", "74a1", accelerator=True),
+        AmdPciGpu("0000:c5:00.0", "164e", accelerator=False),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.machine.trees import capture, capture_names, fixture
-from verl_env.machine.amd.reading import Reading
+from verl_env.machine.amd.reading import ToolReading
 from verl_env.machine.amd.rocminfo import parse_rocminfo
 
 # What the captures say: the targets of the agents in order.
@@ -26,14 +26,14 @@ CAPTURED = {
 
 def test_gpu_agents_with_padded_lines() -> None:
     assert parse_rocminfo(fixture("amd/rocminfo.txt")) == (
-        Reading(node=4, device_id="74a1", gfx="gfx942", name="AMD Instinct MI300X"),
-        Reading(node=5, device_id="164e", gfx="gfx1036", name="AMD Radeon Graphics"),
+        ToolReading(node=4, device_id="74a1", gfx="gfx942", name="AMD Instinct MI300X"),
+        ToolReading(node=5, device_id="164e", gfx="gfx1036", name="AMD Radeon Graphics"),
     )
 
 
 def test_colours_and_other_line_ends() -> None:
     text = "\x1b[37mROCk module is loaded\x1b[0m\r\n\x1b[1m  Name:    gfx90a  \x1b[0m\r\n  Node:   3\r\n"
-    assert parse_rocminfo(text) == (Reading(node=3, gfx="gfx90a"),)
+    assert parse_rocminfo(text) == (ToolReading(node=3, gfx="gfx90a"),)
 
 
 def test_generic_targets_and_isa_names_are_no_agents() -> None:
@@ -43,7 +43,7 @@ def test_generic_targets_and_isa_names_are_no_agents() -> None:
 
 def test_the_first_field_of_a_kind_counts() -> None:
     text = "  Name:  gfx942\n  Node:  2\n  Node:  9\n  Marketing Name:  \n  Chip ID:  none\n"
-    assert parse_rocminfo(text) == (Reading(node=2, gfx="gfx942"),)
+    assert parse_rocminfo(text) == (ToolReading(node=2, gfx="gfx942"),)
 
 
 @pytest.mark.parametrize("name", capture_names("rocminfo*"))
@@ -56,7 +56,7 @@ def test_captures(name: str) -> None:
 
 
 def test_a_cut_last_line_is_left_out() -> None:
-    assert parse_rocminfo("  Name:  gfx1036\n  Name:  gfx103") == (Reading(gfx="gfx1036"),)
+    assert parse_rocminfo("  Name:  gfx1036\n  Name:  gfx103") == (ToolReading(gfx="gfx1036"),)
 
 
 @given(st.text())

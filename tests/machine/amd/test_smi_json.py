@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.machine.trees import capture, capture_names, fixture
-from verl_env.machine.amd.reading import Reading
+from verl_env.machine.amd.reading import ToolReading
 from verl_env.machine.amd.smi_json import parse_amd_smi, parse_rocm_smi
 
 MIB = 1 << 20
@@ -28,28 +28,28 @@ json_values = st.recursive(
 
 def test_amd_smi_as_a_list_without_targets() -> None:
     assert parse_amd_smi(fixture("amd/amd-smi-list.json")) == (
-        Reading(None, "0000:0a:00.0", "74a1", None, "MI300X-O", 196592 * MIB),
-        Reading(None, "0001:0b:00.0", "74a1", None, None, None),
+        ToolReading(None, "0000:0a:00.0", "74a1", None, "MI300X-O", 196592 * MIB),
+        ToolReading(None, "0001:0b:00.0", "74a1", None, None, None),
     )
 
 
 def test_amd_smi_below_gpu_data() -> None:
     assert parse_amd_smi(fixture("amd/amd-smi-gpu-data.json")) == (
-        Reading(None, "0000:75:00.0", "75a3", "gfx950", "AMD Instinct MI355X", 294896 * MIB),
-        Reading(None, "0000:c5:00.0", "164e", "gfx1036", "AMD Radeon Graphics", 512 * MIB),
+        ToolReading(None, "0000:75:00.0", "75a3", "gfx950", "AMD Instinct MI355X", 294896 * MIB),
+        ToolReading(None, "0000:c5:00.0", "164e", "gfx1036", "AMD Radeon Graphics", 512 * MIB),
     )
 
 
 def test_rocm_smi_6_prints_the_raw_version_and_orders_cards_by_text() -> None:
     assert parse_rocm_smi(fixture("amd/rocm-smi-6.json")) == (
-        Reading(5, "0000:a9:00.0", "740c", "gfx90a", "Aldebaran/MI200", 68702699520),
-        Reading(6, "0000:b1:00.0", "740c", "gfx90a", "AMD INSTINCT MI250 (MCM) OAM", 68702699520),
+        ToolReading(5, "0000:a9:00.0", "740c", "gfx90a", "Aldebaran/MI200", 68702699520),
+        ToolReading(6, "0000:b1:00.0", "740c", "gfx90a", "AMD INSTINCT MI250 (MCM) OAM", 68702699520),
     )
 
 
 def test_rocm_smi_5_names_the_subsystem_as_its_model() -> None:
     assert parse_rocm_smi(fixture("amd/rocm-smi-5.json")) == (
-        Reading(None, "0000:1e:00.0", "738c", None, "Arcturus GL-XL [Instinct MI100]", 34342961152),
+        ToolReading(None, "0000:1e:00.0", "738c", None, "Arcturus GL-XL [Instinct MI100]", 34342961152),
     )
 
 
@@ -121,7 +121,7 @@ def test_captured_rocm_smi(name: str) -> None:
     check(parse_rocm_smi(capture(name)), ROCM_SMI[name])
 
 
-def check(readings: tuple[Reading, ...], expected: tuple[int, str | None, str, int | None]) -> None:
+def check(readings: tuple[ToolReading, ...], expected: tuple[int, str | None, str, int | None]) -> None:
     count, gfx, device, gib = expected
     assert len(readings) == count
     for reading in readings:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from verl_env.choose.resolver.model import Value
-    from verl_env.components.model import Index, Recipe, Wheel
+    from verl_env.components.model import Recipe, Wheel, WheelIndex
     from verl_env.locksets.model import Accelerator
 
 
@@ -67,7 +67,7 @@ class Findings:
     world: World
     wheels: tuple[Found, ...]
     builds: tuple[Found, ...]
-    indexes: tuple[Index, ...]
+    indexes: tuple[WheelIndex, ...]
 
     @property
     def best(self) -> Found | None:

@@ -17,14 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.find.model import World
     from verl_env.choose.resolver.model import Need, Value
     from verl_env.components.model import Catalogue, Component, Recipe, Release, Wheel
     from verl_env.locksets.model import Accelerator
 
 
-def search(name: str, specifier: str, world: World, facts: Facts, catalogue: Catalogue) -> Findings:
+def search(name: str, specifier: str, world: World, facts: MachineFacts, catalogue: Catalogue) -> Findings:
     """Everything that is known of a component, the best first.
 
     What fits goes before what may fit, and that before the rest; then newer versions, wheels of the project before
@@ -78,7 +78,7 @@ def _wheel(of: Release, wheel: Wheel, world: World, values: Mapping[str, Value])
 
 
 def _builds(
-    of: Release, world: World, values: Mapping[str, Value], catalogue: Catalogue, facts: Facts
+    of: Release, world: World, values: Mapping[str, Value], catalogue: Catalogue, facts: MachineFacts
 ) -> Iterator[Found]:
     machine, torch = machine_facts(facts), _Torch(world.accelerator, _text(world.cuda), _text(world.rocm))
     for recipe in of.recipes:

@@ -10,16 +10,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.find.model import Findings, Found, World
     from verl_env.choose.resolver.model import Value
-    from verl_env.components.model import Index
+    from verl_env.components.model import WheelIndex
 
 SCHEMA = 1
 HASH_UNRECORDED = "hash-unrecorded"
 
 
-def findings_json(findings: Findings, facts: Facts) -> dict[str, Any]:
+def findings_json(findings: Findings, facts: MachineFacts) -> dict[str, Any]:
     """The whole document; a key of ``asked`` is left out where nobody stated it."""
     best = findings.best
     return {
@@ -35,7 +35,7 @@ def findings_json(findings: Findings, facts: Facts) -> dict[str, Any]:
     }
 
 
-def asked_json(world: World, facts: Facts) -> dict[str, Any]:
+def asked_json(world: World, facts: MachineFacts) -> dict[str, Any]:
     """What was stated, by flags, an environment or the machine."""
     host = facts.machine.host
     gpus = [gpus.target for gpus in (facts.cuda if world.accelerator == "cuda" else facts.rocm).gpus]
@@ -86,7 +86,7 @@ def found_json(found: Found) -> dict[str, Any]:
     return entry
 
 
-def index_json(name: str, index: Index, world: World) -> dict[str, Any]:
+def index_json(name: str, index: WheelIndex, world: World) -> dict[str, Any]:
     """An index with the command that asks it; ``seen``: somebody has seen a wheel for this CUDA and torch there."""
     return {
         "publisher": index.publisher,
@@ -96,7 +96,7 @@ def index_json(name: str, index: Index, world: World) -> dict[str, Any]:
     }
 
 
-def index_command(name: str, index: Index, world: World) -> str | None:
+def index_command(name: str, index: WheelIndex, world: World) -> str | None:
     """The command that asks an index for the wheel; None where CUDA or torch was not stated."""
     pair = _pair(world)
     if not pair:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.choose.model import Build, Deviation, Missing, address_of
+from verl_env.choose.model import Build, Missing, VersionDeviation, address_of
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS, REACH
 from verl_env.choose.resolver.ranges import ruled_out
 from verl_env.choose.resolver.ways import native_of
@@ -121,13 +121,13 @@ def _variables(way: Way) -> Mapping[str, str]:
     return {name: value for name, value in native.env.items() if name not in own}
 
 
-def _deviation(way: Way, rejected: Sequence[Rejected]) -> Deviation | None:
+def _deviation(way: Way, rejected: Sequence[Rejected]) -> VersionDeviation | None:
     """Why it comes in another version than the lockset names, where it does."""
     if way.instead_of is None:
         return None
     wheels = [each for each in rejected if not each.what.startswith("a build")]
     why = "; ".join(f"{each.what}: {each.reason}" for each in wheels) or "should none of its wheels be had"
-    return Deviation(way.instead_of, why, tuple(map(_accepts, way.taken_by)))
+    return VersionDeviation(way.instead_of, why, tuple(map(_accepts, way.taken_by)))
 
 
 def _accepts(words: Range) -> str:

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from verl_env.choose.facts import Facts, Side
+    from verl_env.choose.facts import MachineFacts, VendorGpus
     from verl_env.choose.resolver.model import Need, Value
 
 CAPABILITY, GFX = "<compute-capability>", "<gfx>"
@@ -33,7 +33,7 @@ def tool_fact(name: str) -> str:
     return f"<{name}>"
 
 
-def machine_facts(facts: Facts) -> Mapping[str, Fact]:
+def machine_facts(facts: MachineFacts) -> Mapping[str, Fact]:
     """Every fact of a machine that a way may require; the others are set by environments."""
     host, toolchain = facts.machine.host, facts.machine.toolchain
     tools = toolchain if isinstance(toolchain, Toolchain) else Toolchain()
@@ -58,7 +58,7 @@ def met(need: Need, value: Value) -> bool | None:
     return _between(value, need.least, need.below)
 
 
-def _targets(side: Side) -> Value:
+def _targets(side: VendorGpus) -> Value:
     return tuple(gpus.target for gpus in side.gpus) or UNKNOWN
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Unknown
 
     Value: TypeAlias = str | tuple[str, ...] | Unknown | None
-    Requirement: TypeAlias = "Asked | Setting | Need | Want | Wish | Takes | Beside"
-    Candidate: TypeAlias = "Environment | Fact | Way | Distribution"
+    Requirement: TypeAlias = "EnvironmentRequirement | FactSetting | Need | Want | RequestedPackage | Takes | Beside"
+    Candidate: TypeAlias = "Environment | Fact | Way | PinnedDistribution"
 
 #: The name of the candidates that are locksets on a Python.
 ENVIRONMENT = "<environment>"
@@ -74,7 +74,7 @@ class Way:
 
 
 @record
-class Distribution:
+class PinnedDistribution:
     """A candidate: an ordinary package, as the lock pins it; ``version`` None where the lock does not hold it."""
 
     name: str
@@ -82,14 +82,14 @@ class Distribution:
 
 
 @record
-class Asked:
+class EnvironmentRequirement:
     """The requirement that there be an environment."""
 
     name: str = ENVIRONMENT
 
 
 @record
-class Setting:
+class FactSetting:
     """An environment sets a fact."""
 
     name: str
@@ -128,7 +128,7 @@ class Want:
 
 
 @record
-class Wish:
+class RequestedPackage:
     """An environment must hold an ordinary package that the user asked for."""
 
     name: str

@@ -7,17 +7,17 @@ from resolvelib import AbstractProvider, BaseReporter
 from verl_env.choose.resolver.facts import met
 from verl_env.choose.resolver.model import (
     ENVIRONMENT,
-    Asked,
     Beside,
-    Distribution,
     Environment,
+    EnvironmentRequirement,
     Fact,
+    FactSetting,
     Need,
-    Setting,
+    PinnedDistribution,
+    RequestedPackage,
     Takes,
     Want,
     Way,
-    Wish,
 )
 from verl_env.choose.resolver.ranges import goes, is_let_in
 from verl_env.choose.specifiers import allows
@@ -62,7 +62,7 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
         self._ways = ways
         self._requirements = requirements
         self._locked = locked
-        self._known: dict[int, Fact | Distribution] = {}
+        self._known: dict[int, Fact | PinnedDistribution] = {}
         self._required: dict[int, Sequence[Requirement]] = {}
 
     def identify(self, requirement_or_candidate: Requirement | Candidate) -> str:
@@ -106,11 +106,13 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
             return self._goes(requirement, candidate)
         if isinstance(requirement, Takes):
             return is_let_in(requirement, candidate)
-        if isinstance(requirement, Wish):
-            return isinstance(candidate, Distribution) and (
+        if isinstance(requirement, RequestedPackage):
+            return isinstance(candidate, PinnedDistribution) and (
                 candidate.version is None or allows(requirement.specifier, candidate.version)
             )
-        return isinstance(requirement, Asked) or (isinstance(candidate, Fact) and candidate.value == requirement.value)
+        return isinstance(requirement, EnvironmentRequirement) or (
+            isinstance(candidate, Fact) and candidate.value == requirement.value
+        )
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
         """What a candidate requires."""
@@ -132,15 +134,15 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
             return self._ways(next((want for want in wants if want.optional), wants[0]))
         if identifier in self._machine:
             return (self._machine[identifier],)
-        return [self._sole(each) for each in asked if isinstance(each, Setting | Wish | Takes | Beside)]
+        return [self._sole(each) for each in asked if isinstance(each, FactSetting | RequestedPackage | Takes | Beside)]
 
-    def _sole(self, requirement: Setting | Wish | Takes | Beside) -> Fact | Distribution:
+    def _sole(self, requirement: FactSetting | RequestedPackage | Takes | Beside) -> Fact | PinnedDistribution:
         """The one candidate that a requirement of an environment has, the same object each time."""
         if id(requirement) not in self._known:
-            known: Fact | Distribution = (
+            known: Fact | PinnedDistribution = (
                 Fact(requirement.name, requirement.value)
-                if isinstance(requirement, Setting)
-                else Distribution(requirement.name, self._locked(requirement.environment, requirement.name))
+                if isinstance(requirement, FactSetting)
+                else PinnedDistribution(requirement.name, self._locked(requirement.environment, requirement.name))
             )
             self._known[id(requirement)] = known
         return self._known[id(requirement)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verl_env.choose.compare import release
 from verl_env.choose.model import Rejected
-from verl_env.choose.resolver.model import Distribution, Takes, Way
+from verl_env.choose.resolver.model import PinnedDistribution, Takes, Way
 from verl_env.choose.resolver.words import range_words
 
 TYPE_CHECKING = False
@@ -47,7 +47,7 @@ def takes_of(
 
 def is_let_in(takes: Takes, candidate: Candidate) -> bool:
     """Whether what a candidate says of a component lets another candidate in; of a version that is none, it does."""
-    version = candidate.version if isinstance(candidate, Way | Distribution) else None
+    version = candidate.version if isinstance(candidate, Way | PinnedDistribution) else None
     if version is None or (isinstance(candidate, Way) and candidate.how == "skip"):
         return True
     return version == takes.own or not release(version.partition("+")[0])[0] or is_taken(takes.words, version)

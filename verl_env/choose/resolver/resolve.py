@@ -8,10 +8,10 @@ from verl_env.choose.resolver.builds import build_of, in_order
 from verl_env.choose.resolver.environments import settings_of
 from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts
-from verl_env.choose.resolver.model import Asked, Environment, Fact, Want, Way, Wish
+from verl_env.choose.resolver.model import Environment, EnvironmentRequirement, Fact, RequestedPackage, Want, Way
 from verl_env.choose.resolver.near import VERL
 from verl_env.choose.resolver.ranges import goes, ruled_out, takes_of
-from verl_env.choose.resolver.ways import Source, Ways, native_of, releases_of, stood_for, wants_of
+from verl_env.choose.resolver.ways import CandidateSource, Ways, native_of, releases_of, stood_for, wants_of
 from verl_env.choose.wishes import applies, arch_of, checked_for_component, pinned_otherwise
 from verl_env.records import record, replace
 
@@ -19,12 +19,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
-    from verl_env.choose.facts import Facts
+    from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Build, Evaluation, Request
     from verl_env.choose.resolver.model import Requirement
     from verl_env.choose.resolver.provider import Record
-    from verl_env.choose.wishes import Asked as Wished
     from verl_env.choose.wishes import Locks
+    from verl_env.choose.wishes import PackageRequest as Wished
     from verl_env.components.model import Catalogue
 
 #: Rounds of the resolver: one per environment, fact and component, and some that go back.
@@ -44,14 +44,15 @@ class Resolution:
 
 
 @record
-class Problem:
+class ResolutionProblem:
     """Environments in order of preference (at least one), and what each of them must hold.
 
-    ``evaluations`` are those of every lockset, for the error where there is no way; ``barred`` is as in ``Source``.
+    ``evaluations`` are those of every lockset, for the error where there is no way; ``barred`` is as in
+    ``CandidateSource``.
     """
 
     environments: tuple[Environment, ...]
-    facts: Facts
+    facts: MachineFacts
     request: Request
     wishes: tuple[Wished, ...]
     locks: Locks
@@ -60,7 +61,7 @@ class Problem:
     barred: Callable[[str], str | None] = lambda _: None
 
 
-def resolve(problem: Problem) -> Resolution:
+def resolve(problem: ResolutionProblem) -> Resolution:
     """The first environment in which every component can be had; where there is none, the one that lacks least.
 
     flash-attn counts first, as verl imports it, then how many are left out. With ``--native prebuilt`` and ``build``
@@ -74,12 +75,12 @@ def resolve(problem: Problem) -> Resolution:
 
 
 class _Resolution:
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: ResolutionProblem) -> None:
         self._problem = problem
         self._mode = problem.request.native
         self._machine = machine_facts(problem.facts)
         asked = tuple(wish.name for wish in problem.wishes)
-        self._source = Source(
+        self._source = CandidateSource(
             problem.catalogue, self._machine, self._mode, problem.request.stack, asked, problem.barred, self._present
         )
         self._searches: list[Record] = []
@@ -180,7 +181,7 @@ class _Resolution:
         self._searches.append(tried)
         provider = Provider(environments, self._machine, self._ways, requirements, self._locked)
         try:
-            pins = Resolver(provider, tried).resolve([Asked()], max_rounds=ROUNDS).mapping
+            pins = Resolver(provider, tried).resolve([EnvironmentRequirement()], max_rounds=ROUNDS).mapping
         except ResolutionImpossible:
             return None
         environment = next(pin for pin in pins.values() if isinstance(pin, Environment))
@@ -225,10 +226,10 @@ class _Resolution:
             specifiers = [wish.specifier for wish in wishes if wish.name == name and wish.specifier]
             yield Want(name, environment, native.version if native else None, ",".join(specifiers))
 
-    def _ordinary(self, environment: Environment) -> Iterator[Wish]:
+    def _ordinary(self, environment: Environment) -> Iterator[RequestedPackage]:
         for wish in self._wishes(environment):
             if not self._is_component(wish.name, environment):
-                yield Wish(wish.name, environment, wish.specifier)
+                yield RequestedPackage(wish.name, environment, wish.specifier)
 
     def _extras(self, environment: Environment) -> Iterator[str]:
         """The wishes that the lock does not meet by itself."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Source:
+class CandidateSource:
     """Where ways come from: the catalogue, the facts of the machine, and what ``--native`` allows.
 
     ``stack`` is what environments are for, and ``asked`` the components that they hold besides.
@@ -48,7 +48,9 @@ def native_of(lockset: Lockset, name: str) -> Native | None:
     return next((native for native in lockset.natives if native.name == name), None)
 
 
-def wants_of(environment: Environment, stack: Sequence[str], source: Source, *, optional: bool) -> tuple[Want, ...]:
+def wants_of(
+    environment: Environment, stack: Sequence[str], source: CandidateSource, *, optional: bool
+) -> tuple[Want, ...]:
     """The components that a stack needs in an environment; what is only built against comes with its builds.
 
     ``optional``: what no part of the stack stands for may be left out; with ``--native skip`` that too.
@@ -73,7 +75,7 @@ class Ways:
     Which of them fit is another question.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: CandidateSource) -> None:
         self._source = source
         self._known: dict[tuple[int, str, str | None, str, bool], tuple[Way, ...]] = {}
         self._needs: dict[tuple[int, str], tuple[Need, ...]] = {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.cluster.answers import SCHEMA, answer_lines
-from verl_env.cluster.model import JOB_VARIABLE, Fault
+from verl_env.cluster.model import JOB_VARIABLE, NodeFault
 from verl_env.cluster.node import space
 from verl_env.cluster.node.environment import aspects
 from verl_env.cluster.node.facts import directories, host_aspects, machine_aspects
@@ -79,7 +79,7 @@ def answer(asked: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, An
         "aspects": {**machine_aspects(machine), **host_aspects(host), "mounts": directories(asked["directories"])},
         "machine": machine_to_json(machine),
     }
-    problems = [Fault(problem.id, "error", problem.message) for problem in machine.problems]
+    problems = [NodeFault(problem.id, "error", problem.message) for problem in machine.problems]
     faults = [*problems, *_absent(asked["required"]), *space.faults(host), *filter(None, [occupied()])]
     findings, more, own = _environment(asked, environ, machine, host)
     faults += own
@@ -87,21 +87,23 @@ def answer(asked: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, An
     return {**found, "findings": findings, "faults": [asdict(fault) for fault in faults]}
 
 
-def _absent(paths: list[str]) -> list[Fault]:
+def _absent(paths: list[str]) -> list[NodeFault]:
     """A fault for each directory that was asked for and is not there."""
-    return [Fault("directory-missing", "error", f"{path} is not there") for path in paths if not Path(path).is_dir()]
+    return [
+        NodeFault("directory-missing", "error", f"{path} is not there") for path in paths if not Path(path).is_dir()
+    ]
 
 
 def _environment(
     asked: Mapping[str, Any], environ: Mapping[str, str], machine: Machine, host: HostFacts
-) -> tuple[list[dict[str, Any]], dict[str, Any], list[Fault]]:
+) -> tuple[list[dict[str, Any]], dict[str, Any], list[NodeFault]]:
     """Findings, aspects and faults of the environment on this node."""
     if asked["into"] is None:
         return [], {}, []
     try:
         facts = gather(Path(asked["into"]), dict(environ), machine, host=host)
     except NoEnvironment as error:
-        fault = [Fault("environment-missing", "error", error.message)] if asked["wanted"] else []
+        fault = [NodeFault("environment-missing", "error", error.message)] if asked["wanted"] else []
         return [], {"environment": None}, fault
     findings = [
         {

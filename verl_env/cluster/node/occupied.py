@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.model import Fault
+from verl_env.cluster.model import NodeFault
 from verl_env.machine.child import run
 from verl_env.machine.process import Completed
 
@@ -19,7 +19,7 @@ _SECONDS = 10.0
 _QUERY = ("nvidia-smi", "--query-compute-apps=pid,used_gpu_memory,gpu_uuid", "--format=csv,noheader,nounits")
 
 
-def occupied() -> Fault | None:
+def occupied() -> NodeFault | None:
     """The processes on this node's GPUs; None where there are none, or where nothing can be asked."""
     return judge([*on_nvidia(), *on_amd()], os.getuid())
 
@@ -59,7 +59,7 @@ def parse(text: str) -> list[tuple[int, str, str]]:
     return found
 
 
-def judge(processes: Iterable[tuple[int, str, str]], uid: int, root: str = "/") -> Fault | None:
+def judge(processes: Iterable[tuple[int, str, str]], uid: int, root: str = "/") -> NodeFault | None:
     """Other people's processes are an error, one's own a warning: they may be those of a Ray that is wanted."""
     foreign: list[str] = []
     own: list[str] = []
@@ -68,8 +68,10 @@ def judge(processes: Iterable[tuple[int, str, str]], uid: int, root: str = "/") 
         line = f"process {pid} of {_name(owner)} holds {memory} MiB of {gpu}"
         (own if owner == uid else foreign).append(line)
     if foreign:
-        return Fault("gpu-occupied", "error", "Other processes hold memory of its GPUs", (*foreign, *own))
-    return Fault("gpu-occupied", "warning", "Your own processes hold memory of its GPUs", tuple(own)) if own else None
+        return NodeFault("gpu-occupied", "error", "Other processes hold memory of its GPUs", (*foreign, *own))
+    return (
+        NodeFault("gpu-occupied", "warning", "Your own processes hold memory of its GPUs", tuple(own)) if own else None
+    )
 
 
 def _owner(pid: int, root: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.model import Fault
+from verl_env.cluster.model import NodeFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ FEW_FILES = 10_000
 _ROLES = ("tmp", "ray-tmp", "triton-cache")
 
 
-def faults(host: HostFacts) -> Iterator[Fault]:
+def faults(host: HostFacts) -> Iterator[NodeFault]:
     """What is too small, each file system once."""
     seen = set()
     for role in _ROLES:
@@ -30,11 +30,11 @@ def faults(host: HostFacts) -> Iterator[Fault]:
         yield from _of(place)
 
 
-def _of(place: Directory) -> Iterator[Fault]:
+def _of(place: Directory) -> Iterator[NodeFault]:
     if not place.writable:
-        yield Fault("not-writable", "error", f"{place.path} cannot be written")
+        yield NodeFault("not-writable", "error", f"{place.path} cannot be written")
     elif place.free_bytes < TIGHT:
         severity = "error" if place.free_bytes < DIES else "warning"
-        yield Fault("no-space", severity, f"{place.path} has {place.free_bytes / _GIB:.1f} GiB free")  # type: ignore[arg-type]
+        yield NodeFault("no-space", severity, f"{place.path} has {place.free_bytes / _GIB:.1f} GiB free")  # type: ignore[arg-type]
     elif 0 <= place.free_files < FEW_FILES and place.free_files:
-        yield Fault("no-space", "warning", f"{place.path} has room for {place.free_files} files")
+        yield NodeFault("no-space", "warning", f"{place.path} has room for {place.free_files} files")

@@ -22,7 +22,7 @@ _TITLES = {"ray": "Ray on {nodes}, and one command on it", "torchrun": "One comm
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ScriptJob:
     """What a script is for.
 
     ``kind`` is ``ray`` or ``torchrun``; numbers are those of one node, except for ``nodes``. ``options`` maps names of
@@ -45,7 +45,7 @@ class Job:
     interactive: bool = False
 
 
-def write(job: Job, *, file: str = "job.sh") -> str:
+def write(job: ScriptJob, *, file: str = "job.sh") -> str:
     """The text of the script of a job; ``file`` is what it will be called."""
     row = scheduler(job.scheduler)
     parts = ["head", *(["preflight"] if job.program and job.scheduler == "slurm" else []), job.kind]
@@ -55,7 +55,7 @@ def write(job: Job, *, file: str = "job.sh") -> str:
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", filled))
 
 
-def _values(job: Job, row: Scheduler, file: str) -> dict[str, str]:
+def _values(job: ScriptJob, row: Scheduler, file: str) -> dict[str, str]:
     nodes = "one node" if job.nodes == 1 else f"{job.nodes} nodes"
     return {
         "DIRECTIVES": "\n".join(f"{row.directive} {option}" for option in _options(job, row)),
@@ -80,7 +80,7 @@ def _values(job: Job, row: Scheduler, file: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _options(job: Job, row: Scheduler) -> list[str]:
+def _options(job: ScriptJob, row: Scheduler) -> list[str]:
     """The directives that were asked for, and no more: sites refuse or force what is too much."""
     numbers = {"nodes": str(job.nodes), "gpus": str(job.gpus or ""), "cpus": str(job.cpus or "")}
     asked = {**job.options, **numbers}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class NodeRequest:
     """Which nodes are asked for: a number, a list, or both None for those of the job that this is in.
 
     ``options`` are given to salloc as they are; ``wait`` is how long an allocation may take, in seconds; ``action`` is
@@ -49,7 +49,7 @@ class Allocation:
 
 @contextlib.contextmanager
 def allocation(
-    wish: Wish, environ: Mapping[str, str], waiting: Callable[[str], None] = lambda _: None
+    wish: NodeRequest, environ: Mapping[str, str], waiting: Callable[[str], None] = lambda _: None
 ) -> Iterator[Allocation]:
     """The nodes that are asked for; what was allocated for it is given back at the end, come what may.
 
@@ -86,7 +86,7 @@ def allocation(
             ask(["scancel", job])
 
 
-def _within(wish: Wish, mine: tuple[str, ...], job: str) -> Allocation:
+def _within(wish: NodeRequest, mine: tuple[str, ...], job: str) -> Allocation:
     if wish.nodes is not None and wish.nodes > len(mine):
         raise JobTooSmall(wish.nodes, len(mine), wish.action)
     expected = hostnames(wish.nodelist) if wish.nodelist else mine[: wish.nodes]

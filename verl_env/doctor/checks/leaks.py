@@ -10,7 +10,7 @@ from verl_env.doctor.model import Hit
 
 if TYPE_CHECKING:
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.target import Target
+    from verl_env.doctor.target import InspectedEnvironment
 
 _STACK = frozenset(
     {"torch", "numpy", "transformers", "vllm", "sglang", "flash-attn", "ray", "triton", "nvidia-nccl-cu12"}
@@ -57,7 +57,7 @@ def _filled(facts: Facts) -> Hit | None:
     return Hit(tuple(lines[:_SHOWN]), severity="warning" if by_user else "info") if lines else None
 
 
-def _is_users(target: Target, site: str) -> bool:
+def _is_users(target: InspectedEnvironment, site: str) -> bool:
     """Whether a directory is the user's own, whose packages belong to no environment."""
     base = target.config.get("home", "").rpartition("/")[0]
     return not site.startswith(f"{base}/")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from verl_env.doctor.facts import Facts
     from verl_env.doctor.model import Severity
-    from verl_env.doctor.target import Shared, Target
+    from verl_env.doctor.target import InspectedEnvironment, Shared
 
 #: Packages whose libraries must all be found; others ship plugins for libraries that are optional.
 _STRICT = frozenset(
@@ -136,7 +136,7 @@ def _waiting_shadow(facts: Facts) -> Hit | None:
     return Hit((*gaps[:_SHOWN], *there[:_SHOWN]), cause=cause, severity="warning" if gaps else "info")
 
 
-def _gaps_alone(target: Target, wheels: list[Path]) -> list[tuple[str, str]]:
+def _gaps_alone(target: InspectedEnvironment, wheels: list[Path]) -> list[tuple[str, str]]:
     """CUDA symbols that miss when a library of the wheels is loaded by itself."""
     found: dict[tuple[str, str], None] = {}
     for path in wheels:

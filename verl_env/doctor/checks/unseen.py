@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from verl_env.doctor.facts import Facts
-    from verl_env.doctor.target import Target
+    from verl_env.doctor.target import InspectedEnvironment
 
 _SHOWN = 6
 #: Who always writes a RECORD.
@@ -30,14 +30,14 @@ def _unseen(facts: Facts) -> Hit | None:
     return Hit((*found[:_SHOWN], *more)) if found else None
 
 
-def _unreadable(target: Target) -> Iterator[str]:
+def _unreadable(target: InspectedEnvironment) -> Iterator[str]:
     """What the checks before this one came across."""
     if reason := _closed(target):
         yield reason
     yield from (f"{target.relative(path)}: {reason}" for path, reason in sorted(reading.unread().items()))
 
 
-def _closed(target: Target) -> str | None:
+def _closed(target: InspectedEnvironment) -> str | None:
     """Why its directory of packages cannot be listed."""
     try:
         for site in target.site_paths:
@@ -47,7 +47,7 @@ def _closed(target: Target) -> str | None:
     return None
 
 
-def _unlisted(target: Target) -> Iterator[str]:
+def _unlisted(target: InspectedEnvironment) -> Iterator[str]:
     """Packages without a version, or without the RECORD that their installer writes."""
     for owned in target.records:
         one = owned.distribution

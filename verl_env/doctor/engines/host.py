@@ -58,7 +58,7 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class ProcMount:
     """One line of /proc/mounts."""
 
     point: str
@@ -148,20 +148,20 @@ def places(environment: Mapping[str, str]) -> list[tuple[str, str | None, str]]:
     return found
 
 
-def read_mounts(path: Path) -> tuple[Mount, ...]:
+def read_mounts(path: Path) -> tuple[ProcMount, ...]:
     """The mounts of /proc/mounts, in its order; empty where it cannot be read."""
     found = []
     for line in _text(path).splitlines():
         parts = line.split(" ")
         if len(parts) >= 4:  # noqa: PLR2004  device, point, type, options
             point = parts[1].replace("\\040", " ")
-            found.append(Mount(point, parts[2], frozenset(parts[3].split(","))))
+            found.append(ProcMount(point, parts[2], frozenset(parts[3].split(","))))
     return tuple(found)
 
 
-def mount_of(path: str, mounts: Sequence[Mount]) -> Mount | None:
+def mount_of(path: str, mounts: Sequence[ProcMount]) -> ProcMount | None:
     """The mount that a path is on: the last of the deepest points above it."""
-    best: Mount | None = None
+    best: ProcMount | None = None
     for mount in mounts:
         point = mount.point.rstrip("/")
         inside = path == mount.point or path.startswith(point + "/")
@@ -170,7 +170,7 @@ def mount_of(path: str, mounts: Sequence[Mount]) -> Mount | None:
     return best
 
 
-def directory(path: str, variable: str | None, mounts: Sequence[Mount]) -> Directory:
+def directory(path: str, variable: str | None, mounts: Sequence[ProcMount]) -> Directory:
     """The facts of one directory; where it does not exist, those of its nearest parent that does."""
     real = Path(os.path.realpath(path))
     there = next(parent for parent in (real, *real.parents) if parent.exists())

@@ -47,7 +47,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SiteDirectory:
     """One directory of packages: its distributions, leftovers of broken installs, and paths that .pth files add."""
 
     path: str
@@ -57,7 +57,7 @@ class Site:
     names: frozenset[str] = field(default=frozenset(), repr=False)
 
 
-def scan_site(path: str | Path) -> Site:
+def scan_site(path: str | Path) -> SiteDirectory:
     """The distributions of one directory; empty where it cannot be listed."""
     base = str(path)
     try:
@@ -72,7 +72,7 @@ def scan_site(path: str | Path) -> Site:
             distributions.append(read_distribution(os.path.join(base, name)))  # noqa: PTH118  a hot loop
         elif name.endswith((".pth", ".egg-link")):
             added += _added_paths(Path(base, name))
-    return Site(base, tuple(distributions), tuple(leftovers), tuple(dict.fromkeys(added)), frozenset(names))
+    return SiteDirectory(base, tuple(distributions), tuple(leftovers), tuple(dict.fromkeys(added)), frozenset(names))
 
 
 def read_distribution(path: str) -> Described:

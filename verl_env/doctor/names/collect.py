@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from verl_env.doctor.names.spans import Spans
-    from verl_env.doctor.names.wheel import Source
+    from verl_env.doctor.names.wheel import WheelSource
     from verl_env.locksets.index import Index, IndexFile
 
 #: The projects, and the first release of each that is read.
@@ -157,11 +157,11 @@ def keys_of(url: str, scanned: dict[tuple[int, int, bool], frozenset[str]]) -> f
     return frozenset(key for one in there for key in _keys(one, scanned[_mark(one)]))
 
 
-def _mark(one: Source) -> tuple[int, int, bool]:
+def _mark(one: WheelSource) -> tuple[int, int, bool]:
     return (*one.same, one.path.endswith("/__init__.py"))
 
 
-def _keys(one: Source, names: frozenset[str]) -> Iterator[str]:
+def _keys(one: WheelSource, names: frozenset[str]) -> Iterator[str]:
     module = one.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     yield module
     few = _MODELS.search(one.path) is not None

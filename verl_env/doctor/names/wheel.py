@@ -26,7 +26,7 @@ _LOCAL_HEADER, _NAMES_AT = 30, 26
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class WheelSource:
     """A source file of a wheel: its path, and what tells it from another text (checksum and size)."""
 
     path: str
@@ -36,7 +36,7 @@ class Source:
     method: int
 
 
-def sources(url: str) -> tuple[Source, ...]:
+def sources(url: str) -> tuple[WheelSource, ...]:
     """The Python files of a wheel, in the order in which it holds them.
 
     Raises:
@@ -46,13 +46,13 @@ def sources(url: str) -> tuple[Source, ...]:
     with zipfile.ZipFile(io.BufferedReader(RemoteFile(url), 1024 * 1024)) as wheel:
         entries = [entry for entry in wheel.infolist() if entry.filename.endswith(".py")]
     found = (
-        Source(one.filename, (one.CRC, one.file_size), one.header_offset, one.compress_size, one.compress_type)
+        WheelSource(one.filename, (one.CRC, one.file_size), one.header_offset, one.compress_size, one.compress_type)
         for one in entries
     )
     return tuple(sorted(found, key=lambda one: one.start))
 
 
-def texts(url: str, wanted: Sequence[Source]) -> Iterator[tuple[Source, str]]:
+def texts(url: str, wanted: Sequence[WheelSource]) -> Iterator[tuple[WheelSource, str]]:
     """The texts of some sources of a wheel.
 
     Raises:
@@ -67,8 +67,8 @@ def texts(url: str, wanted: Sequence[Source]) -> Iterator[tuple[Source, str]]:
             yield one, _text(answer.content, one.start - begin, one)
 
 
-def _groups(wanted: Sequence[Source]) -> Iterator[list[Source]]:
-    group: list[Source] = []
+def _groups(wanted: Sequence[WheelSource]) -> Iterator[list[WheelSource]]:
+    group: list[WheelSource] = []
     for one in sorted(wanted, key=lambda each: each.start):
         if group and (
             one.start - (group[-1].start + group[-1].length) > _GAP or one.start + one.length - group[0].start > _MOST
@@ -80,7 +80,7 @@ def _groups(wanted: Sequence[Source]) -> Iterator[list[Source]]:
         yield group
 
 
-def _text(content: bytes, at: int, one: Source) -> str:
+def _text(content: bytes, at: int, one: WheelSource) -> str:
     names, extra = struct.unpack_from("<HH", content, at + _NAMES_AT)
     begin = at + _LOCAL_HEADER + names + extra
     packed = content[begin : begin + one.length]

@@ -28,7 +28,7 @@ Standing = Literal["known", "newer", "never-on-index", "not-a-project"]
 
 
 @record
-class Release:
+class IndexRelease:
     """One release of a project.
 
     Attributes:
@@ -62,11 +62,12 @@ def projects() -> tuple[str, ...]:
 
 
 @functools.cache
-def releases(project: str) -> Mapping[Version, Release]:
+def releases(project: str) -> Mapping[Version, IndexRelease]:
     """Every release of a project that the table has, oldest first."""
     rows = _data()["projects"].get(canonicalize_name(project), {})
     found = {
-        Version(name): Release(name, row.get("date"), row.get("python"), _requires(row)) for name, row in rows.items()
+        Version(name): IndexRelease(name, row.get("date"), row.get("python"), _requires(row))
+        for name, row in rows.items()
     }
     return dict(sorted(found.items()))
 
@@ -75,7 +76,7 @@ def _requires(row: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(row["requires"]) if row.get("requires") is not None else None
 
 
-def release(project: str, version: Version | str | None) -> Release | None:
+def release(project: str, version: Version | str | None) -> IndexRelease | None:
     """The row of a version, whatever its local part says (``0.19.0+cu129`` is 0.19.0); None where there is none."""
     parsed = _version(version)
     return releases(project).get(Version(parsed.public)) if parsed else None
@@ -123,7 +124,7 @@ def everything(project: str, version: Version | str | None, markers: Mapping[str
 
 
 @functools.lru_cache(maxsize=512)
-def _parsed(row: Release | None) -> tuple[Requirement, ...]:
+def _parsed(row: IndexRelease | None) -> tuple[Requirement, ...]:
     lines = (row.requires if row else None) or ()
     return tuple(parsed for line in lines if (parsed := requirement(line)) is not None)
 

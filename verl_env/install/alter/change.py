@@ -11,7 +11,7 @@ from verl_env.additions.environment import open_environment
 from verl_env.additions.errors import NotInstalled, PipWouldDrift
 from verl_env.additions.given import as_components, check_given, validated
 from verl_env.additions.metadata import broken, needed_by, reachable, read_metadata
-from verl_env.additions.model import Altered, Resolution
+from verl_env.additions.model import Altered, ResolvedAdditions
 from verl_env.additions.resolve import Base, resolve
 from verl_env.credentials import without_credentials
 from verl_env.environment.change import LOCK_SECONDS, change
@@ -136,10 +136,10 @@ class _Session:
         return installed(site_packages(self.opened.generation, self.opened.state.python))
 
 
-def _resolved(session: _Session, wishes: Wishes, chosen: Components | None) -> Resolution:
+def _resolved(session: _Session, wishes: Wishes, chosen: Components | None) -> ResolvedAdditions:
     """What an index gives; the components that are added count as there."""
     if not wishes.wishes:
-        return Resolution(())
+        return ResolvedAdditions(())
     opened = session.opened
     builds = () if chosen is None else chosen.builds
     packages = read_metadata(session.have) | {each.name: Metadata(each.name, each.version, (), ()) for each in builds}
@@ -148,7 +148,7 @@ def _resolved(session: _Session, wishes: Wishes, chosen: Components | None) -> R
     return resolve(wishes, base, session.installer, session.work.stage)
 
 
-def _carry_out(session: _Session, wishes: Wishes, resolution: Resolution, chosen: Components | None) -> None:
+def _carry_out(session: _Session, wishes: Wishes, resolution: ResolvedAdditions, chosen: Components | None) -> None:
     opened, work = session.opened, session.work
     if not resolution.found and (chosen is None or not chosen.builds):
         state = _remembered(opened, wishes, resolution, session.have)
@@ -180,7 +180,9 @@ def _change(build: Build, have: Mapping[str, Distribution]) -> Change:
     return Change("+" if old is None else "~", build.name, None if old is None else old.version, text)
 
 
-def _remembered(opened: Opened, wishes: Wishes, resolution: Resolution, have: Mapping[str, Distribution]) -> State:
+def _remembered(
+    opened: Opened, wishes: Wishes, resolution: ResolvedAdditions, have: Mapping[str, Distribution]
+) -> State:
     """The record of the environment with what was asked for, and all that came with it."""
     state = opened.state
     texts = _wished(wishes, have)

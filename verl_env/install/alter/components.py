@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from verl_env.additions.environment import Opened
-    from verl_env.additions.model import Wish
+    from verl_env.additions.model import ExtraRequirement
     from verl_env.builds.tools import Tools
     from verl_env.choose.model import Build
     from verl_env.environment.change import NewGeneration
@@ -54,13 +54,15 @@ class Components:
     digest: str
 
 
-def are_components(wishes: Sequence[Wish]) -> tuple[Wish, ...]:
+def are_components(wishes: Sequence[ExtraRequirement]) -> tuple[ExtraRequirement, ...]:
     """Those of some wishes that name a native component, and not a file or an address of one."""
     known = load_components().components
     return tuple(wish for wish in wishes if wish.name in known and "@" not in wish.text)
 
 
-def choose_components(opened: Opened, wishes: Sequence[Wish], machine: Machine, options: Options) -> Components:
+def choose_components(
+    opened: Opened, wishes: Sequence[ExtraRequirement], machine: Machine, options: Options
+) -> Components:
     """Decides how components get into an environment, and makes sure that what this needs is there.
 
     A component that an index serves as well for this environment (SGLang for CUDA) has no build here.

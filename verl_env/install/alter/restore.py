@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from verl_env.additions.alter import run_installer
 from verl_env.additions.environment import Opened
 from verl_env.additions.errors import NotMadeHere
-from verl_env.additions.model import Wish
+from verl_env.additions.model import ExtraRequirement
 from verl_env.additions.replace import check_recorded
 from verl_env.environment.pins import read_pins
 from verl_env.environment.state import read_state
@@ -17,7 +17,7 @@ from verl_env.installers import requirements
 from verl_env.installers.base import Batch, Source
 from verl_env.installers.choice import choose_installer
 from verl_env.locksets.catalogue import load_catalogue, packages_of
-from verl_env.locksets.target import Target, oldest_glibc
+from verl_env.locksets.target import LockTarget, oldest_glibc
 from verl_env.records import replace
 from verl_env.wheels.addressed import fetch_addressed
 from verl_env.wheels.stage import batch_of
@@ -61,7 +61,7 @@ def restore_packages(
     opened, lockset = _opened(new)
     state, (options, machine, reporter) = opened.state, means
     native = [each.name for each in lockset.natives if each.name in names]
-    wishes = tuple(Wish(name, name) for name in native)
+    wishes = tuple(ExtraRequirement(name, name) for name in native)
     chosen = choose_components(opened, wishes, machine, options) if native else None
     new.begin_from_old()
     locked = [each for each in packages_of(lockset, state.python) if each.name in names and each.name not in native]
@@ -100,7 +100,7 @@ def _install_addressed(
     """Installs wheels of the lock that only an address has."""
     options, machine, reporter = means
     glibc, arch = machine.host.glibc, lockset.requires.arch[0]
-    target = Target(python, arch, glibc if isinstance(glibc, str) else oldest_glibc(lockset))
+    target = LockTarget(python, arch, glibc if isinstance(glibc, str) else oldest_glibc(lockset))
     for package in packages:
         _, wheel = fetch_addressed(package, target, options, functools.partial(reporter.progress, package.name))
         installer = choose_installer(None)

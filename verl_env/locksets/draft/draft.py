@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.locksets.draft.dockerfile import Image
-    from verl_env.locksets.draft.shell import Command
+    from verl_env.locksets.draft.shell import ShellCommand
 
 #: Commands that leave no trace in an environment, or only say where the next one runs.
 _IDLE = frozenset(
@@ -100,7 +100,9 @@ def _done(image: Image) -> Iterator[Done]:
                 yield Done(number, None, command.text)
 
 
-def _note(command: Command, fetched: dict[str, str], clones: dict[str, tuple[str, str | None]], folder: str) -> None:
+def _note(
+    command: ShellCommand, fetched: dict[str, str], clones: dict[str, tuple[str, str | None]], folder: str
+) -> None:
     """Files that a command fetches and repositories that it clones, or the commit that it checks out."""
     words = command.words
     address = next((word for word in words if word.startswith(("https://", "http://"))), None)
@@ -133,7 +135,7 @@ def _of_clone(step: PipStep, clones: dict[str, tuple[str, str | None]], folder: 
         step.unread.remove(word)
 
 
-def _idle(command: Command) -> bool:
+def _idle(command: ShellCommand) -> bool:
     words = command.words
     return words[0] in _IDLE or all(re.match(r"\w+=", word) for word in words) or words[:2] == ["git", "clone"]
 

@@ -15,7 +15,7 @@ from verl_env.locksets.draft.shell import assignments
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from verl_env.locksets.draft.shell import Command
+    from verl_env.locksets.draft.shell import ShellCommand
 
 #: Options of pip and uv that take a value in the next word; what is not here and begins with ``-`` takes none.
 _VALUED = frozenset(
@@ -62,7 +62,7 @@ class PipStep:
     unread: list[str] = field(default_factory=list)
 
 
-def pip_step(command: Command, fetched: dict[str, str]) -> PipStep | None:
+def pip_step(command: ShellCommand, fetched: dict[str, str]) -> PipStep | None:
     """The step that a command is; None where it is no installation.
 
     ``fetched`` are the files that earlier commands brought, by name: a wheel of that name was taken by its address.

@@ -16,7 +16,7 @@ _AROUND = frozenset({"then", "do", "else", "if", "elif", "while", "!", "{", "(",
 
 
 @dataclass
-class Command:
+class ShellCommand:
     """One simple command: its words, and the words that an unquoted ``>`` or ``<`` cut short, as they were written."""
 
     words: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ def without_heredocs(text: str) -> str:
     return "\n".join(kept)
 
 
-def commands(script: str, variables: Mapping[str, str]) -> Iterator[Command]:
+def commands(script: str, variables: Mapping[str, str]) -> Iterator[ShellCommand]:
     """The simple commands of a script in order, whatever joins them; substitutions and conditions are not run."""
     known = dict(variables)
     for text in _split(without_heredocs(script)):
@@ -100,9 +100,9 @@ def _split(script: str) -> Iterator[str]:
     yield piece
 
 
-def _command(text: str, variables: Mapping[str, str]) -> Command:
+def _command(text: str, variables: Mapping[str, str]) -> ShellCommand:
     """The words of one command without its redirections; a word that one of them cut is noted as it was written."""
-    found, target = Command(text=" ".join(text.split())), False
+    found, target = ShellCommand(text=" ".join(text.split())), False
     for letters in _words(text):
         if target:
             target = False

@@ -9,7 +9,7 @@ from verl_env.machine.amd import problems
 from verl_env.machine.amd.kfd import NODES
 from verl_env.machine.amd.merge import card, from_nodes, from_pci, from_readings, is_compute, may_compute
 from verl_env.machine.amd.pci import DEVICES, WSL
-from verl_env.machine.amd.reading import Asked
+from verl_env.machine.amd.reading import ToolAnswers
 from verl_env.machine.amd.rocm import MODULE
 from verl_env.records import record
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from verl_env.machine.amd.kfd import Node, Topology
     from verl_env.machine.amd.merge import Gpu
-    from verl_env.machine.amd.pci import PciGpu
+    from verl_env.machine.amd.pci import AmdPciGpu
     from verl_env.machine.model import Problem
     from verl_env.machine.roots import Roots
 
@@ -26,7 +26,7 @@ _KFD = "/dev/kfd"
 
 
 @record
-class Found:
+class FoundDevices:
     """The GPUs, where the list of them comes from, and what is wrong with it."""
 
     gpus: tuple[Gpu, ...]
@@ -34,7 +34,9 @@ class Found:
     problems: tuple[Problem, ...] = ()
 
 
-def find_devices(roots: Roots, topology: Topology | None, bus: Sequence[PciGpu], ask: Callable[[], Asked]) -> Found:
+def find_devices(
+    roots: Roots, topology: Topology | None, bus: Sequence[AmdPciGpu], ask: Callable[[], ToolAnswers]
+) -> FoundDevices:
     """The GPUs from the best source that has any: the kernel, ROCm's tools, the PCI bus.
 
     Args:
@@ -46,17 +48,19 @@ def find_devices(roots: Roots, topology: Topology | None, bus: Sequence[PciGpu],
     if topology and (topology.nodes or topology.hidden):
         return _from_kernel(roots, topology, bus, ask)
     expected, loaded = from_pci(bus), roots.exists(MODULE)
-    asked = ask() if roots.exists(WSL) or (expected and loaded) else Asked()
+    asked = ask() if roots.exists(WSL) or (expected and loaded) else ToolAnswers()
     tool, gpus = from_readings(asked.readings)
     if gpus:
-        return Found(gpus, tool, asked.problems)
+        return FoundDevices(gpus, tool, asked.problems)
     if not expected:
-        return Found((), DEVICES)
+        return FoundDevices((), DEVICES)
     missing = problems.kfd_missing(expected) if loaded else problems.driver_missing(expected)
-    return Found(expected, DEVICES, (missing, *asked.problems))
+    return FoundDevices(expected, DEVICES, (missing, *asked.problems))
 
 
-def _from_kernel(roots: Roots, topology: Topology, bus: Sequence[PciGpu], ask: Callable[[], Asked]) -> Found:
+def _from_kernel(
+    roots: Roots, topology: Topology, bus: Sequence[AmdPciGpu], ask: Callable[[], ToolAnswers]
+) -> FoundDevices:
     """The kernel's GPUs that have their device nodes, completed by the tools where something is missing."""
     missing = {node.number: paths for node in topology.nodes if (paths := _missing_devices(roots, node))}
     usable = [node for node in topology.nodes if node.number not in missing]
@@ -75,14 +79,14 @@ def _from_kernel(roots: Roots, topology: Topology, bus: Sequence[PciGpu], ask: C
         found.append(problems.device_lost(lost))
     if closed := _closed_devices(roots, filter(_may_compute, usable)):
         found.append(problems.kfd_no_permission(closed))
-    return Found(gpus, NODES, tuple(found))
+    return FoundDevices(gpus, NODES, tuple(found))
 
 
 def _may_compute(node: Node) -> bool:
     return all(map(may_compute, from_nodes([node], {}, NODES)))
 
 
-def _lost(nodes: Sequence[Node], bus: Sequence[PciGpu]) -> tuple[Gpu, ...]:
+def _lost(nodes: Sequence[Node], bus: Sequence[AmdPciGpu]) -> tuple[Gpu, ...]:
     """The GPUs on the bus of which the kernel's list has no partition."""
     cards = {card(node.bdf) for node in nodes}
     return from_pci(gpu for gpu in bus if is_compute(gpu) and card(gpu.bdf) not in cards)

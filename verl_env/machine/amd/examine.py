@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from verl_env.machine.amd.kfd import Topology
     from verl_env.machine.amd.merge import Gpu, Value
-    from verl_env.machine.amd.pci import PciGpu
-    from verl_env.machine.amd.reading import Asked
+    from verl_env.machine.amd.pci import AmdPciGpu
+    from verl_env.machine.amd.reading import ToolAnswers
     from verl_env.machine.amd.rocm import RocmFound
     from verl_env.machine.model import Known, Problem
     from verl_env.machine.roots import Roots
@@ -26,7 +26,7 @@ def examine(
     roots: Roots,
     environ: Mapping[str, str],
     topology: Topology | None,
-    bus: Sequence[PciGpu],
+    bus: Sequence[AmdPciGpu],
     rocm: RocmFound,
     *,
     deadline: float,
@@ -42,7 +42,7 @@ def examine(
         deadline: The time of ``time.monotonic()`` at which ROCm's tools are ended.
     """
 
-    def ask() -> Asked:
+    def ask() -> ToolAnswers:
         from verl_env.machine.amd.tools import ask_tools  # noqa: PLC0415  (most hosts need no tool)
 
         places = [f"{rocm.chosen.prefix}/bin"] if rocm.chosen else []

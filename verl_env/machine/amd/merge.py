@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from verl_env.machine.amd.kfd import Node
-    from verl_env.machine.amd.pci import PciGpu
-    from verl_env.machine.amd.reading import Reading
+    from verl_env.machine.amd.pci import AmdPciGpu
+    from verl_env.machine.amd.reading import ToolReading
 
 TABLE = "PCI id table"
 
@@ -54,7 +54,7 @@ class Gpu:
         return f"{name}{gfx} at {self.bdf}" if self.bdf else f"{name}{gfx}"
 
 
-def from_nodes(nodes: Sequence[Node], readings: Mapping[str, Sequence[Reading]], source: str) -> tuple[Gpu, ...]:
+def from_nodes(nodes: Sequence[Node], readings: Mapping[str, Sequence[ToolReading]], source: str) -> tuple[Gpu, ...]:
     """The kernel's GPUs, completed by the readings of the tools (by tool, in the order in which they count)."""
     gpus = []
     for index, node in enumerate(nodes):
@@ -75,7 +75,7 @@ def from_nodes(nodes: Sequence[Node], readings: Mapping[str, Sequence[Reading]],
     return tuple(gpus)
 
 
-def from_readings(readings: Mapping[str, Sequence[Reading]]) -> tuple[str, tuple[Gpu, ...]]:
+def from_readings(readings: Mapping[str, Sequence[ToolReading]]) -> tuple[str, tuple[Gpu, ...]]:
     """The list of the first tool that gives a target for each of its GPUs, else of the first that lists any."""
     lists = {
         tool: tuple(_of_reading(tool, place, one) for place, one in enumerate(found))
@@ -86,7 +86,7 @@ def from_readings(readings: Mapping[str, Sequence[Reading]]) -> tuple[str, tuple
     return next(iter([*complete.items(), *lists.items()]), ("", ()))
 
 
-def from_pci(gpus: Iterable[PciGpu]) -> tuple[Gpu, ...]:
+def from_pci(gpus: Iterable[AmdPciGpu]) -> tuple[Gpu, ...]:
     """The GPUs on the bus that are for computing: those of the table, and processing accelerators of any id."""
     ours = [gpu for gpu in gpus if is_compute(gpu)]
     return tuple(
@@ -102,7 +102,7 @@ def from_pci(gpus: Iterable[PciGpu]) -> tuple[Gpu, ...]:
     )
 
 
-def is_compute(gpu: PciGpu) -> bool:
+def is_compute(gpu: AmdPciGpu) -> bool:
     """Whether a GPU on the bus is known to be for computing; display adapters are not told apart without a driver."""
     return gpu.accelerator or gpu.device_id in tables.amd_pci_ids()
 
@@ -141,7 +141,7 @@ def card(bdf: str) -> str:
     return bdf.partition(".")[0]
 
 
-def _of_node(node: Node, readings: Sequence[Reading]) -> Reading | None:
+def _of_node(node: Node, readings: Sequence[ToolReading]) -> ToolReading | None:
     """What a tool says of a node: by node number, by PCI address, by card, then by any GPU of the same kind."""
     exact = [reading for reading in readings if reading.node == node.number]
     exact += [reading for reading in readings if reading.node is None and reading.bdf == node.bdf]
@@ -150,7 +150,7 @@ def _of_node(node: Node, readings: Sequence[Reading]) -> Reading | None:
     return next(iter(exact + same_card + same_kind), None)
 
 
-def _of_reading(tool: str, place: int, reading: Reading) -> Gpu:
+def _of_reading(tool: str, place: int, reading: ToolReading) -> Gpu:
     return Gpu(
         index=place,
         device_id=reading.device_id,
@@ -161,7 +161,7 @@ def _of_reading(tool: str, place: int, reading: Reading) -> Gpu:
     )
 
 
-def _name(device_id: str | None, readings: Mapping[str, Reading]) -> Value | None:
+def _name(device_id: str | None, readings: Mapping[str, ToolReading]) -> Value | None:
     """The table's name; the tools come after it, as they print "AMD Radeon Graphics" for some Instinct cards."""
     row = tables.amd_pci_ids().get(device_id or "")
     known = f"AMD Instinct {row.name}" if row else None

@@ -19,7 +19,7 @@ _ACCELERATOR = 0x12
 
 
 @record
-class PciGpu:
+class AmdPciGpu:
     """One GPU: its PCI address, its device id in four hexadecimal digits, and its base class.
 
     ``accelerator`` is the base class "processing accelerator" (0x12), which no GPU with a display output has.
@@ -30,13 +30,13 @@ class PciGpu:
     accelerator: bool
 
 
-def find_gpus(roots: Roots) -> tuple[PciGpu, ...]:
+def find_gpus(roots: Roots) -> tuple[AmdPciGpu, ...]:
     """Every device of vendor 0x1002 that is a display controller (0x03) or a processing accelerator (0x12)."""
     found = (_gpu(roots, bdf) for bdf in roots.names(DEVICES))
     return tuple(gpu for gpu in found if gpu is not None)
 
 
-def _gpu(roots: Roots, bdf: str) -> PciGpu | None:
+def _gpu(roots: Roots, bdf: str) -> AmdPciGpu | None:
     directory = f"{DEVICES}/{bdf}"
     if (roots.read(f"{directory}/vendor") or "").strip().lower() != _VENDOR:
         return None
@@ -45,4 +45,4 @@ def _gpu(roots: Roots, bdf: str) -> PciGpu | None:
     base = int(kind[:2], 16) if hexadecimal(kind, 6) else None
     if not hexadecimal(device, 4) or base not in {_DISPLAY, _ACCELERATOR}:
         return None
-    return PciGpu(bdf, device, base == _ACCELERATOR)
+    return AmdPciGpu(bdf, device, base == _ACCELERATOR)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Reading:
+class ToolReading:
     """One GPU in the output of one tool; None where the tool does not say.
 
     ``node`` is its number in the KFD topology, ``bdf`` its PCI address, ``device_id`` its PCI device id in four
@@ -29,8 +29,8 @@ class Reading:
 
 
 @record
-class Asked:
+class ToolAnswers:
     """What the tools said, by tool in the order in which they count, and what went wrong."""
 
-    readings: Mapping[str, tuple[Reading, ...]] = NOTHING
+    readings: Mapping[str, tuple[ToolReading, ...]] = NOTHING
     problems: tuple[Problem, ...] = ()

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.machine.amd.kfd import normal_gfx
-from verl_env.machine.amd.reading import Reading
+from verl_env.machine.amd.reading import ToolReading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ _FIELD = re.compile(r"  (\w[\w ]*):\s*(\S.*)")
 _CHIP = re.compile(r"(\d{1,5})\(0x[0-9a-f]+\)")
 
 
-def parse_rocminfo(text: str) -> tuple[Reading, ...]:
+def parse_rocminfo(text: str) -> tuple[ToolReading, ...]:
     """The GPU agents, in order.
 
     An agent's own fields are indented by two blanks; its ISA names (``gfx9-4-generic`` among them) stand deeper and
@@ -43,12 +43,12 @@ def _agents(text: str) -> Iterator[dict[str, str]]:
     yield fields
 
 
-def _reading(fields: dict[str, str]) -> Reading | None:
+def _reading(fields: dict[str, str]) -> ToolReading | None:
     gfx = normal_gfx(fields.get("Name", ""))
     if gfx is None:
         return None
     node, chip = fields.get("Node", ""), _CHIP.fullmatch(fields.get("Chip ID", ""))
-    return Reading(
+    return ToolReading(
         node=int(node) if node.isascii() and node.isdigit() and len(node) < 6 else None,  # noqa: PLR2004
         device_id=f"{int(chip[1]):04x}" if chip else None,
         gfx=gfx,

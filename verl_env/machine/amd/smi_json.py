@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.machine.amd.kfd import normal_gfx
-from verl_env.machine.amd.reading import Reading
+from verl_env.machine.amd.reading import ToolReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ _START = re.compile(r"^[ \t]*[\[{]", re.MULTILINE)
 _NOTHING = {"", "n/a", "none", "not supported", "unknown"}
 
 
-def parse_amd_smi(text: str) -> tuple[Reading, ...]:
+def parse_amd_smi(text: str) -> tuple[ToolReading, ...]:
     """The GPUs of ``amd-smi static --json``: a bare list before ROCm 7, below ``gpu_data`` since.
 
     ``target_graphics_version`` is there from about ROCm 6.3. Text of any other form gives no GPU.
@@ -36,7 +36,7 @@ def parse_amd_smi(text: str) -> tuple[Reading, ...]:
     return tuple(_static(entry) for entry in entries if isinstance(entry, dict) and "gpu" in entry)
 
 
-def parse_rocm_smi(text: str) -> tuple[Reading, ...]:
+def parse_rocm_smi(text: str) -> tuple[ToolReading, ...]:
     """The cards of ``rocm-smi --json``, in their order; the keys differ by release, also in their capitals.
 
     ``Card model`` was the subsystem id before ROCm 6.1 and is the device id since, as ``Card Model``.
@@ -47,9 +47,9 @@ def parse_rocm_smi(text: str) -> tuple[Reading, ...]:
     return tuple(_card(cards[card]) for _, card in numbered if isinstance(cards[card], dict))
 
 
-def _static(entry: dict[str, Any]) -> Reading:
+def _static(entry: dict[str, Any]) -> ToolReading:
     asic, bus, vram = (_section(entry, name) for name in ("asic", "bus", "vram"))
-    return Reading(
+    return ToolReading(
         bdf=_bdf(bus.get("bdf")),
         device_id=_device_id(asic.get("device_id")),
         gfx=normal_gfx(_text(asic.get("target_graphics_version")) or ""),
@@ -58,8 +58,8 @@ def _static(entry: dict[str, Any]) -> Reading:
     )
 
 
-def _card(card: dict[str, Any]) -> Reading:
-    return Reading(
+def _card(card: dict[str, Any]) -> ToolReading:
+    return ToolReading(
         node=_number(card.get("Node ID")),
         bdf=_bdf(card.get("PCI Bus")),
         device_id=_first(_device_id, card, "Device ID", "GPU ID", "Card Model"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from verl_env.machine import child
 from verl_env.machine.amd import problems
 from verl_env.machine.amd.environment import child_environment
-from verl_env.machine.amd.reading import Asked
+from verl_env.machine.amd.reading import ToolAnswers
 from verl_env.machine.amd.rocminfo import ROCMINFO, parse_rocminfo
 from verl_env.machine.amd.smi_json import AMD_SMI, ROCM_SMI, parse_amd_smi, parse_rocm_smi
 from verl_env.machine.executables import find, search_path
@@ -15,20 +15,20 @@ from verl_env.machine.executables import find, search_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from verl_env.machine.amd.reading import Reading
+    from verl_env.machine.amd.reading import ToolReading
     from verl_env.machine.model import Problem
     from verl_env.machine.process import Outcome
     from verl_env.machine.roots import Roots
 
 # Best first: amd-smi replaces rocm-smi, and neither needs what rocminfo does, a working HSA runtime.
-_TOOLS: tuple[tuple[Sequence[str], Callable[[str], tuple[Reading, ...]]], ...] = (
+_TOOLS: tuple[tuple[Sequence[str], Callable[[str], tuple[ToolReading, ...]]], ...] = (
     (AMD_SMI, parse_amd_smi),
     (ROCM_SMI, parse_rocm_smi),
     (ROCMINFO, parse_rocminfo),
 )
 
 
-def ask_tools(roots: Roots, environ: Mapping[str, str], directories: Sequence[str], *, deadline: float) -> Asked:
+def ask_tools(roots: Roots, environ: Mapping[str, str], directories: Sequence[str], *, deadline: float) -> ToolAnswers:
     """Run every tool that is there; one that fails is no matter where another answers.
 
     Args:
@@ -44,7 +44,7 @@ def ask_tools(roots: Roots, environ: Mapping[str, str], directories: Sequence[st
     answers = [(argv[0], parse(_stdout(one)), one) for (argv, parse, _), one in zip(found, outcomes, strict=True)]
     readings = {tool: gpus for tool, gpus, _ in answers if gpus}
     silent = [(tool, outcome) for tool, gpus, outcome in answers if not gpus]
-    return Asked(readings, tuple(_failure(tool, one) for tool, one in silent if not readings or _hung(one)))
+    return ToolAnswers(readings, tuple(_failure(tool, one) for tool, one in silent if not readings or _hung(one)))
 
 
 def _stdout(outcome: Outcome) -> str:

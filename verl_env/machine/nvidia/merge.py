@@ -19,7 +19,7 @@ _TABLE = "table of PCI ids"
 _NAMES = "table of names"
 
 
-class Gpus:
+class MergedGpus:
     """GPUs with their slices, and for each fact of a device the witnesses it came from."""
 
     __slots__ = ("gpus", "sources")
@@ -34,12 +34,12 @@ class Gpus:
             self.sources.setdefault(fact, {})[source] = None
 
 
-def merge_devices(readings: Sequence[Reading]) -> Gpus:
+def merge_devices(readings: Sequence[Reading]) -> MergedGpus:
     """The devices of the first reading that lists any, completed from the others and from the tables."""
     listing = next((reading for reading in readings if reading.devices is not None), None)
     if listing is None:
-        return Gpus([])
-    merged = Gpus(list(listing.devices or ()))
+        return MergedGpus([])
+    merged = MergedGpus(list(listing.devices or ()))
     for gpu in merged.gpus:
         for fact in _FACTS:
             if getattr(gpu, fact) is not UNKNOWN:
@@ -74,7 +74,7 @@ def _device(gpu: GpuReading, place: int) -> NvidiaDevice:
     )
 
 
-def _add_slices(merged: Gpus, source: str, others: Sequence[GpuReading]) -> None:
+def _add_slices(merged: MergedGpus, source: str, others: Sequence[GpuReading]) -> None:
     """Take over slices from a reading that lists them, when no earlier one did."""
     if any(gpu.slice_of is not None for gpu in merged.gpus):
         return
@@ -89,7 +89,7 @@ def _add_slices(merged: Gpus, source: str, others: Sequence[GpuReading]) -> None
                     merged.note(fact, source)
 
 
-def _complete(merged: Gpus, source: str, others: Sequence[GpuReading]) -> None:
+def _complete(merged: MergedGpus, source: str, others: Sequence[GpuReading]) -> None:
     """Fill what is not known of a device from another reading of the same device."""
     for gpu, other in _pairs(merged.gpus, others):
         news = {
@@ -130,7 +130,7 @@ def _same(gpu: GpuReading, others: Sequence[GpuReading]) -> GpuReading | None:
     return None
 
 
-def _inherit(merged: Gpus) -> None:
+def _inherit(merged: MergedGpus) -> None:
     whole = {gpu.index: gpu for gpu in merged.gpus if gpu.slice_of is None}
     for place, gpu in enumerate(merged.gpus):
         parent = whole.get(gpu.slice_of) if gpu.slice_of is not None else None
@@ -139,7 +139,7 @@ def _inherit(merged: Gpus) -> None:
             merged.gpus[place] = replace(gpu, **news)
 
 
-def _look_up(merged: Gpus) -> None:
+def _look_up(merged: MergedGpus) -> None:
     """The compute capability by PCI id, else by name, where no witness has told it."""
     for place, gpu in enumerate(merged.gpus):
         if isinstance(gpu.compute_capability, str) or gpu.lost is not None:
