@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from verl_env.bundle.gather import WORKERS, gather
 from verl_env.bundle.make import outline
-from verl_env.cli import bundle as command
+from verl_env.cli.ship import bundle as command
 from verl_env.environment.files import sync_file_system
 
 if TYPE_CHECKING:

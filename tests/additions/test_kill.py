@@ -9,7 +9,7 @@ import pytest
 
 from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
-from tests.install.test_kill import snapshot
+from tests.install.whole.test_kill import snapshot
 from verl_env.environment import change as changing
 from verl_env.environment.change import NewGeneration
 from verl_env.environment.state import read_state

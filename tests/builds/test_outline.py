@@ -6,7 +6,7 @@ from rich.console import Console
 from tests.install.plans import options
 from verl_env.builds.outline import outline
 from verl_env.builds.works import works_of
-from verl_env.cli.render_builds import builds, builds_json
+from verl_env.cli.render.builds import builds, builds_json
 from verl_env.components.model import Tool
 
 

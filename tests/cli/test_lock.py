@@ -7,10 +7,10 @@ import pytest
 
 from tests.components import samples as components
 from tests.locksets import samples
+from tests.locksets.index.test_measure import elf
 from tests.locksets.indexes import Folder
 from tests.locksets.test_evidence import PROOF
 from tests.locksets.test_make import UNMET
-from tests.locksets.test_measure import elf
 from verl_env.cli.main import main
 from verl_env.environment.state import State, write_state
 from verl_env.errors import EXIT_MISUSE, EXIT_NO, EXIT_OK

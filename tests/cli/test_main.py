@@ -34,7 +34,7 @@ def command(monkeypatch):
     """Replaces what a command does; its arguments stay."""
 
     def replace(run):
-        monkeypatch.setattr("verl_env.cli.completion.main", run)
+        monkeypatch.setattr("verl_env.cli.maintain.completion.main", run)
         return ["completion", "bash"]
 
     return replace

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.install.plans import lockset, plan
-from verl_env.cli import render_install
-from verl_env.cli.render_install import LISTED, InstallProgress, Passed, change_text, changes
+from verl_env.cli.render import install as render_install
+from verl_env.cli.render.install import LISTED, InstallProgress, Passed, change_text, changes
 from verl_env.environment.history import Change
 from verl_env.locksets.model import Package
 from verl_env.plans.model import Step

@@ -9,7 +9,7 @@ from tests.choose.build import ALL, CU128, FIRST, PREVIEW, ROCM7, choose
 from tests.choose.test_explain import ASK, machine
 from tests.machine.strategies import machines
 from verl_env.choose.model import Build, Choice, Rejected, Request
-from verl_env.cli.render_plan import hang, render_choice, render_refusal
+from verl_env.cli.render.plan import hang, render_choice, render_refusal
 from verl_env.machine.model import Machine, Nvidia, NvidiaDevice
 from verl_env.records import replace
 

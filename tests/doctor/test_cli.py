@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from verl_env.cli import doctor, fix_doctor, report
-from verl_env.cli.render_doctor import markdown, to_json
+from verl_env.cli.diagnose import doctor, fix_doctor, report
+from verl_env.cli.render.doctor import markdown, to_json
 from verl_env.doctor.errors import CheckUnknown, NoEnvironment
 from verl_env.doctor.fix import FixOutcome
 from verl_env.doctor.model import Diagnosis, Finding, Fix, Remedy, Skipped

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from verl_env.cli.render_doctor import markdown
+from verl_env.cli.render.doctor import markdown
 from verl_env.command_line import visible
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.gather import gather

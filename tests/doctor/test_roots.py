@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.doctor.stack import TORCH_SYMBOL, using
-from verl_env.cli.render_doctor import markdown, render, to_json
+from verl_env.cli.render.doctor import markdown, render, to_json
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.report import facts_of

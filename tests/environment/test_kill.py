@@ -12,7 +12,7 @@ import pytest
 
 from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
-from tests.install.test_kill import snapshot
+from tests.install.whole.test_kill import snapshot
 from verl_env.doctor import fix as fixing
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts

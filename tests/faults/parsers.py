@@ -26,8 +26,8 @@ from verl_env.machine.amd.rocminfo import parse_rocminfo
 from verl_env.machine.amd.smi_json import parse_amd_smi, parse_rocm_smi
 from verl_env.machine.nvidia.smi_csv import parse_smi_csv, parse_smi_list
 from verl_env.machine.nvidia.smi_xml import parse_smi_xml
-from verl_env.machine.osrelease import parse_os_release
 from verl_env.machine.record import machine_from_json, read_machine
+from verl_env.machine.system.osrelease import parse_os_release
 from verl_env.reading import json_of
 from verl_env.settings.config import load_config
 from verl_env.wheels.identity import read_identity

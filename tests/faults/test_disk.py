@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.worlds import ENV, LONGEST, PROGRAM, World, rounds, run, seeded
 from tests.install.environments import is_tidy
-from tests.install.test_kill import snapshot
+from tests.install.whole.test_kill import snapshot
 
 pytestmark = [
     pytest.mark.slow,

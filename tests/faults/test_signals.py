@@ -10,7 +10,7 @@ import pytest
 from tests.faults.worlds import LONGEST, PROGRAM, World, rounds, run, seeded
 from tests.faults.writers import WRITERS
 from tests.install.environments import is_tidy
-from tests.install.test_kill import snapshot
+from tests.install.whole.test_kill import snapshot
 from verl_env.environment.state import read_state
 
 pytestmark = pytest.mark.slow

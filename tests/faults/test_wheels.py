@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from tests.faults.worlds import World
-from tests.install.test_kill import snapshot
+from tests.install.whole.test_kill import snapshot
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from tests.catalogue.test_catalogue import Site
 from tests.faults.worlds import ENV, LONGEST, PROGRAM, run
 from tests.install.environments import is_tidy
 from tests.install.server import Index
-from tests.install.test_kill import snapshot
+from tests.install.whole.test_kill import snapshot
 
 #: verl-env without the wheels of its own that a bundle carries, which no index of the tests has.
 ALONE = "from verl_env.bundle import make; make.tool_wanted = lambda *_: (); from verl_env.cli.main import run; run()"

@@ -6,8 +6,8 @@ import pytest
 
 from tests.binaries.test_hip import bundle, fat
 from tests.install.plans import MACHINE, PYTHON, Recorder, lockset, options, plan
-from tests.install.test_run import have
 from tests.install.wheels import sdist_bytes, sha256, wheel_bytes, wheel_name
+from tests.install.whole.test_run import have
 from verl_env.environment.target import open_target
 from verl_env.install.run import install
 from verl_env.installers.failures import HashMismatch, PackageUnavailable

@@ -4,7 +4,7 @@ import pytest
 
 from verl_env.environment.errors import DiskFull
 from verl_env.install import disk
-from verl_env.machine.quota import Quota
+from verl_env.machine.system.quota import Quota
 from verl_env.plans.model import Cost
 
 COST = Cost(download_bytes=40, disk_bytes=100, files=10)

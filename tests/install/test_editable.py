@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from tests.install.plans import Recorder, check, lockset, options, plan
-from tests.install.test_run import have
+from tests.install.whole.test_run import have
 from verl_env.environment.history import Change
 from verl_env.environment.target import open_target
 from verl_env.install.run import install

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.plans import MACHINE, PYTHON, Recorder, choice, options, plan
-from tests.install.test_run import have
+from tests.install.whole.test_run import have
 from verl_env.bundle.packing.prefix import copy_packages
 from verl_env.environment.damage import spoiled
 from verl_env.environment.installed import installed

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from verl_env.cli import patches as command
+from verl_env.cli.diagnose import patches as command
 from verl_env.errors import EXIT_NO, EXIT_OK
 from verl_env.patches import ask, change
 from verl_env.patches.model import PatchState, Report

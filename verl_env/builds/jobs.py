@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.machine.cgroup import memory_limit, parse_mountinfo
+from verl_env.machine.system.cgroup import memory_limit, parse_mountinfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -69,8 +69,9 @@ def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection,
     """Shows what a plan would do; the exit code."""
     from verl_env.builds.outline import outline
     from verl_env.builds.works import works_of
-    from verl_env.cli import render_builds, render_install
     from verl_env.cli.fit import misfits_here, misfits_json, show_misfits
+    from verl_env.cli.render import builds as render_builds
+    from verl_env.cli.render import install as render_install
     from verl_env.install.completeness import of_plan
     from verl_env.install.prepare import foreseen, room_of
 
@@ -101,8 +102,8 @@ def carry_out(
     args: argparse.Namespace,
 ) -> int:
     """Carries out a plan and shows what came of it; the exit code."""
-    from verl_env.cli import render_install
     from verl_env.cli.fit import misfits_here, misfits_json, show_misfits
+    from verl_env.cli.render import install as render_install
     from verl_env.install.completeness import of_plan
     from verl_env.install.run import install
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PROGRAM = "verl-env"
 
-#: Every command with its line in the help; ``verl_env.cli.<name>`` holds it.
+#: Every command with its line in the help; ``module_of`` says which module holds it.
 COMMANDS = {
     "probe": "show the facts of this machine, each with its source",
     "stacks": "list every lockset with the verdict for this machine",
@@ -36,3 +36,16 @@ COMMANDS = {
     "facts": "compare the hardware tables with what their sources publish (maintainers)",
     "completion": "print a completion script for a shell",
 }
+#: The folders of commands; those that are in none lie beside this module.
+FOLDERS = {
+    "ship": ("bundle", "pack", "unpack", "mount", "module"),
+    "diagnose": ("doctor", "report", "mcp", "verify", "patches"),
+    "nodes": ("cluster",),
+    "maintain": ("config", "trust", "catalogue", "lock", "facts", "completion"),
+}
+
+
+def module_of(command: str) -> str:
+    """The module that holds a command: its ``add_arguments`` and its ``main``."""
+    folder = next((f"{folder}." for folder, names in FOLDERS.items() if command in names), "")
+    return f"verl_env.cli.{folder}{command}"

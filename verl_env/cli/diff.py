@@ -71,7 +71,7 @@ def to_json(found: Comparison) -> dict[str, object]:
 def render(console: Console, found: Comparison) -> None:
     """Prints both names, the differences under a heading for each group, and how much is the same."""
     from verl_env.cli.console import say
-    from verl_env.cli.render_install import STYLES, change_text
+    from verl_env.cli.render.install import STYLES, change_text
 
     for sign, side in (("-", found.left), ("+", found.right)):
         say(console, f"{sign * 3} {side.name} (Python {side.python}, {len(side.items)} packages)", style="bold")

@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print_json(findings_json(findings, facts))
     else:
-        from verl_env.cli.render_find import render_findings
+        from verl_env.cli.render.find import render_findings
 
         render_findings(stdout_console(), findings, facts, every=args.all, into=args.into, unicode=unicode_ok())
     return EXIT_NO if findings.best is None else EXIT_OK

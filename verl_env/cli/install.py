@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
         from verl_env.bundle.verify import is_bundle
 
         if is_bundle(Path(args.wheelhouse)):
-            from verl_env.cli.install_bundle import install_from
+            from verl_env.cli.ship.install_bundle import install_from
 
             return install_from(Path(args.wheelhouse), target, args)
         check_wheelhouse(Path(args.wheelhouse))

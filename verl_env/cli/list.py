@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from verl_env.environment.listing import Listed
+    from verl_env.environment.known.listing import Listed
     from verl_env.environment.running import Process
 
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Shows them, by path."""
-    from verl_env.environment.listing import listed
+    from verl_env.environment.known.listing import listed
 
     found = listed(sizes=args.sizes)
     if args.json:
@@ -68,7 +68,7 @@ def _json(each: Listed) -> dict[str, Any]:
 
 def _lines(each: Listed) -> list[str]:
     """What is to be said of one, in words."""
-    from verl_env.environment.listing import WORDS
+    from verl_env.environment.known.listing import WORDS
     from verl_env.sizes import human
 
     state = each.state

@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 
-from verl_env.cli.commands import COMMANDS, PROGRAM
+from verl_env.cli.commands import COMMANDS, PROGRAM, module_of
 from verl_env.errors import EXIT_MISUSE, EXIT_OK, InternalFault, MemoryExhausted, UsageError, VerlEnvError
 
 TYPE_CHECKING = False
@@ -86,7 +86,7 @@ def _dispatch(argv: Sequence[str], *, own_process: bool) -> int:
     named = next((word for word in argv if not word.startswith("-")), None)
     if named is not None and named not in COMMANDS:
         raise UnknownCommand(named)
-    direct = getattr(__import__(f"verl_env.cli.{named}", fromlist=["direct"]), "direct", None) if named else None
+    direct = getattr(__import__(module_of(named), fromlist=["direct"]), "direct", None) if named else None
     if direct is not None and (code := direct(argv)) is not None:
         return int(code)
     if own_process:

@@ -8,7 +8,7 @@ import os
 import sys
 
 from verl_env import __version__
-from verl_env.cli.commands import COMMANDS, PROGRAM
+from verl_env.cli.commands import COMMANDS, PROGRAM, module_of
 from verl_env.errors import UsageError
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
             continue
         subparser = subparsers.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name in commands:
-            module = importlib.import_module(f"verl_env.cli.{name}")
+            module = importlib.import_module(module_of(name))
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.main)
     return parser

@@ -73,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _install(args: argparse.Namespace, words: Sequence[str]) -> int:
     from verl_env.additions.arguments import parse_install
-    from verl_env.cli.render_install import InstallProgress
+    from verl_env.cli.render.install import InstallProgress
     from verl_env.install.alter.change import add
 
     wishes = parse_install(words, Path.cwd())
@@ -84,7 +84,7 @@ def _install(args: argparse.Namespace, words: Sequence[str]) -> int:
 
 def _uninstall(args: argparse.Namespace, words: Sequence[str]) -> int:
     from verl_env.additions.arguments import parse_uninstall
-    from verl_env.cli.render_install import InstallProgress
+    from verl_env.cli.render.install import InstallProgress
     from verl_env.install.alter.change import remove
 
     names, allow_drift = parse_uninstall(words)
@@ -128,7 +128,7 @@ def _show(args: argparse.Namespace, altered: Altered, *, done: bool) -> None:
         lists = {"changes": _json(altered.changes), "moved": _json(altered.moved), "broken": list(altered.broken)}
         print_json({**document, **lists})
         return
-    from verl_env.cli.render_install import STYLES, change_text
+    from verl_env.cli.render.install import STYLES, change_text
 
     console = stdout_console()
     for change in altered.changes:

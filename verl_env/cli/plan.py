@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _explain_missing(error: NativeUnavailableError) -> None:
-    from verl_env.cli.render_plan import marks_for, render_passed
+    from verl_env.cli.render.plan import marks_for, render_passed
 
     console = stdout_console()
     render_passed(console, error.passed, marks_for(console, unicode=unicode_ok()))
@@ -66,8 +66,8 @@ def _plan_as_json(plan: Plan, choice: Choice, *_: object) -> None:
 
 
 def _plan_as_text(plan: Plan, choice: Choice, request: Request, machine: Machine, args: argparse.Namespace) -> None:
-    from verl_env.cli.render_install import completeness, steps
-    from verl_env.cli.render_plan import hang, render_choice
+    from verl_env.cli.render.install import completeness, steps
+    from verl_env.cli.render.plan import hang, render_choice
     from verl_env.command_line import command
     from verl_env.install.completeness import of_plan
 

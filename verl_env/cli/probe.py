@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
         _print(machine)
     elif args.output is None:
         from verl_env.cli.console import stdout_console
-        from verl_env.cli.render_machine import render_machine
+        from verl_env.cli.render.machine import render_machine
 
         render_machine(stdout_console(), machine)
     return EXIT_OK

@@ -40,7 +40,7 @@ def refuse(
 
         print_json(NothingFitsError(refusal, request, summary(refusal.evaluations)).document())
         return EXIT_NO
-    from verl_env.cli.render_plan import render_refusal
+    from verl_env.cli.render.plan import render_refusal
 
     shown = console()
     render_refusal(shown, refusal, request, machine, explain=explain, unicode=unicode_ok(shown.file))

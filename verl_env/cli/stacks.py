@@ -88,7 +88,7 @@ def render(
 def row(evaluation: Evaluation) -> tuple[str, ...]:
     """One lockset as the cells of the table, in the order of ``HEADINGS``."""
     from verl_env.choose.fits import supported_gpus
-    from verl_env.cli.render_plan import accelerator_text
+    from verl_env.cli.render.plan import accelerator_text
 
     lockset = evaluation.lockset
     driver = lockset.requires.driver
@@ -145,7 +145,7 @@ def _table(console: Console, evaluations: Sequence[Evaluation], *, unicode: bool
     from rich.table import Table
     from rich.text import Text
 
-    from verl_env.cli.render_plan import hang
+    from verl_env.cli.render.plan import hang
 
     groups = _by_folder(evaluations)
     names = [*groups, *(f"  {_last(each)}" for each in evaluations)]
@@ -197,7 +197,7 @@ def _columns(console: Console, evaluations: Sequence[Evaluation]) -> None:
 
 def _blocks(console: Console, evaluations: Sequence[Evaluation], *, unicode: bool) -> None:
     """Each lockset with every cell and every verdict, one under the other."""
-    from verl_env.cli.render_plan import hang, marks_for
+    from verl_env.cli.render.plan import hang, marks_for
 
     marks = marks_for(console, unicode=unicode)
     signs = {"met": (marks.met, "green"), "failed": (marks.cross, "red")}

@@ -20,11 +20,11 @@ from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked, E
 from verl_env.environment.expected import expected_files, keep_files, kept_files
 from verl_env.environment.files import remove_trees, sync_directory, sync_file_system
 from verl_env.environment.history import Change, Entry, as_json, user, write_entries
+from verl_env.environment.known.registry import register
 from verl_env.environment.lock import locked
 from verl_env.environment.overlap import guarded_files, refuse_guarded, refuse_overlaps
 from verl_env.environment.pins import write_pins
 from verl_env.environment.plain import PlainTarget
-from verl_env.environment.registry import register
 from verl_env.environment.relocate import relocate
 from verl_env.environment.reuse import link_files, packages_of, remainder, scaffold, sites
 from verl_env.environment.running import in_use, processes_in, told

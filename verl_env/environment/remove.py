@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment.errors import NotRemovable, RemovalIncomplete
 from verl_env.environment.files import remove_trees
+from verl_env.environment.known.registry import forget
 from verl_env.environment.lock import locked
-from verl_env.environment.registry import forget
 from verl_env.environment.target import LAST, Target
 from verl_env.environment.worded import worded
 

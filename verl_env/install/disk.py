@@ -7,14 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 from verl_env.environment.errors import FILE_SYSTEM, DiskFull
-from verl_env.machine.quota import quotas
+from verl_env.machine.system.quota import quotas
 from verl_env.records import record, replace
 from verl_env.sizes import existing, free_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from verl_env.machine.quota import Quota
+    from verl_env.machine.system.quota import Quota
     from verl_env.plans.model import Cost
 
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from verl_env.environment.registry import register
+from verl_env.environment.known.registry import register
 from verl_env.errors import VerlEnvError
 from verl_env.install.inspect import inspect
 from verl_env.plans.model import InstallOutcome

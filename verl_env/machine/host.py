@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 
-from verl_env.machine.cgroup import cpu_limit, memory_limit, parse_mountinfo
-from verl_env.machine.container import find_container, find_wsl, parse_tegra_release
-from verl_env.machine.glibc import read_libc
 from verl_env.machine.model import UNKNOWN, Host, Machine
-from verl_env.machine.osrelease import read_os
 from verl_env.machine.plain import digits
-from verl_env.machine.scheduler import slurm_cpus, slurm_memory
+from verl_env.machine.system.cgroup import cpu_limit, memory_limit, parse_mountinfo
+from verl_env.machine.system.container import find_container, find_wsl, parse_tegra_release
+from verl_env.machine.system.glibc import read_libc
+from verl_env.machine.system.osrelease import read_os
+from verl_env.machine.system.scheduler import slurm_cpus, slurm_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from verl_env.machine.cgroup import Mount
     from verl_env.machine.model import Fact, Known
     from verl_env.machine.roots import Roots
+    from verl_env.machine.system.cgroup import Mount
 
 _ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 _TEGRA_RELEASE = "/etc/nv_tegra_release"

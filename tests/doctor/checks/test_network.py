@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verl_env.doctor.checks import CHECKS
-from verl_env.doctor.checks.network import gloo_missing, nccl_interfaces
+from verl_env.doctor.checks.system.network import gloo_missing, nccl_interfaces
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.run import evaluate

@@ -7,7 +7,8 @@ Patterns match the general text of an error, not the wording of one thread. ``co
 failure modes; rows of that catalogue which rest on inference stay of severity warning.
 """
 
-from verl_env.doctor.checks import (  # noqa: F401  each joins its functions
+from verl_env.doctor.checks.declared import declared
+from verl_env.doctor.checks.packages import (  # noqa: F401  each joins its functions
     abi,
     abi_pairs,
     abi_parts,
@@ -15,33 +16,34 @@ from verl_env.doctor.checks import (  # noqa: F401  each joins its functions
     coupling,
     coupling_env,
     cuda,
-    cuda_codes,
     dependencies,
+    incomplete,
+    leaks,
+    ownership,
+    patches,
+    release_pins,
+    replaced,
+    symbols,
+    transformers,
+    vanished,
+)
+from verl_env.doctor.checks.system import (  # noqa: F401
+    cuda_codes,
     driver,
     filesystems,
     fitness,
     gpu,
     headers,
-    incomplete,
-    leaks,
     libraries,
     loader,
     network,
+    os_libraries,
     other,
-    ownership,
-    patches,
     ray_slurm,
-    release_pins,
-    replaced,
     rocm,
     rocm_visibility,
-    symbols,
-    system,
     toolchain,
-    transformers,
     unseen,
-    vanished,
 )
-from verl_env.doctor.checks.declared import declared
 
 CHECKS = declared()

@@ -1,0 +1,1 @@
+"""Commands that judge an environment, and mend it."""

@@ -1,0 +1,1 @@
+"""Commands of settings, trust and the data that verl-env ships."""

@@ -1,0 +1,1 @@
+"""What packages say of one another, of torch and of their lockset."""

@@ -1,0 +1,1 @@
+"""What the machine, its loader, its compilers and its scheduler say."""

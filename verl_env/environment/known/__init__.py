@@ -1,0 +1,1 @@
+"""The environments of a user: remembered by path, and listed."""

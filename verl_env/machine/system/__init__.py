@@ -1,0 +1,1 @@
+"""The operating system and the share of it that this process may use."""
