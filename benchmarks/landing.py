@@ -50,7 +50,7 @@ with tempfile.TemporaryDirectory() as folder:
 import sysconfig
 from pathlib import Path
 from verl_env.wheels.errors import NativeMismatch
-from verl_env.wheels.landing import Site, check_landing
+from verl_env.wheels.validation import Site, check_landing
 site = Path(sys.argv[2])
 try:
     with Site(site, site.parent.name.removeprefix('python'), sysconfig.get_platform().partition('-')[2]) as place:

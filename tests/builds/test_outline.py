@@ -4,14 +4,14 @@ import json
 from rich.console import Console
 
 from tests.install.plans import options
+from verl_env.builds.build_plan import build_plan_of
 from verl_env.builds.outline import outline
-from verl_env.builds.works import works_of
 from verl_env.cli.render.builds import builds, builds_json
 from verl_env.components.model import Tool
 
 
 def shown(yard, *made, without=()):
-    works = works_of(yard.plan(*made), options(yard.tmp_path, machine=yard.machine, wheelhouse=yard.house.path))
+    works = build_plan_of(yard.plan(*made), options(yard.tmp_path, machine=yard.machine, wheelhouse=yard.house.path))
     return outline(works, without)
 
 
@@ -57,4 +57,4 @@ def test_what_was_built_before_needs_nothing(yard):
 
 
 def test_where_nothing_is_built_there_is_nothing_to_tell(yard):
-    assert works_of(yard.plan(), options(yard.tmp_path)) is None
+    assert build_plan_of(yard.plan(), options(yard.tmp_path)) is None

@@ -139,7 +139,7 @@ def test_a_branch_that_moves_between_question_and_fetch(yard, repository, monkey
         repository.commit("2")
         return before
 
-    monkeypatch.setattr("verl_env.builds.works.newest_commit", then_it_moves)
+    monkeypatch.setattr("verl_env.builds.build_plan.newest_commit", then_it_moves)
     install(yard, "a", offline=False)
     (path,) = yard.built.glob("demo-ext/*/build.json")
     record = json.loads(path.read_text())

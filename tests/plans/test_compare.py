@@ -6,7 +6,7 @@ from tests.install.plans import lockset, native, plan, wheel
 from verl_env.environment.history import Change
 from verl_env.environment.installed import Distribution
 from verl_env.locksets.model import Package
-from verl_env.plans.compare import Wanted, compare, satisfies, wanted
+from verl_env.plans.compare import RequiredDistribution, compare, satisfies, wanted
 
 URL = "https://example.org/x-1.0+cu12-py3-none-any.whl"
 
@@ -18,24 +18,32 @@ def have(version="1.0", **more):
 @pytest.mark.parametrize(
     ("installed", "want", "right"),
     [
-        (have(), Wanted("x", "1.0"), True),
-        (have("1.0.0"), Wanted("x", "1"), True),
-        (have("1.1"), Wanted("x", "1.0"), False),
-        (have("strange"), Wanted("x", "1.0"), False),
-        (have("1.0+cu12"), Wanted("x", "1.0"), False),
-        (have("1.0+cu12"), Wanted("x", "1.0", local=True), True),
-        (have("1.0+cu12torch2.6cxx11abifalse"), Wanted("x", "1.0", local=True), True),
-        (have(whole=False), Wanted("x", "1.0"), False),
-        (have(origin="file:///home/u/x"), Wanted("x", "1.0"), False),
-        (have(origin=URL), Wanted("x", "1.0", URL), True),
-        (have(origin=URL.replace("+", "%2B")), Wanted("x", "1.0", URL), True),
-        (have(origin=URL), Wanted("x", "1.0", URL + "#sha256=00"), True),
-        (have(), Wanted("x", "1.0", URL), True),
-        (have(origin="https://elsewhere/x.whl"), Wanted("x", "1.0", URL), False),
-        (have("0.9.dev0", origin="file:///s/x", editable=True), Wanted("x", None, "file:///s/x", editable=True), True),
-        (have("0.9.dev0", origin="file:///s/x"), Wanted("x", None, "file:///s/x", editable=True), False),
-        (have(origin="file:///s/x", editable=True), Wanted("x", "1.0"), False),
-        (have(origin="file:///s/y", editable=True), Wanted("x", None, "file:///s/x", editable=True), False),
+        (have(), RequiredDistribution("x", "1.0"), True),
+        (have("1.0.0"), RequiredDistribution("x", "1"), True),
+        (have("1.1"), RequiredDistribution("x", "1.0"), False),
+        (have("strange"), RequiredDistribution("x", "1.0"), False),
+        (have("1.0+cu12"), RequiredDistribution("x", "1.0"), False),
+        (have("1.0+cu12"), RequiredDistribution("x", "1.0", local=True), True),
+        (have("1.0+cu12torch2.6cxx11abifalse"), RequiredDistribution("x", "1.0", local=True), True),
+        (have(whole=False), RequiredDistribution("x", "1.0"), False),
+        (have(origin="file:///home/u/x"), RequiredDistribution("x", "1.0"), False),
+        (have(origin=URL), RequiredDistribution("x", "1.0", URL), True),
+        (have(origin=URL.replace("+", "%2B")), RequiredDistribution("x", "1.0", URL), True),
+        (have(origin=URL), RequiredDistribution("x", "1.0", URL + "#sha256=00"), True),
+        (have(), RequiredDistribution("x", "1.0", URL), True),
+        (have(origin="https://elsewhere/x.whl"), RequiredDistribution("x", "1.0", URL), False),
+        (
+            have("0.9.dev0", origin="file:///s/x", editable=True),
+            RequiredDistribution("x", None, "file:///s/x", editable=True),
+            True,
+        ),
+        (have("0.9.dev0", origin="file:///s/x"), RequiredDistribution("x", None, "file:///s/x", editable=True), False),
+        (have(origin="file:///s/x", editable=True), RequiredDistribution("x", "1.0"), False),
+        (
+            have(origin="file:///s/y", editable=True),
+            RequiredDistribution("x", None, "file:///s/x", editable=True),
+            False,
+        ),
     ],
 )
 def test_whether_it_is_what_is_wanted(installed, want, right):
@@ -49,9 +57,9 @@ def test_differences_are_additions_removals_and_changes():
         "broken": Distribution("broken", "1", "/f", whole=False),
         "extra": Distribution("extra", "3", "/f"),
     }
-    want = {name: Wanted(name, "1") for name in ["same", "moved", "broken", "new"]}
-    want["link"] = Wanted("link", "2", URL)
-    want["src"] = Wanted("src", None, "file:///s", editable=True)
+    want = {name: RequiredDistribution(name, "1") for name in ["same", "moved", "broken", "new"]}
+    want["link"] = RequiredDistribution("link", "2", URL)
+    want["src"] = RequiredDistribution("src", None, "file:///s", editable=True)
     assert compare(there, want) == (
         Change("~", "broken", "1 (incomplete)", "1"),
         Change("-", "extra", "3", None),
@@ -68,7 +76,7 @@ names = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["1", "2"]))
 @given(names, names)
 def test_applying_the_differences_gives_what_is_wanted(before, after):
     there = {name: Distribution(name, version, "/f") for name, version in before.items()}
-    changes = compare(there, {name: Wanted(name, version) for name, version in after.items()})
+    changes = compare(there, {name: RequiredDistribution(name, version) for name, version in after.items()})
     result = dict(before)
     for change in changes:
         assert change.kind == ("~" if change.old and change.new else "+" if change.new else "-")
@@ -87,7 +95,7 @@ def test_what_a_plan_wants():
     want = wanted(plan(PACKAGES, lock=lockset(natives=natives)))
     assert want.keys() == {"demo", "direct", "verl", "flash-attn", "verl-env-runtime"}
     assert want["direct"].origin == URL
-    assert want["flash-attn"] == Wanted("flash-attn", "2.7.4", local=True)
+    assert want["flash-attn"] == RequiredDistribution("flash-attn", "2.7.4", local=True)
 
 
 def test_a_native_that_could_not_be_had_is_not_wanted():
@@ -96,7 +104,7 @@ def test_a_native_that_could_not_be_had_is_not_wanted():
 
 
 def test_a_checkout_of_verl_is_wanted_in_place():
-    assert wanted(plan(PACKAGES, verl_source="/src/my verl"))["verl"] == Wanted(
+    assert wanted(plan(PACKAGES, verl_source="/src/my verl"))["verl"] == RequiredDistribution(
         "verl", None, "file:///src/my%20verl", editable=True
     )
 

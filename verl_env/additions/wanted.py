@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.plans.compare import Wanted
+from verl_env.plans.compare import RequiredDistribution
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -22,9 +22,9 @@ def recorded(state: State | None, plan: Plan) -> tuple[Extra, ...]:
     return tuple(extra for extra in state.extras if not extra.drifted and extra.name not in locked)
 
 
-def wanted_extras(extras: Collection[Extra]) -> dict[str, Wanted]:
+def wanted_extras(extras: Collection[Extra]) -> dict[str, RequiredDistribution]:
     """Additions as what must be in an environment."""
-    return {each.name: Wanted(each.name, each.version, each.origin, each.editable) for each in extras}
+    return {each.name: RequiredDistribution(each.name, each.version, each.origin, each.editable) for each in extras}
 
 
 def missing_wishes(plan: Plan, extras: Collection[Extra]) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from verl_env.builds import environment
 from verl_env.builds.cache import BuildCache
 from verl_env.builds.errors import SourceUnavailable
-from verl_env.builds.made import facts_to_record
 from verl_env.builds.sources import commit_of, fetch
+from verl_env.builds.staleness import facts_to_record
 from verl_env.builds.steps import build_prefix, build_wheel, linked, source_tree
 from verl_env.builds.workshop import Workshop, opened, trim_logs
 from verl_env.components.toolchain import needs_nvcc

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment.installed import normalise, site_packages
 from verl_env.installers.base import Batch, Source
-from verl_env.plans.carry import carry, keepable
+from verl_env.plans.reuse import keepable, reuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from verl_env.builds.model import Job, Lock
     from verl_env.installers.base import Command, Installer
-    from verl_env.plans.carry import Kept
-    from verl_env.plans.compare import Wanted
+    from verl_env.plans.compare import RequiredDistribution
+    from verl_env.plans.reuse import Kept
 
 #: What every build may need: the backend of nearly all, and what old ones import.
 _ALWAYS = ("setuptools", "wheel")
@@ -31,7 +31,12 @@ _PTH = "verl_env_lock.pth"
 
 
 def assemble(
-    new: Path, old: Path | None, kept: Sequence[Kept], want: Mapping[str, Wanted], place: Path, python: str
+    new: Path,
+    old: Path | None,
+    kept: Sequence[Kept],
+    want: Mapping[str, RequiredDistribution],
+    place: Path,
+    python: str,
 ) -> Path:
     """The directory with the lock's packages: that of the new generation, or where a part is still in the old, both.
 
@@ -50,9 +55,9 @@ def assemble(
         return site_packages(new, python)
     (place / "bin").mkdir(parents=True)
     (place / "bin" / "python").symlink_to(new / "bin" / "python")
-    carry(kept, old, place)
+    reuse(kept, old, place)
     have = keepable(new, python, want)
-    carry([each for each in have if each.name not in {other.name for other in kept}], new, place)
+    reuse([each for each in have if each.name not in {other.name for other in kept}], new, place)
     return site_packages(place, python)
 
 

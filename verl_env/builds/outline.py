@@ -10,8 +10,8 @@ from verl_env.builds.jobs import job_memory
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from verl_env.builds.build_plan import BuildPlan
     from verl_env.builds.model import BuildProblem, Job
-    from verl_env.builds.works import Works
 
 #: The number of CPUs that the catalogue states times for.
 _MEASURED_ON = 16
@@ -44,7 +44,7 @@ class BuildOutline:
     needs: tuple[str, ...]
 
 
-def outline(works: Works, without: Container[str]) -> tuple[tuple[BuildOutline, ...], tuple[BuildProblem, ...]]:
+def outline(works: BuildPlan, without: Container[str]) -> tuple[tuple[BuildOutline, ...], tuple[BuildProblem, ...]]:
     """Every build in its order, those that others are built upon among them, and every problem.
 
     Args:
@@ -58,7 +58,7 @@ def outline(works: Works, without: Container[str]) -> tuple[tuple[BuildOutline, 
     return tuple(shown), works.problems(missing)
 
 
-def _one(job: Job, works: Works, *, ready: bool) -> BuildOutline:
+def _one(job: Job, works: BuildPlan, *, ready: bool) -> BuildOutline:
     recipe = job.recipe
     minutes = None if recipe.minutes is None else max(1, round(recipe.minutes * _MEASURED_ON / job.jobs))
     return BuildOutline(
@@ -74,5 +74,5 @@ def _one(job: Job, works: Works, *, ready: bool) -> BuildOutline:
     )
 
 
-def _tool(name: str, works: Works) -> str:
+def _tool(name: str, works: BuildPlan) -> str:
     return works.toolkit.words if name == "nvcc" and works.toolkit is not None else name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from verl_env.builds.works import Works
+    from verl_env.builds.build_plan import BuildPlan
     from verl_env.installers.base import Installer
 
 
@@ -16,4 +16,4 @@ class Tools:
 
     installer: Installer
     interpreter: str
-    works: Works | None = None
+    works: BuildPlan | None = None

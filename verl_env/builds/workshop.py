@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.builds.errors import NativeBuildFailed
+from verl_env.builds.log_excerpt import log_excerpt
 from verl_env.builds.progress import BuildSteps
-from verl_env.builds.telling import telling_lines
 from verl_env.builds.variables import build_variables
 from verl_env.credentials import hide_secrets
 from verl_env.installers.base import Command
@@ -109,7 +109,7 @@ class Workshop:
             finally:
                 lines.end()
         if done.code != 0:
-            raise NativeBuildFailed(job.name, _what(argv), done.code, self.log(job), telling_lines(done.output))
+            raise NativeBuildFailed(job.name, _what(argv), done.code, self.log(job), log_excerpt(done.output))
 
     def log(self, job: Job) -> Path:
         """The file with the output of a job."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 import verl_env
-from verl_env.builds.works import BUNDLED
+from verl_env.builds.build_plan import BUNDLED
 from verl_env.bundle import own_wheel
 from verl_env.bundle.bom import bill_of_materials
 from verl_env.bundle.clones import clone

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verl_env.builds.build_plan import build_plan_of
 from verl_env.builds.environment import constraints_of, requirements
 from verl_env.builds.revisions import answers
 from verl_env.builds.sources import carried_name, is_cached, origin_of
-from verl_env.builds.works import works_of
 from verl_env.bundle.errors import BundleFileUnavailable
 from verl_env.bundle.lookup import BundleRequirement
 from verl_env.bundle.model import WHEELS, NativeWay
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from verl_env.builds.build_plan import BuildPlan
     from verl_env.builds.model import BuildHost, Job, Places
-    from verl_env.builds.works import Works
     from verl_env.bundle.model import Role
     from verl_env.choose.model import Build
     from verl_env.installers.options import Options
@@ -111,7 +111,7 @@ def _by(way: Build, plan: Plan, options: Options, target: LockTarget) -> Carried
 def _build(way: Build, plan: Plan, options: Options, target: LockTarget) -> Carried:
     """The result of a build where there is one, else the sources of everything that it is built from."""
     natives = tuple(way if each.name == way.name else each for each in plan.natives)
-    works = works_of(replace(plan, natives=natives), options)
+    works = build_plan_of(replace(plan, natives=natives), options)
     if works is None or way.recipe is None:
         raise BundleFileUnavailable(f"{way.name} {way.version}", "nobody knows how it is built")
     job = works.job(way.name)
@@ -137,7 +137,7 @@ def _of_index(file: str, hashes: frozenset[str] | None, role: Role, target: Lock
     return BundleRequirement(name, version, role, target, hashes)
 
 
-def _upon(job: Job, works: Works) -> list[str]:
+def _upon(job: Job, works: BuildPlan) -> list[str]:
     """The components that a job is built upon, all the way down."""
     found: dict[str, None] = {}
     todo = list(works.before(job))
@@ -157,7 +157,7 @@ def _source(job: Job, target: LockTarget) -> BundleRequirement:
     return BundleRequirement(build.name, build.version, "source", target, hashes, _size(origin.url), origin.url)
 
 
-def _checkout(job: Job, works: Works) -> Checkout:
+def _checkout(job: Job, works: BuildPlan) -> Checkout:
     """The checkout of a job, once it is certain that its repository answers or that it was cloned before."""
     places = replace(works.places, wheelhouse=None)
     if not is_cached(job, places) and not answers(job.recipe.source, works.host.environ):

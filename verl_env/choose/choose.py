@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from verl_env.choose.asked import extra_components, names, was_installed, was_proven
 from verl_env.choose.compare import release, release_matches
 from verl_env.choose.errors import (
     ChoiceError,
@@ -12,24 +11,25 @@ from verl_env.choose.errors import (
     StackUnknownError,
     VerlUnavailableError,
 )
+from verl_env.choose.extra_requirements import arch_of, misspelt, without_effect
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Evaluation
 from verl_env.choose.pythons import interpreter_verdict
+from verl_env.choose.request import extra_components, names, was_installed, was_proven
 from verl_env.choose.requirements import verdicts
 from verl_env.choose.resolver.environments import environments_of
-from verl_env.choose.resolver.passed import passed_over
+from verl_env.choose.resolver.rejected import passed_over
 from verl_env.choose.resolver.resolve import ResolutionProblem, resolve
-from verl_env.choose.wishes import arch_of, misspelt, without_effect
 from verl_env.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from verl_env.choose.extra_requirements import Locks, PackageRequest
     from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Refusal, Request
     from verl_env.choose.resolver.resolve import Resolution
-    from verl_env.choose.wishes import Locks, PackageRequest
     from verl_env.components.model import Catalogue
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
@@ -121,7 +121,7 @@ class Chooser:
         evaluations = _evaluate_all(self._locksets, facts, asked)
         wishes: tuple[PackageRequest, ...] = ()
         if asked.wishes:
-            from verl_env.choose.wishes import parse_wishes, shipped_locks, with_wishes  # noqa: PLC0415  only if needed
+            from verl_env.choose.extra_requirements import parse_wishes, shipped_locks, with_wishes  # noqa: PLC0415  only if needed
 
             wishes, self._locks = parse_wishes(asked.wishes), self._locks or shipped_locks()
             evaluations = with_wishes(evaluations, facts, asked, wishes, self._locks)

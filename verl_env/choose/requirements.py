@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from verl_env.choose.accelerator import judge_accelerator, judge_rocm
-from verl_env.choose.asked import judge_asked
 from verl_env.choose.driver import judge_driver
 from verl_env.choose.gpus import judge_gpus
 from verl_env.choose.host import judge_host
 from verl_env.choose.pythons import judge_python
+from verl_env.choose.request import judge_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def verdicts(lockset: Lockset, facts: MachineFacts, request: Request) -> Iterator[Verdict]:
     """The verdicts on one lockset: the request first, then the accelerator and what hangs on it, host and Python."""
-    yield from judge_asked(lockset, request)
+    yield from judge_request(lockset, request)
     accelerator = judge_accelerator(lockset, facts)
     yield accelerator
     if accelerator.outcome != "failed":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from verl_env.choose.compare import reaches
+from verl_env.choose.extra_requirements import parse_wishes
 from verl_env.choose.specifiers import allows
-from verl_env.choose.wishes import parse_wishes
 from verl_env.machine.tables import minor_version_drivers, source_of
 from verl_env.machine.wheel_tables import engine_builds, minima
 from verl_env.versions import dotted, is_dotted

@@ -67,8 +67,8 @@ def recorded_wishes(target: Target) -> tuple[str, ...]:
 
 def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection, args: argparse.Namespace) -> int:
     """Shows what a plan would do; the exit code."""
+    from verl_env.builds.build_plan import build_plan_of
     from verl_env.builds.outline import outline
-    from verl_env.builds.works import works_of
     from verl_env.cli.fit import misfits_here, misfits_json, show_misfits
     from verl_env.cli.render import builds as render_builds
     from verl_env.cli.render import install as render_install
@@ -79,7 +79,7 @@ def show_dry_run(plan: Plan, target: Target, options: Options, seen: Inspection,
     misfits = misfits_here(plan, options.machine, args, raising=False)
     room = room_of(target, options)
     problems = foreseen(plan, target, options, seen)
-    works = None if seen.complete else works_of(plan, options)
+    works = None if seen.complete else build_plan_of(plan, options)
     built = ((), ()) if works is None else outline(works, seen.in_place)
     if args.json:
         shown = render_install.dry_run_json(plan, target, seen, room=room, problems=problems, into=args.into)

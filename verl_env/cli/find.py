@@ -31,11 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Prints every wheel that fits, the best first, and else why none does and what would work."""
     from verl_env.choose.errors import WishInvalidError
+    from verl_env.choose.extra_requirements import parse_wishes
     from verl_env.choose.facts import facts_of
     from verl_env.choose.find.search import search
     from verl_env.choose.find.to_json import findings_json
     from verl_env.choose.find.world import world_of
-    from verl_env.choose.wishes import parse_wishes
     from verl_env.components.load import load_catalogue
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.additions.wanted import missing_wishes, recorded, wanted_extras
-from verl_env.builds.made import made_otherwise
+from verl_env.builds.staleness import stale_builds
 from verl_env.environment.binding import is_bound
 from verl_env.environment.damage import spoiled
 from verl_env.environment.expected import kept_files
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from verl_env.environment.state import State
     from verl_env.environment.target import Target
     from verl_env.installers.options import Options
-    from verl_env.plans.compare import Wanted
+    from verl_env.plans.compare import RequiredDistribution
     from verl_env.plans.model import Plan
 
 
@@ -37,7 +37,7 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     state = read_state(environment) if environment is not None else None
     digest = plan_digest(plan, fingerprint(plan.lockset.id))
     extras = recorded(state, plan)
-    want = wanted_extras(extras) | _wanted(plan, state, digest, made_otherwise(plan, state, options.machine))
+    want = wanted_extras(extras) | _wanted(plan, state, digest, stale_builds(plan, state, options.machine))
     site = site_packages(target.path if environment is None else environment, plan.python)
     have = {} if environment is None else installed(site)
     if environment is not None and not have and state is not None and state.python != plan.python:
@@ -54,7 +54,7 @@ def inspect(plan: Plan, target: Target, options: Options) -> Inspection:
     return Inspection(environment, state, want, digest, changes, reason)
 
 
-def _wanted(plan: Plan, state: State | None, digest: str, anew: Mapping[str, str]) -> dict[str, Wanted]:
+def _wanted(plan: Plan, state: State | None, digest: str, anew: Mapping[str, str]) -> dict[str, RequiredDistribution]:
     """What the plan puts into the environment; where it did so before, what came of it: left out, or by another way."""
     if state is None or state.digest != digest:
         return wanted(plan, built={} if state is None else state.built, anew=anew)
@@ -64,7 +64,9 @@ def _wanted(plan: Plan, state: State | None, digest: str, anew: Mapping[str, str
     return wanted(replace(plan, natives=natives), without=without, built=state.built, anew=anew)
 
 
-def _with_other_places(want: Mapping[str, Wanted], plan: Plan, state: State | None) -> dict[str, Wanted]:
+def _with_other_places(
+    want: Mapping[str, RequiredDistribution], plan: Plan, state: State | None
+) -> dict[str, RequiredDistribution]:
     """What is wanted, and anew of it what the site provides now and did not before, or the other way round."""
     before = {} if state is None else state.provided
     now = {each.name: each.directory for each in plan.provided}
@@ -77,12 +79,12 @@ def _with_other_places(want: Mapping[str, Wanted], plan: Plan, state: State | No
 
 
 def _with_repairs(
-    want: Mapping[str, Wanted],
+    want: Mapping[str, RequiredDistribution],
     have: Mapping[str, Distribution],
     site: Path,
     state: State | None,
     read: dict[str, Expected],
-) -> dict[str, Wanted]:
+) -> dict[str, RequiredDistribution]:
     """What is wanted, and anew of it what is there and lost or changed a file since it was installed."""
     there = {name: each for name, each in have.items() if name in want and satisfies(each, want[name])}
     damaged = spoiled(site, there, NOTHING if state is None else state.unlike, read)

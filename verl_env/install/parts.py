@@ -17,28 +17,28 @@ from verl_env.environment.history import Change
 from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.overlap import losers
 from verl_env.environment.wheelhouse import keep_wheel, put_wheel
+from verl_env.install.attempts import build_first_that_works
 from verl_env.install.prepare import checked_works
 from verl_env.install.provided import link_provided
 from verl_env.install.verl_source import needs_isolation
-from verl_env.install.ways import take
 from verl_env.installers import requirements
 from verl_env.installers.base import Batch, Command, Source
 from verl_env.installers.classify import classify
 from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.installers.process import run
 from verl_env.locksets.target import LockTarget, oldest_glibc
-from verl_env.plans.carry import carry, keepable
 from verl_env.plans.compare import as_taken, brings_wheel
+from verl_env.plans.reuse import keepable, reuse
 from verl_env.records import NOTHING, replace
 from verl_env.sizes import human
 from verl_env.wheels.addressed import fetch_addressed
 from verl_env.wheels.errors import NativeUnavailable
 from verl_env.wheels.fetch import fetch_native, file_sha256
-from verl_env.wheels.landing import Site, check_landing
 from verl_env.wheels.misrecorded import known_misrecorded, remember_misrecorded
 from verl_env.wheels.runtime import NAME as RUNTIME
 from verl_env.wheels.runtime import build, bytecode_command, is_whole
 from verl_env.wheels.stage import batch_of
+from verl_env.wheels.validation import Site, validate_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from verl_env.environment.installed import Distribution
     from verl_env.installers.options import Options
     from verl_env.locksets.model import Package
-    from verl_env.plans.carry import Kept
     from verl_env.plans.inspection import Inspection
     from verl_env.plans.model import Plan
     from verl_env.plans.reporter import Reporter
+    from verl_env.plans.reuse import Kept
     from verl_env.wheels.stage import Staged
 
 TORCH = "torch"
@@ -228,7 +228,7 @@ class Parts:
         if choice.after and all(name in self.taken for name in choice.after):
             # What is in place for this way would lie under any other.
             choice = replace(choice, others=tuple(way for way in choice.others if way.after == choice.after))
-        taken = take(choice, self._install_by, self._reporter.warn)
+        taken = build_first_that_works(choice, self._install_by, self._reporter.warn)
         if taken.way is None:
             self.left_out[choice.name] = taken.detail
             more = _TO_HAVE_IT.format(choice.name)
@@ -320,7 +320,7 @@ class Parts:
             gpus=gpu_targets(machine, plan.lockset.accelerator),
             environment={**os.environ, **plan.env},
         ) as place:
-            check_landing(wheel, build, place)
+            validate_wheel(wheel, build, place)
 
     def _site(self) -> Path:
         """The directory with the lock's packages, those that are kept among them."""
@@ -330,7 +330,7 @@ class Parts:
             self._lock_site = assemble(self._new, old, self._kept, want, place, self._plan.python)
             if self._plan.provided:
                 if not place.exists():
-                    carry(keepable(self._new, self._plan.python, want), self._new, place)
+                    reuse(keepable(self._new, self._plan.python, want), self._new, place)
                 self._lock_site = site_packages(place, self._plan.python)
                 link_provided(self._plan.provided, self._lock_site)
         return self._lock_site

@@ -22,7 +22,7 @@ from verl_env.plans.sizes import cost
 from verl_env.sizes import human
 
 if TYPE_CHECKING:
-    from verl_env.builds.works import Works
+    from verl_env.builds.build_plan import BuildPlan
     from verl_env.environment.target import Target
     from verl_env.errors import VerlEnvError
     from verl_env.install.disk import Free
@@ -109,7 +109,7 @@ def room_of(target: Target, options: Options) -> PreparedPlace | None:
     return PreparedPlace(place, free_room(place), installer.name, cache.path, linked=cache.linked)
 
 
-def checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: str) -> Works | None:
+def checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: str) -> BuildPlan | None:
     """What is to be built, once it is certain that nothing known keeps it from that; None where nothing is.
 
     Raises:
@@ -117,10 +117,10 @@ def checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: s
     """
     if all(choice.how != "build" for choice in plan.natives):
         return None
+    from verl_env.builds.build_plan import build_plan_of  # noqa: PLC0415
     from verl_env.builds.errors import BuildImpossible  # noqa: PLC0415 (few environments need a build)
-    from verl_env.builds.works import works_of  # noqa: PLC0415
 
-    works = works_of(plan, options, interpreter)
+    works = build_plan_of(plan, options, interpreter)
     problems = () if works is None else works.problems(works.missing(seen.in_place))
     if problems:
         raise BuildImpossible(problems)

@@ -20,9 +20,9 @@ from verl_env.install.parts import Parts
 from verl_env.install.provided import link_provided
 from verl_env.installers.failures import EnvironmentMismatch
 from verl_env.machine.record import deciding_facts
-from verl_env.plans.carry import carry, keepable, unowned
 from verl_env.plans.compare import brings_wheel, compare, wanted
 from verl_env.plans.plan import pins_of
+from verl_env.plans.reuse import keepable, reuse, unowned
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Transaction:
         self._add()
         if self._old is not None:
             # After the installer and before an editable build, which may need what is carried over.
-            carry(self._kept, self._old, self._new)
+            reuse(self._kept, self._old, self._new)
             left = unowned(self._old, self._plan.python)
             if left:
                 self._reporter.warn(f"not carried over, as no package owns it: {', '.join(left)}")

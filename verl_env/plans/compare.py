@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Wanted:
+class RequiredDistribution:
     """One distribution that must be there.
 
     ``version`` None accepts any (a checkout states its own); ``origin`` is the address or directory it may come from,
@@ -44,7 +44,7 @@ def wanted(
     without: Container[str] = (),
     built: Mapping[str, str] | None = None,
     anew: Mapping[str, str] = NOTHING,
-) -> dict[str, Wanted]:
+) -> dict[str, RequiredDistribution]:
     """Everything that the plan puts into the environment, by name.
 
     Args:
@@ -55,16 +55,16 @@ def wanted(
         anew: Native components that must be made anew whatever their versions, with the reason.
     """
     found = {
-        package.name: Wanted(package.name, package.version, package.url, local=package.by_index)
+        package.name: RequiredDistribution(package.name, package.version, package.url, local=package.by_index)
         for package in plan.packages
     }
     for choice in plan.natives:
         if choice.how != "skip" and brings_wheel(choice) and choice.name not in without:
             found[choice.name] = _native(choice, built, anew.get(choice.name))
-    found |= {each.name: Wanted(each.name, each.version) for each in plan.provided}
+    found |= {each.name: RequiredDistribution(each.name, each.version) for each in plan.provided}
     if plan.verl_source is not None:
-        found[VERL] = Wanted(VERL, None, Path(plan.verl_source).as_uri(), editable=True)
-    found[RUNTIME] = Wanted(RUNTIME, runtime_version())
+        found[VERL] = RequiredDistribution(VERL, None, Path(plan.verl_source).as_uri(), editable=True)
+    found[RUNTIME] = RequiredDistribution(RUNTIME, runtime_version())
     return found
 
 
@@ -73,14 +73,14 @@ def as_taken(choice: Build, ways: Mapping[str, str]) -> Build:
     return next((way for way in choice.others if way.way == ways.get(choice.name)), choice)
 
 
-def _native(choice: Build, built: Mapping[str, str] | None, anew: str | None) -> Wanted:
+def _native(choice: Build, built: Mapping[str, str] | None, anew: str | None) -> RequiredDistribution:
     """A commit or a branch states a version of its own when it is built, which may be any."""
     if anew is not None:
-        return Wanted(choice.name, choice.version, local=choice.how != "build", fresh=True, remark=anew)
+        return RequiredDistribution(choice.name, choice.version, local=choice.how != "build", fresh=True, remark=anew)
     if choice.how != "build":
-        return Wanted(choice.name, choice.version, local=True, fresh=choice.name in (built or {}))
+        return RequiredDistribution(choice.name, choice.version, local=True, fresh=choice.name in (built or {}))
     fresh = built is not None and built.get(choice.name) != choice.version
-    return Wanted(choice.name, choice.version if fresh else None, fresh=fresh)
+    return RequiredDistribution(choice.name, choice.version if fresh else None, fresh=fresh)
 
 
 def brings_wheel(choice: Build) -> bool:
@@ -88,7 +88,7 @@ def brings_wheel(choice: Build) -> bool:
     return choice.how != "build" or choice.recipe is None or choice.recipe.product == "wheel"
 
 
-def satisfies(have: Distribution, want: Wanted) -> bool:
+def satisfies(have: Distribution, want: RequiredDistribution) -> bool:
     """Whether an installed distribution is the one that is wanted, by its metadata."""
     if want.fresh or not have.whole or have.editable != want.editable:
         return False
@@ -97,7 +97,7 @@ def satisfies(have: Distribution, want: Wanted) -> bool:
     return want.version is None or same_version(have.version, want.version, local=want.local)
 
 
-def compare(have: Mapping[str, Distribution], want: Mapping[str, Wanted]) -> tuple[Change, ...]:
+def compare(have: Mapping[str, Distribution], want: Mapping[str, RequiredDistribution]) -> tuple[Change, ...]:
     """The changes that turn what is there into what is wanted, by name; empty where they agree."""
     changes = []
     for name in sorted(have.keys() | want.keys()):
@@ -126,7 +126,7 @@ def _installed_text(distribution: Distribution) -> str:
     return f"{distribution.version} ({', '.join(remarks)})" if remarks else distribution.version
 
 
-def _wanted_text(want: Wanted) -> str:
+def _wanted_text(want: RequiredDistribution) -> str:
     version = want.version or ("checkout" if want.editable else "built")
     remarks = [f"from {want.origin}"] if want.origin else []
     remarks += [want.remark] if want.remark else []

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from verl_env.environment.history import Change
     from verl_env.environment.state import State
-    from verl_env.plans.compare import Wanted
+    from verl_env.plans.compare import RequiredDistribution
 
 
 @record
@@ -24,7 +24,7 @@ class Inspection:
 
     environment: Path | None
     state: State | None
-    want: Mapping[str, Wanted]
+    want: Mapping[str, RequiredDistribution]
     digest: str
     changes: tuple[Change, ...]
     reason: str | None

@@ -7,11 +7,11 @@ from tests.choose.resolver.world import cuda_recipe, machine, wheel
 from verl_env.choose.choose import choose
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Request
+from verl_env.choose.resolver.candidates import CandidateSource, ComponentCandidates
 from verl_env.choose.resolver.environments import environments_of
 from verl_env.choose.resolver.facts import GLIBC, machine_facts, met
-from verl_env.choose.resolver.model import Need, Want
+from verl_env.choose.resolver.model import ComponentRequirement, Need
 from verl_env.choose.resolver.needs import wheel_needs
-from verl_env.choose.resolver.ways import CandidateSource, Ways
 from verl_env.components.model import Catalogue, Component, Release
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.machine.model import UNKNOWN
@@ -127,5 +127,5 @@ def test_what_is_certain_goes_before_a_wheel_that_may_need_a_newer_glibc(wheels,
     environment = environments_of([world.NEW], facts, Request(("vllm",)))[0]
     release = Release("1", wheels, (cuda_recipe(arch_variable=None),) * recipes)
     one = Catalogue({"x": Component("x", None, (release,))}, (), (), ())
-    ways = Ways(CandidateSource(one, machine_facts(facts)))(Want("x", environment, "1"))
+    ways = ComponentCandidates(CandidateSource(one, machine_facts(facts)))(ComponentRequirement("x", environment, "1"))
     assert [way.wheel.file.split("+")[1].split("-")[0] if way.wheel else way.how for way in ways] == order

@@ -5,7 +5,7 @@ import pytest
 from tests.choose.resolver.world import LOCKSETS, catalogue, machine, wheel
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Choice, Request
-from verl_env.choose.resolver.model import Environment, Want
+from verl_env.choose.resolver.model import ComponentRequirement, Environment
 from verl_env.choose.resolver.near import near_releases
 from verl_env.components.load import load_catalogue as shipped_components
 from verl_env.components.model import Range
@@ -105,7 +105,7 @@ def test_a_wish_takes_a_near_release_that_it_allows_and_no_other():
     known, environment = world(), Environment(LOCKSETS["old"], "3.10")
 
     def found(specifier):
-        want = Want("flash-attn", environment, "2.7.4.post1", specifier)
+        want = ComponentRequirement("flash-attn", environment, "2.7.4.post1", specifier)
         return [release.version for release, _ in near_releases(want, known, ("vllm",))]
 
     assert found("") == ["2.8.1", "2.8.3"]

@@ -6,18 +6,18 @@ import pytest
 
 from tests.choose.resolver.world import GCC, NEW, NVCC, OLD, ROCM, catalogue, cuda_recipe, machine, wheel
 from verl_env.choose.errors import WishInvalidError
+from verl_env.choose.extra_requirements import PackageRequest, parse_wishes
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Request
 from verl_env.choose.resolver.builds import in_order
+from verl_env.choose.resolver.candidates import CandidateSource, ComponentCandidates, wants_of
 from verl_env.choose.resolver.environments import environments_of, settings_of
 from verl_env.choose.resolver.facts import CAPABILITY, GLIBC, HEADERS, PYTHON, TORCH, machine_facts, met
-from verl_env.choose.resolver.model import Environment, Need, Want, Way
+from verl_env.choose.resolver.model import ComponentCandidate, ComponentRequirement, Environment, Need
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
 from verl_env.choose.resolver.provider import Provider, Record
-from verl_env.choose.resolver.ways import CandidateSource, Ways, wants_of
 from verl_env.choose.resolver.words import need_words, obstacle_words
 from verl_env.choose.specifiers import allows, is_empty
-from verl_env.choose.wishes import PackageRequest, parse_wishes
 from verl_env.components.model import Release, Tool
 from verl_env.machine.model import UNKNOWN, Machine
 
@@ -146,13 +146,14 @@ def test_bounds_that_contradict_each_other(specifier, empty):
 def test_ways_are_the_same_objects_each_time():
     environment = Environment(NEW, "3.12")
     source = CandidateSource(catalogue(), machine_facts(facts_of(machine())))
-    ways = Ways(source)
-    want = Want("flash-attn", environment, "2.8.3")
+    ways = ComponentCandidates(source)
+    want = ComponentRequirement("flash-attn", environment, "2.8.3")
     assert all(
-        one is other for one, other in zip(ways(want), ways(Want("flash-attn", environment, "2.8.3")), strict=True)
+        one is other
+        for one, other in zip(ways(want), ways(ComponentRequirement("flash-attn", environment, "2.8.3")), strict=True)
     )
     assert [way.how for way in ways(want)] == ["prebuilt"] * 4 + ["build"]
-    assert ways(Want("flash-attn", environment, "2.8.3", optional=True))[-1].how == "skip"
+    assert ways(ComponentRequirement("flash-attn", environment, "2.8.3", optional=True))[-1].how == "skip"
 
 
 def test_directories_and_sources_come_with_what_is_built_upon_them():
@@ -166,10 +167,16 @@ def test_directories_and_sources_come_with_what_is_built_upon_them():
 
 def test_builds_come_after_what_they_are_built_upon_even_in_a_circle():
     environment = Environment(OLD, "3.12")
-    one = Way("one", "1", environment, "build", after=(Want("two", environment),))
-    two = Way("two", "1", environment, "build", after=(Want("one", environment), Want("nobody", environment)))
-    three = Way("three", "1", environment, "prebuilt")
-    wants = [Want(name, environment) for name in ("three", "one", "two")]
+    one = ComponentCandidate("one", "1", environment, "build", after=(ComponentRequirement("two", environment),))
+    two = ComponentCandidate(
+        "two",
+        "1",
+        environment,
+        "build",
+        after=(ComponentRequirement("one", environment), ComponentRequirement("nobody", environment)),
+    )
+    three = ComponentCandidate("three", "1", environment, "prebuilt")
+    wants = [ComponentRequirement(name, environment) for name in ("three", "one", "two")]
     assert [way.name for way in in_order([one, two, three], wants)] == ["three", "two", "one"]
 
 
@@ -179,7 +186,7 @@ def test_a_record_keeps_what_was_tried_and_not_what_was_chosen():
     criterion = SimpleNamespace(information=())
     tried.rejecting_candidate(criterion, first)
     tried.rejecting_candidate(criterion, second)
-    tried.rejecting_candidate(criterion, Way("one", "1", second, "build"))
+    tried.rejecting_candidate(criterion, ComponentCandidate("one", "1", second, "build"))
     assert tried.given_up(second) == (first,)
 
 

@@ -8,12 +8,12 @@ from verl_env.choose.choose import choose, evaluate_all
 from verl_env.choose.errors import NativeUnavailableError
 from verl_env.choose.facts import facts_of
 from verl_env.choose.model import Choice, Request
+from verl_env.choose.resolver.candidates import CandidateSource, ComponentCandidates, stood_for, wants_of
 from verl_env.choose.resolver.environments import environments_of, settings_of
 from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts, met
 from verl_env.choose.resolver.model import Environment, Fact
 from verl_env.choose.resolver.needs import recipe_needs, wheel_needs
-from verl_env.choose.resolver.ways import CandidateSource, Ways, stood_for, wants_of
 from verl_env.machine.model import UNKNOWN
 
 URLS = sorted({wheel.url for component in COMPONENTS for release in component.releases for wheel in release.wheels})
@@ -142,7 +142,7 @@ def test_the_first_environment_that_is_complete_wins(every, described, request, 
 
 def missing(environment, facts, request, components):
     source = CandidateSource(components, machine_facts(facts), request.native)
-    examiner = Examiner(facts_in(environment, facts, components), Ways(source), request.native)
+    examiner = Examiner(facts_in(environment, facts, components), ComponentCandidates(source), request.native)
     wants = wants_of(environment, request.stack, source, optional=False)
     return {want.name for want in wants if examiner.missing(want) is not None}
 

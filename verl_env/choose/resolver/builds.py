@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from verl_env.choose.model import Build, Missing, VersionDeviation, address_of
+from verl_env.choose.resolver.candidates import native_of
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS, REACH
 from verl_env.choose.resolver.ranges import ruled_out
-from verl_env.choose.resolver.ways import native_of
 from verl_env.choose.resolver.words import bounds, doubt_words, need_words
 from verl_env.choose.words import listed, missing_words
 from verl_env.components.toolchain import compiler_words
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from verl_env.choose.model import NativeMode, Rejected
     from verl_env.choose.resolver.examine import Examiner
-    from verl_env.choose.resolver.model import Want, Way
+    from verl_env.choose.resolver.model import ComponentCandidate, ComponentRequirement
     from verl_env.components.model import Range
 
 #: Facts that are judged for the lockset already, or that nobody needs to be told of.
@@ -26,23 +26,25 @@ _SILENT = {ARCH, CAPABILITY, GFX, HEADERS}
 _JOBS = "MAX_JOBS"
 
 
-def in_order(ways: Iterable[Way], wants: Sequence[Want]) -> tuple[Way, ...]:
+def in_order(
+    ways: Iterable[ComponentCandidate], wants: Sequence[ComponentRequirement]
+) -> tuple[ComponentCandidate, ...]:
     """What others are built with before them; else as the lockset lists them."""
     by_name = {way.name: way for way in ways}
-    done: dict[str, Way] = {}
+    done: dict[str, ComponentCandidate] = {}
     for want in wants:
         _visit(want.name, by_name, done, set())
     return tuple(done.values())
 
 
 def build_of(
-    way: Way,
-    want: Want,
+    way: ComponentCandidate,
+    want: ComponentRequirement,
     examiner: Examiner,
     elsewhere: Sequence[str] = (),
     *,
-    others: Sequence[Way] = (),
-    beside: Sequence[Way] = (),
+    others: Sequence[ComponentCandidate] = (),
+    beside: Sequence[ComponentCandidate] = (),
     required: bool = False,
 ) -> Build:
     """How a component gets in.
@@ -79,7 +81,9 @@ def build_of(
     )
 
 
-def _ruled_out(way: Way, want: Want, examiner: Examiner, beside: Sequence[Way]) -> tuple[Rejected, ...]:
+def _ruled_out(
+    way: ComponentCandidate, want: ComponentRequirement, examiner: Examiner, beside: Sequence[ComponentCandidate]
+) -> tuple[Rejected, ...]:
     """The versions before the one that was decided on that could be had, and that do not go with the others."""
     found: dict[Rejected, None] = {}
     for each in examiner.ways(want):
@@ -90,12 +94,12 @@ def _ruled_out(way: Way, want: Want, examiner: Examiner, beside: Sequence[Way]) 
     return tuple(found)
 
 
-def _missing(want: Want, rejected: tuple[Rejected, ...], examiner: Examiner) -> Missing | None:
+def _missing(want: ComponentRequirement, rejected: tuple[Rejected, ...], examiner: Examiner) -> Missing | None:
     """Why a component is left out: it cannot be had, or not beside the others."""
     return examiner.missing(want) or (Missing(want.name, want.version or "", rejected) if rejected else None)
 
 
-def _other(way: Way, examiner: Examiner) -> Build:
+def _other(way: ComponentCandidate, examiner: Examiner) -> Build:
     """A further way, for when the one that was decided on fails."""
     return Build(
         way.name,
@@ -112,7 +116,7 @@ def _other(way: Way, examiner: Examiner) -> Build:
     )
 
 
-def _variables(way: Way) -> Mapping[str, str]:
+def _variables(way: ComponentCandidate) -> Mapping[str, str]:
     """What the image sets for a build, but for how many jobs and which GPUs: those are of the machine."""
     native = native_of(way.environment.lockset, way.name)
     if way.recipe is None or native is None:
@@ -121,7 +125,7 @@ def _variables(way: Way) -> Mapping[str, str]:
     return {name: value for name, value in native.env.items() if name not in own}
 
 
-def _deviation(way: Way, rejected: Sequence[Rejected]) -> VersionDeviation | None:
+def _deviation(way: ComponentCandidate, rejected: Sequence[Rejected]) -> VersionDeviation | None:
     """Why it comes in another version than the lockset names, where it does."""
     if way.instead_of is None:
         return None
@@ -135,19 +139,21 @@ def _accepts(words: Range) -> str:
     return f"{words.user}: {'no limit' if unlimited else bounds(words)} ({words.source})"
 
 
-def _after(way: Way) -> tuple[str, ...]:
+def _after(way: ComponentCandidate) -> tuple[str, ...]:
     """The components without which a wheel is of no use; what a build is built upon is the build's own affair."""
     return tuple(want.name for want in way.after) if way.wheel is not None else ()
 
 
-def _unreached(want: Want, examiner: Examiner) -> Iterator[str]:
+def _unreached(want: ComponentRequirement, examiner: Examiner) -> Iterator[str]:
     """The addresses of the ways in whose way nothing is but that nothing can be had from there."""
     for way in examiner.ways(want):
         if {need.name for need in examiner.unmet(way)} == {REACH}:
             yield address_of(way.name, way.version, way.wheel, way.recipe)
 
 
-def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[str]) -> None:
+def _visit(
+    name: str, ways: Mapping[str, ComponentCandidate], done: dict[str, ComponentCandidate], above: set[str]
+) -> None:
     """Depth first; a component that needs itself, by way of others, is not gone into twice."""
     way = ways.get(name)
     if way is None or name in done or name in above:
@@ -157,7 +163,7 @@ def _visit(name: str, ways: Mapping[str, Way], done: dict[str, Way], above: set[
     done[name] = way
 
 
-def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, why_built: str) -> str:
+def _reason(way: ComponentCandidate, missing: Missing | None, mode: NativeMode | None, why_built: str) -> str:
     if way.recipe is not None:
         product = "" if way.recipe.product == "wheel" else "; only for the builds that need it"
         why = "--native build" if mode == "build" else why_built
@@ -168,7 +174,7 @@ def _reason(way: Way, missing: Missing | None, mode: NativeMode | None, why_buil
     return missing_words(missing) if missing is not None else "on request (--native skip)"
 
 
-def _source_words(way: Way) -> str:
+def _source_words(way: ComponentCandidate) -> str:
     """What a component comes from."""
     if way.recipe is None:
         if way.wheel is None:
@@ -180,11 +186,13 @@ def _source_words(way: Way) -> str:
     return f"built from {way.recipe.source}{tool}{time}"
 
 
-def _needs(way: Way) -> tuple[str, ...]:
+def _needs(way: ComponentCandidate) -> tuple[str, ...]:
     return tuple(need_words(need) for need in way.needs if need.why) if way.recipe is not None else ()
 
 
-def _warnings(way: Way, missing: Missing | None, examiner: Examiner, elsewhere: Sequence[str]) -> Iterator[str]:
+def _warnings(
+    way: ComponentCandidate, missing: Missing | None, examiner: Examiner, elsewhere: Sequence[str]
+) -> Iterator[str]:
     if missing is not None:
         more = _to_get_it(missing, elsewhere, way.environment.lockset.cuda)
         yield f"{way.name} {way.version} is left out: {missing_words(missing)}{more}"

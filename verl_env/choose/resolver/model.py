@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Unknown
 
     Value: TypeAlias = str | tuple[str, ...] | Unknown | None
-    Requirement: TypeAlias = "EnvironmentRequirement | FactSetting | Need | Want | RequestedPackage | Takes | Beside"
-    Candidate: TypeAlias = "Environment | Fact | Way | PinnedDistribution"
+    Requirement: TypeAlias = (
+        "EnvironmentRequirement | FactSetting | Need | ComponentRequirement | RequestedPackage | AcceptedRange | Beside"
+    )
+    Candidate: TypeAlias = "Environment | Fact | ComponentCandidate | PinnedDistribution"
 
 #: The name of the candidates that are locksets on a Python.
 ENVIRONMENT = "<environment>"
@@ -49,7 +51,7 @@ class Environment:
 
 
 @record
-class Way:
+class ComponentCandidate:
     """A candidate: one way to get one version of a component into an environment.
 
     ``needs`` are its conditions on facts, ``after`` the components that must be built before, ``takes`` which versions
@@ -65,11 +67,11 @@ class Way:
     wheel: Wheel | None = None
     recipe: Recipe | None = None
     needs: tuple[Need, ...] = ()
-    after: tuple[Want, ...] = ()
+    after: tuple[ComponentRequirement, ...] = ()
     compiler: str | None = None
     instead_of: str | None = None
     taken_by: tuple[Range, ...] = ()
-    takes: tuple[Takes, ...] = ()
+    takes: tuple[AcceptedRange, ...] = ()
     related: tuple[str, ...] = ()
 
 
@@ -113,7 +115,7 @@ class Need:
 
 
 @record
-class Want:
+class ComponentRequirement:
     """An environment, or a build in it, requires a component.
 
     ``version`` is that of the lockset; None leaves it to ``specifier`` (as in a requirement, ``">=2.8"``).
@@ -137,7 +139,7 @@ class RequestedPackage:
 
 
 @record
-class Takes:
+class AcceptedRange:
     """A candidate takes only some versions of a component, where the environment has it.
 
     ``own``: the version that it takes in any case, as the lockset has both.
@@ -154,7 +156,7 @@ class Beside:
     """What comes of a component has to go with a way that was chosen of another."""
 
     name: str
-    way: Way
+    way: ComponentCandidate
 
     @property
     def environment(self) -> Environment:

@@ -9,14 +9,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
-    from verl_env.choose.resolver.model import Environment, Want
+    from verl_env.choose.resolver.model import ComponentRequirement, Environment
     from verl_env.components.model import Catalogue, Component, Range, Release
 
 VERL = "verl"
 
 
 def near_releases(
-    want: Want, catalogue: Catalogue, stack: Sequence[str], asked: Container[str] = ()
+    want: ComponentRequirement, catalogue: Catalogue, stack: Sequence[str], asked: Container[str] = ()
 ) -> Iterator[tuple[Release, tuple[Range, ...]]]:
     """The later patch releases that all who use a component in an environment take, with the words of each of them.
 

@@ -7,7 +7,10 @@ from resolvelib import AbstractProvider, BaseReporter
 from verl_env.choose.resolver.facts import met
 from verl_env.choose.resolver.model import (
     ENVIRONMENT,
+    AcceptedRange,
     Beside,
+    ComponentCandidate,
+    ComponentRequirement,
     Environment,
     EnvironmentRequirement,
     Fact,
@@ -15,9 +18,6 @@ from verl_env.choose.resolver.model import (
     Need,
     PinnedDistribution,
     RequestedPackage,
-    Takes,
-    Want,
-    Way,
 )
 from verl_env.choose.resolver.ranges import goes, is_let_in
 from verl_env.choose.specifiers import allows
@@ -53,7 +53,7 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
         self,
         environments: Sequence[Environment],
         machine: Mapping[str, Fact],
-        ways: Callable[[Want], Sequence[Way]],
+        ways: Callable[[ComponentRequirement], Sequence[ComponentCandidate]],
         requirements: Callable[[Environment], Sequence[Requirement]],
         locked: Callable[[Environment, str], str | None],
     ) -> None:
@@ -100,11 +100,11 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
         """Whether a candidate is what a requirement asks for; what is not known does not rule it out."""
         if isinstance(requirement, Need):
             return isinstance(candidate, Fact) and met(requirement, candidate.value) is not False
-        if isinstance(requirement, Want):
-            return isinstance(candidate, Way) and self._is_wanted(requirement, candidate)
+        if isinstance(requirement, ComponentRequirement):
+            return isinstance(candidate, ComponentCandidate) and self._is_wanted(requirement, candidate)
         if isinstance(requirement, Beside):
             return self._goes(requirement, candidate)
-        if isinstance(requirement, Takes):
+        if isinstance(requirement, AcceptedRange):
             return is_let_in(requirement, candidate)
         if isinstance(requirement, RequestedPackage):
             return isinstance(candidate, PinnedDistribution) and (
@@ -116,7 +116,7 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
         """What a candidate requires."""
-        if not isinstance(candidate, Environment | Way):
+        if not isinstance(candidate, Environment | ComponentCandidate):
             return ()
         if id(candidate) not in self._required:
             self._required[id(candidate)] = (
@@ -129,14 +129,18 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
     def _candidates(self, identifier: str, asked: Sequence[Requirement]) -> Iterable[Candidate]:
         if identifier == ENVIRONMENT:
             return self._environments
-        wants = [each for each in asked if isinstance(each, Want)]
+        wants = [each for each in asked if isinstance(each, ComponentRequirement)]
         if wants:
             return self._ways(next((want for want in wants if want.optional), wants[0]))
         if identifier in self._machine:
             return (self._machine[identifier],)
-        return [self._sole(each) for each in asked if isinstance(each, FactSetting | RequestedPackage | Takes | Beside)]
+        return [
+            self._sole(each)
+            for each in asked
+            if isinstance(each, FactSetting | RequestedPackage | AcceptedRange | Beside)
+        ]
 
-    def _sole(self, requirement: FactSetting | RequestedPackage | Takes | Beside) -> Fact | PinnedDistribution:
+    def _sole(self, requirement: FactSetting | RequestedPackage | AcceptedRange | Beside) -> Fact | PinnedDistribution:
         """The one candidate that a requirement of an environment has, the same object each time."""
         if id(requirement) not in self._known:
             known: Fact | PinnedDistribution = (
@@ -149,12 +153,12 @@ class Provider(AbstractProvider["Requirement", "Candidate", str]):
 
     @staticmethod
     def _goes(requirement: Beside, candidate: Candidate) -> bool:
-        if isinstance(candidate, Way):
+        if isinstance(candidate, ComponentCandidate):
             return goes(candidate, (requirement.way,))
         return all(is_let_in(each, candidate) for each in requirement.way.takes if each.name == requirement.name)
 
     @staticmethod
-    def _is_wanted(want: Want, way: Way) -> bool:
+    def _is_wanted(want: ComponentRequirement, way: ComponentCandidate) -> bool:
         if way.environment is not want.environment or (way.how == "skip" and not want.optional):
             return False
         return want.version in (None, way.version, way.instead_of) and allows(want.specifier, way.version)
@@ -178,7 +182,7 @@ class Record(BaseReporter["Requirement", "Candidate", str]):
     def resolving_conflicts(self, causes: Collection[Informed]) -> None:
         """Notes the environment of ways that conflict."""
         for cause in causes:
-            if isinstance(cause.parent, Way):
+            if isinstance(cause.parent, ComponentCandidate):
                 self._note(cause.parent.environment)
             self._note_pair(cause)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verl_env.choose.compare import release
 from verl_env.choose.model import Rejected
-from verl_env.choose.resolver.model import PinnedDistribution, Takes, Way
+from verl_env.choose.resolver.model import AcceptedRange, ComponentCandidate, PinnedDistribution
 from verl_env.choose.resolver.words import range_words
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def is_taken(words: Range, version: str) -> bool:
 
 def takes_of(
     user: str, version: str, environment: Environment, catalogue: Catalogue, present: Iterable[str]
-) -> Iterator[Takes]:
+) -> Iterator[AcceptedRange]:
     """What a version of a user says of the components ``present``.
 
     Where user and component come as the lockset names them, nothing is ruled out: an image that was run says more.
@@ -42,18 +42,18 @@ def takes_of(
         component = catalogue.components.get(name) if name != user else None
         words = said(component, user, version) if component is not None else None
         if words is not None:
-            yield Takes(name, environment, words, stated_version(environment, name) if own else None)
+            yield AcceptedRange(name, environment, words, stated_version(environment, name) if own else None)
 
 
-def is_let_in(takes: Takes, candidate: Candidate) -> bool:
+def is_let_in(takes: AcceptedRange, candidate: Candidate) -> bool:
     """Whether what a candidate says of a component lets another candidate in; of a version that is none, it does."""
-    version = candidate.version if isinstance(candidate, Way | PinnedDistribution) else None
-    if version is None or (isinstance(candidate, Way) and candidate.how == "skip"):
+    version = candidate.version if isinstance(candidate, ComponentCandidate | PinnedDistribution) else None
+    if version is None or (isinstance(candidate, ComponentCandidate) and candidate.how == "skip"):
         return True
     return version == takes.own or not release(version.partition("+")[0])[0] or is_taken(takes.words, version)
 
 
-def ruled_out(way: Way, beside: Iterable[Way]) -> Iterator[Rejected]:
+def ruled_out(way: ComponentCandidate, beside: Iterable[ComponentCandidate]) -> Iterator[Rejected]:
     """Why a way is none beside others: each that does not take it, or that it does not take."""
     for other in beside:
         for user, component in ((other, way), (way, other)):
@@ -62,7 +62,7 @@ def ruled_out(way: Way, beside: Iterable[Way]) -> Iterator[Rejected]:
                     yield Rejected(f"{way.name} {way.version}", range_words(user, takes, component.version))
 
 
-def goes(way: Way, beside: Iterable[Way]) -> bool:
+def goes(way: ComponentCandidate, beside: Iterable[ComponentCandidate]) -> bool:
     """Whether a way takes all others, and they it."""
     return next(ruled_out(way, beside), None) is None
 

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from verl_env.choose.errors import NativeUnavailableError
+from verl_env.choose.extra_requirements import applies, arch_of, checked_for_component, pinned_otherwise
 from verl_env.choose.model import Missing, PassedOver, Rejected
 from verl_env.choose.resolver.builds import build_of, in_order
+from verl_env.choose.resolver.candidates import (
+    CandidateSource,
+    ComponentCandidates,
+    native_of,
+    releases_of,
+    stood_for,
+    wants_of,
+)
 from verl_env.choose.resolver.environments import settings_of
 from verl_env.choose.resolver.examine import Examiner
 from verl_env.choose.resolver.facts import machine_facts
-from verl_env.choose.resolver.model import Environment, EnvironmentRequirement, Fact, RequestedPackage, Want, Way
+from verl_env.choose.resolver.model import (
+    ComponentCandidate,
+    ComponentRequirement,
+    Environment,
+    EnvironmentRequirement,
+    Fact,
+    RequestedPackage,
+)
 from verl_env.choose.resolver.near import VERL
 from verl_env.choose.resolver.ranges import goes, ruled_out, takes_of
-from verl_env.choose.resolver.ways import CandidateSource, Ways, native_of, releases_of, stood_for, wants_of
-from verl_env.choose.wishes import applies, arch_of, checked_for_component, pinned_otherwise
 from verl_env.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
+    from verl_env.choose.extra_requirements import Locks
+    from verl_env.choose.extra_requirements import PackageRequest as Wished
     from verl_env.choose.facts import MachineFacts
     from verl_env.choose.model import Build, Evaluation, Request
     from verl_env.choose.resolver.model import Requirement
     from verl_env.choose.resolver.provider import Record
-    from verl_env.choose.wishes import Locks
-    from verl_env.choose.wishes import PackageRequest as Wished
     from verl_env.components.model import Catalogue
 
 #: Rounds of the resolver: one per environment, fact and component, and some that go back.
@@ -85,7 +99,7 @@ class _Resolution:
         )
         self._searches: list[Record] = []
         self._beside: dict[int, tuple[str, ...]] = {}
-        self._ways = Ways(self._source)
+        self._ways = ComponentCandidates(self._source)
 
     def run(self) -> Resolution:
         first = self._problem.environments[0]
@@ -110,14 +124,16 @@ class _Resolution:
             self._beside[id(environment)] = tuple(dict.fromkeys((*wanted, *known)))
         return self._beside[id(environment)]
 
-    def _fixed(self, environment: Environment) -> Iterator[Way]:
+    def _fixed(self, environment: Environment) -> Iterator[ComponentCandidate]:
         """What an environment has in any case, as ways: verl and the engines, and components of its lock."""
         lockset, present = environment.lockset, self._present(environment)
         for user, version in {VERL: lockset.verl, **lockset.engines}.items():
             takes = takes_of(user, version, environment, self._problem.catalogue, present)
-            yield Way(user, version, environment, "prebuilt", takes=tuple(takes))
+            yield ComponentCandidate(user, version, environment, "prebuilt", takes=tuple(takes))
         locked = self._problem.locks(lockset, environment.python) if self._problem.wishes else {}
-        yield from (Way(name, locked[name], environment, "prebuilt") for name in present if name in locked)
+        yield from (
+            ComponentCandidate(name, locked[name], environment, "prebuilt") for name in present if name in locked
+        )
 
     def _check_wishes(self) -> None:
         for wish in (wish for wish in self._problem.wishes if wish.more):
@@ -185,13 +201,17 @@ class _Resolution:
         except ResolutionImpossible:
             return None
         environment = next(pin for pin in pins.values() if isinstance(pin, Environment))
-        ways = tuple(pin for pin in pins.values() if isinstance(pin, Way))
+        ways = tuple(pin for pin in pins.values() if isinstance(pin, ComponentCandidate))
         passed = tuple(map(self._passed, tried.given_up(environment)))
         wants = self._wants(environment, optional=optional)
         return self._resolution(environment, ways, wants, passed)
 
     def _resolution(
-        self, environment: Environment, ways: Sequence[Way], wants: Sequence[Want], passed: tuple[PassedOver, ...]
+        self,
+        environment: Environment,
+        ways: Sequence[ComponentCandidate],
+        wants: Sequence[ComponentRequirement],
+        passed: tuple[PassedOver, ...],
     ) -> Resolution:
         examiner = self._examiner(environment)
         wanted = {want.name: want for way in ways for want in way.after} | {want.name: want for want in wants}
@@ -202,7 +222,14 @@ class _Resolution:
         )
         return Resolution(environment, builds, tuple(self._extras(environment)), passed)
 
-    def _build(self, way: Way, want: Want, examiner: Examiner, present: Container[str], chosen: Sequence[Way]) -> Build:
+    def _build(
+        self,
+        way: ComponentCandidate,
+        want: ComponentRequirement,
+        examiner: Examiner,
+        present: Container[str],
+        chosen: Sequence[ComponentCandidate],
+    ) -> Build:
         """A way with the further ones, should it fail; what is left out has none."""
         wished = any(wish.name == way.name for wish in self._problem.wishes)
         beside = [each for each in chosen if each.how != "skip" and each is not way]
@@ -212,19 +239,19 @@ class _Resolution:
         required = way.how != "skip" and (asked or self._mode in ("prebuilt", "build"))
         return build_of(way, want, examiner, self._elsewhere(way), others=others, beside=beside, required=required)
 
-    def _wants(self, environment: Environment, *, optional: bool) -> tuple[Want, ...]:
+    def _wants(self, environment: Environment, *, optional: bool) -> tuple[ComponentRequirement, ...]:
         """The components that the stack needs, and those that the user wishes for."""
         needed = wants_of(environment, self._problem.request.stack, self._source, optional=optional)
         wishes = {want.name: want for want in self._wished(environment)}
         return (*(want for want in needed if want.name not in wishes), *wishes.values())
 
-    def _wished(self, environment: Environment) -> Iterator[Want]:
+    def _wished(self, environment: Environment) -> Iterator[ComponentRequirement]:
         wishes = self._wishes(environment)
         names = dict.fromkeys(wish.name for wish in wishes)
         for name in (name for name in names if self._is_component(name, environment)):
             native = native_of(environment.lockset, name)
             specifiers = [wish.specifier for wish in wishes if wish.name == name and wish.specifier]
-            yield Want(name, environment, native.version if native else None, ",".join(specifiers))
+            yield ComponentRequirement(name, environment, native.version if native else None, ",".join(specifiers))
 
     def _ordinary(self, environment: Environment) -> Iterator[RequestedPackage]:
         for wish in self._wishes(environment):
@@ -262,7 +289,7 @@ class _Resolution:
         catalogue, lockset = self._problem.catalogue, environment.lockset
         if native_of(lockset, name) is not None:
             return True
-        served = lockset.accelerator == "cuda" and not releases_of(Want(name, environment), catalogue)
+        served = lockset.accelerator == "cuda" and not releases_of(ComponentRequirement(name, environment), catalogue)
         return name in catalogue.components and not served
 
     def _locked(self, environment: Environment, name: str) -> str | None:
@@ -302,7 +329,7 @@ class _Resolution:
             if version is not None:
                 yield Missing(wish.name, wish.specifier, (Rejected(f"the lockset has {version}", ""),))
 
-    def _elsewhere(self, way: Way) -> list[str]:
+    def _elsewhere(self, way: ComponentCandidate) -> list[str]:
         """The other Pythons of the lockset on which a component that is left out can be had."""
         if way.how != "skip" or self._mode is not None:
             return []
@@ -311,5 +338,5 @@ class _Resolution:
             for other in self._problem.environments
             if other.lockset is way.environment.lockset
             and other is not way.environment
-            and self._examiner(other).missing(Want(way.name, other, way.version)) is None
+            and self._examiner(other).missing(ComponentRequirement(way.name, other, way.version)) is None
         ]

@@ -11,26 +11,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from verl_env.choose.resolver.model import Need, Takes, Value, Way
+    from verl_env.choose.resolver.model import AcceptedRange, ComponentCandidate, Need, Value
     from verl_env.components.model import Range
 
 _NAMES = {CUDA: "CUDA", ROCM: "ROCm"}
 _ABIS = {"TRUE": "new", "FALSE": "old"}
 
 
-def wheels_rejected(name: str, ways: Sequence[Way], needs: Sequence[Need], value: Value) -> Rejected:
+def wheels_rejected(name: str, ways: Sequence[ComponentCandidate], needs: Sequence[Need], value: Value) -> Rejected:
     """Wheels that one fact keeps out; ``needs`` are theirs on it, ``value`` is what it is."""
     wheel = ways[0].wheel
     what = wheel.file if len(ways) == 1 and wheel is not None else f"{len(ways)} published wheels of {name}"
     return Rejected(what, _WHEELS[needs[0].name](needs, value))
 
 
-def build_rejected(way: Way, obstacles: Iterable[str]) -> Rejected:
+def build_rejected(way: ComponentCandidate, obstacles: Iterable[str]) -> Rejected:
     """A build that cannot be made, and each obstacle."""
     return Rejected(build_words(way), "; ".join(obstacles))
 
 
-def build_words(way: Way) -> str:
+def build_words(way: ComponentCandidate) -> str:
     """``"a build from git+https://host/x.git@v2.2"``."""
     return f"a build from {way.recipe.source}" if way.recipe is not None else "a build"
 
@@ -63,7 +63,7 @@ def need_words(need: Need) -> str:
     return f"{need.name.strip('<>')}{_range(need.least, need.below)}{why}"
 
 
-def range_words(user: Way, takes: Takes, version: str) -> str:
+def range_words(user: ComponentCandidate, takes: AcceptedRange, version: str) -> str:
     """``"transformer-engine 2.5.0 takes flash-attn up to 2.7.4.post1 (its source), not 2.8.3"``."""
     return f"{user.name} {user.version} takes {takes.name} {bounds(takes.words)} ({takes.words.source}), not {version}"
 

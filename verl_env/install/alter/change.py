@@ -9,9 +9,9 @@ from verl_env import __version__
 from verl_env.additions.alter import check_versions, requirements, run_installer
 from verl_env.additions.environment import open_environment
 from verl_env.additions.errors import NotInstalled, PipWouldDrift
-from verl_env.additions.given import as_components, check_given, validated
 from verl_env.additions.metadata import broken, needed_by, reachable, read_metadata
 from verl_env.additions.model import Altered, ResolvedAdditions
+from verl_env.additions.named_wheels import as_components, check_given, validated
 from verl_env.additions.resolve import Base, resolve
 from verl_env.credentials import without_credentials
 from verl_env.environment.change import LOCK_SECONDS, change

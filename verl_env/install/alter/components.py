@@ -21,9 +21,9 @@ from verl_env.install.parts import Parts
 from verl_env.install.prepare import prepare
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN, Amd, Nvidia
-from verl_env.plans.carry import keepable
 from verl_env.plans.compare import brings_wheel
 from verl_env.plans.plan import VERL, make_plan
+from verl_env.plans.reuse import keepable
 from verl_env.records import record, replace
 
 if TYPE_CHECKING:

@@ -74,10 +74,10 @@ def _sources(plan: Plan, options: Options, seen: Inspection) -> Iterator[str]:
     """The components of which neither a result nor the source is kept; nobody is asked where a source has moved to."""
     if all(build.how != "build" for build in plan.natives):
         return
+    from verl_env.builds.build_plan import build_plan_of  # noqa: PLC0415
     from verl_env.builds.sources import is_cached  # noqa: PLC0415 (few environments need a build)
-    from verl_env.builds.works import works_of  # noqa: PLC0415
 
-    works = works_of(plan, options)
+    works = build_plan_of(plan, options)
     if works is None:
         return
     works = dataclasses.replace(works, offline=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verl_env.environment.installed import Distribution
-    from verl_env.plans.compare import Wanted
+    from verl_env.plans.compare import RequiredDistribution
 
 _CACHE = "__pycache__"
 #: What environments hold in site-packages of themselves.
@@ -37,7 +37,7 @@ class Kept:
     files: tuple[str, ...]
 
 
-def keepable(environment: Path | None, python: str, want: Mapping[str, Wanted]) -> tuple[Kept, ...]:
+def keepable(environment: Path | None, python: str, want: Mapping[str, RequiredDistribution]) -> tuple[Kept, ...]:
     """The distributions of an environment that are wanted as they are, with every file of theirs in place.
 
     Never kept: the runtime distribution (cheap, and its content may change within a version), editable ones, what has
@@ -81,7 +81,7 @@ def _contents(distribution: Distribution, site: Path, environment: Path) -> dict
     return {name: digest for name, digest in named if name is not None}
 
 
-def carry(kept: Iterable[Kept], old: Path, new: Path) -> None:
+def reuse(kept: Iterable[Kept], old: Path, new: Path) -> None:
     """Gives every file of the kept distributions a name in the new generation; a file that is there stays.
 
     Raises:

@@ -20,14 +20,14 @@ _NEXT = (NativeUnavailable, NativeMismatch, HashMismatch, DownloadInterrupted, S
 
 
 @record
-class Taken:
+class BuildResult:
     """The way that worked, and what it came to in words; ``way`` None: none did, and ``detail`` says why not."""
 
     way: Build | None
     detail: str
 
 
-def take(choice: Build, attempt: Callable[[Build], str], warn: Callable[[str], None]) -> Taken:
+def build_first_that_works(choice: Build, attempt: Callable[[Build], str], warn: Callable[[str], None]) -> BuildResult:
     """Tries the way that was decided on, then the others in their order; after a build that failed, no other.
 
     Args:
@@ -45,7 +45,7 @@ def take(choice: Build, attempt: Callable[[Build], str], warn: Callable[[str], N
         way = ways.pop(0)
         done = _tried(way, attempt)
         if isinstance(done, str):
-            return Taken(way, done)
+            return BuildResult(way, done)
         failed.append((way, done))
         if isinstance(done, NativeBuildFailed):
             break
@@ -55,7 +55,7 @@ def take(choice: Build, attempt: Callable[[Build], str], warn: Callable[[str], N
     reason = "; ".join(f"{_words(way)}: {_reason(error)}" for way, error in failed)
     if choice.required or choice.how == "build":
         raise last if len(failed) == 1 or isinstance(last, NativeBuildFailed) else NativeUnavailable(choice, reason)
-    return Taken(None, _reason(last) if len(failed) == 1 else reason)
+    return BuildResult(None, _reason(last) if len(failed) == 1 else reason)
 
 
 def _tried(way: Build, attempt: Callable[[Build], str]) -> str | VerlEnvError:

@@ -1,6 +1,6 @@
 import pytest
 
-from verl_env.builds.telling import LINES, telling_lines
+from verl_env.builds.log_excerpt import LINES, log_excerpt
 
 PIP = """\
     error: subprocess-exited-with-error
@@ -28,13 +28,13 @@ PIP = """\
 )
 def test_the_line_that_says_why_is_found(line):
     output = f"[1/9] nvcc a.cu\n  {line}\n[2/9] nvcc b.cu\nRuntimeError: Error compiling objects for extension\n{PIP}"
-    assert telling_lines(output) == [line]
+    assert log_excerpt(output) == [line]
 
 
 def test_the_first_errors_are_shown_and_each_once():
     output = "".join(f"a.cu({number}): error: wrong\n" * 2 for number in range(20))
-    assert telling_lines(output) == [f"a.cu({number}): error: wrong" for number in range(LINES)]
+    assert log_excerpt(output) == [f"a.cu({number}): error: wrong" for number in range(LINES)]
 
 
 def test_without_an_error_the_end_is_shown():
-    assert telling_lines("one\n\ntwo\n") == ["one", "two"]
+    assert log_excerpt("one\n\ntwo\n") == ["one", "two"]

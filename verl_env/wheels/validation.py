@@ -35,7 +35,7 @@ _VERSION = re.compile(r"^(__version__|cuda)\b[^=\n]*=\s*'([\w.+-]+)'", re.MULTIL
 _GLIBCXX = re.compile(r"GLIBCXX_(\d+(?:\.\d+)+)")
 
 
-def check_landing(wheel: Path, build: Build, place: Site) -> None:
+def validate_wheel(wheel: Path, build: Build, place: Site) -> None:
     """Reads a wheel and judges it against its component and the environment that it is about to be installed into.
 
     Args:

@@ -11,7 +11,7 @@ from tests.install.wheels import wheel_bytes
 from verl_env.choose.model import Build
 from verl_env.components.load import load_catalogue
 from verl_env.wheels.errors import NativeMismatch
-from verl_env.wheels.landing import Site, check_landing
+from verl_env.wheels.validation import Site, validate_wheel
 
 EAB, EA = "_ZN3c104cuda9SetDeviceEab", "_ZN3c104cuda9SetDeviceEa"
 
@@ -29,7 +29,7 @@ PUBLISHED = Build(
 def land(wheel, site, *, build=PUBLISHED, **facts):
     settings = {"glibc": "2.28", "environment": {}, **facts}
     with Site(site, "3.10", "x86_64", **settings) as place:
-        check_landing(wheel, build, place)
+        validate_wheel(wheel, build, place)
 
 
 def refused(wheel, site, **facts):

@@ -35,7 +35,7 @@ def facts_to_record(facts: Mapping[str, Any], host: BuildHost) -> dict[str, Any]
     return {name: facts.get(name) for name in (*DECIDING, "targets")} | {"gpus": list(host.targets)}
 
 
-def made_otherwise(plan: Plan, state: State | None, machine: Machine | None) -> dict[str, str]:
+def stale_builds(plan: Plan, state: State | None, machine: Machine | None) -> dict[str, str]:
     """The native components of an environment that must be made anew though their versions agree, each with the reason.
 
     What is not recorded of a component is no reason.

@@ -23,8 +23,8 @@ from verl_env.records import replace
 from verl_env.wheels.errors import NativeMismatch
 from verl_env.wheels.fetch import download
 from verl_env.wheels.identity import is_release, read_identity
-from verl_env.wheels.landing import Site, check_landing
 from verl_env.wheels.stage import stage_wheel
+from verl_env.wheels.validation import Site, validate_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def check_given(
             wheel = _file(each, stage, reporter)
             build = _build(each, wheel, known[each.name])
             try:
-                check_landing(wheel, build, place)
+                validate_wheel(wheel, build, place)
             except NativeMismatch as error:
                 raise GivenUnfit(error.name, error.version, error.wheel, error.faults) from error
             validated(stage).mkdir(exist_ok=True)

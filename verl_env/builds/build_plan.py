@@ -33,7 +33,7 @@ BUNDLED = "built"
 
 
 @dataclass(frozen=True, slots=True)
-class Works:
+class BuildPlan:
     """What is to be built of a plan.
 
     ``builds`` are its components that are built, by name; ``caches`` the directories of results, best first;
@@ -175,7 +175,7 @@ class Works:
         return any(recipe.product != "wheel" for recipe in recipes)
 
 
-def works_of(plan: Plan, options: Options, interpreter: str | None = None) -> Works | None:
+def build_plan_of(plan: Plan, options: Options, interpreter: str | None = None) -> BuildPlan | None:
     """What is to be built of a plan; None where nothing is.
 
     Args:
@@ -195,7 +195,7 @@ def works_of(plan: Plan, options: Options, interpreter: str | None = None) -> Wo
     lock, catalogue = lock_of(plan, interpreter), load_catalogue()
     host = host_of(options.machine, plan.lockset.accelerator, os.environ)
     toolkit = toolkit_of(builds.values(), host.toolchain.nvcc, lock, catalogue, (caches, options.wheelhouse))
-    return Works(
+    return BuildPlan(
         builds,
         lock,
         with_toolkit(host, toolkit),

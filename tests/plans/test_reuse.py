@@ -2,8 +2,8 @@ import pytest
 
 from tests.install.environments import Environment
 from tests.install.plans import PYTHON
-from verl_env.plans.carry import carry, keepable, unowned
-from verl_env.plans.compare import Wanted
+from verl_env.plans.compare import RequiredDistribution
+from verl_env.plans.reuse import keepable, reuse, unowned
 from verl_env.wheels.runtime import NAME
 
 SITE = f"lib/python{PYTHON}/site-packages"
@@ -20,7 +20,7 @@ def new(tmp_path):
 
 
 def want(**versions):
-    return {name: Wanted(name, version) for name, version in versions.items()}
+    return {name: RequiredDistribution(name, version) for name, version in versions.items()}
 
 
 def names(environment, wanted):
@@ -60,13 +60,13 @@ def test_without_a_record_nothing_says_what_to_keep(old):
 
 def test_the_runtime_is_never_kept(old):
     old.add(NAME.replace("-", "_"))
-    assert names(old, {NAME: Wanted(NAME, "1.0")}) == []
+    assert names(old, {NAME: RequiredDistribution(NAME, "1.0")}) == []
 
 
 def test_an_editable_distribution_is_never_kept(old):
     folder = old.add("a")
     (folder / "direct_url.json").write_text('{"url": "file:///s", "dir_info": {"editable": true}}')
-    assert names(old, {"a": Wanted("a", None, "file:///s", editable=True)}) == []
+    assert names(old, {"a": RequiredDistribution("a", None, "file:///s", editable=True)}) == []
 
 
 def record(folder, **digests):
@@ -106,7 +106,7 @@ def test_files_are_shared_and_the_old_environment_is_untouched(old, new):
     (old.site / "a" / "__pycache__" / "__init__.cpython-310.pyc").write_text("code")
     (old.site / "a" / "__pycache__" / "other.cpython-310.pyc").write_text("foreign")
     before = old.files()
-    carry(keepable(old.path, PYTHON, want(a="1.0")), old.path, new.path)
+    reuse(keepable(old.path, PYTHON, want(a="1.0")), old.path, new.path)
     assert old.files() == before
     assert (new.site / "a" / "__init__.py").samefile(old.site / "a" / "__init__.py")
     assert (new.site / "a" / "__pycache__" / "__init__.cpython-310.pyc").read_text() == "code"
@@ -117,7 +117,7 @@ def test_files_are_shared_and_the_old_environment_is_untouched(old, new):
 
 def test_scripts_are_copied_so_that_an_installer_may_write_into_them(old, new):
     old.add("a", scripts={"tool": "#!/x\n"})
-    carry(keepable(old.path, PYTHON, want(a="1.0")), old.path, new.path)
+    reuse(keepable(old.path, PYTHON, want(a="1.0")), old.path, new.path)
     (new.path / "bin" / "tool").write_text("changed in place")
     assert (old.path / "bin" / "tool").read_text() == "#!/x\n"
     assert (new.path / "bin" / "tool").stat().st_mode & 0o111
@@ -126,7 +126,7 @@ def test_scripts_are_copied_so_that_an_installer_may_write_into_them(old, new):
 def test_what_the_installer_made_wins_where_two_share_a_file(old, new):
     old.add("headless", files={"cv2/__init__.py": "old", "cv2/data.py": "data"})
     new.add("full", files={"cv2/__init__.py": "new"})
-    carry(keepable(old.path, PYTHON, want(headless="1.0")), old.path, new.path)
+    reuse(keepable(old.path, PYTHON, want(headless="1.0")), old.path, new.path)
     assert (new.site / "cv2" / "__init__.py").read_text() == "new"
     assert (new.site / "cv2" / "data.py").read_text() == "data"
     assert (old.site / "cv2" / "__init__.py").read_text() == "old"
@@ -137,7 +137,7 @@ def test_paths_that_leave_the_environment_are_left_alone(old, new, tmp_path):
     folder = old.add("a")
     with (folder / "RECORD").open("a") as record:
         record.write("../../../../secret,,\n")
-    carry(keepable(old.path, PYTHON, want(a="1.0")), old.path, new.path)
+    reuse(keepable(old.path, PYTHON, want(a="1.0")), old.path, new.path)
     assert (tmp_path / "secret").stat().st_nlink == 1
     assert f"{SITE}/a/__init__.py" in new.files()
 

@@ -21,7 +21,7 @@ _EMPTY = re.compile(
 )
 
 
-def telling_lines(output: str) -> list[str]:
+def log_excerpt(output: str) -> list[str]:
     """The first errors of an output; its last lines where none is to be seen."""
     lines = (line.strip() for line in output.splitlines())
     found = [line for line in lines if _ERROR.search(line) and not _EMPTY.search(line)]

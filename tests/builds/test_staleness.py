@@ -6,7 +6,7 @@ import pytest
 
 from tests.install.plans import Recorder, lockset, plan, wheel
 from tests.install.plans import native as locked
-from verl_env.builds.made import DECIDING, made_otherwise
+from verl_env.builds.staleness import DECIDING, stale_builds
 from verl_env.environment.state import State, read_state, write_state
 from verl_env.environment.target import open_target
 from verl_env.install.inspect import inspect
@@ -140,17 +140,17 @@ def test_a_published_wheel_for_another_torch_has_the_same_version():
     lock = lockset(natives=(locked(wheels=[wheel(urls[1])]),))
     made = plan([], lock=lock)
     assert made.natives[0].wheel.url == urls[1]
-    assert made_otherwise(made, state_with({}), None) == {}
-    assert made_otherwise(made, state_with({"flash-attn": f"2.7.4 from {urls[1]}"}), None) == {}
-    assert made_otherwise(made, state_with({"flash-attn": f"2.7.4 from {urls[0]}"}), None) == {
+    assert stale_builds(made, state_with({}), None) == {}
+    assert stale_builds(made, state_with({"flash-attn": f"2.7.4 from {urls[1]}"}), None) == {}
+    assert stale_builds(made, state_with({"flash-attn": f"2.7.4 from {urls[0]}"}), None) == {
         "flash-attn": f"it was 2.7.4 from {urls[0]}"
     }
     other = replace(made.natives[0], wheel=wheel(urls[0]), others=())
     either = replace(made, natives=(replace(made.natives[0], others=(other,)),))
-    assert made_otherwise(either, state_with({"flash-attn": f"2.7.4 from {urls[0]}"}), None) == {}
+    assert stale_builds(either, state_with({"flash-attn": f"2.7.4 from {urls[0]}"}), None) == {}
 
 
 def test_facts_come_back_from_the_file_as_they_are_compared(yard, build):
     text = json.loads((yard.path / "verl-env.json").read_text())
     assert text["facts"]["demo-ext"] == read_state(yard.path).facts["demo-ext"]
-    assert made_otherwise(yard.plan(build), read_state(yard.path), yard.machine) == {}
+    assert stale_builds(yard.plan(build), read_state(yard.path), yard.machine) == {}

@@ -10,7 +10,7 @@ from verl_env.builds.model import BuildProblem
 from verl_env.choose.model import Build
 from verl_env.components.model import Recipe
 from verl_env.environment.errors import DiskFull
-from verl_env.install.ways import take
+from verl_env.install.attempts import build_first_that_works
 from verl_env.installers.failures import DownloadInterrupted, HashMismatch
 from verl_env.wheels.check import Fault
 from verl_env.wheels.errors import NativeMismatch, NativeUnavailable
@@ -51,8 +51,8 @@ class Attempts:
             raise self.errors.pop(0)
         return "installed"
 
-    def take(self, build):
-        return take(build, self, self.said.append)
+    def build_first_that_works(self, build):
+        return build_first_that_works(build, self, self.said.append)
 
 
 def test_the_first_that_works_ends_it():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ASKED = frozenset({"stack", "site", "tier", "lockset", "verl", "preview"})
 
 
-def judge_asked(lockset: Lockset, request: Request) -> Iterator[Verdict]:
+def judge_request(lockset: Lockset, request: Request) -> Iterator[Verdict]:
     """The verdicts on the request; nothing where the lockset is what was asked for."""
     missing = [component for component in request.stack if component not in lockset.provides]
     if missing:
