@@ -233,7 +233,7 @@ PURE = [
     way("megatron-bridge", "0.5.2"),
     way("mbridge", "0.15.1"),
     way("megatron-core", "0.13.0"),
-    way("sglang", "0.4.6.post5"),
+    way("sglang", "0801cc05e"),
     way("aiter", "45c428e54"),
     Build("antlr4", "4.9", "prebuilt", "", published("https://h.invalid/antlr4-4.9-py3-none-any.whl")),
 ]
