@@ -51,7 +51,7 @@ class Attempts:
             raise self.errors.pop(0)
         return "installed"
 
-    def build_first_that_works(self, build):
+    def take(self, build):
         return build_first_that_works(build, self, self.said.append)
 
 
