@@ -59,7 +59,7 @@ def test_what_was_installed_goes_before_what_was_only_locked():
 
 def test_what_was_proven_goes_before_what_was_installed_in_the_same_family():
     tried = lockset("f/tried", order=1, tier="installed", installed=("3.10",))
-    done = Proof("2026-11-28T00:00:00Z", "3.10", ok=True, parts={"train": "passed"}, natives={})
+    done = Proof("2026-11-28T00:00:00Z", "3.10", ok=True, parts={"train-fsdp-vllm": "passed"}, natives={})
     proven = lockset("f/proven", order=2, tier="proven", installed=("3.10",), proofs=(done,))
     failed = lockset("f/failed", order=0, tier="installed", installed=("3.10",), proofs=(replace(done, ok=False),))
     found = choose([tried, proven, failed], HERE, ASK)
@@ -67,6 +67,18 @@ def test_what_was_proven_goes_before_what_was_installed_in_the_same_family():
     assert why(found, ASK)[-1] == "it was proven, and f/failed and f/tried not"
     newer = lockset("f/newer", family="0.5", tier="installed", installed=("3.10",))
     assert choose([tried, proven, newer], HERE, ASK).lockset is newer
+
+
+def test_a_proof_of_another_engine_proves_nothing_of_the_one_asked_for():
+    tried = lockset("f/tried", order=1, tier="installed", installed=("3.10",))
+    other = Proof("2026-11-28T00:00:00Z", "3.10", ok=True, parts={"refit-sglang": "passed"}, natives={})
+    proven = lockset("f/proven", order=2, tier="proven", installed=("3.10",), proofs=(other,))
+    assert choose([tried, proven], HERE, ASK).lockset is tried
+    both = replace(other, parts={"refit-sglang": "passed", "generate-vllm": "impossible"})
+    assert not proven.proven_with(("vllm",))
+    assert not replace(proven, proofs=(both,)).proven_with(("vllm",))
+    with_vllm = replace(other, parts={"generate-vllm": "passed"})
+    assert replace(proven, proofs=(other, with_vllm)).proven_with(("vllm",)) == ("3.10",)
 
 
 def test_what_was_installed_for_another_python_is_only_locked_for_this_one():

@@ -20,7 +20,7 @@ def pythons_in_order(lockset: Lockset, facts: MachineFacts, request: Request) ->
     both groups those that the lockset was proven for go first, those that it was installed for, then its own order.
     """
     have = facts.interpreters or {}
-    proven, installed = lockset.proven, lockset.installed
+    proven, installed = lockset.proven_with(request.stack), lockset.installed
     declared = sorted(
         (lock.python for lock in lockset.pythons), key=lambda python: (python not in proven, python not in installed)
     )

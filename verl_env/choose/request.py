@@ -73,8 +73,8 @@ def was_installed(lockset: Lockset, request: Request) -> bool:
 
 
 def was_proven(lockset: Lockset, request: Request) -> bool:
-    """Whether a lockset was proven for the Python asked for, or for any where none was."""
-    return _among(lockset.proven, request)
+    """Whether a lockset was proven with the engines asked for, and for the Python asked for or any where none was."""
+    return _among(lockset.proven_with(request.stack), request)
 
 
 def _among(pythons: Sequence[str], request: Request) -> bool:

@@ -10,7 +10,7 @@ from verl_env.records import NOTHING, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Literal
 
     Tier = Literal["recorded", "planned", "locked", "installed", "proven"]
@@ -168,6 +168,10 @@ class Proof:
     gpus: int = 0
     driver: str | None = None
 
+    def shows(self, component: str) -> bool:
+        """Whether a part that passed used a component, as its id says (``refit-vllm``)."""
+        return any(state == "passed" and component in part.split("-") for part, state in self.parts.items())
+
 
 @record
 class Lockset:
@@ -212,6 +216,16 @@ class Lockset:
     def proven(self) -> tuple[str, ...]:
         """The Pythons for which it was proven."""
         return tuple(proof.python for proof in self.proofs if proof.ok)
+
+    def proven_with(self, components: Iterable[str]) -> tuple[str, ...]:
+        """The Pythons for which it was proven with each of the engines among the components."""
+        engines = set(components) & set(self.engines)
+        proofs = [proof for proof in self.proofs if proof.ok]
+        return tuple(
+            python
+            for python in dict.fromkeys(proof.python for proof in proofs)
+            if all(any(proof.shows(engine) for proof in proofs if proof.python == python) for engine in engines)
+        )
 
     def tried_with(self) -> dict[str, str | None]:
         """The native components of the fullest environment that its tier rests on; None for one that was not in it.

@@ -141,7 +141,7 @@ def test_an_installer_that_makes_something_else(world, monkeypatch):
     [
         (parts, "run", errno.ENOSPC, DiskFull),
         (parts, "build", errno.EDQUOT, DiskFull),
-        (transaction, "carry", errno.EACCES, TargetPermission),
+        (transaction, "reuse", errno.EACCES, TargetPermission),
         (changing, "relocate", errno.EROFS, TargetPermission),
         (changing, "write_state", errno.ENOSPC, DiskFull),
     ],

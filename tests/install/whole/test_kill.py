@@ -125,7 +125,7 @@ def test_killed_at_random_moments_of_a_first_installation(world, snapshots, tmp_
 POINTS = {
     "before anything is made": (changing.journal, "begin", die, False),
     "after the journal": (changing.journal, "begin", after(changing.journal.begin), False),
-    "before the old is carried over": (transaction, "carry", die, False),
+    "before the old is carried over": (transaction, "reuse", die, False),
     "before paths are rewritten": (changing, "relocate", die, False),
     "before the state is written": (changing, "write_state", die, False),
     "after the state is written": (changing, "write_state", after(changing.write_state), False),

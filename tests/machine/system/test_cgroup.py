@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.machine.trees import plant
 from verl_env.machine.system.cgroup import Limit, Mount, cpu_limit, memory_limit, parse_cgroups, parse_mountinfo
-
-from .trees import plant
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.machine.trees import capture, plant
 from verl_env.machine.system.cgroup import Mount
 from verl_env.machine.system.container import find_container, find_wsl, parse_tegra_release
-
-from .trees import capture, plant
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.machine.trees import plant, program
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.roots import Roots
 from verl_env.machine.system import glibc
 from verl_env.machine.system.glibc import Libc, parse_musl, read_libc
-
-from .trees import plant, program
 
 if TYPE_CHECKING:
     from pathlib import Path

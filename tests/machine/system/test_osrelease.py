@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.machine.trees import capture, capture_names, fixture, plant
 from verl_env.machine.system.osrelease import parse_os_release, read_os
-
-from .trees import capture, capture_names, fixture, plant
 
 if TYPE_CHECKING:
     from pathlib import Path
