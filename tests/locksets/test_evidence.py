@@ -72,10 +72,10 @@ def test_a_lockset_says_what_was_in_it(recipe):
     assert first.tried_with() == {"attention": None}
     add_install(folder, {**INSTALL, "natives": {"attention": "1.9"}})
     second = lockset_from(samples.lockset(**evidence(recipe)), folder / "lockset.toml")
-    assert (second.tried_with(), second.installed, second.proven) == ({"attention": "1.9"}, ("3.10",), ())
+    assert (second.tried_with(), second.installed, second.proven_with(())) == ({"attention": "1.9"}, ("3.10",), ())
     add_proof(folder, PROOF)
     third = lockset_from(samples.lockset(**evidence(recipe)), folder / "lockset.toml")
-    assert (third.tried_with(), third.proven) == ({"attention": "2.0"}, ("3.10",))
+    assert (third.tried_with(), third.proven_with(())) == ({"attention": "2.0"}, ("3.10",))
     [proof] = third.proofs
     assert (proof.gpu, proof.gpus, proof.driver) == ("NVIDIA H200", 4, "580.159.04")
     assert proof.parts == {"generate": "passed", "train": "impossible"}

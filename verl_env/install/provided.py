@@ -17,11 +17,12 @@ from packaging.tags import parse_tag
 
 from verl_env.additions.metadata import met, read_metadata
 from verl_env.environment.installed import installed, normalise, same_version
+from verl_env.environment.metadata import read_tags
 from verl_env.environment.record import read_record
 from verl_env.install.errors import ProvidedMisfit
 from verl_env.locksets.target import LockTarget, oldest_glibc
 from verl_env.plans.model import Provided
-from verl_env.reading import text_or_none, what_is
+from verl_env.reading import what_is
 from verl_env.wheels.origin import leads_away
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ def _rows(have: Distribution, site: Path) -> Iterator[list[str]]:
 
 def _check_tags(name: str, site: Path, have: Distribution, choice: Choice, machine: Machine) -> None:
     """Whether it was built for this Python and architecture; what states nothing is taken."""
-    text = text_or_none(f"{have.folder}/WHEEL") or ""
-    stated = [line.partition(":")[2].strip() for line in text.splitlines() if line.lower().startswith("tag:")]
+    stated = read_tags(have.folder)
     arch, glibc = machine.host.arch, machine.host.glibc
     arch = arch if isinstance(arch, str) else next(iter(choice.lockset.requires.arch), "x86_64")
     target = LockTarget(choice.python, arch, glibc if isinstance(glibc, str) else oldest_glibc(choice.lockset))

@@ -212,11 +212,6 @@ class Lockset:
         """The lock for a Python (``"3.10"``), or None."""
         return next((lock for lock in self.pythons if lock.python == version), None)
 
-    @property
-    def proven(self) -> tuple[str, ...]:
-        """The Pythons for which it was proven."""
-        return tuple(proof.python for proof in self.proofs if proof.ok)
-
     def proven_with(self, components: Iterable[str]) -> tuple[str, ...]:
         """The Pythons for which it was proven with each of the engines among the components."""
         engines = set(components) & set(self.engines)

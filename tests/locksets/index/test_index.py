@@ -3,15 +3,15 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from packaging.version import Version
 
+from tests.locksets.indexes import answered_by
 from verl_env.locksets import index as module
 from verl_env.locksets import web
 from verl_env.locksets.errors import IndexUnreachableError
@@ -57,15 +57,8 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(answers: dict[str, list[tuple[int, str, bytes]]]) -> Iterator[str]:
     Handler.answers, Handler.seen = answers, []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answered_by(Handler) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

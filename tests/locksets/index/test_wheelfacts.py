@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import io
 import re
-import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.locksets.indexes import metadata
+from tests.locksets.indexes import answered_by, metadata
 from verl_env.locksets import wheelfacts
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.index import Index, IndexFile
@@ -54,15 +53,8 @@ class Ranges(BaseHTTPRequestHandler):
 @contextmanager
 def serving(content: bytes, *, ranges: bool = True) -> Iterator[str]:
     Ranges.content, Ranges.ranges, Ranges.sent = content, ranges, []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/big-1.0-py3-none-any.whl"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answered_by(Ranges) as address:
+        yield f"{address}/big-1.0-py3-none-any.whl"
 
 
 def big_wheel(*, first: bool = False) -> bytes:

@@ -12,6 +12,7 @@ from verl_env.reading import what_is
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Sequence
 
     from verl_env.locksets.locking import LockOutcome
 
@@ -141,24 +142,11 @@ def _releases(args: argparse.Namespace) -> int:
         UsageError: flags that make no sense with it.
         IndexUnreachableError: the index cannot be read.
     """
-    from datetime import datetime, timezone
-
     from verl_env.doctor.releases import collect
-    from verl_env.locksets.index import Index, configured_index
 
     if args.ids or args.offline:
         raise UsageError("--releases reads the index for every project", command="verl-env lock --releases")
-    index = Index(configured_index())
-    if args.check:
-        wrong = collect.differences(index)
-        print_json({"schema": 1, "differences": list(wrong)}) if args.json else print(
-            "\n".join(wrong) or "the table is what the index says"
-        )
-        return EXIT_NO if wrong else EXIT_OK
-    day = datetime.now(tz=timezone.utc).date().isoformat()
-    fresh = collect.write(index, day, say=lambda line: print(line, file=sys.stderr, flush=True))
-    print_json({"schema": 1, "new": fresh}) if args.json else print(f"{fresh} releases are new")
-    return EXIT_OK
+    return _tables(args, collect.differences, collect.write, "the table is what the index says")
 
 
 def _names(args: argparse.Namespace) -> int:
@@ -168,10 +156,9 @@ def _names(args: argparse.Namespace) -> int:
         UsageError: flags that make no sense with it, or a project that is not read.
         IndexUnreachableError: the index cannot be read.
     """
-    from datetime import datetime, timezone
+    from functools import partial
 
     from verl_env.doctor.names import collect
-    from verl_env.locksets.index import Index, configured_index
 
     unknown = [name for name in args.ids if name not in collect.SINCE]
     if unknown or args.offline:
@@ -179,15 +166,26 @@ def _names(args: argparse.Namespace) -> int:
             f"no table of {unknown[0]}; there are {', '.join(collect.SINCE)}" if unknown else "--names reads the index"
         )
         raise UsageError(reason, command="verl-env lock --names vllm")
+    return _tables(
+        args, collect.differences, partial(collect.write, only=args.ids), "the tables are what the index says"
+    )
+
+
+def _tables(
+    args: argparse.Namespace, differences: Callable[..., Sequence[str]], write: Callable[..., int], same: str
+) -> int:
+    """Compares generated tables with the index, or writes them."""
+    from datetime import datetime, timezone
+
+    from verl_env.locksets.index import Index, configured_index
+
     index = Index(configured_index())
     if args.check:
-        wrong = collect.differences(index)
-        print_json({"schema": 1, "differences": list(wrong)}) if args.json else print(
-            "\n".join(wrong) or "the tables are what the index says"
-        )
+        wrong = differences(index)
+        print_json({"schema": 1, "differences": list(wrong)}) if args.json else print("\n".join(wrong) or same)
         return EXIT_NO if wrong else EXIT_OK
     day = datetime.now(tz=timezone.utc).date().isoformat()
-    fresh = collect.write(index, day, only=args.ids, say=lambda line: print(line, file=sys.stderr, flush=True))
+    fresh = write(index, day, say=lambda line: print(line, file=sys.stderr, flush=True))
     print_json({"schema": 1, "new": fresh}) if args.json else print(f"{fresh} releases are new")
     return EXIT_OK
 

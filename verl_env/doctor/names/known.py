@@ -112,9 +112,13 @@ def knows(project: str, name: str) -> bool:
     return bool(_by_tail(project).get(name))
 
 
+def moved(project: str, module: str, name: str, version: Version | None) -> tuple[str, ...]:
+    """Where a name that a module of a project lost is in the release that is there, in a line; empty where nowhere."""
+    there = elsewhere(project, name, version, beside=module) if module and name else ()
+    return (f"in {project} {version} {name} is in {' and '.join(there)}",) if there else ()
+
+
 def told(project: str, module: str, name: str, version: Version | None) -> tuple[str, ...]:
     """What is known of a name that a module of a project does not have, in lines; empty where nothing is."""
     found = history(project, module=module, name=name)
-    there = elsewhere(project, name, version, beside=module) if name else ()
-    moved = (f"in {project} {version} {name} is in {' and '.join(there)}",) if there else ()
-    return (*((found.text,) if found else ()), *moved)
+    return (*((found.text,) if found else ()), *moved(project, module, name, version))

@@ -17,7 +17,7 @@ from verl_env.doctor.checks.functions import reads
 from verl_env.doctor.checks.packages.coupling import shadowed
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.model import Fix, Hit, Remedy
-from verl_env.doctor.names.known import elsewhere, history, knows
+from verl_env.doctor.names.known import history, knows, moved
 from verl_env.doctor.names.table import projects
 from verl_env.doctor.releases.known import markers_of
 from verl_env.doctor.releases.table import asked, release, releases
@@ -97,7 +97,8 @@ def _vanished(facts: Facts, match: re.Match[str]) -> Hit | None:
     way = f"takes other arguments of {name}() than {who} gives" if called else f"has no {name}, which {who} uses"
     title = f"{facts.named(lacking)} {way}"
     known = _history(lacking, match)
-    told = () if known is None else (known.text, *_moved(facts, lacking, match))
+    module = match.groupdict().get("module") or ""
+    told = () if known is None else (known.text, *moved(lacking, module, name, facts.version(lacking)))
     return Hit((*lines, *told, *_ages(facts, asking, lacking)), title, remedy=_remedy(facts, asking, lacking, known))
 
 
@@ -112,14 +113,6 @@ def _history(lacking: str, match: re.Match[str]) -> History | None:
     if member := _member(match):
         return history(lacking, name=member)
     return history(lacking, module=module, name=name) if module else None
-
-
-def _moved(facts: Facts, lacking: str, match: re.Match[str]) -> Iterator[str]:
-    """Where the name is in the release that is there."""
-    module, name = match.groupdict().get("module") or "", match.groupdict().get("name") or ""
-    there = elsewhere(lacking, name, facts.version(lacking), beside=module) if module and name else ()
-    if there:
-        yield f"in {facts.named(lacking)} {name} is in {' and '.join(there)}"
 
 
 def _ages(facts: Facts, asking: str | None, lacking: str) -> Iterator[str]:
@@ -165,8 +158,3 @@ def _suited(facts: Facts, asking: str | None, lacking: str) -> Version | None:
     have = facts.version(lacking)
     best = max(fitting, default=None)
     return None if best is None or (have is not None and best.public == have.public) else best
-
-
-_ARGUMENT = re.compile(
-    r"TypeError: (?:[a-z]\w*\.)*(?P<called>\w+(?:\.\w+)?)\(\) got an unexpected keyword argument '(?P<argument>\w+)'"
-)
