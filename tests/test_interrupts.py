@@ -115,3 +115,26 @@ def test_what_nohup_ignores_stays_ignored(tmp_path):
     run.send(signal.SIGHUP)
     run.end()
     assert run.process.returncode == 0
+
+
+DROPPED = """
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+import signal
+open(left, "w").close()
+try:
+    Finalized()
+    time.sleep(30)
+finally:
+    os.unlink(left)
+"""
+
+
+def test_a_signal_that_comes_where_exceptions_are_dropped_unwinds_all_the_same(tmp_path):
+    run = Run(tmp_path, DROPPED)
+    _, err = run.end()
+    assert not run.left.exists()
+    assert run.process.returncode != 0
+    assert "ignored" not in err
+    assert "clearing away" not in err

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 TYPE_CHECKING = False  # every start reads this module; typing and contextlib are a tenth of a start
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: By whom each is asked for: a terminal, a scheduler, a terminal that went away.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Seconds until an interruption that Python dropped is tried again.
+_SOON = 0.01
 #: Signals that end the process at once: so many have come.
 _PATIENCE = 3
 _STILL = b"\nclearing away what was begun; once more ends verl-env at once\n"
@@ -41,6 +44,7 @@ def unwind_on_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, _interrupt)
+    sys.unraisablehook = _not_dropped
 
 
 class shielded:  # noqa: N801 a context manager
@@ -59,6 +63,21 @@ class shielded:  # noqa: N801 a context manager
         if number is not None and not _State.shields:
             _State.waiting = None
             raise Interrupted(number)
+
+
+def _not_dropped(dropped: sys.UnraisableHookArgs) -> None:
+    """Python drops what is raised in a finalizer or around a fork: an interruption comes again a moment later."""
+    error = dropped.exc_value
+    if not isinstance(error, Interrupted):
+        sys.__unraisablehook__(dropped)
+        return
+
+    def again(*_: object) -> None:
+        _State.came -= 1
+        _interrupt(error.args[0], None)
+
+    signal.signal(signal.SIGALRM, again)
+    signal.setitimer(signal.ITIMER_REAL, _SOON)
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
