@@ -1,6 +1,6 @@
 """Drafts of recipes agree with the recipes that a person made of the same files, in every step of pip.
 
-The cases have the forms that were seen in Dockerfiles of verl and of six other files of four projects.
+The cases have the forms that were seen in Dockerfiles of verl and in those of other projects (docs/evidence.md).
 """
 
 from __future__ import annotations
@@ -44,6 +44,41 @@ def test_what_was_not_understood_is_listed(file: Path) -> None:
     listed = text.partition("# Not understood")[2]
     for words in parse_toml(file.with_suffix(".toml")).get("unread", []):
         assert words in listed
+
+
+@EACH
+def test_conditions_and_sources_are_told(file: Path) -> None:
+    text = recipe_text(draft(file), file, "family/variant")
+    by_hand = parse_toml(file.with_suffix(".toml"))
+    told = [line.partition("does not say: ")[2] for line in text.splitlines() if line.startswith("# only if")]
+    assert told == by_hand.get("only_if", [])
+    sources = [line.partition("# its source: ")[2] for line in text.splitlines() if line.startswith("# its source")]
+    assert sources == by_hand.get("sources", sources)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("[ a = a ]", True),
+        ("[ a == b ]", False),
+        ("[[ a != b ]]", True),
+        ("test -n ''", False),
+        ("[ -z $EMPTY ]", True),
+        ("[ ! -z x ]", True),
+        ("! [ x ]", False),
+        ("[ a = a ] && [ a = b ]", False),
+        ("[ a = b ] || [ a = a ]", True),
+        ("[ -f /etc/x ]", None),
+        ("[[ abc == a* ]]", None),
+        ("[ $UNKNOWN = a ]", None),
+        ("[ $UNKNOWN = a ] && [ a = b ]", False),
+        ("which nvcc", None),
+    ],
+)
+def test_conditions_that_a_file_decides(condition: str, said: bool | None) -> None:
+    found = {each.words[0]: each for each in commands(f"x; if {condition}; then yes; else no; fi", {"EMPTY": ""})}
+    assert [bool(found["yes"].ruled_out), bool(found["no"].ruled_out)] == [said is False, said is True]
+    assert bool(found["yes"].only_if) is bool(found["no"].only_if) is (said is None)
 
 
 @EACH

@@ -9,22 +9,35 @@ import json
 import re
 import shlex
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from verl_env.locksets.draft.shell import expand
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 _CONTINUED = re.compile(r"\\\s*$")
+#: A file that is copied from another stage, and not a folder with what is installed in it.
+_FILE = re.compile(r"\.[A-Za-z]\w*$")
+#: What BuildKit sets for the architecture that a draft is for, once a stage asks for it.
+_PLATFORM = {"TARGETARCH": "amd64", "TARGETOS": "linux", "TARGETPLATFORM": "linux/amd64"}
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 
 
 @dataclass
 class Image:
-    """What a Dockerfile says: ``runs`` are the scripts of RUN in order, ``others`` what it copies or adds."""
+    """What a Dockerfile says: ``runs`` are the scripts of RUN in order, ``others`` what it copies or adds.
+
+    Of each script its text, the variables that are set for it, and the folder where it begins.
+    """
 
     base: str | None = None
     arguments: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
-    runs: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    runs: list[tuple[str, dict[str, str], PurePosixPath]] = field(default_factory=list)
+    folder: PurePosixPath = field(default_factory=lambda: PurePosixPath("/"))
     others: list[str] = field(default_factory=list)
 
 
@@ -47,13 +60,21 @@ def read_dockerfile(text: str) -> Image:
                 stages[words[2].lower()] = image
         elif name in {"ARG", "ENV"}:
             _set(image, name, rest)
+        elif name == "WORKDIR":
+            image.folder /= expand(rest.strip("\"'"), {**image.arguments, **image.environment})
         elif name == "RUN":
-            image.runs.append((_script(rest), {**image.arguments, **image.environment}))
+            image.runs.append((_script(rest), {**image.arguments, **image.environment}, image.folder))
         elif name in {"COPY", "ADD"}:
             image.others.append(f"{name} {' '.join(rest.split())}")
-            source = re.search(r"--from=(\S+)", rest)
-            image.runs += _copied(stages[source[1].lower()]).runs if source and source[1].lower() in stages else []
+            image.runs += [run for run in _brought(rest, stages) if run not in image.runs]
     return image
+
+
+def _brought(rest: str, stages: Mapping[str, Image]) -> list[tuple[str, dict[str, str], PurePosixPath]]:
+    """What ran in the stage that a COPY takes a folder from."""
+    source = re.search(r"--from=(\S+)\s+(?:--\S+\s+)*(\S+)", rest)
+    stage = stages.get(source[1].lower()) if source and not _FILE.search(source[2]) else None
+    return list(stage.runs) if stage else []
 
 
 def _definition(text: str) -> Image:
@@ -63,7 +84,7 @@ def _definition(text: str) -> Image:
     image = Image(base[1] if base else None)
     for name, body in zip(parts[::2], parts[1::2], strict=True):
         if name == "post":
-            image.runs.append((re.sub(r"\\\n", " ", body), {}))
+            image.runs.append((re.sub(r"\\\n", " ", body), {}, image.folder))
         elif name == "environment":
             for key, value in re.findall(r"^[ \t]*export[ \t]+(\w+)=(.*)$", body, re.MULTILINE):
                 image.environment[key] = value.strip().strip("\"'")
@@ -71,7 +92,8 @@ def _definition(text: str) -> Image:
 
 
 def _copied(image: Image) -> Image:
-    return Image(image.base, dict(image.arguments), dict(image.environment), list(image.runs), list(image.others))
+    known = (dict(image.arguments), dict(image.environment), list(image.runs), image.folder, list(image.others))
+    return Image(image.base, *known)
 
 
 def _instructions(text: str) -> list[tuple[str, str]]:
@@ -103,9 +125,11 @@ def _set(image: Image, name: str, rest: str) -> None:
     known = {**image.arguments, **image.environment}
     pairs = [rest.split(None, 1)] if name == "ENV" and "=" not in rest.split(None, 1)[0] else []
     try:
-        pairs = pairs or [word.split("=", 1) for word in shlex.split(rest) if "=" in word]
+        words = shlex.split(rest)
     except ValueError:
         return
+    pairs = pairs or [word.split("=", 1) for word in words if "=" in word]
+    pairs += [[word, _PLATFORM[word]] for word in words if name == "ARG" and word in _PLATFORM]
     for key, value in (pair for pair in pairs if len(pair) == 2):  # noqa: PLR2004  name and value
         (image.arguments if name == "ARG" else image.environment)[key] = expand(value, known)
 

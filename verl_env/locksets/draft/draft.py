@@ -8,8 +8,10 @@ so that ``verl-env lock`` refuses the draft until it was read.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.draft.dockerfile import read_dockerfile
@@ -18,7 +20,7 @@ from verl_env.locksets.draft.shell import assignments, commands
 from verl_env.locksets.errors import DockerfileUnreadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from verl_env.locksets.draft.dockerfile import Image
@@ -42,6 +44,7 @@ class Done:
     run: int
     step: PipStep | None
     text: str
+    only_if: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,28 +83,43 @@ def draft(file: Path) -> Draft:
 
 def _done(image: Image) -> Iterator[Done]:
     fetched: dict[str, str] = {}
-    clones: dict[str, tuple[str, str | None]] = {}
-    for number, (script, variables) in enumerate(image.runs, 1):
+    clones: dict[PurePosixPath, tuple[str, str | None]] = {}
+    for number, (script, variables, begins) in enumerate(image.runs, 1):
         exported: dict[str, str] = {}
-        folder = ""
+        folder = begins
         for command in commands(script, variables):
             words = command.words
-            if words[0] == "export" or all(re.match(r"\w+=", word) for word in words):
+            if command.ruled_out:
+                if pip_step(command, fetched) is not None:
+                    yield Done(
+                        number, None, f"{command.text}    (not with the values of this file: {command.ruled_out})"
+                    )
+                continue
+            if words[0] == "export":
                 exported.update(assignments(words))
             elif words[0] == "cd" and len(words) > 1:
-                folder = words[1].rstrip("/").rsplit("/", 1)[-1]
-            _note(command, fetched, clones, folder)
+                folder = _within(folder, words[1])
+            if not command.only_if:
+                _note(command, fetched, clones, folder)
             step = pip_step(command, fetched)
             if step is not None:
                 step.env = {**exported, **step.env}
                 _of_clone(step, clones, folder)
-                yield Done(number, step, command.text)
+                yield Done(number, step, command.text, command.only_if)
             elif not _idle(command):
-                yield Done(number, None, command.text)
+                yield Done(number, None, command.text, command.only_if)
+
+
+def _within(folder: PurePosixPath, word: str) -> PurePosixPath:
+    """Where a path of a command leads from the folder that it runs in."""
+    return PurePosixPath(posixpath.normpath(folder / word))
 
 
 def _note(
-    command: ShellCommand, fetched: dict[str, str], clones: dict[str, tuple[str, str | None]], folder: str
+    command: ShellCommand,
+    fetched: dict[str, str],
+    clones: dict[PurePosixPath, tuple[str, str | None]],
+    folder: PurePosixPath,
 ) -> None:
     """Files that a command fetches and repositories that it clones, or the commit that it checks out."""
     words = command.words
@@ -111,27 +129,43 @@ def _note(
         fetched[(name or address).rsplit("/", 1)[-1]] = address
     elif words[:2] == ["git", "clone"] and address:
         ref = next((words[place + 1] for place, word in enumerate(words[:-1]) if word in {"-b", "--branch"}), None)
-        given = words[-1] if words[-1] != address and not words[-1].startswith("-") and words[-1] != ref else address
-        clones[re.sub(r"\.git$", "", given.rstrip("/").rsplit("/", 1)[-1])] = (address, ref)
+        after = words[words.index(address) + 1 :]
+        given = next((word for word in after if not word.startswith("-") and word != ref), _project(address))
+        clones[_within(folder, given)] = (address, ref)
     elif words[:2] == ["git", "checkout"] and clones and len(words) > 2:  # noqa: PLR2004
-        last = folder if folder in clones else next(reversed(clones))
+        last = _clone_at(folder, clones) or next(reversed(clones))
         clones[last] = (clones[last][0], words[-1])
 
 
-def _of_clone(step: PipStep, clones: dict[str, tuple[str, str | None]], folder: str) -> None:
+def _clone_at(path: PurePosixPath, clones: Mapping[PurePosixPath, tuple[str, str | None]]) -> PurePosixPath | None:
+    """The clone that a path lies in; by the name of its folder where the path begins with what nobody knows."""
+    for each in (path, *path.parents):
+        if each in clones:
+            return each
+    named = (each for each in reversed([*clones]) if "$" in str(path) and each.name in path.parts)
+    return next(named, None)
+
+
+def _project(address: str) -> str:
+    return re.sub(r"\.git$", "", address.rstrip("/").rsplit("/", 1)[-1])
+
+
+def _of_clone(step: PipStep, clones: Mapping[PurePosixPath, tuple[str, str | None]], folder: PurePosixPath) -> None:
     """An installation from the folder of a repository that was cloned is a build of that repository."""
     for word in tuple(step.unread):
-        found = re.fullmatch(r"(?:(?:-e|--editable) )?([\w./-]+?)/?(?:\[.*\])?", word)
+        found = re.fullmatch(r"(?:(?:-e|--editable) )?([^\s\[]+?)/?(?:\[.*\])?", word)
         if found is None or word.startswith(("-r", "-c")) or word.endswith((".txt", ".whl")):
             continue
-        parts = [part for part in found[1].split("/") if part not in {"", ".", ".."}]
-        names = parts if found[1].startswith("/") else [*parts, folder]
-        name = next((part for part in names if part in clones), None)
-        if name is None:
+        path = _within(folder, found[1])
+        clone = _clone_at(path, clones)
+        if clone is None:
             continue
-        address, ref = clones[name]
-        project = re.sub(r"\.git$", "", address.rstrip("/").rsplit("/", 1)[-1])
-        step.built.append((project, ref, f"git+{address}@{ref}" if ref else f"git+{address}"))
+        address, ref = clones[clone]
+        inside = str(path.relative_to(clone)) if clone in (path, *path.parents) else "."
+        whole = (f"git+{address}@{ref}" if ref else f"git+{address}") + (
+            f"#subdirectory={inside}" if inside != "." else ""
+        )
+        step.built.append((_project(address), ref, whole))
         step.unread.remove(word)
 
 
@@ -197,6 +231,7 @@ def _step_lines(number: int, done: Done) -> list[str]:
         lines.append(f"virtual = [{', '.join(shown)}]    # TODO: what each requires")
     lines += [f"{key} = true" for key in ("upgrade", "no_deps") if getattr(step, key)]
     lines += [f"index_url = {_text(step.index_url)}"] if step.index_url else []
+    lines += [f"# only if, which this file does not say: {done.only_if}"] if done.only_if else []
     lines += [f"# with {name}={value}" for name, value in step.env.items()]
     lines += ["# no build isolation"] if not step.isolated else []
     lines += [f"# not understood: {word}" for word in step.unread]

@@ -35,6 +35,7 @@ _SAID = frozenset(
     {
         *("-r", "--requirement", "-e", "--editable", "--extra-index-url", "--index", "-c", "--constraint"),
         *("--config-settings", "-C", "--global-option", "--build-option", "--ignore-installed", "--pre"),
+        *("-t", "--target", "--prefix", "--root"),
     }
 )
 _PIP = re.compile(r"(?:.*/)?pip(?:\d(?:\.\d+)?)?")
@@ -128,11 +129,16 @@ def _requirement(step: PipStep, word: str, written: str | None, fetched: dict[st
     name = word.rsplit("/", 1)[-1]
     if "git+" in word:
         own = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*@\s*git\+", word)
-        address, _, ref = word[word.index("git+") :].partition("#")[0].rpartition("@")
-        plain = word[word.index("git+") :].partition("#")[0]
-        whole = f"{address}@{ref}" if address and "/" not in ref else plain
-        project = own[1] if own else re.sub(r"\.git$", "", (address or plain).rstrip("/").rsplit("/", 1)[-1])
-        step.built.append((project, ref if address and "/" not in ref else None, whole))
+        plain, _, fragment = word[word.index("git+") :].partition("#")
+        said = dict(part.partition("=")[::2] for part in fragment.split("&"))
+        address, _, ref = plain.rpartition("@")
+        pinned = bool(address) and "/" not in ref
+        inside = said.get("subdirectory", "")
+        project = re.sub(r"\.git$", "", (address if pinned else plain).rstrip("/").rsplit("/", 1)[-1])
+        folder = inside.rstrip("/").rsplit("/", 1)[-1]
+        name = own[1] if own else said.get("egg") or (project if folder in {"", "python", "src"} else folder)
+        whole = plain + (f"#subdirectory={inside}" if inside else "")
+        step.built.append((name, ref if pinned else None, whole))
     elif word.startswith(("http://", "https://")) or (name in fetched and name.endswith((".whl", ".tar.gz"))):
         address = word if "://" in word else fetched[name]
         step.built.append((*_of_file(address), address))
@@ -154,5 +160,5 @@ def _of_file(address: str) -> tuple[str | None, str | None]:
     try:
         project, version = parse_wheel_filename(name)[:2]
     except InvalidWheelFilename:
-        return None, None
+        return name.partition("-")[0] if name.endswith(".whl") and "$" not in name.partition("-")[0] else None, None
     return str(project), str(version)

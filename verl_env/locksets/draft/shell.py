@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?(?P<sign>[-+])(?P<other>[^}]{0,500}))?\}|(?P<plain>[A-Za-z_]\w*))")
+_VARIABLE = re.compile(
+    r"\$(?:\{(?P<braced>\w+)(?::?(?P<sign>[-+])(?P<other>(?:\$\{\w+\}|[^}]){0,500}))?\}|(?P<plain>[A-Za-z_]\w*))"
+)
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 #: Words of the shell around commands, which are read whatever they decide.
 _AROUND = frozenset({"then", "do", "else", "if", "elif", "while", "!", "{", "(", "fi", "done"})
@@ -17,11 +19,38 @@ _AROUND = frozenset({"then", "do", "else", "if", "elif", "while", "!", "{", "(",
 
 @dataclass
 class ShellCommand:
-    """One simple command: its words, and the words that an unquoted ``>`` or ``<`` cut short, as they were written."""
+    """One simple command: its words, and the words that an unquoted ``>`` or ``<`` cut short, as they were written.
+
+    ``only_if`` is the condition that it hangs on, where the file does not say whether it is met. ``ruled_out`` is one
+    that the values in the file do not meet.
+    """
 
     words: list[str] = field(default_factory=list)
     cut: dict[int, str] = field(default_factory=dict)
     text: str = ""
+    only_if: str = ""
+    ruled_out: str = ""
+
+
+@dataclass
+class _If:
+    """An ``if``: whether the branch that is read is taken, and whether an earlier one was; None is not known."""
+
+    taken: bool | None = True
+    before: bool | None = False
+    asking: bool = True
+    asked: bool | None = None
+    text: str = ""
+    unsure: set[str] = field(default_factory=set)
+
+    def turn(self, word: str) -> None:
+        """The next part begins: ``then``, ``elif`` or ``else``."""
+        if word == "then":
+            self.asking, self.taken = False, _both(self.asked, _not(self.before))
+            return
+        self.before = _not(_both(_not(self.before), _not(self.asked)))
+        self.asking, self.taken, self.asked = word == "elif", _not(self.before), None
+        self.text = "" if word == "elif" else f"not {self.text}"
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
@@ -30,10 +59,10 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         known = variables.get(match["braced"] or match["plain"])
         if match["sign"] == "+":
-            return match["other"] if known else ""
+            return expand(match["other"], variables) if known else ""
         if known or match["sign"] is None:
             return match[0] if known is None else known
-        return str(match["other"])
+        return expand(match["other"], variables)
 
     return _VARIABLE.sub(value, text)
 
@@ -58,23 +87,87 @@ def without_heredocs(text: str) -> str:
 
 
 def commands(script: str, variables: Mapping[str, str]) -> Iterator[ShellCommand]:
-    """The simple commands of a script in order, whatever joins them; substitutions and conditions are not run."""
+    """The simple commands of a script in order, whatever joins them.
+
+    Substitutions are not run, but for the architecture, which is x86_64. A branch that the values in the file rule out
+    is marked as such; where they do not decide, both are read, and a variable that one of them sets is not known after.
+    """
     known = dict(variables)
-    for text in _split(without_heredocs(script)):
+    ifs: list[_If] = []
+    for text, joined in _split(without_heredocs(script).replace("$(uname -m)", "x86_64")):
         found = _command(text, known)
-        while found.words and found.words[0] in _AROUND:
-            found.words.pop(0)
-            found.cut = {place - 1: word for place, word in found.cut.items()}
+        refused = _around(found, ifs, known)
+        if ifs and ifs[-1].asking and found.words:
+            said = _not(_test(found.words)) if refused else _test(found.words)
+            ifs[-1].asked = _joined(ifs[-1].asked, joined, said) if ifs[-1].text else said
+            ifs[-1].text = ifs[-1].text or found.text
+        if not found.words:
+            continue
+        found.ruled_out = next((each.text for each in ifs if each.taken is False and not each.asking), "")
+        unsure = next((each for each in ifs if each.taken is None and not each.asking), None)
+        found.only_if = unsure.text if unsure else "what goes before it fails" if joined == "||" else ""
         settings = found.words[1:] if found.words[:1] == ["export"] else found.words
-        if settings and all(re.match(r"\w+=", word) for word in settings):
-            known.update((name, value) for name, value in assignments(settings).items() if "$(" not in value)
-        if found.words:
-            yield found
+        if settings and not found.ruled_out and all(re.match(r"\w+=", word) for word in settings):
+            values = {name: value for name, value in assignments(settings).items() if "$(" not in value}
+            known.update(values)
+            if unsure:
+                unsure.unsure.update(values)
+        yield found
 
 
-def _split(script: str) -> Iterator[str]:
-    """The script cut at ``&&``, ``||``, ``;``, ``|``, ``&`` and line ends that no quote or bracket holds."""
-    piece, quote, depth, place = "", "", 0, 0
+def _around(found: ShellCommand, ifs: list[_If], known: dict[str, str]) -> bool:
+    """Words of the shell before a command are taken off and heeded; whether one of them is ``!``."""
+    refused = False
+    while found.words and found.words[0] in _AROUND:
+        word = found.words.pop(0)
+        found.cut = {place - 1: each for place, each in found.cut.items()}
+        found.text = found.text.removeprefix(word).lstrip()
+        refused = refused or word == "!"
+        if word == "if":
+            ifs.append(_If())
+        elif ifs and word in {"then", "elif", "else"}:
+            ifs[-1].turn(word)
+        elif ifs and word == "fi":
+            known.update((name, f"${{{name}}}") for name in ifs.pop().unsure)
+    return refused
+
+
+def _test(words: Sequence[str]) -> bool | None:
+    """What ``[`` or ``test`` says of texts that are known; None for anything else."""
+    inner = list(words[1:-1] if words[0] in {"[", "[["} and words[-1] in {"]", "]]"} else words[1:])
+    if words[0] not in {"[", "[[", "test"} or any("$" in word or "`" in word for word in inner):
+        return None
+    said: bool | None = None
+    match inner:
+        case ["!", *rest]:
+            said = _not(_test(["test", *rest]))
+        case [left, "=" | "==" | "!=" as sign, right] if "*" not in right:
+            said = (left == right) is (sign != "!=")
+        case ["-n" | "-z" as sign, text]:
+            said = (text != "") is (sign == "-n")
+        case [] | [_]:
+            said = inner not in ([], [""])
+    return said
+
+
+def _joined(before: bool | None, sign: str, said: bool | None) -> bool | None:
+    """The condition of an ``if`` with one more command to it."""
+    if sign == "&&":
+        return _both(before, said)
+    return _not(_both(_not(before), _not(said))) if sign == "||" else said
+
+
+def _not(value: bool | None) -> bool | None:
+    return None if value is None else not value
+
+
+def _both(one: bool | None, other: bool | None) -> bool | None:
+    return False if one is False or other is False else None if one is None or other is None else True
+
+
+def _split(script: str) -> Iterator[tuple[str, str]]:
+    """The script cut at ``&&``, ``||``, ``;``, ``|``, ``&`` and line ends outside quotes, each with what is before."""
+    piece, quote, depth, place, before = "", "", 0, 0, ""
     while place < len(script):
         char = script[place]
         two = script[place : place + 2]
@@ -93,11 +186,13 @@ def _split(script: str) -> Iterator[str]:
             place = script.find("\n", place) if "\n" in script[place:] else len(script)
             continue
         elif not depth and char in ";|&\n" and not (char == "&" and piece[-1:] == ">"):
-            yield piece
+            yield piece, before
+            if piece.strip() or char != "\n":
+                before = two if two in {"&&", "||", ";;"} else char
             piece, place = "", place + (2 if two in {"&&", "||", ";;"} else 1)
             continue
         piece, place = piece + char, place + 1
-    yield piece
+    yield piece, before
 
 
 def _command(text: str, variables: Mapping[str, str]) -> ShellCommand:
@@ -114,7 +209,9 @@ def _command(text: str, variables: Mapping[str, str]) -> ShellCommand:
             if not word or word.isdigit() or word == "&":
                 continue
             found.cut[len(found.words)] = "".join(char for char, _ in letters)
-        found.words.append(expand(word, variables))
+        whole = expand(word, variables)
+        bare = word != whole and sign is None and not any(quoted for _, quoted in letters)
+        found.words += whole.split() if bare and not re.match(r"\w+=", word) else [whole]
     return found
 
 
