@@ -36,6 +36,7 @@ _PREFIX = re.compile(
     rf"|{_DAY} {_TIME} [\w.-]{{1,60}} [\w./@-]{{1,40}}(?:\[\d+\])?:"  # syslog, journal
     r"|[EWIF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w./-]{1,200}\.py:\d+\]"  # torch's logger
     r"|\[\w[\w.-]{0,40}-\d+\]\s\|\s|[a-z][\w.-]{0,40}-\d{1,3}\s+\|(?=\s)"  # docker compose
+    r"|(?:#\d{1,4} )?\d{1,5}\.\d{1,3}(?=\s{2,}\S|\s(?:\S*Error\b|ERROR|error:|hint:|Traceback|File ))"  # docker build
     r"|\d{1,4}:(?=\s+(?:\S*Error\b|File \"|Traceback|Torch|[A-Z(\[]))"  # srun --label
     r")\s?"
 )

@@ -46,6 +46,12 @@ _SAID: tuple[re.Pattern[str], ...] = (
     re.compile(r"\[\w+\] CRITICAL:"),
     re.compile(r"\b(?:Segmentation fault|core dumped|Bus error|Floating point exception|Illegal instruction)\b"),
     re.compile(r"^(?:\S{1,60}\s)?(?:Killed|Aborted|Terminated)(?:$|\s+\()"),
+    re.compile(r"\[\d[^\]\n]{8,40} [EC] \d+ \d+\] |\b\w+\.cc:\d+: +(?:Could not|Failed to|Unable to)\b"),
+    re.compile(
+        r"\bpage fault\b|PERMISSION_FAULTS|\bGPU reset\b|\bsegfault at\b|\block-?up\b|\bNVRM: Xid\b|\bKernel panic\b"
+    ),
+    re.compile(r"\b(?:OOMKilled|FailedScheduling|CrashLoopBackOff|\w*ImagePull\w*|CreateContainer\w*Error)\b"),
+    re.compile(r"\bpartially initialized module\b|\bcorrupted compilation artifact\b|\bbad interpreter\b"),
     re.compile(
         r"\b(?:exit(?:ed)?(?: with)?(?: non-zero)?(?: exit)? (?:code|status)[ :=]{1,3}|returncode[ =]{1,3})(?!0\b)-?\d+"
     ),
@@ -74,7 +80,7 @@ _SAID: tuple[re.Pattern[str], ...] = (
 _MAY = re.compile(
     r"err|exc|fail|die|time|mismatch|unavail|found|memory|refus|symbol|cannot|not|n't|unable|crash|seg|hang|kill|abort"
     r"|terminat|fatal|critical|panic|dump|bus|illegal|float|exit|returncode|stopped|make|wheel|solution|impossible|warn"
-    r"|resources|scheduled|assert|check|\*\*\*|oom|could|denied|space|connect|status|ucx",
+    r"|resources|scheduled|assert|check|\*\*\*|oom|could|denied|space|connect|status|ucx|fault|reset|lock|xid|sched|image|partial|corrupt|interpreter",
     re.IGNORECASE,
 )
 #: What people write of a failure where they paste none.

@@ -11,6 +11,7 @@ import hashlib
 import random
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -18,7 +19,7 @@ from packaging.version import Version
 from verl_env.doctor.names.scan import names_of
 from verl_env.doctor.names.spans import owners, spans_of, written
 from verl_env.doctor.names.table import FOLDER, SCHEMA, Surface, surface
-from verl_env.doctor.names.wheel import sources, texts
+from verl_env.doctor.names.wheel import ABREAST, sources, texts
 from verl_env.doctor.releases.collect import by_release, preference
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from verl_env.doctor.names.spans import Spans
     from verl_env.doctor.names.wheel import WheelSource
     from verl_env.locksets.index import Index, IndexFile
+
+    #: The address of a wheel, and its sources that are read.
+    _Listed = tuple[str, tuple[WheelSource, ...]]
 
 #: The projects, and the first release of each that is read.
 SINCE = {
@@ -55,7 +59,6 @@ SINCE = {
     "opentelemetry-sdk": "1.25",
     "kernels": "0.1",
     "torch-memory-saver": "0.0.5",
-    "flash-attn-4": "0",
 }
 #: Sources that nobody imports, that are copies of other packages, and models that no engine or trainer reaches into.
 _ASIDE = re.compile(
@@ -63,6 +66,16 @@ _ASIDE = re.compile(
     r"|^torch/(?:onnx|ao|jit|distributions|_refs|_decomp)/"
     r"|^transformers/models/(?!auto|qwen|llama|deepseek|glm|gemma|mi[sx]tral|gpt_oss|siglip|clip|__init__)"
 )
+#: Parts of a project that nobody else's code reaches into.
+_INSIDE = {
+    "torch": r"^torch/(?:_inductor/(?:codegen|fx_passes|kernel|runtime|template)|_export|export"
+    r"|fx/(?:passes|experimental)|masked|package|quantization|sparse|special|signal|fft|utils/(?:benchmark|tensorboard|model_dump|bottleneck)"
+    r"|_(?:numpy|lazy|prims|functorch|higher_order_ops|subclasses|vendor)|backends/(?:_nnapi|_coreml)|monitor|profiler)/",
+    "ray": r"^ray/(?:rllib|tune|serve|dashboard|data|autoscaler|train|air|workflow|llm|cluster_utils|widgets|dag)/",
+    "sglang": r"^sglang/(?:multimodal_gen|lang|eval|cli|jit_kernel)/",
+    "flashinfer-python": r"^flashinfer/data/|^build_utils",
+    "transformers": r"^transformers/(?:pipelines|onnx|commands|cli|sagemaker|data)/",
+}
 #: Models by the hundred, of whose classes only configurations are asked for by others.
 _MODELS = re.compile(r"^transformers/models/(?!auto/)")
 _SAMPLE = 6
@@ -112,7 +125,7 @@ def differences(index: Index, *, sample: int = _SAMPLE, seed: int | None = None)
 
 def _agrees(table: Surface, version: str, file: IndexFile) -> bool:
     """Whether a wheel has what the table says of its release, of all that the table speaks of."""
-    place, there = table.releases.index(version), keys_of(file.url, {})
+    place, there = table.releases.index(version), keys_of(file.url, table.project, {})
     said = {key for key, spans in table.spans.items() if any(first <= place <= last for first, last in spans)}
     return said == there & table.spans.keys()
 
@@ -131,30 +144,44 @@ def _read(project: str, files: Mapping[str, IndexFile]) -> Surface:
     """Every key of every release, with its spans."""
     scanned: dict[tuple[int, int, bool], frozenset[str]] = {}
     places: dict[str, list[int]] = {}
-    for place, file in enumerate(files.values()):
-        for key in keys_of(file.url, scanned):
-            places.setdefault(key, []).append(place)
+    with ThreadPoolExecutor(ABREAST) as pool:
+        for place, there in enumerate(pool.map(lambda file: _listed(file.url, project), files.values())):
+            for key in _keys_of(there, scanned):
+                places.setdefault(key, []).append(place)
     return Surface(project, tuple(files), {key: spans_of(there) for key, there in places.items()})
 
 
-def keys_of(url: str, scanned: dict[tuple[int, int, bool], frozenset[str]]) -> frozenset[str]:
+def keys_of(url: str, project: str, scanned: dict[tuple[int, int, bool], frozenset[str]]) -> frozenset[str]:
     """Every key of a wheel: ``module``, and ``module:name`` with what ``scan`` finds.
 
     Args:
         url: The wheel.
+        project: Whose it is.
         scanned: What was found in sources of other wheels; those of this one are added.
 
     Raises:
         IndexUnreachableError: it cannot be read.
     """
-    try:
-        there = [one for one in sources(url) if not _ASIDE.search(one.path) and ".data/" not in one.path]
-    except zipfile.BadZipFile:
-        return frozenset()
-    wanted = [one for one in there if _mark(one) not in scanned]
-    for one, text in texts(url, wanted):
+    return _keys_of(_listed(url, project), scanned)
+
+
+def _keys_of(listed: _Listed, scanned: dict[tuple[int, int, bool], frozenset[str]]) -> frozenset[str]:
+    url, there = listed
+    wanted = {_mark(one): one for one in there if _mark(one) not in scanned}
+    for one, text in texts(url, tuple(wanted.values())):
         scanned[_mark(one)] = names_of(text, package=one.path.endswith("/__init__.py")) or frozenset()
     return frozenset(key for one in there for key in _keys(one, scanned[_mark(one)]))
+
+
+def _listed(url: str, project: str) -> _Listed:
+    """A wheel's address and those of its sources that are read; none of one that is no archive."""
+    inside = re.compile(_INSIDE.get(project, "(?!)"))
+    try:
+        there = sources(url)
+    except zipfile.BadZipFile:
+        return url, ()
+    aside = (one for one in there if not _ASIDE.search(one.path) and ".data/" not in one.path)
+    return url, tuple(one for one in aside if not inside.search(one.path))
 
 
 def _mark(one: WheelSource) -> tuple[int, int, bool]:
@@ -202,5 +229,6 @@ def _with_its_owner(key: str, spans: Spans, every: Mapping[str, Spans]) -> bool:
 
 def rules(project: str) -> str:
     """Changes when what is read of a release does: then all are read again."""
-    said = (project, SINCE.get(project, "0"), _ASIDE.pattern, _MODELS.pattern, _CONFIG.pattern)
+    own = (_INSIDE[project],) if project in _INSIDE else ()
+    said = (project, SINCE.get(project, "0"), _ASIDE.pattern, _MODELS.pattern, _CONFIG.pattern, *own)
     return hashlib.sha256(" ".join(said).encode()).hexdigest()[:12]

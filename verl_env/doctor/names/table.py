@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from verl_env.doctor.names.spans import Spans
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "tables"
 SCHEMA = 1
 
 

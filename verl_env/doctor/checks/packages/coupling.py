@@ -70,6 +70,8 @@ def _name_log(facts: Facts, match: re.Match[str]) -> Hit | None:
     name, module = match.groupdict().get("name") or "", match.groupdict().get("module") or ""
     if module.endswith(("._C", "._moe_C")) or name.startswith("__") or name in _ALWAYS_THERE or shadowed(match):
         return None
+    if module == "transformers" and not facts.installed("verl") and "verl" not in match.string:
+        return None  # whoever asks: the family of vanished names tells
     title = f"{module or 'vllm'} has no {name}" if name else f"there is no module {module}"
     project = (module or "vllm").partition(".")[0]
     known = told(project, module or "vllm", name, facts.version(project))

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.functions import finds, mends, reads
+from verl_env.doctor.checks.system.rocm import on_rocm
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.versions import dotted
@@ -109,7 +110,7 @@ def _runtime(name: str, wanted: tuple[int, ...], row: str) -> None:
     @reads(name)
     def read(facts: Facts, match: re.Match[str]) -> Hit | None:
         major = int(match["major"])
-        if major not in wanted or not is_foreign(facts, match["library"], major):
+        if major not in wanted or on_rocm(facts, match.string) or not is_foreign(facts, match["library"], major):
             return None
         torch = facts.named("torch") if facts.installed("torch") else "torch"
         known = f" while {torch} is a CUDA {facts.cuda} build" if facts.cuda else ""

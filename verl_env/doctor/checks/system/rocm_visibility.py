@@ -66,4 +66,5 @@ def _ordinal_log(facts: Facts, match: re.Match[str]) -> Hit | None:
 
 @reads("visibility-nested")
 def _nested_log(facts: Facts, match: re.Match[str]) -> Hit | None:
-    return Hit(()) if "No HIP" in match[0] or not _with_ray(facts, match) else None
+    """Where nothing of both masks is stated, no device is all that is said."""
+    return Hit(()) if "No HIP" not in match[0] and not _with_ray(facts, match) else None
