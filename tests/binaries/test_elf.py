@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,7 @@ def test_symbols_by_either_hash_table(tmp_path: Path, compile_so: Compile, style
         names = {name for name, _ in wanted["undefined"]}  # type: ignore[attr-defined]
         found = {(name.decode(), weak) for name, weak in elf.undefined()}
         assert {item for item in found if item[0] in names} == wanted["undefined"]
+        assert [name for name, _ in elf.undefined(re.compile(rb"far_a\w+\0"))] == [b"far_away"]
         assert all(elf.defines(name.encode()) for name in wanted["exports"])  # type: ignore[attr-defined]
         assert not elf.defines(b"far_away")
         assert not elf.defines(b"no_such_symbol")

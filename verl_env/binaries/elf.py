@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from verl_env.reading import open_regular
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
@@ -82,6 +83,7 @@ class ElfFile:
     def __init__(self, path: str | Path, image: mmap.mmap | None = None) -> None:
         self.path = str(path)
         self._data = _map(path) if image is None else image
+        self._exports: frozenset[bytes] | None = None
         try:
             with _reading():
                 self._read_headers()
@@ -119,8 +121,10 @@ class ElfFile:
                 defines=tuple(self._defined_versions()),
             )
 
-    def undefined(self) -> Iterator[tuple[bytes, bool]]:
+    def undefined(self, family: re.Pattern[bytes] | None = None) -> Iterator[tuple[bytes, bool]]:
         """Every symbol that another object must define, and whether it may be missing (weak).
+
+        With ``family`` only those that begin as it says; it sees the name with the NUL that ends it, and what follows.
 
         Raises:
             ElfError: the object is damaged.
@@ -128,9 +132,8 @@ class ElfFile:
         if not self._symtab:
             return
         with _reading():
-            for place in range(self._symtab + _SYMBOL, self._symtab + self._first_defined * _SYMBOL, _SYMBOL):
-                name, info, _, section = struct.unpack_from("<IBBH", self._data, place)
-                if section == 0 and name:
+            for name, info, section in self._symbols():
+                if section == 0 and name and (family is None or family.match(self._data, self._strtab + name)):
                     yield self._bytes(name), info >> 4 == _WEAK
 
     def defines(self, name: bytes, hashed: int | None = None) -> bool:
@@ -155,7 +158,9 @@ class ElfFile:
 
     def _defines(self, name: bytes, hashed: int) -> bool:
         if not self._gnu_hash:
-            return name in self._plain_exports()
+            if self._exports is None:
+                self._exports = self._plain_exports()
+            return name in self._exports
         data, base = self._data, self._gnu_hash
         word = struct.unpack_from("<Q", data, base + 16 + 8 * ((hashed >> 6) % self._bloom))[0]
         if not (word >> (hashed & 63)) & (word >> ((hashed >> self._bloom_shift) & 63)) & 1:
@@ -279,12 +284,14 @@ class ElfFile:
 
     def _plain_exports(self) -> frozenset[bytes]:
         """The exports of an object that has only the old hash table, or none."""
-        found = set()
-        for index in range(1, self._first_defined):
-            name, _, _, section = struct.unpack_from("<IBBH", self._data, self._symtab + index * _SYMBOL)
-            if section:
-                found.add(self._bytes(name))
-        return frozenset(found)
+        return frozenset(self._bytes(name) for name, _, section in self._symbols() if section)
+
+    def _symbols(self) -> Iterator[tuple[int, int, int]]:
+        """Name, kind and section of each symbol before the first that the GNU hash table lists, or of all."""
+        start, end = self._symtab + _SYMBOL, self._symtab + self._first_defined * _SYMBOL
+        if end > len(self._data):
+            raise ElfError(_CUT)
+        return struct.iter_unpack("<IBxH16x", self._data[start : max(start, end)])
 
 
 def gnu_hash(name: bytes) -> int:

@@ -77,16 +77,19 @@ class Loader:
         self._defaults = tuple(_DEFAULTS.get(machine, ()) if defaults is None else defaults)
         self._names: dict[str, frozenset[str]] = {}
         self._read: dict[str, ElfInfo | None] = {}
+        self._expanded: dict[tuple[tuple[str, ...], str], list[str]] = {}
 
     def search(self, soname: str, requester: ElfInfo, inherited: Sequence[str] = ()) -> tuple[str, str] | None:
         """The file for a needed library, and which rule found it (``"RPATH"``, ``"LD_LIBRARY_PATH"``, ...)."""
         if "/" in soname:
             return (soname, "path") if Path(soname).exists() else None
-        own = [] if requester.runpath else [*expand(requester.rpath, requester.path), *inherited, *self._executable]
+        own = (
+            [] if requester.runpath else [*self._expand(requester.rpath, requester.path), *inherited, *self._executable]
+        )
         for rule, directories in (
             ("RPATH", own),
             ("LD_LIBRARY_PATH", self.library_path),
-            ("RUNPATH", expand(requester.runpath, requester.path)),
+            ("RUNPATH", self._expand(requester.runpath, requester.path)),
         ):
             found = self._in(directories, soname)
             if found:
@@ -105,7 +108,7 @@ class Loader:
         ahead: list[tuple[ElfInfo, tuple[str, ...]]] = [(root, ())]
         while ahead:
             elf, inherited = ahead.pop(0)
-            passed = inherited if elf.runpath else (*expand(elf.rpath, elf.path), *inherited)
+            passed = inherited if elf.runpath else (*self._expand(elf.rpath, elf.path), *inherited)
             for soname in elf.needed:
                 if soname in into.loaded:
                     continue
@@ -128,6 +131,12 @@ class Loader:
             except (ElfError, OSError):
                 self._read[path] = None
         return self._read[path]
+
+    def _expand(self, paths: tuple[str, ...], origin: str) -> list[str]:
+        """``expand``, once for each object."""
+        if (found := self._expanded.get((paths, origin))) is None:
+            found = self._expanded[paths, origin] = expand(paths, origin)
+        return found
 
     def _in(self, directories: Iterable[str], soname: str) -> str | None:
         """The first directory that holds a loadable file of this name; glibc passes over other machines' files."""

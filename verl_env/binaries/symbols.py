@@ -19,7 +19,7 @@ CUDA = re.compile(
     rb"|cuda[A-Z]|__cuda[A-Z]|cupti[A-Z]|nvshmem|hip[A-Z]|rccl[A-Z]|miopen[A-Z]"
 )
 #: The driver's interface, which only libcuda.so.1 has.
-DRIVER = re.compile(rb"cu[A-Z][a-zA-Z0-9_]+$")
+DRIVER = re.compile(rb"cu[A-Z][a-zA-Z0-9_]+\0")
 #: ``std::string`` in a symbol: as libstdc++ has named it since GCC 5, and before.
 _NEW_STRING, _OLD_STRING = "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", "Ss"
 _NEW_ABI = re.compile(r"St7__cxx11|B5cxx11")
@@ -98,15 +98,14 @@ def undefined(path: str, family: re.Pattern[bytes]) -> list[bytes]:
         OSError: it cannot be read.
     """
     with ElfFile(path) as elf:
-        return [name for name, weak in elf.undefined() if not weak and family.match(name)]
+        return [name for name, weak in elf.undefined(family) if not weak]
 
 
-def unresolved(path: str, family: re.Pattern[bytes], libraries: Iterable[str], providers: Providers) -> list[str]:
-    """The symbols of a family that no library defines, in the order of the object's table.
+def unresolved(names: Iterable[bytes], libraries: Iterable[str], providers: Providers) -> list[str]:
+    """The symbols of some, as ``undefined`` gives them, that no library defines, in their order.
 
     Raises:
-        ElfError: the file is no object or is cut off.
-        OSError: it cannot be read.
+        ElfError: a library is cut off.
     """
     known = tuple(dict.fromkeys(libraries))
-    return [name.decode("utf-8", "replace") for name in undefined(path, family) if not providers.defines(name, known)]
+    return [name.decode("utf-8", "replace") for name in names if not providers.defines(name, known)]

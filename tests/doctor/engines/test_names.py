@@ -52,7 +52,18 @@ def test_a_name_that_is_there(tmp_path: Path, case: str) -> None:
     assert lost(tmp_path) == set()
 
 
-@pytest.mark.parametrize("text", ["", "x = 1", "# name\n", "def f():\n    name = 1", "class C:\n    name = 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x = 1",
+        "# name\n",
+        "def f():\n    name = 1",
+        "class C:\n    name = 1",
+        "from x import name as other",
+        "from x import (\n    name\n    as other,\n    names,\n)",
+    ],
+)
 def test_a_name_that_is_not(tmp_path: Path, text: str) -> None:
     tree(
         tmp_path,

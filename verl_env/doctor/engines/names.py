@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _IMPORT = r"^from[ \t]+(?P<module>(?:%s)(?:\.\w+)*)[ \t]+import[ \t]+(?:\((?P<many>[^)]*)\)|(?P<one>[^\n#(]+))"
 #: Directories with copies for single releases of an engine; the importing package chooses one of them itself.
 _CHOSEN = re.compile(r"_v\d?_\d+_\d+")
+#: The forms in which a module nearly always gets a name, at the beginning of a line; what is none of them is parsed.
+_BOUND = (
+    r"^(?:(?:async[ \t]+)?def|class)[ \t]+NAME\b|^NAME\b[^=\n]*="
+    r"|^from[ \t]+[\w.]+[ \t]+import[ \t]+(?:\([^)#]{0,2000}|[^(#\n]{0,2000})\bNAME\b(?!\s+as\b)"
+)
 _COMMENT = re.compile(r"#[^\n]*")
 
 
@@ -95,9 +100,9 @@ class _Sources:
         path, text = source
         if path.name == "__init__.py" and _is_module(path.parent, name):
             return True
-        if not re.search(rf"\b{name}\b", text):
+        if name not in text or not re.search(rf"\b{name}\b", text):
             return not _is_closed(text)
-        if re.search(rf"^(?:(?:async[ \t]+)?def|class)[ \t]+{name}\b|^{name}\b[^=\n]*=", text, re.MULTILINE):
+        if re.search(_BOUND.replace("NAME", name), text, re.MULTILINE):
             return True
         bound = self._names(module, text)
         return bound is None or name in bound or not _is_closed(text)

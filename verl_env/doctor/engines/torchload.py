@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.loader import Closure
-from verl_env.binaries.symbols import CUDA, unresolved
+from verl_env.binaries.symbols import CUDA, undefined, unresolved
 from verl_env.reading import text_or_none
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def simulate(site: Path, loader: Loader, providers: Providers) -> TorchProcess:
 def gaps_of(closure: Closure, providers: Providers) -> tuple[tuple[str, str], ...]:
     """CUDA symbols that nothing in a process defines, each with the library that needs it."""
     libraries = sorted({loaded.elf.path for loaded in closure.loaded.values()})
-    return tuple((name, path) for path in libraries for name in unresolved(path, CUDA, libraries, providers))
+    return tuple((name, path) for path in libraries for name in unresolved(undefined(path, CUDA), libraries, providers))
 
 
 def _afterwards(source: str) -> list[tuple[str, str]]:

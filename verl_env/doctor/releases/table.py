@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,7 +112,7 @@ def asked(project: str, version: Version | str | None, package: str, markers: Ma
     """
     row = release(project, version)
     wanted = canonicalize_name(package)
-    fitting = (one for one in _parsed(row) if canonicalize_name(one.name) == wanted and _holds(one, markers))
+    fitting = (one for one in _parsed(row, wanted) if _holds(one, markers))
     found = [one.specifier for one in fitting]
     return ",".join(sorted({str(one) for one in found if str(one)})) if found else None
 
@@ -124,9 +125,11 @@ def everything(project: str, version: Version | str | None, markers: Mapping[str
 
 
 @functools.lru_cache(maxsize=512)
-def _parsed(row: IndexRelease | None) -> tuple[Requirement, ...]:
+def _parsed(row: IndexRelease | None, name: str | None = None) -> tuple[Requirement, ...]:
+    """What a release asks for, or of it what has a canonical name; reading all of them takes 0.5 ms each."""
     lines = (row.requires if row else None) or ()
-    return tuple(parsed for line in lines if (parsed := requirement(line)) is not None)
+    fitting = (line for line in lines if name is None or canonicalize_name(_NAME.split(line, 1)[0]) == name)
+    return tuple(parsed for line in fitting if (parsed := requirement(line)) is not None)
 
 
 def requirement(line: str) -> Requirement | None:
@@ -137,6 +140,7 @@ def requirement(line: str) -> Requirement | None:
         return None
 
 
+_NAME = re.compile(r"[^\w.-]")
 #: Extras of old releases that everybody took: SGLang's engine was one.
 USUAL_EXTRAS = ("", "srt", "runtime-common", "runtime_common", "all", "core", "core-cu12", "core-cu13", "pytorch")
 _LINUX = {

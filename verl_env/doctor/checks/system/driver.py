@@ -64,7 +64,7 @@ def _minor_driver(facts: Facts) -> Hit | None:
 @finds("driver-symbol-missing")
 def _driver_symbols(facts: Facts) -> Hit | None:
     """Functions of the driver that the installed libcuda.so.1 does not have."""
-    from verl_env.binaries.symbols import DRIVER, unresolved  # noqa: PLC0415  needed on GPU nodes only
+    from verl_env.binaries.symbols import DRIVER, undefined, unresolved  # noqa: PLC0415  needed on GPU nodes only
 
     target = facts.target
     if target is None:
@@ -75,7 +75,7 @@ def _driver_symbols(facts: Facts) -> Hit | None:
         found = target.loader.search("libcuda.so.1", shared.elf)
         if found is None:
             return None
-        lost = unresolved(shared.path, DRIVER, [found[0]], target.providers)
+        lost = unresolved(undefined(shared.path, DRIVER), found[:1], target.providers)
         others = [name for name in lost if not re.match(r"cu(?:blas|dnn|fft|rand|solver|sparse|pti|file|tensor)", name)]
         if others:
             line = f"{target.relative(shared.path)} needs {others[0]}, which {found[0]} does not have"
