@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from page import RESULTS, write_page
-from parts import PARTS, ROOT, NotHere, World
+from parts import PARTS, ROOT, NotHereError, World
 
 from verl_env.uv_program import uv_program
 
@@ -68,7 +68,7 @@ def measured(part: str, world: World) -> bool:
     print(part, flush=True)
     try:
         result = PARTS[part](world).to_json()
-    except NotHere as error:
+    except NotHereError as error:
         print(f"  not measured here: {error}")
         return True
     data = {

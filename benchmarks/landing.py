@@ -49,14 +49,14 @@ with tempfile.TemporaryDirectory() as folder:
     "landing": """
 import sysconfig
 from pathlib import Path
-from verl_env.wheels.errors import NativeMismatch
+from verl_env.wheels.errors import NativeMismatchError
 from verl_env.wheels.validation import Site, check_landing
 site = Path(sys.argv[2])
 try:
     with Site(site, site.parent.name.removeprefix('python'), sysconfig.get_platform().partition('-')[2]) as place:
         check_landing(Path(sys.argv[1]), 'it', '', place)
     print('accepted', file=sys.stderr)
-except NativeMismatch as error:
+except NativeMismatchError as error:
     print(error.reason, file=sys.stderr)
 """,
 }

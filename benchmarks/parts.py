@@ -32,7 +32,7 @@ MACHINE = {
 ASKED = ("--gpu", "h100:8", "--driver", "550.54.15", "--native", "skip", "--yes")
 
 
-class NotHere(Exception):
+class NotHereError(Exception):
     """This machine cannot measure a part; the reason is the page's."""
 
 
@@ -69,7 +69,7 @@ class World:
 
     def needed_environment(self) -> Path:
         if self.environment is None:
-            raise NotHere("it needs --env, an environment that verl-env made")
+            raise NotHereError("it needs --env, an environment that verl-env made")
         return self.environment
 
 
@@ -200,7 +200,7 @@ def nodes(world: World) -> Result:
 def hook(world: World) -> Result:
     """The start-up hook in instructions of python -c pass, and one import while it waits; callgrind, exact."""
     if shutil.which("valgrind") is None:
-        raise NotHere("it needs valgrind")
+        raise NotHereError("it needs valgrind")
     folder, file = world.room / "hook", world.room / "hook.json"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

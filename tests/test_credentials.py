@@ -9,7 +9,7 @@ from verl_env.credentials import without_credentials, without_credentials_in
 from verl_env.environment.history import Entry, read_entries, write_entries
 from verl_env.environment.state import Extra, State, read_state, write_state
 from verl_env.errors import UsageError, VerlEnvError
-from verl_env.installers.failures import AddressUnavailable
+from verl_env.installers.failures import AddressUnavailableError
 from verl_env.settings.mirrors import both
 
 SECRET = "hunter22x"
@@ -60,7 +60,7 @@ def test_a_log_gets_whole_lines_without_them():
 
 
 def test_errors_of_every_way_of_wording():
-    class Worded(VerlEnvError):
+    class WordedError(VerlEnvError):
         id = "worded"
         url: str
 
@@ -72,5 +72,9 @@ def test_errors_of_every_way_of_wording():
         def hint(self):
             return f"try {self.url}"
 
-    for error in (Worded(URL), UsageError(f"no {URL}", command="x"), AddressUnavailable(URL, URL, f"says {URL}")):
+    for error in (
+        WordedError(URL),
+        UsageError(f"no {URL}", command="x"),
+        AddressUnavailableError(URL, URL, f"says {URL}"),
+    ):
         assert SECRET not in f"{error} {error.message} {error.hint} {error.to_json()}"

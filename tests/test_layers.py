@@ -65,8 +65,10 @@ SHARED = {
     "records",
     "shapes",
     "sizes",
+    "texts",
     "uv_program",
     "versions",
+    "wording",
 }
 #: What runs in the target environment: the runtime, and the programs of the proofs.
 FOREIGN = {"runtime", "programs"}

@@ -6,7 +6,7 @@ import sys
 import filelock
 import pytest
 
-from verl_env.locking import SUFFIX, StillHeld, only_run
+from verl_env.locking import SUFFIX, StillHeldError, only_run
 
 REFUSED = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EIO, errno.EPERM, errno.EBADF)
 
@@ -39,7 +39,7 @@ def test_without_flock_a_second_run_is_kept_out_and_told_of_the_file(refused, tm
     told = []
     with (
         only_run(tmp_path / "lock", seconds=0, waiting=never),
-        pytest.raises(StillHeld) as caught,
+        pytest.raises(StillHeldError) as caught,
         only_run(tmp_path / "lock", seconds=0.3, waiting=lambda: told.append(1)),
     ):
         pytest.fail("two at once")

@@ -26,8 +26,8 @@ class VerlEnvError(Exception):
     """Something the user must know, worded for the user.
 
     Subclasses are declarations: ``id``; the values that they carry, as annotated names in the order in which they are
-    given; ``says`` and ``helps``, the message and the hint with these names in braces. Where a text needs logic, a
-    class defines ``message`` or ``hint`` instead. Lists are kept as tuples.
+    given; ``says`` and ``helps``, the message and the hint with these names in braces (``verl_env/wording.py`` has the
+    forms). Where a text needs logic, a class defines ``message`` or ``hint`` instead. Lists are kept as tuples.
     """
 
     id: ClassVar[str] = "internal"
@@ -38,9 +38,11 @@ class VerlEnvError(Exception):
 
     def __init_subclass__(cls) -> None:
         cls.fields = (*cls.fields, *(name for name in cls.__annotations__ if name not in cls.fields))
-        for name in ("message", "hint"):
+        for name, text in (("message", "says"), ("hint", "helps")):
             if isinstance(worded := cls.__dict__.get(name), property):
                 setattr(cls, name, _without_secrets(worded))
+            elif text in cls.__dict__:  # it goes before a method of a base
+                setattr(cls, name, VerlEnvError.__dict__[name])
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given)
@@ -57,13 +59,18 @@ class VerlEnvError(Exception):
     def message(self) -> str:
         """What went wrong and why: one sentence, without a trailing full stop."""
         if self.says:
-            return _hidden(self.says.format_map(_Values(self)))
+            return _hidden(self._worded(self.says))
         return _hidden(str(self.args[0])) if self.args else self.id
 
     @property
     def hint(self) -> str | None:
         """The way on, with the command to run; None where there is none."""
-        return _hidden(self.helps.format_map(_Values(self))) if self.helps else None
+        return _hidden(self._worded(self.helps)) if self.helps else None
+
+    def _worded(self, text: str) -> str:
+        from verl_env.wording import worded  # noqa: PLC0415 (few runs end in an error)
+
+        return worded(text, self)
 
     def __str__(self) -> str:
         return self.message
@@ -93,31 +100,14 @@ def _without_secrets(worded: property) -> property:
     return property(text, doc=worded.__doc__)
 
 
-class _Values(dict[str, "Any"]):
-    """The values of an error by name, its properties too."""
-
-    def __init__(self, error: VerlEnvError) -> None:
-        super().__init__()
-        self._error = error
-
-    def __missing__(self, name: str) -> Any:
-        return getattr(self._error, name)
-
-
 class DataInvalidError(VerlEnvError):
     """A data file that does not say what it must; ``key`` is the full path of the key in it, empty for the file."""
 
     exit_code = EXIT_MISUSE
-
     file: str | Path
     key: str
     reason: str
-
-    @property
-    def message(self) -> str:
-        """File, key and reason."""
-        where = f"{self.file}: {self.key}" if self.key else str(self.file)
-        return f"{where}: {self.reason}"
+    says = "{file}{key:+: {key}}: {reason}"
 
 
 class UsageError(VerlEnvError):
@@ -125,34 +115,26 @@ class UsageError(VerlEnvError):
 
     id = "usage"
     exit_code = EXIT_MISUSE
-
-    def __init__(self, reason: str, *, command: str) -> None:
-        super().__init__(reason)
-        self.command = command
-
+    reason: str
+    command: str
+    says = "{reason}"
     helps = "see: {command}"
 
 
-class MemoryExhausted(VerlEnvError):
+class MemoryExhaustedError(VerlEnvError):
     """This process may not have as much memory as it needs; most commands take less than 200 MB."""
 
     id = "memory-exhausted"
     exit_code = EXIT_MISUSE
-
     says = "there is no memory left that this process may have"
     helps = "look at the limits of this shell and host: ulimit -v; free -h"
 
 
-class InternalFault(VerlEnvError):
+class InternalFaultError(VerlEnvError):
     """A defect of verl-env itself; the traceback is shown when ``VERL_ENV_DEBUG`` is set."""
 
     id = "internal-fault"
     exit_code = EXIT_MISUSE
-
     cause: Exception
-
-    @property
-    def message(self) -> str:
-        return f"verl-env itself failed ({type(self.cause).__name__}: {self.cause})"
-
+    says = "verl-env itself failed ({cause.__class__.__name__}: {cause})"
     helps = "run the same command with VERL_ENV_DEBUG=1 and report what it prints"

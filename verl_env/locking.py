@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SUFFIX = ".held"
 
 
-class StillHeld(Exception):
+class StillHeldError(Exception):
     """Another run held a lock all the time that was given; the text names the file that must go if none does."""
 
 
@@ -34,7 +34,7 @@ def only_run(path: Path, *, seconds: float, waiting: Callable[[], None], mode: i
         mode: Of the file.
 
     Raises:
-        StillHeld: another run held it all that time.
+        StillHeldError: another run held it all that time.
         OSError: the file cannot be made or opened.
     """
     from filelock import FileLock, SoftFileLock, Timeout  # noqa: PLC0415 (only a run that changes something needs it)
@@ -48,7 +48,7 @@ def only_run(path: Path, *, seconds: float, waiting: Callable[[], None], mode: i
             lock = FileLock(path, mode=mode) if busy.lock_file == str(path) else SoftFileLock(busy.lock_file, mode=mode)
             lock.acquire(timeout=seconds, poll_interval=0.2)
     except Timeout as busy:
-        raise StillHeld("" if busy.lock_file == str(path) else busy.lock_file) from None
+        raise StillHeldError("" if busy.lock_file == str(path) else busy.lock_file) from None
     try:
         yield
     finally:

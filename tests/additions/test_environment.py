@@ -7,7 +7,7 @@ import pytest
 
 from tests.install.plans import Recorder
 from verl_env.additions.environment import open_environment, own_values, run_variables
-from verl_env.additions.errors import NOTHING_THERE, CommandMissing, NotMadeHere, PipWouldDrift
+from verl_env.additions.errors import NOTHING_THERE, CommandMissingError, NotMadeHereError, PipWouldDriftError
 from verl_env.additions.model import Cause
 from verl_env.environment.history import Change
 from verl_env.environment.pins import FILE
@@ -80,7 +80,7 @@ def test_what_is_no_environment_of_ours_is_named(world, tmp_path):
         (tmp_path, "a directory"),
         (world.path / FILE, "a file"),
     ):
-        with pytest.raises(NotMadeHere, match=found) as caught:
+        with pytest.raises(NotMadeHereError, match=found) as caught:
             open_environment(path)
         assert f"--into {path}" in caught.value.hint
 
@@ -101,14 +101,14 @@ def test_an_environment_that_was_moved_is_still_ours(world):
 def test_hints_name_the_environment_only_where_it_is_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     here, there = tmp_path / ".venv", tmp_path / "my env"
-    assert NotMadeHere(here, NOTHING_THERE).hint.startswith("make one: verl-env install --stack vllm;")
-    assert f"--stack vllm --into '{there}';" in NotMadeHere(there, NOTHING_THERE).hint
-    assert f"--into {here}-verl" in NotMadeHere(here, "a virtual environment").hint
-    assert CommandMissing("x", here).hint.endswith("verl-env pip install NAME")
-    assert CommandMissing("x", there).hint.endswith(f"verl-env pip --into '{there}' install NAME")
+    assert NotMadeHereError(here, NOTHING_THERE).hint.startswith("make one: verl-env install --stack vllm;")
+    assert f"--stack vllm --into '{there}';" in NotMadeHereError(there, NOTHING_THERE).hint
+    assert f"--into {here}-verl" in NotMadeHereError(here, "a virtual environment").hint
+    assert CommandMissingError("x", here).hint.endswith("verl-env pip install NAME")
+    assert CommandMissingError("x", there).hint.endswith(f"verl-env pip --into '{there}' install NAME")
 
 
 def test_what_belongs_to_the_lockset_is_said_to_when_it_is_taken_out():
     cause = Cause("torch", "2.6.0", "engine 0.8", "torch==2.6.0")
-    error = PipWouldDrift("uninstall", ["torch"], "a/b", [cause], [Change("-", "torch", "2.6.0", None)])
+    error = PipWouldDriftError("uninstall", ["torch"], "a/b", [cause], [Change("-", "torch", "2.6.0", None)])
     assert error.message == "torch belongs to a/b\n  engine 0.8 needs torch==2.6.0, and torch is locked at 2.6.0"

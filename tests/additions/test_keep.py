@@ -7,7 +7,7 @@ import pytest
 
 from tests.install.alter.test_change import LOCK
 from tests.install.plans import PYTHON, Recorder, lockset, options
-from verl_env.additions.errors import PipWouldDrift
+from verl_env.additions.errors import PipWouldDriftError
 from verl_env.environment.target import open_target
 from verl_env.install.inspect import inspect
 from verl_env.installers.uv import find_uv
@@ -76,7 +76,7 @@ def test_where_the_same_goes_with_another_lockset_it_is_carried_over(world, inst
 def test_what_does_not_go_with_another_lockset_is_an_error_and_nothing_changes(world):
     world.add("thing==1.0")
     newer = [world.house.add("numpy", "2.1.0")]
-    with pytest.raises(PipWouldDrift, match=r"numpy is locked at 2\.1\.0"):
+    with pytest.raises(PipWouldDriftError, match=r"numpy is locked at 2\.1\.0"):
         world.install(newer, lock=NEXT)
     assert world.have == LOCK | {"thing": "1.0", "helper": "0.2"}
     world.remove("thing", "helper")
@@ -126,7 +126,7 @@ def test_a_new_environment_with_additions(world, installer):
 
 
 def test_a_wish_that_does_not_go_with_the_lock_leaves_nothing(world):
-    with pytest.raises(PipWouldDrift, match="deep does not go with"):
+    with pytest.raises(PipWouldDriftError, match="deep does not go with"):
         world.install(extras=["deep"])
     assert world.have == LOCK
 

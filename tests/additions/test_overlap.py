@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.install.wheels import wheel_bytes
-from verl_env.environment.errors import FilesOverlap
+from verl_env.environment.errors import FilesOverlapError
 from verl_env.errors import VerlEnvError
 
 _NUMBERS = itertools.count()
@@ -49,7 +49,7 @@ def test_refused_by_name(world, files, owner, installer):
     before, link = _answer(world), world.path.readlink()
     name = _newcomer()
     _bring(world, {path.replace("NEWCOMER", name): content for path, content in files.items()}, name)
-    with pytest.raises(FilesOverlap) as caught:
+    with pytest.raises(FilesOverlapError) as caught:
         world.add("--installer", installer, name)
     assert set(caught.value.found) == {(name, owner)}
     assert f"{name} has files of" in caught.value.message
@@ -74,7 +74,7 @@ def test_a_file_of_another_addition(world):
     _bring(world, {"shared/a.py": "1\n", "one.py": ""}, one)
     _bring(world, {"shared/a.py": "2\n", "two.py": ""}, two)
     world.add(one)
-    with pytest.raises(FilesOverlap, match=f"files of {one}"):
+    with pytest.raises(FilesOverlapError, match=f"files of {one}"):
         world.add(two)
 
 
@@ -128,6 +128,6 @@ def test_an_addition_that_overlaps_under_another_lock_is_refused(world):
     _bring(world, {"later/__init__.py": "mine\n"}, name)
     world.add(name)
     later = world.house.add("later", "1.0")
-    with pytest.raises(FilesOverlap, match=f"{name} has files of later"):
+    with pytest.raises(FilesOverlapError, match=f"{name} has files of later"):
         world.install([*world.lock, later], recorder=None)
     assert "later" not in world.have

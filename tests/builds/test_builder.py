@@ -12,10 +12,10 @@ import pytest
 from tests.builds.worlds import answer, extension, tar_bytes
 from tests.install.plans import Recorder
 from tests.installers.test_process import gone
-from verl_env.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
+from verl_env.builds.errors import BuildImpossibleError, NativeBuildFailedError, SourceUnavailableError
 from verl_env.components.model import Tool
-from verl_env.installers.failures import HashMismatch
-from verl_env.wheels.errors import NativeMismatch
+from verl_env.installers.failures import HashMismatchError
+from verl_env.wheels.errors import NativeMismatchError
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
@@ -92,7 +92,7 @@ def test_a_host_without_compilers_takes_what_another_built(yard):
     assert yard.install(build).done
     yard.path = yard.path.with_name("third")
     other = yard.build("demo-ext", env={"DEMO": "1"}, **need)
-    with pytest.raises(BuildImpossible):
+    with pytest.raises(BuildImpossibleError):
         yard.install(other)
 
 
@@ -110,7 +110,7 @@ def test_a_wheelhouse_may_bring_what_was_built_elsewhere(yard):
 
 def test_a_build_that_fails_says_why_and_leaves_nothing(yard):
     build = yard.sdist("demo-ext", headers="#error this is how it fails")
-    with pytest.raises(NativeBuildFailed) as caught:
+    with pytest.raises(NativeBuildFailedError) as caught:
         yard.install(build)
     error = caught.value
     assert "this is how it fails" in error.log.read_text()
@@ -126,7 +126,7 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(yard):
 def test_an_environment_in_force_outlives_a_build_that_fails(yard):
     yard.install()
     before = yard.path.resolve()
-    with pytest.raises(NativeBuildFailed):
+    with pytest.raises(NativeBuildFailedError):
         yard.install(yard.sdist("demo-ext", headers="#error"))
     assert yard.path.resolve() == before
     assert [path.name for path in before.parent.iterdir() if path.name.startswith("0")] == [before.name]
@@ -142,7 +142,7 @@ def test_what_was_built_is_read_before_it_lands(yard):
         '"part.cpp", "-o"', '"part.cpp", "-Wl,--no-as-needed", "./libgone.so", "-o"'
     )
     (yard.house.path / "demo_ext-1.0.tar.gz").write_bytes(tar_bytes("demo-ext-1.0", content))
-    with pytest.raises(NativeMismatch) as caught:
+    with pytest.raises(NativeMismatchError) as caught:
         yard.install(yard.build(build.name))
     assert "libgone.so.1" in caught.value.message
     assert not list(yard.built.rglob("*.whl"))
@@ -151,13 +151,13 @@ def test_what_was_built_is_read_before_it_lands(yard):
 
 def test_a_source_of_another_hash_is_refused(yard):
     yard.sdist("demo-ext")
-    with pytest.raises(HashMismatch):
+    with pytest.raises(HashMismatchError):
         yard.install(yard.build("demo-ext", sha256="0" * 64))
     assert (yard.house.path / "demo_ext-1.0.tar.gz").exists()
 
 
 def test_without_its_source_it_cannot_begin(yard):
-    with pytest.raises(BuildImpossible) as caught:
+    with pytest.raises(BuildImpossibleError) as caught:
         yard.install(yard.build("demo-ext"))
     assert [problem.id for problem in caught.value.problems] == ["source-offline"]
     assert "--native skip" in caught.value.hint
@@ -166,7 +166,7 @@ def test_without_its_source_it_cannot_begin(yard):
 def test_an_index_without_the_source_is_named(yard, index, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", index.simple)
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
-    with pytest.raises(SourceUnavailable) as caught:
+    with pytest.raises(SourceUnavailableError) as caught:
         yard.install(yard.build("demo-ext"), offline=False)
     assert "demo-ext" in caught.value.message
 
@@ -183,7 +183,7 @@ def test_a_source_of_another_hash_on_the_index_runs_none_of_its_code(yard, index
     trace = yard.tmp_path / "ran"
     yard.sdist("demo-ext", top=f"open({str(trace)!r}, 'w')")
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
-    with pytest.raises(HashMismatch) as caught:
+    with pytest.raises(HashMismatchError) as caught:
         yard.install(yard.build("demo-ext", sha256="0" * 64), offline=False, wheelhouse=None)
     assert "0" * 64 in caught.value.message
     assert not trace.exists()
@@ -331,14 +331,14 @@ class TestChain:
 
     def test_a_patch_that_is_not_there_is_named(self, yard, chain):
         yard.build("base", **{**self.recipe(yard), "patches": ("demo-ep:third-party/gone.patch",)})
-        with pytest.raises(SourceUnavailable) as caught:
+        with pytest.raises(SourceUnavailableError) as caught:
             yard.install(chain, offline=False)
         assert "third-party/gone.patch" in caught.value.message
 
     def test_a_prefix_that_fails_is_not_there_afterwards(self, yard, chain):
         commands = (("cmake", "-E", "make_directory", "{prefix:base}/include"), ("cmake", "-E", "false"))
         yard.build("base", **{**self.recipe(yard), "commands": commands})
-        with pytest.raises(NativeBuildFailed) as caught:
+        with pytest.raises(NativeBuildFailedError) as caught:
             yard.install(chain, offline=False)
         assert caught.value.name == "base 1.0"
         assert not list(yard.built.glob("base/*/prefix"))

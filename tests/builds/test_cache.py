@@ -6,7 +6,7 @@ import pytest
 from tests.install.wheels import wheel_bytes
 from verl_env.builds import cache as module
 from verl_env.builds.cache import FILE, BuildCache, key_of, tree_digest
-from verl_env.settings.digests import DigestChanged, remember
+from verl_env.settings.digests import DigestChangedError, remember
 
 FACTS = {"component": "demo", "torch": "2.6.0", "nvcc": "12.4.131", "gcc": "11.4.0"}
 NAME = "demo-1.0-py3-none-any.whl"
@@ -230,7 +230,7 @@ class TestTrust:
         record = entry.path.with_name(module.FILE)
         told = json.loads(record.read_text()) | {"sha256": module.file_sha256(entry.path)}
         record.write_text(json.dumps(told))
-        with pytest.raises(DigestChanged, match=f"build:demo/{key_of(FACTS)}"):
+        with pytest.raises(DigestChangedError, match=f"build:demo/{key_of(FACTS)}"):
             cache.take("demo", FACTS)
         remember(f"build:demo/{key_of(FACTS)}", told["sha256"])
         assert cache.take("demo", FACTS) is not None

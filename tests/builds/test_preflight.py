@@ -8,7 +8,7 @@ import pytest
 
 from tests.builds.facts import CATALOGUE, host, job, lock, tools
 from verl_env.builds import preflight as module
-from verl_env.builds.errors import BuildImpossible
+from verl_env.builds.errors import BuildImpossibleError
 from verl_env.builds.model import Places
 from verl_env.builds.preflight import preflight
 from verl_env.components.model import NeededFile, Tool
@@ -156,6 +156,6 @@ def test_everything_is_said_at_once():
     made = [job(tools=(NVCC, GCC), files=(need,)), job("other", tools=(NVCC,))]
     found = problems(*made, on=host(toolchain=tools(nvcc=None, gcc="8.5.0")))
     assert [problem.id for problem in found] == ["nvcc-missing", "gcc-too-old", "header-missing", "nvcc-missing"]
-    error = BuildImpossible(found)
+    error = BuildImpossibleError(found)
     for word in ["[nvcc-missing]", "other 1.0", "cudnn.h", "CUDNN_PATH", "--native skip"]:
         assert word in f"{error.message}\n{error.hint}"

@@ -8,7 +8,7 @@ import pytest
 from tests.builds.worlds import answer, extension
 from tests.install.plans import Recorder
 from verl_env.builds import revisions
-from verl_env.builds.errors import BuildImpossible
+from verl_env.builds.errors import BuildImpossibleError
 from verl_env.builds.revisions import commit_in, moves, newest_commit
 from verl_env.environment.state import read_state
 
@@ -148,7 +148,7 @@ def test_a_branch_that_moves_between_question_and_fetch(yard, repository, monkey
 
 def test_offline_with_no_result_it_cannot_begin(yard, repository):
     repository.commit("1")
-    with pytest.raises(BuildImpossible) as caught:
+    with pytest.raises(BuildImpossibleError) as caught:
         yard.install(yard.build("demo-ext", source=f"git+{URL}@dev"))
     assert [problem.id for problem in caught.value.problems] == ["source-offline"]
 

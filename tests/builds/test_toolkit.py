@@ -11,8 +11,8 @@ from tests.install.wheels import sha256, wheel_bytes
 from verl_env.builds.key import facts_of, missing_tools
 from verl_env.builds.toolkit import IndexToolkit, toolkit_of, with_toolkit
 from verl_env.components.model import Catalogue, Tool, ToolkitWheels
-from verl_env.installers.failures import HashMismatch
-from verl_env.installers.index import IndexUnavailable
+from verl_env.installers.failures import HashMismatchError
+from verl_env.installers.index import IndexUnavailableError
 from verl_env.machine.model import UNKNOWN
 from verl_env.records import replace
 
@@ -112,13 +112,13 @@ def test_a_wheelhouse_may_have_its_wheels(tmp_path):
 
 def test_another_file_is_refused_and_leaves_nothing(served, tmp_path):
     row = replace(ROW, files={**ROW.files, next(iter(ROW.files)): "0" * 64})
-    with pytest.raises(HashMismatch):
+    with pytest.raises(HashMismatchError):
         IndexToolkit(row, (tmp_path / "built",)).make(lambda _: None, offline=False)
     assert not [each for each in (tmp_path / "built").rglob("*") if each.is_file()]
 
 
 def test_offline_it_cannot_be_had(tmp_path):
-    with pytest.raises(IndexUnavailable, match="offline"):
+    with pytest.raises(IndexUnavailableError, match="offline"):
         IndexToolkit(ROW, (tmp_path / "built",)).make(lambda _: None, offline=True)
 
 

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from verl_env.builds.unpack import ArchiveInvalid, unpack
+from verl_env.builds.unpack import ArchiveInvalidError, unpack
 
 
 def entry(name, *, kind=tarfile.REGTYPE, link="", text="x", mode=0o644):
@@ -67,7 +67,7 @@ def test_devices_are_left_out(tmp_path):
 )
 def test_nothing_gets_out(tmp_path, entries):
     path = tar(tmp_path / "a.tar", *entries)
-    with pytest.raises(ArchiveInvalid, match="outside"):
+    with pytest.raises(ArchiveInvalidError, match="outside"):
         unpack(path, tmp_path / "inner" / "out")
     assert not [each for each in tmp_path.rglob("*") if "evil" in each.name]
 
@@ -75,12 +75,12 @@ def test_nothing_gets_out(tmp_path, entries):
 def test_a_zip_that_leads_out(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("../evil", "x")
-    with pytest.raises(ArchiveInvalid, match="outside"):
+    with pytest.raises(ArchiveInvalidError, match="outside"):
         unpack(tmp_path / "a.zip", tmp_path / "inner" / "out")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>please log in</html>", b"\x1f\x8b\x08 not really"])
 def test_what_is_no_archive(tmp_path, content):
     (tmp_path / "a.tar.gz").write_bytes(content)
-    with pytest.raises(ArchiveInvalid, match=r"a\.tar\.gz cannot be unpacked"):
+    with pytest.raises(ArchiveInvalidError, match=r"a\.tar\.gz cannot be unpacked"):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out")

@@ -6,7 +6,7 @@ import pytest
 from tests.builds.facts import host, job
 from tests.install.plans import Recorder
 from verl_env.builds import workshop as module
-from verl_env.builds.errors import NativeBuildFailed
+from verl_env.builds.errors import NativeBuildFailedError
 from verl_env.builds.model import Places
 from verl_env.builds.workshop import Workshop, opened, trim_logs
 from verl_env.installers.base import Source
@@ -39,7 +39,7 @@ def test_a_quiet_command_is_told_of_too(shop):
     [("echo why; exit 3", 3, "ended with exit code 3"), ("echo why; kill -9 $$", -9, "was killed by signal 9")],
 )
 def test_a_failure_names_its_end_and_its_log(shop, command, code, words):
-    with pytest.raises(NativeBuildFailed) as caught:
+    with pytest.raises(NativeBuildFailedError) as caught:
         shop.run(job(), ("sh", "-c", command))
     error = caught.value
     assert (error.code, error.tail) == (code, ("why",))

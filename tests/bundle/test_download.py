@@ -6,10 +6,10 @@ import pytest
 
 from tests.bundle.server import Files
 from verl_env.bundle import download as module
-from verl_env.bundle.download import Cancelled, download, part_of
-from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.bundle.download import CancelledError, download, part_of
+from verl_env.bundle.errors import BundleFileUnavailableError
 from verl_env.bundle.lookup import Fetch
-from verl_env.installers.failures import HashMismatch
+from verl_env.installers.failures import HashMismatchError
 from verl_env.locksets.target import LockTarget
 
 CONTENT = bytes(range(256)) * 20_000
@@ -77,7 +77,7 @@ def test_a_part_that_is_longer_than_the_file_is_dropped(files, tmp_path):
 
 def test_a_part_of_another_file_is_found_out_and_gone_for_the_next_run(files, tmp_path):
     part_of(tmp_path / "demo.whl").write_bytes(b"x" * 1000)
-    with pytest.raises(HashMismatch, match=DIGEST):
+    with pytest.raises(HashMismatchError, match=DIGEST):
         run(files, tmp_path)
     assert not list(tmp_path.iterdir())
     assert run(files, tmp_path)[0] == (DIGEST, len(CONTENT))
@@ -86,13 +86,13 @@ def test_a_part_of_another_file_is_found_out_and_gone_for_the_next_run(files, tm
 def test_hashes_of_a_lock_count_where_the_address_has_none(files, tmp_path):
     assert run(files, tmp_path, sha256=None, hashes=frozenset({f"sha256:{DIGEST}"}))[0][0] == DIGEST
     (tmp_path / "demo.whl").unlink()
-    with pytest.raises(HashMismatch):
+    with pytest.raises(HashMismatchError):
         run(files, tmp_path, sha256=None, hashes=frozenset({"sha256:" + "0" * 64}))
 
 
 def test_what_is_not_there_is_not_asked_for_again(files, tmp_path):
     files.faults["demo.whl"] = "gone"
-    with pytest.raises(BundleFileUnavailable, match="answers 404"):
+    with pytest.raises(BundleFileUnavailableError, match="answers 404"):
         run(files, tmp_path)
     assert len(files.asked) == 1
 
@@ -100,12 +100,12 @@ def test_what_is_not_there_is_not_asked_for_again(files, tmp_path):
 def test_a_server_that_never_gives_a_byte_is_given_up(tmp_path, files):
     files.contents["demo.whl"] = b"x"
     files.faults["demo.whl"] = "cut"
-    with pytest.raises(BundleFileUnavailable, match="0 of 1 bytes"):
+    with pytest.raises(BundleFileUnavailableError, match="0 of 1 bytes"):
         run(files, tmp_path)
     assert len(files.asked) == module.ATTEMPTS
 
 
 def test_another_failure_ends_it_and_its_part_stays(files, tmp_path):
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         download(fetch(files), tmp_path / "demo.whl", lambda _: None, lambda: True)
     assert part_of(tmp_path / "demo.whl").stat().st_size > 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundle.bundles import manifest
-from verl_env.bundle.errors import BundleInvalid
+from verl_env.bundle.errors import BundleInvalidError
 from verl_env.bundle.manifest import from_bytes, to_bytes
 
 PATH = Path("demo")
@@ -26,7 +26,7 @@ def test_the_order_of_files_is_of_no_matter():
 def test_paths_that_lead_elsewhere_are_refused(path):
     document = json.loads(to_bytes(manifest()))
     document["files"][0]["path"] = path
-    with pytest.raises(BundleInvalid, match=r"files\[0\].path"):
+    with pytest.raises(BundleInvalidError, match=r"files\[0\].path"):
         from_bytes(json.dumps(document).encode(), PATH)
 
 
@@ -44,11 +44,11 @@ def test_paths_that_lead_elsewhere_are_refused(path):
 def test_what_is_wrong_is_named(change, words):
     document = json.loads(to_bytes(manifest()))
     change(document)
-    with pytest.raises(BundleInvalid, match=words):
+    with pytest.raises(BundleInvalidError, match=words):
         from_bytes(json.dumps(document).encode(), PATH)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{", b"null", b"[" * 100_000])
 def test_what_is_no_json_is_refused(content):
-    with pytest.raises(BundleInvalid):
+    with pytest.raises(BundleInvalidError):
         from_bytes(content, PATH)

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from tests.bundle.bundles import CONTENTS, manifest, pack, write
-from verl_env.bundle.errors import BundleDamaged, BundleInvalid
+from verl_env.bundle.errors import BundleDamagedError, BundleInvalidError
 from verl_env.bundle.verify import is_bundle, opened, read_manifest, verify
 
 A, B = "wheels/a-1-py3-none-any.whl", "wheels/b-1-py3-none-any.whl"
@@ -27,7 +27,7 @@ def check(path):
 def faults(request, root, tmp_path):
     def found():
         path = root if request.param == "directory" else pack(root, tmp_path / "bundle.tar")
-        with pytest.raises(BundleDamaged) as error:
+        with pytest.raises(BundleDamagedError) as error:
             check(path)
         return error.value.faults
 
@@ -62,7 +62,7 @@ def test_a_link_is_no_file_though_its_target_has_the_contents(root, tmp_path):
     (tmp_path / "elsewhere").write_bytes(CONTENTS[A])
     (root / A).unlink()
     (root / A).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BundleDamaged) as error:
+    with pytest.raises(BundleDamagedError) as error:
         check(root)
     assert error.value.faults == {"not a file": (A,)}
 
@@ -70,7 +70,7 @@ def test_a_link_is_no_file_though_its_target_has_the_contents(root, tmp_path):
 def test_a_folder_that_is_a_link_is_not_entered(root, tmp_path):
     (root / "wheels").rename(tmp_path / "wheels")
     (root / "wheels").symlink_to(tmp_path / "wheels")
-    with pytest.raises(BundleDamaged) as error:
+    with pytest.raises(BundleDamagedError) as error:
         check(root)
     assert error.value.faults["missing"] == (A, B)
     assert error.value.faults["added"] == ("wheels",)
@@ -78,7 +78,7 @@ def test_a_folder_that_is_a_link_is_not_entered(root, tmp_path):
 
 def test_a_fifo_does_not_stop_it(root):
     os.mkfifo(root / "wheels" / "fifo")
-    with pytest.raises(BundleDamaged) as error:
+    with pytest.raises(BundleDamagedError) as error:
         check(root)
     assert error.value.faults == {"added": ("wheels/fifo",)}
 
@@ -89,7 +89,7 @@ def test_a_name_that_stands_twice_in_a_tar_file(root, tmp_path):
         entry = tarfile.TarInfo(A)
         entry.size = 4
         tar.addfile(entry, io.BytesIO(b"evil"))
-    with pytest.raises(BundleDamaged) as error:
+    with pytest.raises(BundleDamagedError) as error:
         check(file)
     assert error.value.faults == {"not a file": (A,)}
 
@@ -97,7 +97,7 @@ def test_a_name_that_stands_twice_in_a_tar_file(root, tmp_path):
 def test_a_tar_file_that_ends_early(root, tmp_path):
     file = pack(root, tmp_path / "b.tar")
     file.write_bytes(file.read_bytes()[:2500])
-    with pytest.raises((BundleDamaged, BundleInvalid)):
+    with pytest.raises((BundleDamagedError, BundleInvalidError)):
         check(file)
 
 
@@ -106,14 +106,14 @@ def test_what_is_no_bundle(tmp_path, content):
     path = tmp_path / "b.tar"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(BundleInvalid):
+    with pytest.raises(BundleInvalidError):
         check(path)
 
 
 def test_without_a_manifest_it_is_still_meant_as_one(root):
     (root / "manifest.json").unlink()
     assert is_bundle(root)
-    with pytest.raises(BundleInvalid, match=r"no manifest\.json"):
+    with pytest.raises(BundleInvalidError, match=r"no manifest\.json"):
         check(root)
 
 

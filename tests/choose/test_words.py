@@ -1,7 +1,8 @@
 import pytest
 
 from tests.choose.build import VLLM, lockset
-from verl_env.choose.words import component_name, counted, listed, sm
+from verl_env.choose.words import component_name, sm
+from verl_env.texts import counted, listed
 
 
 @pytest.mark.parametrize(

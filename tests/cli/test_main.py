@@ -16,7 +16,7 @@ from verl_env.cli.parser import build_parser
 from verl_env.errors import VerlEnvError
 
 
-class Refused(VerlEnvError):
+class RefusedError(VerlEnvError):
     id = "refused-for-the-test"
     message = "the [bold]disk[/] is full"
     hint = "free 3 GB: rm -r ~/.cache/uv"
@@ -99,19 +99,19 @@ def test_wrong_use_is_exit_code_2(argv, error_id, part, capsys):
 
 
 def test_an_error_is_shown_with_id_message_and_hint(command, capsys):
-    assert cli.main(command(failing(Refused()))) == 1
+    assert cli.main(command(failing(RefusedError()))) == 1
     assert capsys.readouterr().err == (
         "error[refused-for-the-test]: the [bold]disk[/] is full\nhint: free 3 GB: rm -r ~/.cache/uv\n"
     )
 
 
 def test_with_json_the_error_is_on_stdout_too(monkeypatch, capsys):
-    monkeypatch.setattr("verl_env.machine.probe.probe", lambda **_: failing(Refused())(None))
+    monkeypatch.setattr("verl_env.machine.probe.probe", lambda **_: failing(RefusedError())(None))
     assert cli.main(["probe", "--json"]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {
         "schema": 1,
-        "error": {"id": "refused-for-the-test", "message": Refused.message, "hint": Refused.hint},
+        "error": {"id": "refused-for-the-test", "message": RefusedError.message, "hint": RefusedError.hint},
     }
     assert "error[refused-for-the-test]" in captured.err
 

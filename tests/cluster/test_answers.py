@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.cluster.answers import MARK, DamagedAnswer, Pieces, answer_lines, unlabelled
+from verl_env.cluster.answers import MARK, DamagedAnswerError, Pieces, answer_lines, unlabelled
 
 
 def answer(node="n01", **more):
@@ -55,7 +55,7 @@ def test_a_line_without_the_mark_is_none():
     ],
 )
 def test_a_damaged_answer_says_what_is_wrong_with_it(line, reason):
-    with pytest.raises(DamagedAnswer, match=reason):
+    with pytest.raises(DamagedAnswerError, match=reason):
         Pieces().take(line.encode())
 
 

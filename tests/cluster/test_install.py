@@ -179,7 +179,7 @@ def test_wrong_input(slurm, file, capsys, words, code, error):
 
 
 def test_no_room_is_told_before_anything_is_carried(tmp_path, file):
-    with pytest.raises(stage.NotHere, match="free, and it takes"):
+    with pytest.raises(stage.NotHereError, match="free, and it takes"):
         stage.check(asked(file, tmp_path / "a/env", need=1 << 60))
     assert listed(tmp_path / "a") == []
 
@@ -192,7 +192,7 @@ def test_a_second_run_at_the_same_time_is_refused_and_touches_nothing(tmp_path, 
     with pack.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         for step in (stage.check, stage.finish):
-            with pytest.raises(stage.NotHere, match="another run"):
+            with pytest.raises(stage.NotHereError, match="another run"):
                 step(asked(file, to))
     assert pack.exists()
     assert stage.finish(asked(file, to)) == "installed"

@@ -10,7 +10,7 @@ import pytest
 
 from verl_env.cli.diagnose import doctor, fix_doctor, report
 from verl_env.cli.render.doctor import markdown, to_json
-from verl_env.doctor.errors import CheckUnknown, NoEnvironment
+from verl_env.doctor.errors import CheckUnknownError, NoEnvironmentError
 from verl_env.doctor.fix import FixOutcome
 from verl_env.doctor.model import Diagnosis, Finding, Fix, Remedy, Skipped
 from verl_env.errors import UsageError
@@ -85,7 +85,7 @@ def test_healthy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_only(broken: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(doctor, "--report", broken, "--only", "click-ray") == 0
     assert "1 checks" in capsys.readouterr().out
-    with pytest.raises(CheckUnknown) as caught:
+    with pytest.raises(CheckUnknownError) as caught:
         run(doctor, "--report", broken, "--only", "click-rai")
     assert "click-ray" in str(caught.value.hint)
 
@@ -112,7 +112,7 @@ def test_flags_that_contradict(flags: tuple[str, ...]) -> None:
 
 
 def test_no_environment(tmp_path: Path) -> None:
-    with pytest.raises(NoEnvironment):
+    with pytest.raises(NoEnvironmentError):
         run(doctor, "--into", str(tmp_path / "none"))
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.doctor.stack import FLASH, JIT_NAME, TORCH_SYMBOL, defining, using
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.engines.host import HostFacts
-from verl_env.doctor.errors import NoEnvironment
+from verl_env.doctor.errors import NoEnvironmentError
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import diagnose
 from verl_env.doctor.target import InspectedEnvironment
@@ -224,7 +224,7 @@ def test_unmet_requirements(stack: Stack) -> None:
 
 @pytest.mark.parametrize("make", [lambda path: path / "none", lambda path: path])
 def test_no_environment(tmp_path: Path, make: object) -> None:
-    with pytest.raises(NoEnvironment):
+    with pytest.raises(NoEnvironmentError):
         InspectedEnvironment(make(tmp_path), {})  # type: ignore[operator]
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests.install.plans import lockset
-from verl_env.additions.errors import Unresolved
+from verl_env.additions.errors import UnresolvedError
 from verl_env.cli import main as program
 from verl_env.environment.change import changeable
-from verl_env.environment.errors import EnvironmentUnchangeable, NothingToRollBack
+from verl_env.environment.errors import EnvironmentUnchangeableError, NothingToRollBackError
 from verl_env.environment.reuse import packages_of
 from verl_env.environment.rollback import rollback
 from verl_env.errors import EXIT_NO
@@ -60,7 +60,7 @@ def test_what_was_replaced_stays_until_the_next_change(world):
 
 def test_a_change_that_fails_leaves_the_way_back(world):
     world.add("thing")
-    with pytest.raises(Unresolved):
+    with pytest.raises(UnresolvedError):
         world.add("--allow-drift", "nowhere")
     assert back(world.path).generation == "0001"
 
@@ -75,7 +75,7 @@ def test_an_environment_that_moved_goes_back_to_where_it_is_now(world):
 
 
 def test_nothing_to_go_back_to(world):
-    with pytest.raises(NothingToRollBack) as caught:
+    with pytest.raises(NothingToRollBackError) as caught:
         back(world.path)
     assert "verl-env history" in caught.value.hint
 
@@ -95,7 +95,7 @@ def test_an_environment_of_another_tool(plain):
 
 def test_what_is_no_environment_is_left_alone(tmp_path):
     (tmp_path / "lib").mkdir()
-    with pytest.raises(EnvironmentUnchangeable, match="neither"):
+    with pytest.raises(EnvironmentUnchangeableError, match="neither"):
         changeable(tmp_path)
 
 

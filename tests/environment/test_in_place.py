@@ -10,7 +10,7 @@ import pytest
 
 from verl_env.additions.replace import replace_packages
 from verl_env.environment.change import change, changeable
-from verl_env.environment.errors import FilesOverlap
+from verl_env.environment.errors import FilesOverlapError
 from verl_env.environment.reuse import link_files
 from verl_env.uv_program import uv_program
 
@@ -61,7 +61,7 @@ def test_a_change_survives_one_that_would_write_into_them(plain, overlapping, mo
     before = contents(plain)
     with change(target, "test", waiting=print) as new:
         monkeypatch.setattr("verl_env.additions.replace.run_installer", lambda *_: write_in_place(new.path))
-        with pytest.raises(FilesOverlap, match="files of one"):
+        with pytest.raises(FilesOverlapError, match="files of one"):
             replace_packages(new, ["two"])
         assert (next(new.path.rglob("shared/x.py"))).read_text() == "owner = 'two'\n"
         assert contents(plain) == before

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from verl_env.environment import journal
-from verl_env.environment.errors import EnvironmentLocked
+from verl_env.environment.errors import EnvironmentLockedError
 from verl_env.environment.lock import locked
 from verl_env.environment.target import Target
 
@@ -66,7 +66,7 @@ def test_nobody_waits_for_a_free_lock(target):
 
 def test_a_second_run_says_who_holds_it_and_gives_up(target, holder):
     told = []
-    with pytest.raises(EnvironmentLocked) as caught, locked(target, seconds=0.3, waiting=told.append):
+    with pytest.raises(EnvironmentLockedError) as caught, locked(target, seconds=0.3, waiting=told.append):
         pytest.fail("it must not get in")
     assert f"process {holder.pid} on " in told[0]
     assert f"process {holder.pid} on " in caught.value.message

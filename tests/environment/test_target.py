@@ -104,15 +104,15 @@ def device(path):
 @pytest.mark.parametrize(
     ("prepare", "error", "words"),
     [
-        (file, errors.TargetNotDirectory, "is a file"),
-        (device, errors.TargetNotDirectory, "is a file"),
-        (venv, errors.EnvironmentForeign, "a virtual environment"),
-        (directory_with_files, errors.EnvironmentForeign, "a directory with files"),
-        (dangling_link, errors.TargetDangling, "/nowhere/at/all"),
-        (link_to_directory, errors.EnvironmentForeign, "a link to elsewhere"),
-        (link_into_a_foreign_store, errors.EnvironmentForeign, "a link to other.d/0001"),
-        (foreign_store, errors.EnvironmentForeign, ".venv.d is a directory with files"),
-        (store_is_a_file, errors.EnvironmentForeign, ".venv.d is a file"),
+        (file, errors.TargetNotDirectoryError, "is a file"),
+        (device, errors.TargetNotDirectoryError, "is a file"),
+        (venv, errors.EnvironmentForeignError, "a virtual environment"),
+        (directory_with_files, errors.EnvironmentForeignError, "a directory with files"),
+        (dangling_link, errors.TargetDanglingError, "/nowhere/at/all"),
+        (link_to_directory, errors.EnvironmentForeignError, "a link to elsewhere"),
+        (link_into_a_foreign_store, errors.EnvironmentForeignError, "a link to other.d/0001"),
+        (foreign_store, errors.EnvironmentForeignError, ".venv.d is a directory with files"),
+        (store_is_a_file, errors.EnvironmentForeignError, ".venv.d is a file"),
     ],
 )
 def test_what_is_refused_and_stays_as_it_is(target_path, prepare, error, words):
@@ -127,7 +127,7 @@ def test_what_is_refused_and_stays_as_it_is(target_path, prepare, error, words):
 
 
 def test_a_missing_parent_is_named(tmp_path):
-    with pytest.raises(errors.TargetParentMissing) as caught:
+    with pytest.raises(errors.TargetParentMissingError) as caught:
         open_target(tmp_path / "no" / "such" / ".venv")
     assert caught.value.hint == f"mkdir -p {tmp_path}/no/such"
 
@@ -135,7 +135,7 @@ def test_a_missing_parent_is_named(tmp_path):
 def test_the_current_directory_is_no_target(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(errors.EnvironmentForeign, match="the current directory"):
+    with pytest.raises(errors.EnvironmentForeignError, match="the current directory"):
         open_target(tmp_path / "here")
 
 
@@ -161,7 +161,7 @@ def test_a_parent_that_may_not_be_written(public_directory, prepare):
     def attempt():
         try:
             open_target(public_directory / ".venv")
-        except errors.TargetPermission as error:
+        except errors.TargetPermissionError as error:
             return 42 if str(public_directory) in error.message and error.exit_code == 1 else 2
         return 0
 
@@ -214,5 +214,5 @@ def test_the_store_says_what_it_is_and_hides_from_git(target_path):
 def test_the_store_cannot_be_made_where_there_is_a_file(target_path):
     target = Target(target_path)
     target.store.write_text("")
-    with pytest.raises(errors.TargetPermission):
+    with pytest.raises(errors.TargetPermissionError):
         target.make_store()

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.faults.worlds import ENV, World, run
-from verl_env.environment.errors import TargetPathUnusable
+from verl_env.environment.errors import TargetPathUnusableError
 from verl_env.environment.target import open_target
 
 #: What an environment's path may hold.
@@ -43,13 +43,13 @@ def world(tmp_path_factory):
 def test_what_cannot_work_is_refused_before_anything_is_made(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
-    with pytest.raises(TargetPathUnusable):
+    with pytest.raises(TargetPathUnusableError):
         open_target(folder / ".venv")
     assert list(folder.iterdir()) == []
 
 
 def test_a_path_that_leaves_no_room_is_refused(tmp_path):
-    with pytest.raises(TargetPathUnusable, match="bytes long"):
+    with pytest.raises(TargetPathUnusableError, match="bytes long"):
         open_target(tmp_path.joinpath(*["n" * 200] * 12))
 
 

@@ -18,7 +18,7 @@ CLEANED = ("check ", "verl_env.doctor.checks", "verl_env.doctor.ingest")
 UNCLEANED = ("verl_env.doctor.ingest.clean", "verl_env.doctor.ingest.report")
 
 
-class TooLong(Exception):
+class TooLongError(Exception):
     pass
 
 
@@ -27,7 +27,7 @@ def stop():
     """Ends a pattern that takes too long, which only a signal can."""
 
     def ring(*_):
-        raise TooLong
+        raise TooLongError
 
     before = signal.signal(signal.SIGVTALRM, ring)
     yield
@@ -45,7 +45,7 @@ def seconds(pattern, methods, text):
         if methods - {"match", "fullmatch"}:
             for _ in pattern.finditer(text):
                 pass
-    except TooLong:
+    except TooLongError:
         return 4 * SECONDS
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -10,11 +10,11 @@ from tests.install.wheels import sdist_bytes, sha256, wheel_bytes, wheel_name
 from tests.install.whole.test_run import have
 from verl_env.environment.target import open_target
 from verl_env.install.run import install
-from verl_env.installers.failures import HashMismatch, PackageUnavailable
+from verl_env.installers.failures import HashMismatchError, PackageUnavailableError
 from verl_env.locksets.model import Package
 from verl_env.machine.model import Amd, AmdDevice
 from verl_env.records import replace
-from verl_env.wheels.errors import NativeMismatch
+from verl_env.wheels.errors import NativeMismatchError
 
 HOST = "https://wheels.example.org/rocm/0.26.0"
 MI300X = replace(MACHINE, amd=Amd(devices=(AmdDevice(index=0, name="MI300X", gfx="gfx942"),)))
@@ -95,14 +95,14 @@ def test_a_pin_without_a_local_part_takes_any(world):
 
 
 def test_a_wheel_for_another_gpu_is_refused_by_name(world):
-    with pytest.raises(NativeMismatch) as caught:
+    with pytest.raises(NativeMismatchError) as caught:
         world.install(world.wheel("torch", "2.11.0", gfx=[("gfx90a",), ("gfx908",)]))
     assert "_C.so has GPU code for gfx908, gfx90a and none that runs on gfx942" in caught.value.message
     assert not world.target.exists()
 
 
 def test_a_wheel_for_rocm_6_is_refused_on_rocm_7(world):
-    with pytest.raises(NativeMismatch) as caught:
+    with pytest.raises(NativeMismatchError) as caught:
         world.install(world.wheel("torch", "2.11.0", gfx=[("gfx942",)], needs="libamdhip64.so.6"))
     assert "_C.so needs libamdhip64.so.6, and ROCm of this environment has libamdhip64.so.7" in caught.value.message
 
@@ -119,13 +119,13 @@ def test_graphics_beside_the_cards_do_not_decide(world):
 
 def test_another_file_than_the_recorded_one(world):
     torch = replace(world.wheel("torch", "2.11.0"), hashes=("sha256:" + "0" * 64,))
-    with pytest.raises(HashMismatch):
+    with pytest.raises(HashMismatchError):
         world.install(torch)
 
 
 def test_a_release_that_the_index_has_for_no_such_machine(world):
     torch = world.wheel("torch", "2.11.0", tags="cp39-cp39-manylinux_2_35_x86_64")
-    with pytest.raises(PackageUnavailable) as caught:
+    with pytest.raises(PackageUnavailableError) as caught:
         world.install(torch)
     assert f"has no wheel of that version for Python {PYTHON}" in caught.value.message
     assert "--wheelhouse DIR" in caught.value.hint
@@ -133,7 +133,7 @@ def test_a_release_that_the_index_has_for_no_such_machine(world):
 
 def test_an_index_that_does_not_answer(world):
     torch = Package("torch", "2.11.0", (), "url", f"{HOST}/elsewhere")
-    with pytest.raises(PackageUnavailable) as caught:
+    with pytest.raises(PackageUnavailableError) as caught:
         world.install(torch)
     assert "torch 2.11.0" in caught.value.message
     assert "mirror of" in caught.value.message
@@ -141,7 +141,7 @@ def test_an_index_that_does_not_answer(world):
 
 def test_offline_from_the_cache_or_the_wheelhouse_and_else_refused(world, tmp_path):
     torch = world.wheel("torch", "2.11.0")
-    with pytest.raises(PackageUnavailable, match="offline"):
+    with pytest.raises(PackageUnavailableError, match="offline"):
         world.install(torch, offline=True)
     assert world.install(torch, offline=True, wheelhouse=world.house.path).done
 

@@ -5,28 +5,30 @@ from pathlib import Path
 import pytest
 
 from tests.install.plans import wheel
-from verl_env.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
+from verl_env.builds.errors import BuildImpossibleError, NativeBuildFailedError, SourceUnavailableError
 from verl_env.builds.model import BuildProblem
 from verl_env.choose.model import Build
 from verl_env.components.model import Recipe
-from verl_env.environment.errors import DiskFull
+from verl_env.environment.errors import DiskFullError
 from verl_env.install.attempts import build_first_that_works
-from verl_env.installers.failures import DownloadInterrupted, HashMismatch
+from verl_env.installers.failures import DownloadInterruptedError, HashMismatchError
 from verl_env.wheels.check import Fault
-from verl_env.wheels.errors import NativeMismatch, NativeUnavailable
+from verl_env.wheels.errors import NativeMismatchError, NativeUnobtainableError
 
 WHEELS = [Build("fast", "1", "prebuilt", "r", wheel=wheel(f"https://h/fast-{place}.whl")) for place in "abc"]
 SOURCE = Build("fast", "1", "build", "r", recipe=Recipe("sdist"))
-GONE = NativeUnavailable(WHEELS[0], "https://h/fast-a.whl answers 404")
-MISFIT = NativeMismatch("fast", "1", "fast-a.whl", [Fault("wrong-arch", "fast.so", "x", "fast.so is of another kind")])
-FAILED = NativeBuildFailed("fast 1", "pip wheel", 1, Path("/logs/fast.log"), ["the end"])
-IMPOSSIBLE = BuildImpossible([BuildProblem("nvcc-missing", "fast", "there is no nvcc", "get one")])
+GONE = NativeUnobtainableError(WHEELS[0], "https://h/fast-a.whl answers 404")
+MISFIT = NativeMismatchError(
+    "fast", "1", "fast-a.whl", [Fault("wrong-arch", "fast.so", "x", "fast.so is of another kind")]
+)
+FAILED = NativeBuildFailedError("fast 1", "pip wheel", 1, Path("/logs/fast.log"), ["the end"])
+IMPOSSIBLE = BuildImpossibleError([BuildProblem("nvcc-missing", "fast", "there is no nvcc", "get one")])
 PASSING = [
     GONE,
     MISFIT,
-    HashMismatch("fast", "sha256:1", "sha256:2", "h"),
-    DownloadInterrupted("fast"),
-    SourceUnavailable("fast", "sdist", "there is none"),
+    HashMismatchError("fast", "sha256:1", "sha256:2", "h"),
+    DownloadInterruptedError("fast"),
+    SourceUnavailableError("fast", "sdist", "there is none"),
     IMPOSSIBLE,
 ]
 
@@ -93,7 +95,7 @@ def test_of_one_way_its_reason_alone():
 
 
 def test_what_is_required_is_an_error_with_every_reason():
-    with pytest.raises(NativeUnavailable) as caught:
+    with pytest.raises(NativeUnobtainableError) as caught:
         Attempts(GONE, MISFIT).take(choice(WHEELS[1], required=True))
     assert "answers 404" in caught.value.message
     assert "of another kind" in caught.value.message
@@ -115,12 +117,12 @@ def test_after_a_build_that_failed_no_other_is_begun():
 
 @pytest.mark.parametrize("build", [choice(first=SOURCE), choice(SOURCE, required=True)], ids=["planned", "required"])
 def test_a_build_that_was_counted_on_and_failed_is_an_error(build):
-    with pytest.raises(NativeBuildFailed):
+    with pytest.raises(NativeBuildFailedError):
         Attempts(*([GONE] if build.others else []), FAILED).take(build)
 
 
 def test_what_says_nothing_of_a_way_ends_it_all():
-    attempts = Attempts(DiskFull(None))
-    with pytest.raises(DiskFull):
+    attempts = Attempts(DiskFullError(None))
+    with pytest.raises(DiskFullError):
         attempts.take(choice(WHEELS[1]))
     assert len(attempts.tried) == 1

@@ -5,7 +5,7 @@ import pytest
 from tests.install.plans import check
 from verl_env.install import checks as module
 from verl_env.install.checks import NO_GPU, gpu_here, pick_checks, run_checks
-from verl_env.installers.failures import CheckFailed
+from verl_env.installers.failures import CheckFailedError
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_check_may_end_itself_as_a_script_may(run):
         len(run("import sys; sys.exit()", "raise SystemExit(0)", "import os\nif not os.fork(): raise SystemExit")) == 3
     )
     assert len(run("import os; os.fork()", "pass")) == 2
-    with pytest.raises(CheckFailed, match="exit code 3"):
+    with pytest.raises(CheckFailedError, match="exit code 3"):
         run("pass", "raise SystemExit(3)")
 
 
@@ -97,7 +97,7 @@ def test_whose_a_failure_is_the_check_alone_says(run, monkeypatch, code, reason,
     monkeypatch.setattr(module, "SECONDS", 1.5)
     codes = ["import json", "import decimal", "import csv"]
     codes[place] = code
-    with pytest.raises(CheckFailed, match=reason) as caught:
+    with pytest.raises(CheckFailedError, match=reason) as caught:
         run(*codes)
     assert caught.value.check == f"check {place}/x"
 
@@ -118,7 +118,7 @@ def test_each_check_has_all_of_its_time(run, monkeypatch):
 
 def test_that_checks_run_apart_is_told(run):
     told = []
-    with pytest.raises(CheckFailed):
+    with pytest.raises(CheckFailedError):
         run("pass", "raise ValueError", apart=told.append)
     assert told == ["check 1/x"]
 
@@ -135,12 +135,12 @@ def test_the_variables_of_the_lockset_are_set(run):
 
 def test_nothing_of_the_users_directory_can_be_imported(run, tmp_path):
     (tmp_path / "user" / "sneaky.py").write_text("")
-    with pytest.raises(CheckFailed, match="a module is missing: sneaky"):
+    with pytest.raises(CheckFailedError, match="a module is missing: sneaky"):
         run("import sneaky")
 
 
 def test_a_failure_keeps_its_log_and_shows_its_end(run, tmp_path):
-    with pytest.raises(CheckFailed) as caught:
+    with pytest.raises(CheckFailedError) as caught:
         run("print('before')\nassert 1 == 2, 'one is not two'")
     error = caught.value
     assert error.check == "check 0/x"
@@ -173,27 +173,27 @@ def test_a_failure_keeps_its_log_and_shows_its_end(run, tmp_path):
     ],
 )
 def test_the_likely_reason(run, output, reason):
-    with pytest.raises(CheckFailed) as caught:
+    with pytest.raises(CheckFailedError) as caught:
         run(f"import sys; sys.stderr.write({output!r}); sys.exit(1)")
     assert caught.value.reason == reason
 
 
 def test_a_crash_is_told_by_its_signal(run):
-    with pytest.raises(CheckFailed, match="signal 9; the kernel may have run out of memory"):
+    with pytest.raises(CheckFailedError, match="signal 9; the kernel may have run out of memory"):
         run("import os; os.kill(os.getpid(), 9)")
-    with pytest.raises(CheckFailed, match=r"signal 11$"):
+    with pytest.raises(CheckFailedError, match=r"signal 11$"):
         run("import os; os.kill(os.getpid(), 11)")
 
 
 def test_a_check_that_does_not_end_is_ended(run, monkeypatch):
     monkeypatch.setattr(module, "SECONDS", 0.3)
-    with pytest.raises(CheckFailed, match="did not end within"):
+    with pytest.raises(CheckFailedError, match="did not end within"):
         run("import time; print('here', flush=True); time.sleep(60)")
 
 
 def test_an_interpreter_that_is_gone(run, tmp_path):
     (tmp_path / "0003" / "bin" / "python").unlink()
-    with pytest.raises(CheckFailed, match="does not start"):
+    with pytest.raises(CheckFailedError, match="does not start"):
         run("pass")
 
 

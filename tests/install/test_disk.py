@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from verl_env.environment.errors import DiskFull
+from verl_env.environment.errors import DiskFullError
 from verl_env.install import disk
 from verl_env.machine.system.quota import Quota
 from verl_env.plans.model import Cost
@@ -53,7 +53,7 @@ def test_what_is_needed_where(tmp_path, room, cache, linked, filled, needs):
         check(tmp_path, cache, linked=linked, filled=filled)
         if need:
             room[place] = need - 1
-            with pytest.raises(DiskFull) as caught:
+            with pytest.raises(DiskFullError) as caught:
                 check(tmp_path, cache, linked=linked, filled=filled)
             assert (caught.value.need, caught.value.free) == (need, need - 1)
             assert caught.value.path.relative_to(tmp_path).parts[0] == place
@@ -65,7 +65,7 @@ def test_files_are_counted_too(tmp_path, room, cache, linked, need):
     room["home files"] = need
     check(tmp_path, cache, linked=linked, filled=False)
     room["home files"] = need - 1
-    with pytest.raises(DiskFull) as caught:
+    with pytest.raises(DiskFullError) as caught:
         check(tmp_path, cache, linked=linked, filled=False)
     assert caught.value.files
     assert f"has {need - 1} files free, and about {need} are needed" in caught.value.message
@@ -80,7 +80,7 @@ def test_files_are_counted_too(tmp_path, room, cache, linked, need):
 )
 def test_a_quota_counts_where_the_file_system_has_room(tmp_path, room, quota, words):
     room["home quotas"] = (Quota("roomier", 500, 500), quota)
-    with pytest.raises(DiskFull) as caught:
+    with pytest.raises(DiskFullError) as caught:
         check(tmp_path, None, linked=False, filled=False)
     assert words in caught.value.message
     room["home quotas"] = (Quota("roomy", 500, 500), Quota("no limit", None, None))

@@ -4,7 +4,7 @@ import pytest
 
 from tests.install.plans import PYTHON
 from verl_env.install import interpreter
-from verl_env.install.errors import InterpreterMissing
+from verl_env.install.errors import InterpreterMissingError
 from verl_env.install.interpreter import find_interpreter
 from verl_env.machine.model import Machine, PythonInterpreter
 
@@ -52,7 +52,7 @@ def test_a_program_with_the_name_of_its_release_is_not_started(tmp_path, host, m
 def test_interpreters_of_other_releases_are_not_tried(tmp_path, host):
     marker = tmp_path / "ran"
     host.append(PythonInterpreter("3.1.5", script(tmp_path / "python", f"touch {marker}")))
-    with pytest.raises(InterpreterMissing) as caught:
+    with pytest.raises(InterpreterMissingError) as caught:
         find_interpreter(PYTHON, None)
     assert not marker.exists()
     assert f"uv python install {PYTHON}" in caught.value.hint

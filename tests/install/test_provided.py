@@ -16,7 +16,7 @@ from verl_env.environment.installed import installed
 from verl_env.environment.pins import read_pins
 from verl_env.environment.state import read_state
 from verl_env.environment.target import open_target
-from verl_env.install.errors import ProvidedMisfit
+from verl_env.install.errors import ProvidedMisfitError
 from verl_env.install.inspect import inspect
 from verl_env.install.provided import provided_for
 from verl_env.install.run import install
@@ -139,7 +139,7 @@ def test_the_plan_says_what_is_provided_and_downloads_the_rest(site):
 )
 def test_what_does_not_fit_is_refused_with_need_and_have(site, name, version, requires, expected):
     site.put(name, version, requires=requires)
-    with pytest.raises(ProvidedMisfit, match=re.escape(str(site.directory))) as caught:
+    with pytest.raises(ProvidedMisfitError, match=re.escape(str(site.directory))) as caught:
         site.install(name)
     error = caught.value
     assert (error.name, error.requirement, error.need, error.have) == (name, *expected)
@@ -148,7 +148,7 @@ def test_what_does_not_fit_is_refused_with_need_and_have(site, name, version, re
 
 def test_a_directory_without_it_is_refused(site, tmp_path):
     for place, word in ((tmp_path / "nowhere", "not there"), (tmp_path, "a directory")):
-        with pytest.raises(ProvidedMisfit, match=word):
+        with pytest.raises(ProvidedMisfitError, match=word):
             site.provided("demo", place=place)
 
 
@@ -156,7 +156,7 @@ def test_a_build_for_another_python_is_refused(site):
     site.put("demo", "1.0")
     file = site.directory / "demo-1.0.dist-info" / "WHEEL"
     file.write_text("Wheel-Version: 1.0\nTag: cp27-cp27mu-linux_x86_64\n")
-    with pytest.raises(ProvidedMisfit, match="cp27"):
+    with pytest.raises(ProvidedMisfitError, match="cp27"):
         site.provided("demo")
     short = PYTHON.replace(".", "")
     file.write_text(f"Wheel-Version: 1.0\nTag: cp{short}-cp{short}-linux_{MACHINE.host.arch}\n")
@@ -166,7 +166,7 @@ def test_a_build_for_another_python_is_refused(site):
 def test_a_package_that_nobody_lists_the_files_of_is_refused(site):
     site.put("demo", "1.0")
     (site.directory / "demo-1.0.dist-info" / "RECORD").unlink()
-    with pytest.raises(ProvidedMisfit, match="RECORD"):
+    with pytest.raises(ProvidedMisfitError, match="RECORD"):
         site.provided("demo")
 
 
@@ -178,7 +178,7 @@ def test_an_object_that_looks_for_libraries_elsewhere_from_where_it_lies_is_refu
         pytest.skip("no compiler is here")
     site.put("demo", "1.0", {"demo/__init__.py": "", "demo/a.so": object_.read_bytes()})
     (site.directory.parents[1] / "lib").mkdir()
-    with pytest.raises(ProvidedMisfit, match=r"\$ORIGIN/../../../lib"):
+    with pytest.raises(ProvidedMisfitError, match=r"\$ORIGIN/../../../lib"):
         site.provided("demo")
 
 

@@ -7,7 +7,7 @@ from tests.install.environments import Environment
 from tests.install.plans import PYTHON
 from verl_env.choose.errors import LocksetAmbiguousError, LocksetUnknownError
 from verl_env.environment.state import State, write_state
-from verl_env.install.errors import EnvironmentEmpty, PythonNotLocked
+from verl_env.install.errors import EnvironmentEmptyError, PythonNotLockedError
 from verl_env.install.sides import read_sides
 from verl_env.locksets.model import Package
 
@@ -58,7 +58,7 @@ def test_locksets_that_share_no_python_are_each_taken_for_their_first():
 
 def test_the_python_asked_for_is_taken():
     assert [side.python for side in read_sides("one", "one", EVERY, OTHER)] == [OTHER, OTHER]
-    with pytest.raises(PythonNotLocked) as refused:
+    with pytest.raises(PythonNotLockedError) as refused:
         read_sides("one", "two", EVERY, OTHER)
     assert SECOND.id in refused.value.message
     assert refused.value.hint == f"give one that it has: --python {PYTHON}"
@@ -66,7 +66,7 @@ def test_the_python_asked_for_is_taken():
 
 @pytest.mark.parametrize("names", [("recorded", "one"), ("one", "recorded")])
 def test_what_is_recorded_only_cannot_be_compared(names):
-    with pytest.raises(PythonNotLocked) as refused:
+    with pytest.raises(PythonNotLockedError) as refused:
         read_sides(*names, EVERY)
     assert "recorded only" in refused.value.message
     assert refused.value.exit_code == 2
@@ -110,7 +110,7 @@ def test_the_lockset_is_taken_for_the_python_of_the_environment(environment, fir
 
 
 def test_an_environment_of_a_python_that_the_lockset_has_not(environment):
-    with pytest.raises(PythonNotLocked) as refused:
+    with pytest.raises(PythonNotLockedError) as refused:
         read_sides(str(environment.path), "three", EVERY)
     assert refused.value.hint == "give one that it has: --python 3.99"
     left, right = read_sides(str(environment.path), "three", EVERY, "3.99")
@@ -163,7 +163,7 @@ def test_two_environments(environment, tmp_path):
 
 def test_a_directory_without_packages(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(EnvironmentEmpty) as refused:
+    with pytest.raises(EnvironmentEmptyError) as refused:
         read_sides("two", "empty", EVERY)
     assert "empty holds no packages" in refused.value.message
     assert "verl-env stacks" in refused.value.hint

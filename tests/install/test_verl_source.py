@@ -1,7 +1,7 @@
 import pytest
 
 from tests.install.plans import plan
-from verl_env.install.errors import VerlSourceInvalid
+from verl_env.install.errors import VerlSourceInvalidError
 from verl_env.install.verl_source import check_verl_source, needs_isolation
 from verl_env.locksets.model import Package
 
@@ -34,7 +34,7 @@ def test_what_is_no_checkout(tmp_path, parts, reason):
     path = tmp_path / "verl-src"
     if parts is not None:
         checkout(path, **parts)
-    with pytest.raises(VerlSourceInvalid) as caught:
+    with pytest.raises(VerlSourceInvalidError) as caught:
         check_verl_source(path)
     assert caught.value.reason == reason
     assert caught.value.exit_code == 2

@@ -5,7 +5,7 @@ import pytest
 from verl_env.installers import uv as module
 from verl_env.installers.base import Batch, Cache, Source
 from verl_env.installers.choice import choose_installer
-from verl_env.installers.failures import InstallerMissing, InstallerSilent
+from verl_env.installers.failures import InstallerMissingError, InstallerSilentError
 from verl_env.installers.uv import Uv, find_uv
 
 ENVIRONMENT = Path("/e/.venv.d/0001")
@@ -79,7 +79,7 @@ def test_without_a_cache_nothing_is_linked(tmp_path, monkeypatch):
 
 
 def test_a_cache_that_is_not_told_is_an_error(tmp_path):
-    with pytest.raises(InstallerSilent) as caught:
+    with pytest.raises(InstallerSilentError) as caught:
         Uv(program(tmp_path / "uv", "exit 2"), "0.9.1").cache_for(tmp_path)
     assert "gives no answer to dir: exit code 2" in caught.value.message
 
@@ -101,7 +101,7 @@ def test_uv_is_asked_its_version(uv_says, text):
 
 def test_an_old_uv_is_refused_with_the_way_on(uv_says):
     uv_says("echo uv 0.4.30")
-    with pytest.raises(InstallerMissing) as caught:
+    with pytest.raises(InstallerMissingError) as caught:
         find_uv()
     assert "0.4.30 is too old" in caught.value.message
     assert "--installer pip" in caught.value.hint
@@ -118,7 +118,7 @@ def test_an_old_uv_is_refused_with_the_way_on(uv_says):
 )
 def test_a_uv_that_does_not_answer_is_told_and_no_other_installer_taken(uv_says, text, said):
     uv_says(text)
-    with pytest.raises(InstallerSilent) as caught:
+    with pytest.raises(InstallerSilentError) as caught:
         choose_installer(None)
     assert said in caught.value.message
     assert "--installer pip" in caught.value.hint

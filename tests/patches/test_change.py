@@ -12,11 +12,11 @@ from verl_env.installers import uv
 from verl_env.patches import carrier, change
 from verl_env.patches.ask import is_installed, read_states, verify
 from verl_env.patches.errors import (
-    CarrierShadowed,
-    InstallFailed,
-    InterpreterFailed,
-    NoInterpreter,
-    RuntimeMissing,
+    CarrierShadowedError,
+    InstallFailedError,
+    InterpreterFailedError,
+    NoInterpreterError,
+    RuntimeMissingError,
 )
 
 ACTS = IMPORT_ALL + SURVIVES + "print(json.dumps(survives()))"
@@ -77,7 +77,7 @@ def test_without_a_lockset_there_is_none(environment, prefix):
 
 @pytest.mark.parametrize("action", [change.apply, change.remove, read_states, lambda path: verify(path, "main")])
 def test_no_environment(tmp_path, action):
-    with pytest.raises(NoInterpreter) as caught:
+    with pytest.raises(NoInterpreterError) as caught:
         action(tmp_path)
     assert str(tmp_path) in caught.value.message
     assert "--into" in caught.value.hint
@@ -85,7 +85,7 @@ def test_no_environment(tmp_path, action):
 
 @pytest.mark.parametrize("action", [change.remove, lambda path: verify(path, "main")])
 def test_not_installed(prefix, action):
-    with pytest.raises(RuntimeMissing) as caught:
+    with pytest.raises(RuntimeMissingError) as caught:
         action(prefix)
     assert "apply" in caught.value.hint
 
@@ -96,7 +96,7 @@ def test_an_environment_that_may_not_be_written(environment, prefix):
         environment.site.touch()
     else:
         environment.site.chmod(0o500)
-    with pytest.raises(InstallFailed) as caught:
+    with pytest.raises(InstallFailedError) as caught:
         change.apply(prefix)
     assert caught.value.output
 
@@ -117,7 +117,7 @@ def test_states_do_not_import_vllm(environment, prefix):
 def test_an_interpreter_that_fails(environment, prefix):
     change.apply(prefix)
     (environment.site / "verl_env_runtime" / "report.py").write_text("raise RuntimeError('lost')")
-    with pytest.raises(InterpreterFailed) as caught:
+    with pytest.raises(InterpreterFailedError) as caught:
         read_states(prefix)
     assert "lost" in caught.value.message
 
@@ -169,14 +169,14 @@ class TestSitecustomize:
     def test_a_foreign_one_is_not_replaced(self, environment, prefix):
         path = environment.site / "sitecustomize.py"
         path.write_text("x = 1\n")
-        with pytest.raises(CarrierShadowed, match="not of verl-env"):
+        with pytest.raises(CarrierShadowedError, match="not of verl-env"):
             change.apply(prefix, "sitecustomize")
         assert path.read_text() == "x = 1\n"
         assert not is_installed(prefix)
 
     def test_where_another_one_wins_it_is_taken_back(self, environment, prefix, tmp_path, monkeypatch):
         monkeypatch.setattr(carrier, "winner", lambda _python: "/etc/python3/sitecustomize.py")
-        with pytest.raises(CarrierShadowed) as caught:
+        with pytest.raises(CarrierShadowedError) as caught:
             change.apply(prefix, "sitecustomize")
         assert "/etc/python3/sitecustomize.py" in caught.value.message
         assert not (environment.site / "sitecustomize.py").exists()

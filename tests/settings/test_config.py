@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from verl_env.settings.config import Config, build_cache_directory, cache_directory, load_config
-from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnreadable, ConfigValueInvalid
+from verl_env.settings.errors import (
+    ConfigKeyUnknownError,
+    ConfigSyntaxError,
+    ConfigUnreadableError,
+    ConfigValueInvalidError,
+)
 from verl_env.settings.origins import settings
 
 
@@ -59,7 +64,7 @@ def test_rules_for_locksets_add_up(host):
 @pytest.mark.parametrize("text", ['locksets = ["a"]', "locksets = { only = 3 }", 'locksets = { onyl = ["a"] }'])
 def test_a_rule_that_makes_no_sense_is_an_error(host, text):
     host.write(host.site, f"{text}\n")
-    with pytest.raises(ConfigValueInvalid) as caught:
+    with pytest.raises(ConfigValueInvalidError) as caught:
         host.load()
     assert "only" in str(caught.value.hint)
 
@@ -97,13 +102,13 @@ def test_a_named_file_stands_for_the_users(host, tmp_path):
 
 def test_a_named_file_must_be_there(host, tmp_path):
     host.env["VERL_ENV_CONFIG"] = str(tmp_path / "gone.toml")
-    with pytest.raises(ConfigUnreadable, match=r"gone\.toml cannot be read: VERL_ENV_CONFIG names it"):
+    with pytest.raises(ConfigUnreadableError, match=r"gone\.toml cannot be read: VERL_ENV_CONFIG names it"):
         host.load()
 
 
 def test_a_directory_in_its_place_is_told(host):
     host.user.mkdir(parents=True)
-    with pytest.raises(ConfigUnreadable, match="directory"):
+    with pytest.raises(ConfigUnreadableError, match="directory"):
         host.load()
 
 
@@ -115,20 +120,25 @@ def test_a_file_in_the_place_of_its_directory_is_no_configuration(host):
 @pytest.mark.parametrize(
     ("text", "error", "words", "hint"),
     [
-        ("cache = ", ConfigSyntax, "is no TOML", "[mirrors]"),
-        ('cache = "\\xff"', ConfigSyntax, "is no TOML", "double quotes"),
-        ('cahce = "/x"', ConfigKeyUnknown, "'cahce'", "did you mean 'cache'?"),
-        ("[zzz]", ConfigKeyUnknown, "'zzz'", "the keys are: mirrors, cache, build_cache"),
-        ("cache = 3", ConfigValueInvalid, "cache is 3", 'cache = "/shared/verl-env"'),
-        ('cache = "x/y"', ConfigValueInvalid, "from the root", "$SCRATCH"),
-        ('build_cache = "$WORKDIR/x"', ConfigValueInvalid, "the variable WORKDIR is not set", "build_cache ="),
-        ('cache = "/x/$"', ConfigValueInvalid, "cache is '/x/$'", "cache ="),
-        ('cache = "~nobody-of-this-name/x"', ConfigValueInvalid, "home", "cache ="),
-        ("mirrors = 1", ConfigValueInvalid, "mirrors are a table", "https://mirror.example"),
-        ('[mirrors]\n"github.com" = "https://m/"', ConfigValueInvalid, "'github.com', which is no", "mirror.example"),
-        ("provided = 1", ConfigValueInvalid, "is a table of packages", "provided = {"),
-        ("[provided]\ndemo = 1", ConfigValueInvalid, "provided.demo is 1", "provided = {"),
-        ('[mirrors]\n"https://g/" = 1', ConfigValueInvalid, 'mirrors."https://g/" has 1', "mirror.example"),
+        ("cache = ", ConfigSyntaxError, "is no TOML", "[mirrors]"),
+        ('cache = "\\xff"', ConfigSyntaxError, "is no TOML", "double quotes"),
+        ('cahce = "/x"', ConfigKeyUnknownError, "'cahce'", "did you mean 'cache'?"),
+        ("[zzz]", ConfigKeyUnknownError, "'zzz'", "the keys are: mirrors, cache, build_cache"),
+        ("cache = 3", ConfigValueInvalidError, "cache is 3", 'cache = "/shared/verl-env"'),
+        ('cache = "x/y"', ConfigValueInvalidError, "from the root", "$SCRATCH"),
+        ('build_cache = "$WORKDIR/x"', ConfigValueInvalidError, "the variable WORKDIR is not set", "build_cache ="),
+        ('cache = "/x/$"', ConfigValueInvalidError, "cache is '/x/$'", "cache ="),
+        ('cache = "~nobody-of-this-name/x"', ConfigValueInvalidError, "home", "cache ="),
+        ("mirrors = 1", ConfigValueInvalidError, "mirrors are a table", "https://mirror.example"),
+        (
+            '[mirrors]\n"github.com" = "https://m/"',
+            ConfigValueInvalidError,
+            "'github.com', which is no",
+            "mirror.example",
+        ),
+        ("provided = 1", ConfigValueInvalidError, "is a table of packages", "provided = {"),
+        ("[provided]\ndemo = 1", ConfigValueInvalidError, "provided.demo is 1", "provided = {"),
+        ('[mirrors]\n"https://g/" = 1', ConfigValueInvalidError, 'mirrors."https://g/" has 1', "mirror.example"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_key_and_reason(host, text, error, words, hint):

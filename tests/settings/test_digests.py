@@ -7,8 +7,8 @@ import pytest
 
 from verl_env.cli.main import main
 from verl_env.settings.digests import (
-    DigestChanged,
-    DigestsUnreadable,
+    DigestChangedError,
+    DigestsUnreadableError,
     first_use,
     known_digest,
     own_digests,
@@ -24,7 +24,7 @@ def test_the_first_is_kept_and_another_refused():
     first_use(ADDRESS, ONE, "the server", {})
     assert known_digest(ADDRESS) == ONE
     first_use(ADDRESS, ONE, "the server", {})
-    with pytest.raises(DigestChanged) as caught:
+    with pytest.raises(DigestChangedError) as caught:
         first_use(ADDRESS, OTHER, "/cache/a.whl", {})
     assert caught.value.id == "digest-changed"
     assert "/cache/a.whl" in caught.value.message
@@ -33,7 +33,7 @@ def test_the_first_is_kept_and_another_refused():
 
 def test_the_command_of_the_refusal_accepts_it_as_printed(capsys):
     first_use(ADDRESS, ONE, "the server", {})
-    with pytest.raises(DigestChanged) as caught:
+    with pytest.raises(DigestChangedError) as caught:
         first_use(ADDRESS, OTHER, "the server", {})
     words = shlex.split(caught.value.hint.rpartition(": ")[2])
     assert words[:2] == ["verl-env", "trust"]
@@ -43,7 +43,7 @@ def test_the_command_of_the_refusal_accepts_it_as_printed(capsys):
 
 
 def test_what_an_environment_knows_counts_until_this_user_accepted_another():
-    with pytest.raises(DigestChanged):
+    with pytest.raises(DigestChangedError):
         first_use(ADDRESS, OTHER, "the server", {ADDRESS: f"sha256:{ONE}"})
     remember(ADDRESS, OTHER)
     first_use(ADDRESS, OTHER, "the server", {ADDRESS: f"sha256:{ONE}"})
@@ -67,7 +67,7 @@ def test_the_file_is_nobody_elses():
 def test_a_damaged_file_is_no_trust_in_everything(text):
     remember(ADDRESS, ONE)
     own_digests().write_text(text)
-    with pytest.raises(DigestsUnreadable):
+    with pytest.raises(DigestsUnreadableError):
         first_use(ADDRESS, OTHER, "the server", {})
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from verl_env.verify.errors import PartUnknown
+from verl_env.verify.errors import PartUnknownError
 from verl_env.verify.select import select
 
 
@@ -24,5 +24,5 @@ def test_the_order_is_that_of_the_list():
 
 
 def test_another_name_is_refused():
-    with pytest.raises(PartUnknown):
+    with pytest.raises(PartUnknownError):
         select(["refit-vll"])

@@ -3,10 +3,10 @@ import pytest
 from tests.install.plans import options, wheel
 from tests.install.wheels import sha256, wheel_bytes
 from verl_env.choose.model import Build
-from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
-from verl_env.settings.digests import DigestChanged, remember
+from verl_env.installers.failures import AddressUnavailableError, DownloadInterruptedError, HashMismatchError
+from verl_env.settings.digests import DigestChangedError, remember
 from verl_env.wheels import fetch
-from verl_env.wheels.errors import HashRequired, NativeMismatch, NativeUnavailable
+from verl_env.wheels.errors import HashRequiredError, NativeMismatchError, NativeUnobtainableError
 from verl_env.wheels.fetch import download, fetch_native, file_sha256
 
 FILE = "flash_attn-2.7.4+cu12-py3-none-any.whl"
@@ -46,7 +46,7 @@ def test_a_recorded_hash_is_checked(served, tmp_path):
 
 
 def test_another_file_is_refused_and_not_kept(served, tmp_path):
-    with pytest.raises(HashMismatch) as caught:
+    with pytest.raises(HashMismatchError) as caught:
         get(served, tmp_path, digest="0" * 64)
     assert caught.value.actual == f"sha256:{sha256(CONTENT)}"
     assert caught.value.package == FILE
@@ -70,7 +70,7 @@ WRONG = {
 def test_what_is_no_wheel_of_the_component_is_not_kept(served, tmp_path, case):
     content, kind, words = WRONG[case]
     (served.directory / FILE).write_bytes(content)
-    with pytest.raises(NativeMismatch) as caught:
+    with pytest.raises(NativeMismatchError) as caught:
         get(served, tmp_path)
     assert [fault.id for fault in caught.value.faults] == [kind]
     assert words in caught.value.message
@@ -83,14 +83,14 @@ def test_what_is_no_wheel_of_the_component_is_not_kept(served, tmp_path, case):
 def test_a_bad_file_in_a_cache_from_before_is_fetched_anew(served, tmp_path):
     path = get(served, tmp_path)
     path.write_bytes(b"<html>")
-    with pytest.raises(NativeMismatch):
+    with pytest.raises(NativeMismatchError):
         get(served, tmp_path, offline=True)
     assert get(served, tmp_path).read_bytes() == CONTENT
 
 
 def test_a_bad_file_in_the_wheelhouse_stays_there(served, tmp_path, house):
     (house.path / FILE).write_bytes(b"<html>")
-    with pytest.raises(NativeMismatch, match=str(house.path)):
+    with pytest.raises(NativeMismatchError, match=str(house.path)):
         get(served, tmp_path, wheelhouse=house.path)
     assert (house.path / FILE).exists()
 
@@ -110,7 +110,7 @@ def test_a_broken_off_download_is_begun_again(served, tmp_path):
 
 def test_a_download_that_always_breaks_off_is_an_error_and_leaves_nothing(served, tmp_path):
     served.faults[FILE] = "cut"
-    with pytest.raises(DownloadInterrupted) as caught:
+    with pytest.raises(DownloadInterruptedError) as caught:
         get(served, tmp_path)
     assert caught.value.what == f"{FILE} from {served.url(FILE.replace('+', '%2B'))}"
     assert len(served.asked) == fetch.ATTEMPTS
@@ -122,13 +122,13 @@ def test_a_download_that_always_breaks_off_is_an_error_and_leaves_nothing(served
 @pytest.mark.parametrize(("fault", "words"), [("gone", "404 Not Found"), ("denied", "403"), ("broken", "503")])
 def test_what_the_server_refuses_cannot_be_had(served, tmp_path, fault, words):
     served.faults[FILE] = fault
-    with pytest.raises(NativeUnavailable, match=words):
+    with pytest.raises(NativeUnobtainableError, match=words):
         get(served, tmp_path)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x-1-py3-none-any.whl", "http://host.invalid/x-1-py3-none-any.whl"])
 def test_what_cannot_be_reached_cannot_be_had(tmp_path, url):
-    with pytest.raises(NativeUnavailable, match="cannot be reached"):
+    with pytest.raises(NativeUnobtainableError, match="cannot be reached"):
         fetch_native(choice(url), options(tmp_path), lambda *_: None)
 
 
@@ -139,13 +139,13 @@ def test_the_wheelhouse_comes_first(served, tmp_path, house):
 
 
 def test_a_wheel_in_the_wheelhouse_is_checked_and_never_removed(served, tmp_path, house):
-    with pytest.raises(HashMismatch):
+    with pytest.raises(HashMismatchError):
         get(served, tmp_path, wheelhouse=house.path, digest="0" * 64)
     assert (house.path / FILE).exists()
 
 
 def test_offline_only_what_is_there_can_be_had(served, tmp_path):
-    with pytest.raises(NativeUnavailable, match="offline"):
+    with pytest.raises(NativeUnobtainableError, match="offline"):
         get(served, tmp_path, offline=True)
     path = get(served, tmp_path)
     assert get(served, tmp_path, offline=True) == path
@@ -153,7 +153,7 @@ def test_offline_only_what_is_there_can_be_had(served, tmp_path):
 
 
 def test_a_choice_without_a_wheel_cannot_be_had(tmp_path):
-    with pytest.raises(NativeUnavailable, match="no wheel"):
+    with pytest.raises(NativeUnobtainableError, match="no wheel"):
         fetch_native(Build("flash-attn", "2.7.4", "skip", "no wheel"), options(tmp_path), lambda *_: None)
 
 
@@ -182,17 +182,17 @@ def test_a_directory_can_be_a_mirror(house, tmp_path, monkeypatch):
     monkeypatch.setenv("VERL_ENV_CONFIG", str(file))
     assert fetch_native(choice(PUBLISHED), options(tmp_path), lambda *_: None).read_bytes() == CONTENT
     (house.path / FILE).unlink()
-    with pytest.raises(NativeUnavailable, match=r"mirror of https://publisher\.invalid"):
+    with pytest.raises(NativeUnobtainableError, match=r"mirror of https://publisher\.invalid"):
         fetch_native(choice(f"{PUBLISHED}.gone"), options(tmp_path), lambda *_: None)
 
 
 @pytest.mark.parametrize(
     ("fault", "error", "words"),
     [
-        ("gone", NativeUnavailable, "404 Not Found"),
-        ("cut", DownloadInterrupted, "broke off"),
-        ("stall", DownloadInterrupted, "broke off"),
-        (None, HashMismatch, "the lock says"),
+        ("gone", NativeUnobtainableError, "404 Not Found"),
+        ("cut", DownloadInterruptedError, "broke off"),
+        ("stall", DownloadInterruptedError, "broke off"),
+        (None, HashMismatchError, "the lock says"),
     ],
 )
 def test_an_error_names_both_addresses(mirror, tmp_path, monkeypatch, fault, error, words):
@@ -205,7 +205,7 @@ def test_an_error_names_both_addresses(mirror, tmp_path, monkeypatch, fault, err
 
 
 def test_a_hash_in_the_wheelhouse_names_the_wheelhouse(mirror, tmp_path, house):
-    with pytest.raises(HashMismatch, match=str(house.path)):
+    with pytest.raises(HashMismatchError, match=str(house.path)):
         fetch_native(choice(PUBLISHED, "0" * 64), options(tmp_path, wheelhouse=house.path), lambda *_: None)
 
 
@@ -216,7 +216,7 @@ def test_what_can_be_done_where_an_address_gives_nothing(tmp_path, monkeypatch, 
     file = tmp_path / "config.toml"
     file.write_text(f"[mirrors]\n{table}\n")
     monkeypatch.setenv("VERL_ENV_CONFIG", str(file))
-    with pytest.raises(AddressUnavailable, match="cannot be reached") as caught:
+    with pytest.raises(AddressUnavailableError, match="cannot be reached") as caught:
         download("http://127.0.0.1:1/x.tar.gz", tmp_path / "x.tar.gz", lambda *_: None)
     assert hint in caught.value.hint
     assert not list(tmp_path.glob("x.tar.gz*"))
@@ -241,7 +241,7 @@ def test_a_wheel_of_the_index_is_fetched_by_pip_and_kept(on_index, tmp_path):
 
 
 def test_another_file_of_the_index_is_refused_and_not_kept(on_index, tmp_path):
-    with pytest.raises(HashMismatch) as caught:
+    with pytest.raises(HashMismatchError) as caught:
         fetch_native(on_index("0" * 64), options(tmp_path), lambda *_: None)
     assert caught.value.actual == f"sha256:{sha256(CONTENT)}"
     assert not list((tmp_path / "cache").rglob("*.whl"))
@@ -249,7 +249,7 @@ def test_another_file_of_the_index_is_refused_and_not_kept(on_index, tmp_path):
 
 def test_what_the_index_does_not_have_cannot_be_had(index, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", index.simple)
-    with pytest.raises(NativeUnavailable) as caught:
+    with pytest.raises(NativeUnobtainableError) as caught:
         fetch_native(choice("index:flash_attn-2.7.4-py3-none-any.whl", "0" * 64), options(tmp_path), lambda *_: None)
     assert "the index has no flash-attn==2.7.4" in caught.value.message
 
@@ -267,14 +267,14 @@ OTHER = wheel_bytes("flash-attn", "2.7.4", {"flash_attn.py": "x = 'another'\n"})
 def test_what_has_no_hash_is_what_it_was_when_it_was_first_taken(served, tmp_path):
     path = get(served, tmp_path)
     path.write_bytes(OTHER)
-    with pytest.raises(DigestChanged) as caught:
+    with pytest.raises(DigestChangedError) as caught:
         get(served, tmp_path)
     assert str(path) in caught.value.message
     assert not path.exists(), "the copy in the cache is gone"
     assert get(served, tmp_path).read_bytes() == CONTENT
     path.unlink()
     (served.directory / FILE).write_bytes(OTHER)
-    with pytest.raises(DigestChanged):
+    with pytest.raises(DigestChangedError):
         get(served, tmp_path)
     remember(served.url(FILE.replace("+", "%2B")), sha256(OTHER))
     assert get(served, tmp_path).read_bytes() == OTHER
@@ -282,7 +282,7 @@ def test_what_has_no_hash_is_what_it_was_when_it_was_first_taken(served, tmp_pat
 
 def test_what_an_environment_knows_counts_for_a_user_who_knows_nothing(served, tmp_path):
     known = {served.url(FILE.replace("+", "%2B")): f"sha256:{'0' * 64}"}
-    with pytest.raises(DigestChanged):
+    with pytest.raises(DigestChangedError):
         get(served, tmp_path, digests=known)
 
 
@@ -298,7 +298,7 @@ def test_nobodys_first_use_is_what_others_may_have_put_into_a_cache(served, tmp_
 
 
 def test_nothing_without_a_hash_is_fetched_where_one_is_wanted(served, tmp_path):
-    with pytest.raises(HashRequired):
+    with pytest.raises(HashRequiredError):
         get(served, tmp_path, recorded_only=True)
     assert served.asked == []
     assert get(served, tmp_path, recorded_only=True, digest=sha256(CONTENT)).read_bytes() == CONTENT

@@ -10,7 +10,7 @@ from tests.install.plans import wheel as published
 from tests.install.wheels import wheel_bytes
 from verl_env.choose.model import Build
 from verl_env.components.load import load_catalogue
-from verl_env.wheels.errors import NativeMismatch
+from verl_env.wheels.errors import NativeMismatchError
 from verl_env.wheels.validation import Site, validate_wheel
 
 EAB, EA = "_ZN3c104cuda9SetDeviceEab", "_ZN3c104cuda9SetDeviceEa"
@@ -33,7 +33,7 @@ def land(wheel, site, *, build=PUBLISHED, **facts):
 
 
 def refused(wheel, site, **facts):
-    with pytest.raises(NativeMismatch) as caught:
+    with pytest.raises(NativeMismatchError) as caught:
         land(wheel, site, **facts)
     error = caught.value
     assert error.wheel == wheel.name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from verl_env.environment.history import Change
 from verl_env.environment.installed import same_version
 from verl_env.installers.classify import classify
-from verl_env.installers.failures import EnvironmentMismatch
+from verl_env.installers.failures import EnvironmentMismatchError
 from verl_env.installers.process import run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def check_versions(found: Sequence[ResolvedPackage], have: Mapping[str, Distribu
     """Whether what the resolver chose is there.
 
     Raises:
-        EnvironmentMismatch: it is not.
+        EnvironmentMismatchError: it is not.
     """
     wrong = [
         Change("~", each.name, have[each.name].version if each.name in have else None, each.version)
@@ -44,7 +44,7 @@ def check_versions(found: Sequence[ResolvedPackage], have: Mapping[str, Distribu
         or (each.version and not same_version(have[each.name].version, each.version, local=True))
     ]
     if wrong:
-        raise EnvironmentMismatch(wrong)
+        raise EnvironmentMismatchError(wrong)
 
 
 def run_installer(installer: Installer, command: Command, show: Callable[[bytes], None] | None) -> None:

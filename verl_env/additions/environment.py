@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from verl_env.additions.errors import NOTHING_THERE, NotMadeHere
+from verl_env.additions.errors import NOTHING_THERE, NotMadeHereError
 from verl_env.environment.pins import constraint_address, links_address, read_pins
 from verl_env.environment.state import read_state
 from verl_env.environment.target import Target
@@ -34,13 +34,13 @@ def open_environment(path: Path) -> Opened:
     """The environment at a path.
 
     Raises:
-        NotMadeHere: verl-env did not make it.
+        NotMadeHereError: verl-env did not make it.
     """
     target = Target(path.absolute())
     generation = target.current()
     state = None if generation is None else read_state(generation)
     if generation is None or state is None:
-        raise NotMadeHere(target.path, _found(target.path))
+        raise NotMadeHereError(target.path, _found(target.path))
     return Opened(target, generation, state, _pins(generation, state))
 
 

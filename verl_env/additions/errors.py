@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.errors import NativeMissingError
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
-from verl_env.wheels.errors import NativeMismatch
+from verl_env.wheels.errors import NativeMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +35,11 @@ def _plan_command(state: State, wishes: Sequence[str]) -> str:
     return shlex.join([*words, *(word for wish in wishes for word in ("--with", wish)), "--explain"])
 
 
-class NotMadeHere(VerlEnvError):
+class NotMadeHereError(VerlEnvError):
     """``verl-env pip`` and ``verl-env run`` work in environments that verl-env made, and this is none."""
 
     id = "environment-not-made"
     exit_code = EXIT_MISUSE
-
     path: Path
     found: str
 
@@ -58,7 +57,7 @@ class NotMadeHere(VerlEnvError):
         return f"name one: --into DIR; or make one beside it: verl-env install --stack vllm --into {beside}"
 
 
-class PipWouldDrift(VerlEnvError):
+class PipWouldDriftError(VerlEnvError):
     """What should be installed or removed moves a pin of the lockset: torch, an engine, a native component, or another.
 
     Each pin is there because another version breaks what is compiled or written against it. ``causes`` say what needs
@@ -67,7 +66,6 @@ class PipWouldDrift(VerlEnvError):
     """
 
     id = "pip-would-drift"
-
     command: str
     wishes: Sequence[str]
     lockset: str
@@ -93,93 +91,77 @@ class PipWouldDrift(VerlEnvError):
         return f"ask for a version that goes with the lock; or to move these pins knowingly: {anyway}"
 
 
-class Unresolved(VerlEnvError):
+class UnresolvedError(VerlEnvError):
     """What should be added cannot be had at all, pins or no pins: a name nobody serves, or a conflict in itself."""
 
     id = "additions-unresolved"
-
     wishes: Sequence[str]
     output: Sequence[str]
     wheels_only: bool = False
-
-    @property
-    def message(self) -> str:
-        return "\n  ".join([f"{', '.join(self.wishes)} cannot be had:", *self.output])
-
-    @property
-    def hint(self) -> str:
-        built = "; what has no wheel is built with --allow-builds, which runs its code" if self.wheels_only else ""
-        return f"look for a misspelt name; an index of its own goes behind it: --extra-index-url URL{built}"
+    says = "{wishes:, } cannot be had:{output:*\n  }"
+    helps = (
+        "look for a misspelt name; an index of its own goes behind it: --extra-index-url URL"
+        "{wheels_only:+; what has no wheel is built with --allow-builds, which runs its code}"
+    )
 
 
-class ComponentMissing(NativeMissingError):
+class ComponentMissingError(NativeMissingError):
     """A native component cannot be had for an environment: none of its wheels fits, and it cannot be built here."""
 
     wishes: Sequence[str]
     state: State
     missing: NativeMissingError
-
-    @property
-    def message(self) -> str:
-        return self.missing.message
+    says = "{missing.message}"
 
     @property
     def hint(self) -> str:
         return f"every way, and why not: {_plan_command(self.state, self.wishes)}"
 
 
-class GivenUnfit(NativeMismatch):
+class GivenUnfitError(NativeMismatchError):
     """A wheel of a native component that was given to ``verl-env pip`` cannot work in the environment."""
 
-    @property
-    def hint(self) -> str:
-        return f"ask for it by its name, for a build that fits: verl-env pip install {self.name}"
+    helps = "ask for it by its name, for a build that fits: verl-env pip install {name}"
 
 
-class ComponentUnfit(VerlEnvError):
+class ComponentUnfitError(VerlEnvError):
     """A native component does not go with an environment: its lockset has another version, or this machine differs.
 
     Which version of flash-attn a lockset has is part of it: what is compiled against one fails on another.
     """
 
     id = "component-unfit"
-
-    def __init__(self, wishes: Sequence[str], state: State, refusal: Refusal) -> None:
-        super().__init__(wishes, state, refusal)
-        self.wishes = tuple(wishes)
-        self.state = state
-        self.lockset = state.lockset
-        self.refusal = refusal
+    wishes: Sequence[str]
+    state: State
+    refusal: Refusal
 
     @property
     def message(self) -> str:
-        own = [each for each in self.refusal.evaluations if each.lockset.id == self.lockset]
+        lockset = self.state.lockset
+        own = [each for each in self.refusal.evaluations if each.lockset.id == lockset]
         reasons = [verdict.message for each in own for verdict in each.failed] or ["it is not a lockset any more"]
-        return f"{', '.join(self.wishes)} does not go with {self.lockset}: {'; '.join(reasons)}"
+        return f"{', '.join(self.wishes)} does not go with {lockset}: {'; '.join(reasons)}"
 
     @property
     def hint(self) -> str:
         return f"see what goes together: {_plan_command(self.state, self.wishes)}"
 
 
-class NotInstalled(VerlEnvError):
+class NotInstalledError(VerlEnvError):
     """What should be taken out of an environment is not in it."""
 
     id = "package-not-installed"
-
     name: str
     path: Path
-
     says = "{name} is not installed in {path}"
     helps = "see what is: verl-env pip list"
 
 
-class CommandMissing(VerlEnvError):
+class CommandMissingError(VerlEnvError):
     """``verl-env run``: there is no such command in the environment or on PATH (exit code 127, as in shells)."""
 
     id = "command-missing"
     exit_code = 127
-
     command: str
     path: Path
 
@@ -192,14 +174,12 @@ class CommandMissing(VerlEnvError):
         return f"if a package brings it: verl-env pip{_into(self.path)} install NAME"
 
 
-class CommandRefused(VerlEnvError):
+class CommandRefusedError(VerlEnvError):
     """``verl-env run``: the command is there and cannot be started (exit code 126, as in shells)."""
 
     id = "command-not-executable"
     exit_code = 126
-
     command: str
     reason: str
-
     says = "{command} cannot be started: {reason}"
     helps = "make it executable (chmod +x {command}), or give its interpreter: verl-env run -- python FILE"

@@ -76,7 +76,7 @@ def plan_additions(
         left_out: Native components that could not be had.
 
     Raises:
-        PipWouldDrift: a wish does not go with the pins.
+        PipWouldDriftError: a wish does not go with the pins.
         VerlEnvError: it cannot be had.
     """
     old = recorded(seen.state, plan)

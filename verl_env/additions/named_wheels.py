@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from verl_env.additions.errors import GivenUnfit, PipWouldDrift
+from verl_env.additions.errors import GivenUnfitError, PipWouldDriftError
 from verl_env.additions.model import Cause, ExtraRequirement, ResolvedAdditions, ResolvedPackage
 from verl_env.builds.targets import gpu_targets
 from verl_env.choose.model import Build
@@ -20,7 +20,7 @@ from verl_env.environment.history import Change
 from verl_env.environment.installed import normalise, same_version, site_packages
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.records import replace
-from verl_env.wheels.errors import NativeMismatch
+from verl_env.wheels.errors import NativeMismatchError
 from verl_env.wheels.fetch import download
 from verl_env.wheels.identity import is_release, read_identity
 from verl_env.wheels.stage import stage_wheel
@@ -56,10 +56,10 @@ def check_given(
         machine: Gives the machine; asked only where there is such a wheel.
 
     Raises:
-        GivenUnfit: one cannot work here.
-        PipWouldDrift: one is of another version than the lockset's, and that was not allowed.
-        AddressUnavailable: one cannot be fetched.
-        DownloadInterrupted: as above.
+        GivenUnfitError: one cannot work here.
+        PipWouldDriftError: one is of another version than the lockset's, and that was not allowed.
+        AddressUnavailableError: one cannot be fetched.
+        DownloadInterruptedError: as above.
     """
     known = load_components().components
     given = [each for each in resolution.found if each.name in known and _is_wheel(each)]
@@ -73,15 +73,15 @@ def check_given(
             build = _build(each, wheel, known[each.name])
             try:
                 validate_wheel(wheel, build, place)
-            except NativeMismatch as error:
-                raise GivenUnfit(error.name, error.version, error.wheel, error.faults) from error
+            except NativeMismatchError as error:
+                raise GivenUnfitError(error.name, error.version, error.wheel, error.faults) from error
             validated(stage).mkdir(exist_ok=True)
             stage_wheel(wheel, validated(stage))
             landed.append(replace(each, version=build.version))
     moved = tuple(change for each in landed for change in _moved(each, lockset, resolution))
     if moved and not wishes.allow_drift:
         causes = [Cause(each.name, each.old or "", "your command", f"{each.name} {each.new}") for each in moved]
-        raise PipWouldDrift("install", wishes.texts, opened.state.lockset, causes, moved)
+        raise PipWouldDriftError("install", wishes.texts, opened.state.lockset, causes, moved)
     return replace(resolution, moved=(*resolution.moved, *moved))
 
 
@@ -98,7 +98,7 @@ def as_components(
     So it is recorded, kept and repaired as one that came from its publisher. Any other file stays what it is.
 
     Raises:
-        GivenUnfit: one cannot work here.
+        GivenUnfitError: one cannot work here.
     """
     known, turned, put = load_components().components, [], validated(stage)
     for wish in wishes.wishes:

@@ -9,7 +9,7 @@ from verl_env.additions.alter import run_installer
 from verl_env.additions.metadata import read_metadata
 from verl_env.additions.model import ExtraRequirement, Wishes
 from verl_env.additions.resolve import Base, resolve
-from verl_env.environment.errors import RecordMissing
+from verl_env.environment.errors import RecordMissingError
 from verl_env.environment.installed import normalise
 from verl_env.environment.record import read_record
 from verl_env.environment.reuse import packages_of, sites
@@ -67,7 +67,7 @@ def check_recorded(new: NewGeneration, gone: Collection[str] = ()) -> None:
     Of a package with several metadata folders, as a broken installation leaves them, one has to say.
 
     Raises:
-        RecordMissing: none does.
+        RecordMissingError: none does.
     """
     if new.old is None:
         return
@@ -75,7 +75,7 @@ def check_recorded(new: NewGeneration, gone: Collection[str] = ()) -> None:
     for name in sorted(replaced):
         folders = [str(path) for site in sites(new.old) for path in site.glob("*-info") if _named(path) == name]
         if all(read_record(folder) is None for folder in folders):
-            raise RecordMissing(name, new.target.path)
+            raise RecordMissingError(name, new.target.path)
 
 
 def _named(folder: Path) -> str:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.additions.environment import base_interpreter
-from verl_env.additions.errors import PipWouldDrift, Unresolved
+from verl_env.additions.errors import PipWouldDriftError, UnresolvedError
 from verl_env.additions.metadata import broken, write_metadata
 from verl_env.additions.model import Cause, ResolvedAdditions
 from verl_env.additions.outputs import causes, pip_found, reasons, uv_found
 from verl_env.environment.history import Change
 from verl_env.environment.installed import same_version, site_packages
 from verl_env.installers.classify import classify
-from verl_env.installers.failures import IndexFileMissing, InstallerFailed
+from verl_env.installers.failures import IndexFileMissingError, InstallerFailedError
 from verl_env.installers.process import run
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def resolve(wishes: Wishes, base: Base, installer: Installer, stage: Path) -> Re
         stage: A directory for files; it must be there.
 
     Raises:
-        PipWouldDrift: it would move a pin, and that was not allowed.
-        Unresolved: it cannot be had in any way.
+        PipWouldDriftError: it would move a pin, and that was not allowed.
+        UnresolvedError: it cannot be had in any way.
         VerlEnvError: the index cannot be reached, or something does not build.
     """
     refused = _asked_away(wishes, base)
     if refused and not wishes.allow_drift:
-        raise PipWouldDrift("install", wishes.texts, base.lockset, refused, ())
+        raise PipWouldDriftError("install", wishes.texts, base.lockset, refused, ())
     environment = base.environment if not wishes.isolated else _shadow(base, installer, stage)
     if not refused:
         found, output = _ask(wishes, base, installer, environment, stage, pinned=True)
@@ -70,10 +70,10 @@ def resolve(wishes: Wishes, base: Base, installer: Installer, stage: Path) -> Re
         refused = causes(output, base.pins)
     found, output = _ask(wishes, base, installer, environment, stage, pinned=False)
     if found is None:
-        raise Unresolved(wishes.texts, reasons(output), wheels_only=ONLY in wishes.options)
+        raise UnresolvedError(wishes.texts, reasons(output), wheels_only=ONLY in wishes.options)
     resolution = _resolution(found, base)
     if resolution.moved and not wishes.allow_drift:
-        raise PipWouldDrift("install", wishes.texts, base.lockset, refused, resolution.moved)
+        raise PipWouldDriftError("install", wishes.texts, base.lockset, refused, resolution.moved)
     return resolution
 
 
@@ -124,7 +124,7 @@ def _ask(
         is_pip = installer.name == "pip"
         return (pip_found(report.read_bytes()) if is_pip else uv_found(done.output, editable)), done.output
     error = classify(installer.name, command.argv, done.code, done.output)
-    if not isinstance(error, IndexFileMissing | InstallerFailed):
+    if not isinstance(error, IndexFileMissingError | InstallerFailedError):
         raise error
     return None, done.output
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.builds import environment
 from verl_env.builds.cache import BuildCache
-from verl_env.builds.errors import SourceUnavailable
+from verl_env.builds.errors import SourceUnavailableError
 from verl_env.builds.sources import commit_of, fetch
 from verl_env.builds.staleness import facts_to_record
 from verl_env.builds.steps import build_prefix, build_wheel, linked, source_tree
@@ -16,7 +16,7 @@ from verl_env.builds.workshop import Workshop, opened, trim_logs
 from verl_env.components.toolchain import needs_nvcc
 from verl_env.environment.installed import site_packages
 from verl_env.installers.classify import classify
-from verl_env.installers.index import IndexUnavailable
+from verl_env.installers.index import IndexUnavailableError
 from verl_env.installers.process import run
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Builder:
         """The wheel of a component, from the cache or built now.
 
         Raises:
-            NativeBuildFailed: it did not build.
-            SourceUnavailable: its source cannot be had.
+            NativeBuildFailedError: it did not build.
+            SourceUnavailableError: its source cannot be had.
             VerlEnvError: it may not be put in force, or an installer failed.
         """
         entry = self._result(self._works.job(name))
@@ -169,8 +169,8 @@ class Builder:
             return
         try:
             toolkit.make(self._reporter.note, offline=self._source.offline)
-        except IndexUnavailable as error:
-            raise SourceUnavailable(job.name, toolkit.words, str(error)) from error
+        except IndexUnavailableError as error:
+            raise SourceUnavailableError(job.name, toolkit.words, str(error)) from error
 
     def _run(self, command: Command) -> None:
         done = run(command)

@@ -20,7 +20,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import link_or_copy, replace_bytes
-from verl_env.locking import StillHeld, only_run
+from verl_env.locking import StillHeldError, only_run
 from verl_env.reading import json_of
 from verl_env.settings.digests import first_use, remember
 from verl_env.settings.owners import distrust
@@ -93,7 +93,7 @@ class BuildCache:
         """An entry that somebody trusted has made, and that is what it was when it was first taken.
 
         Raises:
-            DigestChanged: it is another one than before.
+            DigestChangedError: it is another one than before.
         """
         entry = _read(place, facts, without)
         if entry is None or self.vouched:
@@ -159,7 +159,7 @@ class BuildCache:
         lock = place.with_name(f".{place.name}.lock")
         with contextlib.ExitStack() as stack:
             # A lock that another user made may not be opened here; the rename at the end is safe without.
-            with contextlib.suppress(OSError, StillHeld):
+            with contextlib.suppress(OSError, StillHeldError):
                 stack.enter_context(only_run(lock, seconds=LOCK_SECONDS, waiting=waiting, mode=0o664))
                 _clear_parts(place)
             yield
@@ -171,7 +171,7 @@ def _address(place: Path) -> str:
 
 
 def _keep_digest(place: Path, digest: str) -> None:
-    with contextlib.suppress(OSError, StillHeld):
+    with contextlib.suppress(OSError, StillHeldError):
         remember(_address(place), digest)
 
 

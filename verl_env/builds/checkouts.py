@@ -34,7 +34,7 @@ def carry(tree: Path, job: Job, shop: Workshop, file: Path) -> None:
     """Writes a checkout into a file, and changes it on the way.
 
     Raises:
-        NativeBuildFailed: git failed.
+        NativeBuildFailedError: git failed.
         OSError: it cannot be written.
     """
     for directory in _git_directories(tree):

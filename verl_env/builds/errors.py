@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.command_line import command
 from verl_env.errors import VerlEnvError
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from verl_env.builds.model import BuildProblem
 
 
-class BuildImpossible(VerlEnvError):
+class BuildImpossibleError(VerlEnvError):
     """Native components cannot be built on this host as it is; found before anything was downloaded or compiled.
 
     Every problem is listed, each with its own id: a missing or unfit tool (``nvcc-missing``, ``nvcc-major-mismatch``,
@@ -23,7 +22,6 @@ class BuildImpossible(VerlEnvError):
     """
 
     id = "build-impossible"
-
     problems: Sequence[BuildProblem]
 
     @property
@@ -37,22 +35,20 @@ class BuildImpossible(VerlEnvError):
         return "\n  ".join([*hints, "or leave them out: --native skip"])
 
 
-class NativeBuildFailed(VerlEnvError):
+class NativeBuildFailedError(VerlEnvError):
     """A native component did not build. The whole output is kept in a file; its first errors are shown.
 
     ``cause`` is filled in by who knows the texts of compilers: ``verl-env doctor`` does.
     """
 
     id = "native-build-failed"
-
-    def __init__(self, name: str, what: str, code: int, log: Path, tail: Sequence[str]) -> None:
-        super().__init__(name, what, code, log, tail)
-        self.name = name
-        self.what = what
-        self.code = code
-        self.log = log
-        self.tail = tuple(tail)
-        self.cause: str | None = None
+    name: str
+    what: str
+    code: int
+    log: Path
+    tail: Sequence[str]
+    cause: str | None = None
+    helps = "the whole output: {log}; its likely cause: verl-env doctor --report {log!q}"
 
     @property
     def message(self) -> str:
@@ -60,19 +56,13 @@ class NativeBuildFailed(VerlEnvError):
         lines = [f"{self.name} did not build: {self.what} {how}", *self.tail]
         return "\n  ".join([*lines, *([f"likely cause: {self.cause}"] if self.cause else [])])
 
-    @property
-    def hint(self) -> str:
-        return f"the whole output: {self.log}; its likely cause: {command('doctor', '--report', self.log)}"
 
-
-class SourceUnavailable(VerlEnvError):
+class SourceUnavailableError(VerlEnvError):
     """The source of a native component cannot be had: not in the cache, and not to be fetched."""
 
     id = "source-unavailable"
-
     name: str
     source: str
     reason: str
-
     says = "the source of {name} ({source}) cannot be had: {reason}"
     helps = "behind a proxy or without GitHub: add a mirror to the configuration ([mirrors]), or --native skip"

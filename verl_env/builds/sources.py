@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from verl_env.builds.cache import keep_source
 from verl_env.builds.checkouts import ENDING, FOLDER
-from verl_env.builds.errors import NativeBuildFailed, SourceUnavailable
+from verl_env.builds.errors import NativeBuildFailedError, SourceUnavailableError
 from verl_env.builds.unpack import unpack
 from verl_env.environment.installed import normalise
-from verl_env.installers.failures import AddressUnavailable, HashMismatch
+from verl_env.installers.failures import AddressUnavailableError, HashMismatchError
 from verl_env.installers.index import other_digest
 from verl_env.settings.config import load_config
-from verl_env.settings.digests import DigestChanged, first_use
+from verl_env.settings.digests import DigestChangedError, first_use
 from verl_env.wheels.fetch import download, file_sha256
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def fetch(job: Job, shop: Workshop) -> Path:
     """The source tree of a job, unpacked below the workshop; no build has touched it yet.
 
     Raises:
-        SourceUnavailable: it cannot be had.
-        HashMismatch: it is another file than the recorded one.
+        SourceUnavailableError: it cannot be had.
+        HashMismatchError: it is another file than the recorded one.
     """
     origin, tree = origin_of(job.recipe.source), shop.room(f"{job.build.name}-source")
     cached = _cached(job, shop.places)
@@ -85,7 +85,7 @@ def fetch(job: Job, shop: Workshop) -> Path:
         if job.recipe.sha256 is None and cached.is_relative_to(shop.places.sources):
             address = origin.url or f"sdist:{_pinned(job)}"
             first_use(address, file_sha256(cached), str(cached), {})
-    except (HashMismatch, DigestChanged):
+    except (HashMismatchError, DigestChangedError):
         if cached.is_relative_to(shop.places.sources):
             cached.unlink()
         raise
@@ -145,7 +145,7 @@ def _place(job: Job, origin: Origin, places: Places) -> Path:
 def _check(job: Job, path: Path) -> None:
     expected = job.recipe.sha256
     if expected is not None and (actual := file_sha256(path)) != expected:
-        raise HashMismatch(path.name, f"sha256:{expected}", f"sha256:{actual}")
+        raise HashMismatchError(path.name, f"sha256:{expected}", f"sha256:{actual}")
 
 
 def _download_archive(job: Job, origin: Origin, shop: Workshop) -> Path:
@@ -154,8 +154,8 @@ def _download_archive(job: Job, origin: Origin, shop: Workshop) -> Path:
     _need_network(job, shop)
     try:
         download(origin.url, to, lambda done, total: shop.reporter.progress(name, done, total))
-    except AddressUnavailable as error:
-        raise SourceUnavailable(job.name, job.recipe.source, error.message) from error
+    except AddressUnavailableError as error:
+        raise SourceUnavailableError(job.name, job.recipe.source, error.message) from error
     return to
 
 
@@ -173,13 +173,13 @@ def _download_sdist(job: Job, shop: Workshop) -> Path:
         shop.pip(job, "download", "--no-binary", ":all:", "--dest", str(found), "--requirement", str(wanted))
         file = next(path for path in found.iterdir() if path.name.endswith(_SDIST))
     except StopIteration:
-        raise SourceUnavailable(job.name, job.recipe.source, "the index has no source distribution") from None
-    except NativeBuildFailed as error:
+        raise SourceUnavailableError(job.name, job.recipe.source, "the index has no source distribution") from None
+    except NativeBuildFailedError as error:
         if job.recipe.sha256 and (got := other_digest(error.log.read_text(encoding="utf-8", errors="replace"))):
-            raise HashMismatch(_pinned(job), f"sha256:{job.recipe.sha256}", f"sha256:{got}") from error
+            raise HashMismatchError(_pinned(job), f"sha256:{job.recipe.sha256}", f"sha256:{got}") from error
         if any("No matching distribution" in line for line in error.tail):
             reason = f"the index has no source distribution of {_pinned(job)}"
-            raise SourceUnavailable(job.name, job.recipe.source, reason) from error
+            raise SourceUnavailableError(job.name, job.recipe.source, reason) from error
         raise
     return keep_source(file, _place(job, Origin("sdist"), shop.places) / file.name)
 
@@ -202,9 +202,9 @@ def _clone(job: Job, origin: Origin, shop: Workshop, room: Path) -> Path:
             shop.run(job, (*git, "fetch", "--quiet", "--tags", "origin"), env=env)
             shop.run(job, (*git, "checkout", "--quiet", "--detach", origin.ref or "FETCH_HEAD"), env=env)
         shop.run(job, (*git, "submodule", "update", "--init", "--recursive", "--quiet"), env=env)
-    except NativeBuildFailed as error:
+    except NativeBuildFailedError as error:
         reason = next(iter(error.tail[-1:]), "git failed")
-        raise SourceUnavailable(job.name, job.recipe.source, reason) from error
+        raise SourceUnavailableError(job.name, job.recipe.source, reason) from error
     if origin.fixed:
         kept = _place(job, origin, shop.places)
         part = kept.with_name(f".{kept.name}")
@@ -221,7 +221,7 @@ def _fetch_one(job: Job, origin: Origin, shop: Workshop, tree: Path, env: Mappin
     try:
         shop.run(job, (*git, "fetch", "--quiet", "--depth", "1", "origin", origin.ref or "HEAD"), env=env)
         shop.run(job, (*git, "checkout", "--quiet", "--detach", "FETCH_HEAD"), env=env)
-    except NativeBuildFailed:
+    except NativeBuildFailedError:
         return False
     return True
 
@@ -239,4 +239,4 @@ def git_variables(mirrors: Mapping[str, str]) -> dict[str, str]:
 
 def _need_network(job: Job, shop: Workshop) -> None:
     if shop.offline:
-        raise SourceUnavailable(job.name, job.recipe.source, f"offline, and it is not in {shop.places.sources}")
+        raise SourceUnavailableError(job.name, job.recipe.source, f"offline, and it is not in {shop.places.sources}")

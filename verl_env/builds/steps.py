@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.builds import sources
-from verl_env.builds.errors import SourceUnavailable
+from verl_env.builds.errors import SourceUnavailableError
 from verl_env.builds.variables import filled
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def build_wheel(job: Job, shop: Workshop, source: Path) -> Path:
     """Builds a wheel from a source tree.
 
     Raises:
-        NativeBuildFailed: it did not build, or no wheel came of it.
-        SourceUnavailable: the source has no such folder.
+        NativeBuildFailedError: it did not build, or no wheel came of it.
+        SourceUnavailableError: the source has no such folder.
     """
     source /= job.recipe.folder
     if not source.is_dir():
-        raise SourceUnavailable(job.name, job.recipe.source, f"it has no folder {job.recipe.folder}")
+        raise SourceUnavailableError(job.name, job.recipe.source, f"it has no folder {job.recipe.folder}")
     _run_commands(job, shop, source)
     out = shop.room(f"{job.build.name}-wheel")
     settings = [word for setting in job.recipe.settings for word in ("--config-settings", setting)]
@@ -39,7 +39,7 @@ def build_prefix(job: Job, shop: Workshop, source: Path, prefix: Path) -> None:
     """Makes a directory with the commands of a recipe, run in the source tree.
 
     Raises:
-        NativeBuildFailed: a command failed.
+        NativeBuildFailedError: a command failed.
     """
     prefix.mkdir(parents=True, exist_ok=True)
     shop.values[f"prefix:{job.build.name}"] = str(prefix)
@@ -80,14 +80,16 @@ def apply_patches(job: Job, shop: Workshop, source: Path, source_of: Callable[[s
         source_of: Gives the source tree of a component.
 
     Raises:
-        SourceUnavailable: there is no such patch.
-        NativeBuildFailed: one does not apply.
+        SourceUnavailableError: there is no such patch.
+        NativeBuildFailedError: one does not apply.
     """
     for patch in job.recipe.patches:
         owner, _, path = patch.partition(":")
         file = source_of(owner) / path
         if not file.is_file():
-            raise SourceUnavailable(job.name, job.recipe.source, f"its patch {patch} is not in the source of {owner}")
+            raise SourceUnavailableError(
+                job.name, job.recipe.source, f"its patch {patch} is not in the source of {owner}"
+            )
         if shutil.which("patch", path=shop.host.environ.get("PATH")) is not None:
             shop.run(job, ("patch", "-p1", "--batch", "--forward", "-i", str(file)), cwd=source)
         else:
@@ -98,12 +100,12 @@ def source_tree(job: Job, shop: Workshop, source_of: Callable[[str], Path]) -> P
     """The source of a job with its patches applied.
 
     Raises:
-        SourceUnavailable: it cannot be had.
-        HashMismatch: it is another file than the recorded one.
+        SourceUnavailableError: it cannot be had.
+        HashMismatchError: it is another file than the recorded one.
     """
     try:
         tree = sources.fetch(job, shop)
     except ValueError as error:
-        raise SourceUnavailable(job.name, job.recipe.source, str(error)) from error
+        raise SourceUnavailableError(job.name, job.recipe.source, str(error)) from error
     apply_patches(job, shop, tree, source_of)
     return tree

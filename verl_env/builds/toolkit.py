@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 from verl_env.components.toolchain import needs_nvcc, nvcc_fits, toolkit_for
-from verl_env.installers.failures import HashMismatch
-from verl_env.installers.index import IndexUnavailable, download_wheel
+from verl_env.installers.failures import HashMismatchError
+from verl_env.installers.index import IndexUnavailableError, download_wheel
 from verl_env.settings.owners import distrust
 from verl_env.wheels.fetch import file_sha256
 
@@ -75,8 +75,8 @@ class IndexToolkit:
         """Its directory, with everything in it.
 
         Raises:
-            IndexUnavailable: a part of it cannot be had.
-            HashMismatch: a part is another file than the recorded one.
+            IndexUnavailableError: a part of it cannot be had.
+            HashMismatchError: a part is another file than the recorded one.
             OSError: it cannot be written.
         """
         place = self.place
@@ -99,10 +99,10 @@ class IndexToolkit:
         house = None if self.wheelhouse is None else self.wheelhouse / file
         if house is not None and house.is_file():
             if (actual := file_sha256(house)) != digest:
-                raise HashMismatch(file, f"sha256:{digest}", f"sha256:{actual}", str(self.wheelhouse))
+                raise HashMismatchError(file, f"sha256:{digest}", f"sha256:{actual}", str(self.wheelhouse))
             return house
         if offline:
-            raise IndexUnavailable(f"offline, and no {file} in the wheelhouse")
+            raise IndexUnavailableError(f"offline, and no {file} in the wheelhouse")
         return download_wheel(file, digest, room, python=None)
 
 
@@ -165,7 +165,7 @@ def _unpack(wheel: Path, to: Path) -> None:
                     shutil.copyfileobj(source, target)
                 path.chmod(0o755 if (member.external_attr >> 16) & 0o100 else 0o644)
     except BadZipFile as error:
-        raise IndexUnavailable(f"{wheel.name} is no whole wheel ({error})") from error
+        raise IndexUnavailableError(f"{wheel.name} is no whole wheel ({error})") from error
 
 
 def _as_toolkit(directory: Path) -> None:

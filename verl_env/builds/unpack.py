@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class ArchiveInvalid(ValueError):
+class ArchiveInvalidError(ValueError):
     """No archive, or one with a member that lies outside it."""
 
 
@@ -22,7 +22,7 @@ def unpack(archive: Path, directory: Path) -> Path:
         The one directory that it holds, or ``directory`` where it holds several things.
 
     Raises:
-        ArchiveInvalid: it is none, or has a member that would lie outside the directory.
+        ArchiveInvalidError: it is none, or has a member that would lie outside the directory.
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -32,7 +32,7 @@ def unpack(archive: Path, directory: Path) -> Path:
                 untar(opened, directory)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         message = f"{archive.name} cannot be unpacked: {error}"
-        raise ArchiveInvalid(message) from error
+        raise ArchiveInvalidError(message) from error
     entries = list(directory.iterdir())
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else directory
 
@@ -48,7 +48,7 @@ def untar(opened: tarfile.TarFile, directory: Path) -> None:
     """Member by member, as one may be a link that a later one goes through; what is no file, directory or link, not.
 
     Raises:
-        ArchiveInvalid: a member would lie outside the directory.
+        ArchiveInvalidError: a member would lie outside the directory.
         tarfile.TarError: it is damaged.
     """
     for member in opened:
@@ -68,7 +68,7 @@ def _check(directory: Path, name: str) -> None:
     path = os.path.realpath(os.path.join(root, name))  # noqa: PTH118 (an absolute name replaces the root)
     if path != root and not path.startswith(f"{root}{os.sep}"):
         message = f"a member of the archive lies outside it: {name}"
-        raise ArchiveInvalid(message)
+        raise ArchiveInvalidError(message)
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.builds.errors import NativeBuildFailed
+from verl_env.builds.errors import NativeBuildFailedError
 from verl_env.builds.log_excerpt import log_excerpt
 from verl_env.builds.progress import BuildSteps
 from verl_env.builds.variables import build_variables
@@ -86,7 +86,7 @@ class Workshop:
         """Runs pip in the build environment: no isolation, no dependencies, no results of other environments.
 
         Raises:
-            NativeBuildFailed: it failed.
+            NativeBuildFailedError: it failed.
         """
         self.run(job, build_command(self.python, verb, self._source, arguments))
 
@@ -96,7 +96,7 @@ class Workshop:
         """Runs a command of a job: its output goes into the job's log, its steps to the reporter.
 
         Raises:
-            NativeBuildFailed: it failed; the log holds all of its output.
+            NativeBuildFailedError: it failed; the log holds all of its output.
         """
         steps, started = BuildSteps(), time.monotonic()
         with self.log(job).open("ab") as log:
@@ -109,7 +109,7 @@ class Workshop:
             finally:
                 lines.end()
         if done.code != 0:
-            raise NativeBuildFailed(job.name, _what(argv), done.code, self.log(job), log_excerpt(done.output))
+            raise NativeBuildFailedError(job.name, _what(argv), done.code, self.log(job), log_excerpt(done.output))
 
     def log(self, job: Job) -> Path:
         """The file with the output of a job."""

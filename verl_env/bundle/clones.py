@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from verl_env.builds.checkouts import carry
-from verl_env.builds.errors import NativeBuildFailed, SourceUnavailable
+from verl_env.builds.errors import NativeBuildFailedError, SourceUnavailableError
 from verl_env.builds.sources import commit_of, fetch
 from verl_env.builds.workshop import Workshop, opened
-from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.bundle.errors import BundleFileUnavailableError
 from verl_env.bundle.model import File
 from verl_env.installers.base import Source
 from verl_env.wheels.fetch import file_sha256
@@ -48,7 +48,7 @@ def clone(checkout: Checkout, root: Path, progress: Progress) -> File:
     """Clones a source with its submodules and writes it into the bundle; one that moves is asked for each time.
 
     Raises:
-        BundleFileUnavailable: it cannot be had.
+        BundleFileUnavailableError: it cannot be had.
     """
     job, to = checkout.job, root / checkout.path
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +59,8 @@ def clone(checkout: Checkout, root: Path, progress: Progress) -> File:
             tree = fetch(job, shop)
             commit = commit_of(tree)
             carry(tree, job, shop, part)
-        except (SourceUnavailable, NativeBuildFailed) as error:
-            raise BundleFileUnavailable(job.name, error.message) from error
+        except (SourceUnavailableError, NativeBuildFailedError) as error:
+            raise BundleFileUnavailableError(job.name, error.message) from error
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(to)

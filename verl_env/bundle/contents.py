@@ -65,7 +65,7 @@ def extras_wanted(planning: Planning) -> tuple[BundleRequirement, ...]:
     """What wishes beside the lock come to, under its pins.
 
     Raises:
-        BundleFileUnavailable: they cannot be had as wheels.
+        BundleFileUnavailableError: they cannot be had as wheels.
     """
     pins = {package.name: package.version for package in planning.plan.packages}
     lines = [f"{name}=={version}" for name, version in pins.items()]

@@ -8,9 +8,9 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
-from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.bundle.errors import BundleFileUnavailableError
 from verl_env.environment.files import begin_writing
-from verl_env.installers.failures import HashMismatch
+from verl_env.installers.failures import HashMismatchError
 from verl_env.locksets.web import WebError, open_url
 from verl_env.settings.mirrors import both, mirrored
 
@@ -40,7 +40,7 @@ _PARTIAL, _BAD_RANGE = 206, 416
 _OF_THIS_HOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO})
 
 
-class Cancelled(Exception):
+class CancelledError(Exception):
     """Another download failed, or the user interrupted."""
 
 
@@ -59,9 +59,9 @@ def download(fetch: Fetch, to: Path, progress: Callable[[int], None], stopped: C
         stopped: Whether to give up between two chunks.
 
     Raises:
-        BundleFileUnavailable: the server does not answer, has no such file, or broke off again and again.
-        HashMismatch: it is another file than the recorded one.
-        Cancelled: ``stopped`` said so.
+        BundleFileUnavailableError: the server does not answer, has no such file, or broke off again and again.
+        HashMismatchError: it is another file than the recorded one.
+        CancelledError: ``stopped`` said so.
     """
     address, part = mirrored(fetch.url), part_of(to)
     fruitless = 0
@@ -75,14 +75,14 @@ def download(fetch: Fetch, to: Path, progress: Callable[[int], None], stopped: C
             progress(-max(have, came))
             fruitless = 0 if came > have else fruitless + 1
             if fruitless >= ATTEMPTS or not _passing(error):
-                raise BundleFileUnavailable(to.name, f"{both(fetch.url, address)} {_words(error)}") from error
+                raise BundleFileUnavailableError(to.name, f"{both(fetch.url, address)} {_words(error)}") from error
             time.sleep(min(8.0, 0.25 * 2**fruitless))
             continue
         actual = digest.hexdigest()
         if not fetch.accepts(actual):
             part.unlink()
             need = f"sha256:{fetch.sha256}" if fetch.sha256 else " or ".join(sorted(fetch.hashes or ()))
-            raise HashMismatch(to.name, need, f"sha256:{actual}", both(fetch.url, address))
+            raise HashMismatchError(to.name, need, f"sha256:{actual}", both(fetch.url, address))
         part.replace(to)
         return actual, size
 
@@ -90,7 +90,7 @@ def download(fetch: Fetch, to: Path, progress: Callable[[int], None], stopped: C
 def _tell(count: int, progress: Callable[[int], None], stopped: Callable[[], bool]) -> None:
     progress(count)
     if stopped():
-        raise Cancelled
+        raise CancelledError
 
 
 def _taken_over(part: Path) -> tuple[Digest, int]:

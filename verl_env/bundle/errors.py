@@ -14,23 +14,18 @@ if TYPE_CHECKING:
 LISTED = 10
 
 
-class BundleInvalid(VerlEnvError):
+class BundleInvalidError(VerlEnvError):
     """A directory or file that is no bundle: it has no manifest, or one that this verl-env cannot read."""
 
     id = "bundle-invalid"
     exit_code = EXIT_MISUSE
-
     path: Path
     reason: str
-
     says = "{path} is no bundle that can be used: {reason}"
-
-    @property
-    def hint(self) -> str:
-        return f"make one where there is a network: verl-env bundle --stack vllm -o {self.path.name}"
+    helps = "make one where there is a network: verl-env bundle --stack vllm -o {path.name}"
 
 
-class BundleDamaged(VerlEnvError):
+class BundleDamagedError(VerlEnvError):
     """A bundle whose files are not those of its manifest; nothing of it was unpacked or installed.
 
     Each file is named: *changed* (other contents), *missing*, *added* (not in the manifest), *swapped* (one that has
@@ -38,98 +33,75 @@ class BundleDamaged(VerlEnvError):
     """
 
     id = "bundle-damaged"
-
-    def __init__(self, path: Path, faults: Mapping[str, Sequence[str]]) -> None:
-        super().__init__(path, faults)
-        self.path = path
-        self.faults = {kind: tuple(names) for kind, names in faults.items() if names}
+    path: Path
+    faults: Mapping[str, Sequence[str]]
+    helps = "carry it over again, or run the verl-env bundle command that made it: only what is wrong is fetched"
 
     @property
     def message(self) -> str:
-        return f"{self.path} is not what its manifest says; " + "; ".join(
-            f"{kind}: {_some(names)}" for kind, names in self.faults.items()
-        )
-
-    helps = "carry it over again, or run the verl-env bundle command that made it: only what is wrong is fetched"
+        named = "; ".join(f"{kind}: {_some(names)}" for kind, names in self.faults.items() if names)
+        return f"{self.path} is not what its manifest says; {named}"
 
     def to_json(self) -> dict[str, Any]:
-        return {**VerlEnvError.to_json(self), "faults": {kind: list(names) for kind, names in self.faults.items()}}
+        return {
+            **VerlEnvError.to_json(self),
+            "faults": {kind: list(names) for kind, names in self.faults.items() if names},
+        }
 
 
-class BundleMisfit(VerlEnvError):
+class BundleMisfitError(VerlEnvError):
     """A bundle that is not for this machine or this verl-env: what it needs, and what is here."""
 
     id = "bundle-misfit"
-
-    def __init__(self, path: Path, what: str, need: str, have: str, hint: str) -> None:
-        super().__init__(path, what, need, have)
-        self.path = path
-        self.what = what
-        self.need = need
-        self.have = have
-        self._hint = hint
-
+    path: Path
+    what: str
+    need: str
+    have: str
+    way_on: str
     says = "{path} does not fit: {what}: it needs {need}, and here is {have}"
-
-    @property
-    def hint(self) -> str:
-        return self._hint
+    helps = "{way_on}"
 
     def to_json(self) -> dict[str, Any]:
         return {**VerlEnvError.to_json(self), "requirement": self.what, "need": self.need, "have": self.have}
 
 
-class BundleLacks(VerlEnvError):
+class BundleLacksError(VerlEnvError):
     """A bundle that does not hold what is asked for: another lockset, stack or Python than it was made for."""
 
     id = "bundle-lacks"
-
     path: Path
     what: str
     holds: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        return f"{self.path} is not for {self.what}; it is for {', '.join(self.holds)}"
-
+    says = "{path} is not for {what}; it is for {holds:, }"
     helps = "see what it holds: verl-env bundle --list {path}"
 
 
-class BundleTargetForeign(VerlEnvError):
+class BundleTargetForeignError(VerlEnvError):
     """``-o`` is a directory with files that is no bundle, or something else that a bundle must not replace."""
 
     id = "bundle-target-foreign"
     exit_code = EXIT_MISUSE
-
     path: Path
     found: str
-
     says = "{path} is {found}, and a bundle is made in a directory of its own"
-
-    @property
-    def hint(self) -> str:
-        return f"give another path: -o {self.path.name}.bundle"
+    helps = "give another path: -o {path.name}.bundle"
 
 
-class BundleBusy(VerlEnvError):
+class BundleBusyError(VerlEnvError):
     """Another verl-env is making the same bundle."""
 
     id = "bundle-busy"
-
     path: Path
-
     says = "another run is writing {path}"
     helps = "wait for it, or end it and run this again: what it fetched is kept"
 
 
-class BundleFileUnavailable(VerlEnvError):
+class BundleFileUnavailableError(VerlEnvError):
     """A file that a bundle needs cannot be had."""
 
     id = "bundle-file-unavailable"
-
     name: str
     reason: str
-
     says = "{name} cannot be had: {reason}"
     helps = "run the same command again, what was fetched is kept; or another index: UV_DEFAULT_INDEX, PIP_INDEX_URL"
 

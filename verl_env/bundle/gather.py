@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Protocol
 
-from verl_env.bundle.download import Cancelled, download, part_of
+from verl_env.bundle.download import CancelledError, download, part_of
 from verl_env.bundle.model import File
 from verl_env.wheels.fetch import file_sha256
 
@@ -68,7 +68,7 @@ def gather(
                     future.cancel()
     failures = [error for future in futures if not future.cancelled() and (error := future.exception()) is not None]
     if failures:
-        raise next((error for error in failures if not isinstance(error, Cancelled)), failures[0])
+        raise next((error for error in failures if not isinstance(error, CancelledError)), failures[0])
     return tuple(future.result() for future in futures)
 
 
@@ -80,7 +80,7 @@ def _one(
     then: Callable[[Fetch, Path], None] | None,
 ) -> File:
     if stopped():
-        raise Cancelled
+        raise CancelledError
     path = root / fetch.path
     known = _there(fetch, path)
     if known is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.bundle.errors import BundleFileUnavailableError
 from verl_env.bundle.model import WHEELS
 from verl_env.locksets.index import Index, best_file
 from verl_env.settings.mirrors import mirrored
@@ -83,7 +83,7 @@ def look_up(wanted: Iterable[BundleRequirement], index: Index) -> tuple[Fetch, .
     """The file for each, the largest first; what two of them share is there once.
 
     Raises:
-        BundleFileUnavailable: the index has no file that fits.
+        BundleFileUnavailableError: the index has no file that fits.
         IndexUnreachableError: a page could not be read.
     """
     ordered = sorted(dict.fromkeys(wanted), key=lambda each: -each.size)
@@ -93,7 +93,7 @@ def look_up(wanted: Iterable[BundleRequirement], index: Index) -> tuple[Fetch, .
     for fetch in found:
         other = unique.setdefault(fetch.path, fetch)
         if other.sha256 != fetch.sha256:
-            raise BundleFileUnavailable(fetch.name, f"two different files are named {fetch.path}")
+            raise BundleFileUnavailableError(fetch.name, f"two different files are named {fetch.path}")
     return tuple(sorted(unique.values(), key=lambda fetch: (-fetch.bytes, fetch.path)))
 
 
@@ -107,7 +107,9 @@ def _find(wanted: BundleRequirement, index: Index) -> Fetch:
     if file is None:
         of_lock = " with a hash that the lock names" if wanted.hashes is not None else ""
         where = f"Python {wanted.target.python}, {wanted.target.arch}, glibc {wanted.target.glibc}"
-        raise BundleFileUnavailable(f"{wanted.name} {wanted.version}", f"the index has no file{of_lock} for {where}")
+        raise BundleFileUnavailableError(
+            f"{wanted.name} {wanted.version}", f"the index has no file{of_lock} for {where}"
+        )
     return _fetch(wanted, file.name, file.url, file.sha256, file.size or wanted.size)
 
 

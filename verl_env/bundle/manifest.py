@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from verl_env.bundle.errors import BundleInvalid
+from verl_env.bundle.errors import BundleInvalidError
 from verl_env.bundle.model import FORMAT, File, Manifest, NativeWay, Planned
 from verl_env.credentials import without_credentials_in
 from verl_env.reading import json_of
@@ -35,19 +35,19 @@ def from_bytes(content: bytes, path: Path) -> Manifest:
     """The manifest that some bytes are; ``path`` is that of the bundle, for messages.
 
     Raises:
-        BundleInvalid: they are none, or of a newer format.
+        BundleInvalidError: they are none, or of a newer format.
     """
     try:
         document = _table(json_of(content))
         version = count(document.get("format"))
         if version > FORMAT:
             newer = f"its format is {version}, and this verl-env reads up to {FORMAT}: make verl-env from the bundle"
-            raise BundleInvalid(path, newer)
+            raise BundleInvalidError(path, newer)
         return _MANIFEST(document)
     except FieldError as error:
-        raise BundleInvalid(path, f"its manifest: {error.key or 'the file'} {error.reason}") from error
+        raise BundleInvalidError(path, f"its manifest: {error.key or 'the file'} {error.reason}") from error
     except (ValueError, RecursionError) as error:
-        raise BundleInvalid(path, f"its manifest is no JSON ({error})") from error
+        raise BundleInvalidError(path, f"its manifest is no JSON ({error})") from error
 
 
 def safe_path(value: object) -> str:

@@ -9,7 +9,7 @@ from verl_env.builds.build_plan import build_plan_of
 from verl_env.builds.environment import constraints_of, requirements
 from verl_env.builds.revisions import answers
 from verl_env.builds.sources import carried_name, is_cached, origin_of
-from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.bundle.errors import BundleFileUnavailableError
 from verl_env.bundle.lookup import BundleRequirement
 from verl_env.bundle.model import WHEELS, NativeWay
 from verl_env.bundle.resolve import resolve
@@ -66,7 +66,7 @@ def carry_natives(plan: Plan, options: Options, target: LockTarget) -> tuple[Car
     Where none can, the component is left out of the bundle, and the reason is in its way.
 
     Raises:
-        BundleFileUnavailable: one that was asked for cannot be carried.
+        BundleFileUnavailableError: one that was asked for cannot be carried.
     """
     carried = [_carry(choice, plan, options, target) for choice in plan.natives]
     return tuple(_with_parts(each, choice, carried) for each, choice in zip(carried, plan.natives, strict=True))
@@ -88,11 +88,11 @@ def _carry(choice: Build, plan: Plan, options: Options, target: LockTarget) -> C
     for way in (choice, *choice.others):
         try:
             return _by(way, plan, options, target)
-        except BundleFileUnavailable as error:  # noqa: PERF203 (few ways)
+        except BundleFileUnavailableError as error:  # noqa: PERF203 (few ways)
             reasons.append(error.message)
     reason = "; ".join(reasons)
     if choice.required:
-        raise BundleFileUnavailable(f"{choice.name} {choice.version}", reason)
+        raise BundleFileUnavailableError(f"{choice.name} {choice.version}", reason)
     return Carried(NativeWay(choice.name, choice.version, "skip", reason))
 
 
@@ -113,7 +113,7 @@ def _build(way: Build, plan: Plan, options: Options, target: LockTarget) -> Carr
     natives = tuple(way if each.name == way.name else each for each in plan.natives)
     works = build_plan_of(replace(plan, natives=natives), options)
     if works is None or way.recipe is None:
-        raise BundleFileUnavailable(f"{way.name} {way.version}", "nobody knows how it is built")
+        raise BundleFileUnavailableError(f"{way.name} {way.version}", "nobody knows how it is built")
     job = works.job(way.name)
     entry = works.ready(job)
     if entry is not None:
@@ -161,7 +161,7 @@ def _checkout(job: Job, works: BuildPlan) -> Checkout:
     """The checkout of a job, once it is certain that its repository answers or that it was cloned before."""
     places = replace(works.places, wheelhouse=None)
     if not is_cached(job, places) and not answers(job.recipe.source, works.host.environ):
-        raise BundleFileUnavailable(job.name, f"its repository cannot be reached ({job.recipe.source})")
+        raise BundleFileUnavailableError(job.name, f"its repository cannot be reached ({job.recipe.source})")
     return Checkout(f"{WHEELS}/{carried_name(job, places)}", job, works.host, places)
 
 
@@ -169,7 +169,7 @@ def _size(url: str) -> int:
     """The size of a file at an address in bytes, 0 where the server does not say.
 
     Raises:
-        BundleFileUnavailable: the server cannot be reached, or does not have it.
+        BundleFileUnavailableError: the server cannot be reached, or does not have it.
     """
     address = mirrored(url)
     try:
@@ -178,4 +178,4 @@ def _size(url: str) -> int:
     except WebError as error:
         if error.status in _REFUSES_HEAD:
             return 0
-        raise BundleFileUnavailable(both(url, address), str(error)) from error
+        raise BundleFileUnavailableError(both(url, address), str(error)) from error

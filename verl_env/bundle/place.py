@@ -9,7 +9,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from verl_env.bundle.errors import BundleBusy, BundleTargetForeign
+from verl_env.bundle.errors import BundleBusyError, BundleTargetForeignError
 from verl_env.bundle.model import BOM, BOOTSTRAP, LOCKSETS, MANIFEST, RUNTIME, TOOL, WHEELS
 
 if TYPE_CHECKING:
@@ -26,22 +26,22 @@ def held(root: Path) -> Iterator[None]:
     """Makes the directory where it is not there, and keeps other runs out, where the file system can.
 
     Raises:
-        BundleTargetForeign: it is something that is not of a bundle.
-        BundleBusy: another run holds it.
+        BundleTargetForeignError: it is something that is not of a bundle.
+        BundleBusyError: another run holds it.
         OSError: it cannot be made.
     """
     _check(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BundleTargetForeign(root, f"no place to write to ({error.strerror})") from error
+        raise BundleTargetForeignError(root, f"no place to write to ({error.strerror})") from error
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _BUSY:
-                raise BundleBusy(root) from error
+                raise BundleBusyError(root) from error
         yield
     finally:
         os.close(descriptor)
@@ -69,7 +69,7 @@ def _check(root: Path) -> None:
     if not os.path.lexists(root):
         return
     if not root.is_dir():
-        raise BundleTargetForeign(root, "a file")
+        raise BundleTargetForeignError(root, "a file")
     names = {path.name for path in root.iterdir()}
     if names and (names - _TOP or not names & {MANIFEST, WHEELS}):
-        raise BundleTargetForeign(root, "a directory with other files")
+        raise BundleTargetForeignError(root, "a directory with other files")

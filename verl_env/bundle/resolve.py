@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verl_env.bundle.errors import BundleFileUnavailable
+from verl_env.bundle.errors import BundleFileUnavailableError
 from verl_env.bundle.lookup import BundleRequirement
 from verl_env.environment.installed import normalise
 from verl_env.installers.isolation import WORKING_DIRECTORY
@@ -36,7 +36,7 @@ def resolve(
         role: What they are in the bundle.
 
     Raises:
-        BundleFileUnavailable: they cannot be had as wheels.
+        BundleFileUnavailableError: they cannot be had as wheels.
     """
     if not requirements:
         return ()
@@ -55,11 +55,11 @@ def resolve(
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise BundleFileUnavailable(", ".join(requirements), f"pip said nothing in {SECONDS:.0f} s") from error
+            raise BundleFileUnavailableError(", ".join(requirements), f"pip said nothing in {SECONDS:.0f} s") from error
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
             reason = (lines or done.stderr.splitlines()[-1:] or ["pip failed without a word"])[-1]
-            raise BundleFileUnavailable(", ".join(requirements), reason.removeprefix("ERROR: "))
+            raise BundleFileUnavailableError(", ".join(requirements), reason.removeprefix("ERROR: "))
         found: dict[str, Any] = json.loads(report.read_bytes())
     return tuple(_wanted(entry, target, role) for entry in found["install"])
 

@@ -25,7 +25,7 @@ def sdist_requirements(fetch: Fetch, sdist: Path, constraints: Sequence[str]) ->
     """The wheels that a build of a source distribution needs on its target.
 
     Raises:
-        BundleFileUnavailable: they cannot be had.
+        BundleFileUnavailableError: they cannot be had.
     """
     lines = [line for line in build_requires(sdist) if _applies(line, fetch)]
     return resolve(lines, constraints, fetch.target, "build")

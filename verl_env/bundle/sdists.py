@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from verl_env.bundle.model import WHEELS, File
-from verl_env.install.errors import InterpreterMissing
+from verl_env.install.errors import InterpreterMissingError
 from verl_env.install.interpreter import find_interpreter
 from verl_env.installers.process import run
 from verl_env.installers.sdists import wheel_command
@@ -52,7 +52,7 @@ class SdistBuilder:
         with self._turn:
             try:
                 wheel = self._wheel(fetch, sdist)
-            except (InterpreterMissing, OSError, ValueError) as error:
+            except (InterpreterMissingError, OSError, ValueError) as error:
                 self.kept[fetch.path] = str(error)
                 self._progress.note(f"{sdist.name} stays a source distribution: {error}")
                 return

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.bundle.errors import BundleLacks, BundleMisfit
+from verl_env.bundle.errors import BundleLacksError, BundleMisfitError
 from verl_env.bundle.manifest import to_bytes
 from verl_env.bundle.model import BOOTSTRAP, MANIFEST, WHEELS
 from verl_env.bundle.verify import opened, read_manifest, verify
@@ -55,7 +55,7 @@ class Bundle:
             python: A Python alone, where no stack is asked for.
 
         Raises:
-            BundleLacks: it is for none of that.
+            BundleLacksError: it is for none of that.
         """
         found = self.manifest.plans
         if request is not None:
@@ -68,15 +68,15 @@ class Bundle:
             asked = [] if request is None else [f"--stack {request.name}"]
             asked += [f"--lockset {request.lockset}"] if request is not None and request.lockset else []
             asked += [f"--python {python}"] if python else []
-            raise BundleLacks(self.path, " ".join(asked), [_words(plan) for plan in self.manifest.plans])
+            raise BundleLacksError(self.path, " ".join(asked), [_words(plan) for plan in self.manifest.plans])
         return found
 
     def check(self, progress: Callable[[int], None]) -> None:
         """Compares every file with the manifest.
 
         Raises:
-            BundleDamaged: some differ.
-            BundleInvalid: it cannot be read any more.
+            BundleDamagedError: some differ.
+            BundleInvalidError: it cannot be read any more.
         """
         with opened(self.path) as store:
             verify(store, self.manifest, progress)
@@ -129,7 +129,7 @@ def open_bundle(path: Path) -> Bundle:
     """A bundle by its directory or file.
 
     Raises:
-        BundleInvalid: it is none, or it cannot be read.
+        BundleInvalidError: it is none, or it cannot be read.
     """
     with opened(path) as store:
         return Bundle(path, read_manifest(store))
@@ -172,7 +172,7 @@ def check_fit(bundle: Bundle, planned: Planned, machine: Machine) -> None:
     """Whether the files for a plan can be used on a machine; what the lockset needs of it is the chooser's to say.
 
     Raises:
-        BundleMisfit: they cannot.
+        BundleMisfitError: they cannot.
     """
     host = machine.host
     arch, glibc = (value if isinstance(value, str) else None for value in (host.arch, host.glibc))
@@ -181,16 +181,16 @@ def check_fit(bundle: Bundle, planned: Planned, machine: Machine) -> None:
         f"verl-env bundle --stack {planned.stack} --machine machine.json -o {bundle.path.name}"
     )
     if arch is not None and arch != planned.arch:
-        raise BundleMisfit(bundle.path, "architecture", planned.arch, arch, again)
+        raise BundleMisfitError(bundle.path, "architecture", planned.arch, arch, again)
     if planned.glibc is not None and glibc is not None and _number(glibc) < _number(planned.glibc):
-        raise BundleMisfit(bundle.path, "glibc", f"{planned.glibc} or newer", glibc, again)
+        raise BundleMisfitError(bundle.path, "glibc", f"{planned.glibc} or newer", glibc, again)
 
 
 def check_lock(bundle: Bundle, planned: Planned, lockset: Lockset) -> None:
     """Whether this verl-env has the lock that was bundled.
 
     Raises:
-        BundleMisfit: it has another one of that name.
+        BundleMisfitError: it has another one of that name.
     """
     lock = lockset.python(planned.python)
     have = "none" if lock is None else lock.sha256
@@ -199,7 +199,7 @@ def check_lock(bundle: Bundle, planned: Planned, lockset: Lockset) -> None:
         hint = f"use the verl-env that is in the bundle: python3 {bundle.path / BOOTSTRAP} DIR"
         if not bundle.path.is_dir():
             hint = f"use the verl-env of the bundle: tar -xOf {bundle.path} {BOOTSTRAP} | python3 - DIR {bundle.path}"
-        raise BundleMisfit(bundle.path, name, f"sha256 {planned.lock_sha256[:12]}", f"{have[:12]}", hint)
+        raise BundleMisfitError(bundle.path, name, f"sha256 {planned.lock_sha256[:12]}", f"{have[:12]}", hint)
 
 
 def with_built(plan: Plan, manifest: Manifest) -> Plan:

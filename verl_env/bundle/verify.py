@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from verl_env.bundle.errors import BundleDamaged, BundleInvalid
+from verl_env.bundle.errors import BundleDamagedError, BundleInvalidError
 from verl_env.bundle.manifest import from_bytes
 from verl_env.bundle.model import MANIFEST, WHEELS
 
@@ -47,7 +47,7 @@ def opened(path: Path) -> Iterator[Store]:
     """The store of a bundle.
 
     Raises:
-        BundleInvalid: there is nothing, or a file that is no tar file.
+        BundleInvalidError: there is nothing, or a file that is no tar file.
     """
     if path.is_dir():
         yield BundleFolder(path)
@@ -55,24 +55,26 @@ def opened(path: Path) -> Iterator[Store]:
     try:
         archive = tarfile.open(path, "r:")  # noqa: SIM115 (closed below)
     except FileNotFoundError as error:
-        raise BundleInvalid(path, "there is nothing of that name") from error
+        raise BundleInvalidError(path, "there is nothing of that name") from error
     except (OSError, tarfile.TarError) as error:
-        raise BundleInvalid(path, f"it is no tar file ({error})") from error
+        raise BundleInvalidError(path, f"it is no tar file ({error})") from error
     with archive:
         try:
             yield BundleArchive(path, archive)
         except tarfile.TarError as error:
-            raise BundleInvalid(path, f"its tar file ends early or is damaged ({error})") from error
+            raise BundleInvalidError(path, f"its tar file ends early or is damaged ({error})") from error
 
 
 def read_manifest(store: Store) -> Manifest:
     """The manifest of a bundle.
 
     Raises:
-        BundleInvalid: there is none, or none that can be read.
+        BundleInvalidError: there is none, or none that can be read.
     """
     if store.names().get(MANIFEST) is None:
-        raise BundleInvalid(store.path, f"it has no {MANIFEST}; the run that made it did not end, or it was removed")
+        raise BundleInvalidError(
+            store.path, f"it has no {MANIFEST}; the run that made it did not end, or it was removed"
+        )
     return from_bytes(b"".join(store.chunks(MANIFEST)), store.path)
 
 
@@ -85,7 +87,7 @@ def verify(store: Store, manifest: Manifest, progress: Callable[[int], None] = l
         progress: Called with the number of bytes that were read.
 
     Raises:
-        BundleDamaged: some differ; it names them all.
+        BundleDamagedError: some differ; it names them all.
     """
     have = store.names()
     want = {file.path: file for file in manifest.files}
@@ -109,7 +111,7 @@ def verify(store: Store, manifest: Manifest, progress: Callable[[int], None] = l
         "not a file": sorted(path for path in want if path in have and have[path] is None),
     }
     if any(faults.values()):
-        raise BundleDamaged(store.path, faults)
+        raise BundleDamagedError(store.path, faults)
 
 
 def _digest(store: Store, name: str, progress: Callable[[int], None]) -> str | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.catalogue.errors import CatalogueExtraMissing, SigningKeyUnusable
+from verl_env.catalogue.errors import CatalogueExtraMissingError, SigningKeyUnusableError
 from verl_env.catalogue.update import TARGET
 from verl_env.components.compile import compiled_text
 from verl_env.components.load import catalogue_root
@@ -36,7 +36,7 @@ def sign(directory: Path, key: Path, *, days: int) -> Path:
     try:
         from tuf.api.metadata import MetaFile, Snapshot, TargetFile, Targets, Timestamp  # noqa: PLC0415  an extra
     except ImportError as error:
-        raise CatalogueExtraMissing from error
+        raise CatalogueExtraMissingError from error
     signer = _signer(key)
     metadata, targets = directory / "metadata", directory / "targets"
     for each in (metadata, targets):
@@ -77,9 +77,9 @@ def _signer(key: Path) -> Any:
     try:
         return CryptoSigner(load_pem_private_key(key.read_bytes(), password=None))
     except OSError as error:
-        raise SigningKeyUnusable(key, error.strerror or str(error)) from error
+        raise SigningKeyUnusableError(key, error.strerror or str(error)) from error
     except (ValueError, TypeError, RuntimeError) as error:
-        raise SigningKeyUnusable(key, str(error) or type(error).__name__) from error
+        raise SigningKeyUnusableError(key, str(error) or type(error).__name__) from error
 
 
 def _version(file: Path) -> int:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.catalogue.errors import (
-    CatalogueExtraMissing,
-    CatalogueNotConfigured,
-    CatalogueUnreachable,
-    CatalogueUnusable,
-    CatalogueUnverified,
+    CatalogueExtraMissingError,
+    CatalogueNotConfiguredError,
+    CatalogueUnreachableError,
+    CatalogueUnusableError,
+    CatalogueUnverifiedError,
 )
 from verl_env.components.compile import write_compiled
 from verl_env.components.decode import SCHEMA
@@ -30,7 +30,7 @@ from verl_env.components.errors import ComponentInvalidError
 from verl_env.components.fetched import ORIGIN, fetched_folder
 from verl_env.components.load import FOLDER, SUFFIX
 from verl_env.interrupts import shielded
-from verl_env.locking import StillHeld, only_run
+from verl_env.locking import StillHeldError, only_run
 from verl_env.locksets.web import WebError, open_url
 from verl_env.reading import json_of
 from verl_env.settings.config import load_config
@@ -56,7 +56,7 @@ def update() -> dict[str, Any]:
     """
     config = load_config()
     if config.catalogue is None:
-        raise CatalogueNotConfigured(own_file())
+        raise CatalogueNotConfiguredError(own_file())
     url, root = config.catalogue
     content, said = _verified(url.rstrip("/"), root)
     return _put_in_force(url, content, said)
@@ -88,7 +88,7 @@ def _verified(url: str, root: Path) -> tuple[bytes, Mapping[str, Any]]:
         from tuf.api.exceptions import DownloadError, RepositoryError  # noqa: PLC0415  an extra
         from tuf.ngclient import Updater  # noqa: PLC0415
     except ImportError as error:
-        raise CatalogueExtraMissing from error
+        raise CatalogueExtraMissingError from error
     seen = Path(fetched_folder()).parent / "seen"
     try:
         seen.mkdir(parents=True, exist_ok=True)
@@ -100,15 +100,15 @@ def _verified(url: str, root: Path) -> tuple[bytes, Mapping[str, Any]]:
             updater.refresh()
             target = updater.get_targetinfo(TARGET)
             if target is None:
-                raise CatalogueUnusable(url, f"it has no {TARGET}")
+                raise CatalogueUnusableError(url, f"it has no {TARGET}")
             content = Path(updater.download_target(target)).read_bytes()
         signed = json_of((seen / "targets.json").read_bytes())["signed"]
     except DownloadError as error:
-        raise CatalogueUnreachable(url, str(error.__cause__ or error)) from error
+        raise CatalogueUnreachableError(url, str(error.__cause__ or error)) from error
     except RepositoryError as error:
-        raise CatalogueUnverified(url, str(error)) from error
+        raise CatalogueUnverifiedError(url, str(error)) from error
     except OSError as error:
-        raise CatalogueUnverified(url, f"{error.filename or root}: {error.strerror or error}") from error
+        raise CatalogueUnverifiedError(url, f"{error.filename or root}: {error.strerror or error}") from error
     return content, {"version": signed["version"], "expires": signed["expires"]}
 
 
@@ -146,8 +146,8 @@ def _put_in_force(url: str, content: bytes, said: Mapping[str, Any]) -> dict[str
             draft.symlink_to(place.name)
             draft.replace(link)
             _clear({*link.parent.glob(f"{link.name}.*{_KEPT}*"), *([] if former is None else [former])} - {place})
-    except StillHeld as error:
-        raise CatalogueUnreachable(url, "another run of verl-env is fetching it") from error
+    except StillHeldError as error:
+        raise CatalogueUnreachableError(url, "another run of verl-env is fetching it") from error
     return known
 
 
@@ -161,7 +161,7 @@ def _written(url: str, content: bytes, known: Mapping[str, Any], link: Path) -> 
     except BaseException as error:
         shutil.rmtree(place, ignore_errors=True)
         if isinstance(error, (ComponentInvalidError, ValueError, KeyError, TypeError, AttributeError)):
-            raise CatalogueUnusable(url, str(error).replace(f"{place}{os.sep}", "")) from error
+            raise CatalogueUnusableError(url, str(error).replace(f"{place}{os.sep}", "")) from error
         raise
     return place
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from verl_env.choose.compare import release_matches
 from verl_env.choose.facts import label
 from verl_env.choose.model import Verdict
-from verl_env.choose.words import listed
 from verl_env.machine.model import UNKNOWN
 from verl_env.machine.tables import rocm_releases
+from verl_env.texts import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

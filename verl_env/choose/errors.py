@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from verl_env.choose.command import plan_command
-from verl_env.choose.words import counted, listed, missing_named
+from verl_env.choose.words import missing_named
 from verl_env.command_line import command
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 from verl_env.records import replace
+from verl_env.texts import counted, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class _Tried:
 class ChoiceError(_Tried, VerlEnvError):
     """A request that cannot be answered; its hints are commands for requests that can, tried where that is possible."""
 
+    #: How many options are named where none of them fits either.
+    untried = 1
+
     def options(self, request: Request) -> Iterator[Option]:
         """Other requests that may be meant, or that ask for less; the best first."""
         del request
@@ -45,9 +49,6 @@ class ChoiceError(_Tried, VerlEnvError):
         every = tuple(self.options(request))
         self.request = request
         self.ways = tuple(each for each in every if fits(each[1])) or every[: self.untried]
-
-    #: How many options are named where none of them fits either.
-    untried = 1
 
     @property
     def hint(self) -> str | None:
@@ -66,7 +67,6 @@ class StackUnknownError(ChoiceError):
 
     id = "stack-unknown"
     exit_code = EXIT_MISUSE
-
     component: str
     known: Sequence[str]
 
@@ -86,7 +86,6 @@ class StackUnavailableError(ChoiceError):
     """Components that are known, but that no lockset provides together."""
 
     id = "stack-unavailable"
-
     stack: Sequence[str]
     nearest: Sequence[tuple[str, ...]]
 
@@ -107,10 +106,8 @@ class LocksetUnknownError(ChoiceError):
 
     id = "lockset-not-found"
     exit_code = EXIT_MISUSE
-
     asked: str
     known: Sequence[str]
-
     says = "there is no lockset {asked!r}"
 
     def options(self, request: Request) -> Iterator[Option]:
@@ -136,14 +133,9 @@ class LocksetAmbiguousError(ChoiceError):
 
     id = "lockset-ambiguous"
     exit_code = EXIT_MISUSE
-
     asked: str
     matches: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        """Every lockset that it may mean."""
-        return f"{self.asked!r} may be {listed(self.matches, 'or')}"
+    says = "{asked!r} may be {matches:or}"
 
     def options(self, request: Request) -> Iterator[Option]:
         """The full ids."""
@@ -160,14 +152,9 @@ class VerlUnavailableError(ChoiceError):
     """A release of verl that no lockset is for."""
 
     id = "verl-unavailable"
-
     asked: str
     known: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        """The release, and those that there are."""
-        return f"no lockset is for verl {self.asked}; there are {listed(self.known)}"
+    says = "no lockset is for verl {asked}; there are {known:and}"
 
     def options(self, request: Request) -> Iterator[Option]:
         """Whatever release fits; else the newest that there is."""
@@ -185,15 +172,10 @@ class NothingFitsError(VerlEnvError):
     """A refusal as an error, for commands that need a lockset."""
 
     id = "nothing-fits"
-
     refusal: Refusal
     request: Request
     summary: str
-
-    @property
-    def message(self) -> str:
-        """How many were refused, and by what."""
-        return f"no lockset for {self.request.name or 'any stack'} fits: {self.summary}"
+    says = "no lockset for {request.name:-any stack} fits: {summary}"
 
     @property
     def hint(self) -> str:
@@ -219,12 +201,10 @@ class WishInvalidError(ChoiceError):
 
     id = "with-invalid"
     exit_code = EXIT_MISUSE
-
     text: str
     reason: str
     instead: tuple[str, str] | None = None
     flags: tuple[str, ...] = ()
-
     says = "--with {text!r} {reason}"
 
     def options(self, request: Request) -> Iterator[Option]:
@@ -264,6 +244,8 @@ class NativeUnavailableError(NativeMissingError):
     passed: Sequence[PassedOver]
     asked: Request
     evaluations: Sequence[Evaluation] = ()
+    #: What does not help is not named: every way is shown by ``--explain``.
+    untried = 0
 
     @property
     def message(self) -> str:
@@ -273,9 +255,6 @@ class NativeUnavailableError(NativeMissingError):
         more = [f"nor can {counted(others, 'other lockset')} that fit be completed"] if others else []
         head = f"{first.lockset.id} on Python {first.python} cannot be completed:"
         return "\n  ".join([head, *map(missing_named, first.missing), *more])
-
-    #: What does not help is not named: every way is shown by ``--explain``.
-    untried = 0
 
     def more(self) -> Iterator[str]:
         """The command that shows every way."""

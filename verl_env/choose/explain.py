@@ -6,9 +6,9 @@ from verl_env.choose.accelerator import gpu_names
 from verl_env.choose.compare import release
 from verl_env.choose.facts import facts_of
 from verl_env.choose.request import ASKED, extra_components, was_installed, was_proven
-from verl_env.choose.words import counted, listed
 from verl_env.machine.model import Nvidia
 from verl_env.records import record
+from verl_env.texts import counted, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

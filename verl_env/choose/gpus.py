@@ -5,9 +5,10 @@ from __future__ import annotations
 from verl_env.choose.driver import Level
 from verl_env.choose.fits import cuda_fit, gfx_fit, subjects, supported_gpus
 from verl_env.choose.model import Verdict
-from verl_env.choose.words import counted, listed, sm
+from verl_env.choose.words import sm
 from verl_env.machine.gpu_code import Fit, needs_own_code
 from verl_env.records import replace
+from verl_env.texts import counted, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from verl_env.choose.command import plan_command
 from verl_env.choose.fits import supported_gpus
 from verl_env.choose.model import Refusal
 from verl_env.choose.uncovered import uncovered
-from verl_env.choose.words import component_name, listed
+from verl_env.choose.words import component_name
 from verl_env.command_line import command, quoted
 from verl_env.records import record, replace
+from verl_env.texts import listed
 from verl_env.versions import numbers
 
 TYPE_CHECKING = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verl_env.choose.compare import minor_release, release_matches
 from verl_env.choose.model import Verdict
-from verl_env.choose.words import listed
+from verl_env.texts import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from verl_env.builds.errors import NativeBuildFailed
+    from verl_env.builds.errors import NativeBuildFailedError
     from verl_env.choose.model import Choice, Request
     from verl_env.environment.target import Target
     from verl_env.installers.options import Options
@@ -44,7 +44,7 @@ def provided_by_site(choice: Choice, packages: Sequence[Package], machine: Machi
     """What the site provides of what was chosen; nothing is looked at where none is configured.
 
     Raises:
-        ProvidedMisfit: it is not there, or not what the lock needs.
+        ProvidedMisfitError: it is not there, or not what the lock needs.
     """
     from verl_env.settings.config import load_config
 
@@ -115,11 +115,11 @@ def carry_out(
         render_install.completeness(stderr_console(), of_plan(plan, into=args.into))
         if not _confirmed(plan, target, seen, args):
             return EXIT_NO
-    from verl_env.builds.errors import NativeBuildFailed
+    from verl_env.builds.errors import NativeBuildFailedError
 
     try:
         outcome = install(plan, target, options, progress, seen)
-    except NativeBuildFailed as error:
+    except NativeBuildFailedError as error:
         error.cause = _likely_cause(error)
         raise
     except KeyboardInterrupt:
@@ -143,7 +143,7 @@ def _confirmed(plan: Plan, target: Target, seen: Inspection, args: argparse.Name
     return confirmed(f"{target.path} holds {before}; replace it by {plan.lockset.id}?")
 
 
-def _likely_cause(error: NativeBuildFailed) -> str | None:
+def _likely_cause(error: NativeBuildFailedError) -> str | None:
     """What the doctor reads out of the log of a build."""
     from verl_env.doctor.ingest.logs import causes_in_log
 

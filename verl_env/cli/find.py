@@ -71,7 +71,7 @@ def _environment(into: str) -> dict[str, Any]:
     """Torch, what it was built for and Python of an environment.
 
     Raises:
-        NoEnvironment: there is none at that place.
+        NoEnvironmentError: there is none at that place.
         UsageError: it has no torch.
     """
     import os

@@ -30,20 +30,20 @@ def misfits_here(
     """What this host lacks of a plan that was made for a described machine; nothing where it was made for this one.
 
     Raises:
-        MachineMisfit: nothing of it would run here, so that the checks of the installation must fail.
+        MachineMisfitError: nothing of it would run here, so that the checks of the installation must fail.
     """
     if planned is None or not (described_words(args) or os.environ.get(MACHINE_VARIABLE)):
         return ()
     from pathlib import Path
 
-    from verl_env.install.errors import MachineMisfit
+    from verl_env.install.errors import MachineMisfitError
     from verl_env.install.fitness import misfits_of_plan
 
     found = misfits_of_plan(plan, planned, this_machine(os.environ))
     fatal = [misfit for misfit in found if misfit.of_host]
     if fatal and raising and not args.no_check:
         hint = "install on a host that has it; or without the checks, for hosts that have: add --no-check"
-        raise MachineMisfit(Path(args.into), fatal, hint)
+        raise MachineMisfitError(Path(args.into), fatal, hint)
     return found
 
 
@@ -65,15 +65,17 @@ def check_machine(state: State, path: Path, words: list[str]) -> None:
     """Whether this host can run an environment.
 
     Raises:
-        MachineMisfit: it cannot.
+        MachineMisfitError: it cannot.
     """
-    from verl_env.install.errors import MachineMisfit
+    from verl_env.install.errors import MachineMisfitError
     from verl_env.install.fitness import misfits_of_state
 
     found = misfits_of_state(state, this_machine(os.environ))
     if found:
         run_anyway = command("run", "--into", path, "--any-machine", "--", *words)
-        raise MachineMisfit(path, found, f"what would do: verl-env doctor --into {path}; all the same: {run_anyway}")
+        raise MachineMisfitError(
+            path, found, f"what would do: verl-env doctor --into {path}; all the same: {run_anyway}"
+        )
 
 
 def this_machine(env: Mapping[str, str]) -> Machine:

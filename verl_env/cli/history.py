@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
     """Shows the changes, the oldest first.
 
     Raises:
-        EnvironmentForeign: there is no environment.
+        EnvironmentForeignError: there is no environment.
     """
     from verl_env.environment.change import changeable
 

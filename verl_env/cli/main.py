@@ -10,7 +10,7 @@ import os
 import sys
 
 from verl_env.cli.commands import COMMANDS, PROGRAM, module_of
-from verl_env.errors import EXIT_MISUSE, EXIT_OK, InternalFault, MemoryExhausted, UsageError, VerlEnvError
+from verl_env.errors import EXIT_MISUSE, EXIT_OK, InternalFaultError, MemoryExhaustedError, VerlEnvError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,15 +77,15 @@ def main(argv: Sequence[str], *, own_process: bool = False) -> int:
         _to_nobody(sys.stdout)
         return EXIT_OK
     except MemoryError:
-        return _fail(MemoryExhausted(), argv)
+        return _fail(MemoryExhaustedError(), argv)
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user unasked
-        return _fail(InternalFault(error), argv)
+        return _fail(InternalFaultError(error), argv)
 
 
 def _dispatch(argv: Sequence[str], *, own_process: bool) -> int:
     named = next((word for word in argv if not word.startswith("-")), None)
     if named is not None and named not in COMMANDS:
-        raise UnknownCommand(named)
+        raise UnknownCommandError(named)
     direct = getattr(__import__(module_of(named), fromlist=["direct"]), "direct", None) if named else None
     if direct is not None and (code := direct(argv)) is not None:
         return int(code)
@@ -111,19 +111,17 @@ def _fail(error: VerlEnvError, argv: Sequence[str]) -> int:
     return error.exit_code
 
 
-class UnknownCommand(UsageError):
+class UnknownCommandError(VerlEnvError):
     """A first word that is no command; the hint names the nearest one."""
 
     id = "command-unknown"
     exit_code = EXIT_MISUSE
-
-    def __init__(self, word: str) -> None:
-        super().__init__(f"there is no command {word!r}", command=f"{PROGRAM} --help")
-        self.word = word
+    word: str
+    says = "there is no command {word!r}"
 
     @property
     def hint(self) -> str | None:
         import difflib
 
         near = difflib.get_close_matches(self.word, COMMANDS, n=1)
-        return f"did you mean: {PROGRAM} {near[0]}" if near else super().hint
+        return f"did you mean: {PROGRAM} {near[0]}" if near else f"see: {PROGRAM} --help"

@@ -26,21 +26,21 @@ def main(args: argparse.Namespace) -> int:
     """Removes it, once that is confirmed.
 
     Raises:
-        NotRemovable: it is not one that verl-env made.
-        EnvironmentInUse: processes run in it.
-        EnvironmentLocked: another run changes it.
+        NotRemovableError: it is not one that verl-env made.
+        EnvironmentInUseError: processes run in it.
+        EnvironmentLockedError: another run changes it.
     """
     from verl_env.cli.list import process_json, show_process
     from verl_env.command_line import command
     from verl_env.environment.change import LOCK_SECONDS
-    from verl_env.environment.errors import EnvironmentInUse
+    from verl_env.environment.errors import EnvironmentInUseError
     from verl_env.environment.remove import removable, remove
     from verl_env.environment.running import processes_in
 
     target = removable(args.directory)
     processes = processes_in(target)
     if processes and not (args.force or args.dry_run):
-        raise EnvironmentInUse(target.path, tuple(show_process(each) for each in processes))
+        raise EnvironmentInUseError(target.path, tuple(show_process(each) for each in processes))
     document = {"schema": 1, "path": str(target.path), "processes": [process_json(each) for each in processes]}
     if not args.dry_run:
         if not args.yes and (args.json or not sys.stdin.isatty()):

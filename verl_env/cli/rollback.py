@@ -22,8 +22,8 @@ def main(args: argparse.Namespace) -> int:
     """Does it; a second time, the change is in force again.
 
     Raises:
-        EnvironmentForeign: there is no environment.
-        NothingToRollBack: nothing is kept to go back to.
+        EnvironmentForeignError: there is no environment.
+        NothingToRollBackError: nothing is kept to go back to.
     """
     from verl_env.cli.history import summary
     from verl_env.environment.change import changeable

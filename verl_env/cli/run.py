@@ -36,10 +36,10 @@ def main(args: argparse.Namespace) -> int:
 
     Raises:
         UsageError: no command is named.
-        NotMadeHere: verl-env did not make the environment.
-        MachineMisfit: this machine lacks what the environment needs.
-        CommandMissing: there is no such command.
-        CommandRefused: it cannot be started.
+        NotMadeHereError: verl-env did not make the environment.
+        MachineMisfitError: this machine lacks what the environment needs.
+        CommandMissingError: there is no such command.
+        CommandRefusedError: it cannot be started.
     """
     from verl_env.additions.environment import open_environment, own_values, run_variables
     from verl_env.environment.state import read_state
@@ -92,16 +92,16 @@ def _become(words: list[str], env: dict[str, str], path: Path) -> NoReturn:
     """Replaces this process by the command."""
     import shutil
 
-    from verl_env.additions.errors import CommandMissing, CommandRefused
+    from verl_env.additions.errors import CommandMissingError, CommandRefusedError
 
     program = shutil.which(words[0], path=env["PATH"])
     if program is None and not ("/" in words[0] and os.path.lexists(words[0])):
-        raise CommandMissing(words[0], path)
+        raise CommandMissingError(words[0], path)
     sys.stdout.flush()
     try:
         os.execve(program or words[0], words, env)  # noqa: S606 (the point of this command)
     except OSError as error:
-        raise CommandRefused(words[0], error.strerror or str(error)) from error
+        raise CommandRefusedError(words[0], error.strerror or str(error)) from error
 
 
 def _warn_if_incomplete(opened: Opened, words: list[str], env: dict[str, str]) -> None:

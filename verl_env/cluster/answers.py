@@ -32,7 +32,7 @@ _HEAD = re.compile(rb"(?P<node>\S{1,255}) (?P<number>\d+)/(?P<total>\d+) (?P<tex
 _LABEL = re.compile(rb"^\s*(\d+): ")
 
 
-class DamagedAnswer(ValueError):
+class DamagedAnswerError(ValueError):
     """A line that has the mark and is no whole answer; ``reason`` says what is wrong with it."""
 
     def __init__(self, reason: str) -> None:
@@ -58,7 +58,7 @@ class Pieces:
         """The answer that a line completes; None where it holds a piece of one, or none.
 
         Raises:
-            DamagedAnswer: the mark is there, and what follows it is no piece and no answer.
+            DamagedAnswerError: the mark is there, and what follows it is no piece and no answer.
         """
         _, mark, rest = line.partition(_MARK)
         if not mark:
@@ -67,7 +67,7 @@ class Pieces:
             return _checked(rest)
         head = _HEAD.match(rest)
         if head is None:
-            raise DamagedAnswer("not whole (a line of it is broken)")
+            raise DamagedAnswerError("not whole (a line of it is broken)")
         parts = self._parts.setdefault(head["node"], {})
         parts[int(head["number"])] = head["text"]
         if len(parts) < int(head["total"]):
@@ -90,16 +90,16 @@ def _joined(parts: Mapping[int, bytes]) -> bytes:
     try:
         return zlib.decompress(base64.b64decode(b"".join(parts[number] for number in sorted(parts))))
     except (binascii.Error, zlib.error) as error:
-        raise DamagedAnswer(f"not whole ({error})") from None
+        raise DamagedAnswerError(f"not whole ({error})") from None
 
 
 def _checked(text: bytes) -> dict[str, Any]:
     try:
         data = json_of(text)
     except ValueError as error:
-        raise DamagedAnswer(f"not whole ({error})") from None
+        raise DamagedAnswerError(f"not whole ({error})") from None
     if not isinstance(data, dict) or not isinstance(data.get("node"), str):
-        raise DamagedAnswer("one that names no node")
+        raise DamagedAnswerError("one that names no node")
     if data.get("schema") != SCHEMA:
-        raise DamagedAnswer(f"of schema {data.get('schema')!r}, not {SCHEMA}: another release of verl-env answers")
+        raise DamagedAnswerError(f"of schema {data.get('schema')!r}, not {SCHEMA}: another release of verl-env answers")
     return data

@@ -5,13 +5,12 @@ from __future__ import annotations
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 
-class NoNodesNamed(VerlEnvError):
+class NoNodesNamedError(VerlEnvError):
     """There is no allocation to ask, and none was asked for."""
 
     id = "no-nodes-named"
     exit_code = EXIT_MISUSE
     action: str = "doctor"
-
     says = "this is not inside a Slurm job, and neither nodes nor a Ray cluster are named"
 
     @property
@@ -23,32 +22,27 @@ class NoNodesNamed(VerlEnvError):
         return "verl-env cluster doctor --slurm --nodes 4, or verl-env cluster doctor --ray auto"
 
 
-class ProgramMissing(VerlEnvError):
+class ProgramMissingError(VerlEnvError):
     """A program of Slurm is not on PATH."""
 
     id = "slurm-missing"
     exit_code = EXIT_MISUSE
     program: str
-
     says = "{program} of Slurm is not on PATH"
     helps = "run it on a login node of the cluster (module load slurm), or ask a Ray cluster: --ray auto"
 
 
-class SlurmFailed(VerlEnvError):
+class SlurmFailedError(VerlEnvError):
     """A program of Slurm gave no answer that can be used; ``said`` are its last words."""
 
     id = "slurm-failed"
     command: str
     said: str
-
-    @property
-    def message(self) -> str:
-        return f"{self.command} failed: {self.said or 'it said nothing'}"
-
+    says = "{command} failed: {said:-it said nothing}"
     helps = "see whether the controller answers: sinfo"
 
 
-class AllocationRefused(VerlEnvError):
+class AllocationRefusedError(VerlEnvError):
     """Slurm does not give these nodes, now or ever; ``reason`` is its own word for it, ``waited`` in seconds."""
 
     id = "allocation-refused"
@@ -68,52 +62,42 @@ class AllocationRefused(VerlEnvError):
         return "see which nodes and partitions there are: sinfo -N -l"
 
 
-class JobTooSmall(VerlEnvError):
+class JobTooSmallError(VerlEnvError):
     """The job that this runs in has fewer nodes than were asked for."""
 
     id = "job-too-small"
     asked: int
     have: int
     action: str = "doctor"
-
     says = "{asked} nodes were asked for, and there are {have}"
     helps = "verl-env cluster {action} --nodes {have}, or ask for a larger job: salloc --nodes={asked}"
 
 
-class RayMissing(VerlEnvError):
+class RayMissingError(VerlEnvError):
     """The environment has no Ray to reach a cluster with."""
 
     id = "ray-missing"
     exit_code = EXIT_MISUSE
     environment: str
-
     says = "the environment {environment} has no Ray; a cluster is reached with that of its own environment"
     helps = "name the environment that the cluster was started from: --into DIR"
 
 
-class RayUnreachable(VerlEnvError):
+class RayUnreachableError(VerlEnvError):
     """No Ray cluster answers at the address; ``said`` are the last words of its client."""
 
     id = "ray-unreachable"
     address: str
     said: str
-
-    @property
-    def message(self) -> str:
-        return f"no Ray cluster answers at {self.address}: {self.said or 'its client said nothing'}"
-
+    says = "no Ray cluster answers at {address}: {said:-its client said nothing}"
     helps = "see whether it runs, on its head node: ray status"
 
 
-class RayTooSmall(VerlEnvError):
+class RayTooSmallError(VerlEnvError):
     """The Ray cluster has fewer living nodes than were asked for; ``alive`` are their names."""
 
     id = "ray-too-small"
     asked: int
     alive: tuple[str, ...]
-
-    @property
-    def message(self) -> str:
-        return f"{self.asked} nodes were asked for, and Ray has {len(self.alive)}: {', '.join(self.alive)}"
-
+    says = "{asked} nodes were asked for, and Ray has {alive:#}: {alive:, }"
     helps = "see the end of the log of Ray on a node that is missing: /tmp/ray/session_latest/logs/raylet.out"

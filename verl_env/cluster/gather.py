@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.answers import MARK, DamagedAnswer, Pieces, unlabelled
+from verl_env.cluster.answers import MARK, DamagedAnswerError, Pieces, unlabelled
 from verl_env.cluster.model import Group, MissingNode, NodeAnswer, NodeFault
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Gathering:
         task, text = unlabelled(line)
         try:
             data = self._pieces.take(text)
-        except DamagedAnswer as error:
+        except DamagedAnswerError as error:
             self._note(task, f"its answer is {error.reason}")
             return
         if data is not None:

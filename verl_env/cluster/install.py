@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from verl_env.bundle.manifest import to_bytes
-from verl_env.bundle.packing.errors import PackInvalid
+from verl_env.bundle.packing.errors import PackInvalidError
 from verl_env.bundle.packing.image import kind_of
 from verl_env.bundle.packing.peek import peek
 from verl_env.bundle.use import open_bundle
@@ -96,11 +96,11 @@ def read(file: Path, to: Path) -> StagingPack:
     """A pack, or a bundle as one file, as it is to be installed.
 
     Raises:
-        PackInvalid: it is neither.
-        BundleInvalid: it is a tar file, and no bundle.
+        PackInvalidError: it is neither.
+        BundleInvalidError: it is a tar file, and no bundle.
     """
     if file.is_dir():
-        raise PackInvalid(file, "it is a directory; make one file of a bundle: verl-env bundle -o FILE.tar ...")
+        raise PackInvalidError(file, "it is a directory; make one file of a bundle: verl-env bundle -o FILE.tar ...")
     if is_plain_tar(file):
         manifest = open_bundle(file).manifest
         kind, unpacked, origin = "bundle", manifest.bytes, sha256(to_bytes(manifest)).hexdigest()

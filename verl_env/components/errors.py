@@ -9,5 +9,4 @@ class ComponentInvalidError(DataInvalidError):
     """A file of the catalogue of native components that does not say what it must."""
 
     id = "component-invalid"
-
     helps = "docs/components.md has the form of these files; reinstall verl-env if you did not change it"

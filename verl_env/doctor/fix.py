@@ -78,9 +78,9 @@ def apply(
 
     Raises:
         ValueError: the facts are those of a report, without an environment, or the means are missing.
-        EnvironmentForeign: it is the system's own.
-        EnvironmentUnchangeable: it cannot be changed as a whole.
-        EnvironmentLocked: another run is changing it.
+        EnvironmentForeignError: it is the system's own.
+        EnvironmentUnchangeableError: it cannot be changed as a whole.
+        EnvironmentLockedError: another run is changing it.
     """
     from verl_env.environment.change import change, changeable  # noqa: PLC0415  --fix alone needs it
 

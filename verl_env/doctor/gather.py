@@ -40,7 +40,7 @@ def gather(prefix: Path, environment: Mapping[str, str], machine: Machine, *, ho
     """The facts of the environment at a prefix, under some environment variables, on some machine.
 
     Raises:
-        NoEnvironment: there is no environment at that place.
+        NoEnvironmentError: there is no environment at that place.
     """
     forget()
     target = InspectedEnvironment(prefix, environment)

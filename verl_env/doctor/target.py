@@ -14,7 +14,7 @@ from verl_env.binaries.elf import EM_X86_64, MACHINES, ElfError, ElfInfo, read_e
 from verl_env.binaries.symbols import Providers, undefined, unresolved
 from verl_env.doctor.engines import metadata, names, record, requirements
 from verl_env.doctor.engines.torchload import TorchProcess, simulate
-from verl_env.doctor.errors import NoEnvironment
+from verl_env.doctor.errors import NoEnvironmentError
 from verl_env.doctor.lazy import lazily
 from verl_env.environment.state import read_state
 from verl_env.reading import text_or_none, what_is
@@ -52,7 +52,7 @@ class InspectedEnvironment:
         ld_cache: Another ``ld.so.cache``, for tests.
 
     Raises:
-        NoEnvironment: there is no environment at that place.
+        NoEnvironmentError: there is no environment at that place.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class InspectedEnvironment:
         self.environment = environment
         self._ld_cache = ld_cache
         if not prefix.is_dir():
-            raise NoEnvironment(str(prefix), f"it is {what_is(prefix)}")
+            raise NoEnvironmentError(str(prefix), f"it is {what_is(prefix)}")
         sites = metadata.sites_of(prefix)
         if not sites:
-            raise NoEnvironment(str(prefix), "it has no lib/python3.*/site-packages")
+            raise NoEnvironmentError(str(prefix), "it has no lib/python3.*/site-packages")
         self.python = self._version(sites)
         self.site_paths = [path for path in sites if path.parent.name in {f"python{self.python}", "python3"}]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment import journal
 from verl_env.environment.binding import bind_at_start
-from verl_env.environment.errors import EnvironmentForeign, EnvironmentLocked, EnvironmentUnchangeable
+from verl_env.environment.errors import EnvironmentForeignError, EnvironmentLockedError, EnvironmentUnchangeableError
 from verl_env.environment.expected import expected_files, keep_files, kept_files
 from verl_env.environment.files import remove_trees, sync_directory, sync_file_system
 from verl_env.environment.history import Change, Entry, as_json, user, write_entries
@@ -97,7 +97,7 @@ class NewGeneration:
             What is installed in it.
 
         Raises:
-            FilesOverlap: what was installed has a file of a package that is taken over, or of the environment itself.
+            FilesOverlapError: it has a file of a package that is taken over, or of the environment itself.
         """
         old = self._in_force()
         kept = frozenset(remainder(old, {*packages_of(self.path), *gone}))
@@ -150,7 +150,7 @@ class NewGeneration:
 
     def _in_force(self) -> Path:
         if self.old is None:
-            raise EnvironmentForeign(self.target.path, "no environment")
+            raise EnvironmentForeignError(self.target.path, "no environment")
         return self.old
 
 
@@ -167,9 +167,9 @@ def change(
         seconds: How long to wait for another run.
 
     Raises:
-        EnvironmentLocked: another run held the lock all that time.
-        TargetPermission: the store cannot be written.
-        DiskFull: there is no room.
+        EnvironmentLockedError: another run held the lock all that time.
+        TargetPermissionError: the store cannot be written.
+        DiskFullError: there is no room.
     """
     with held(target, waiting=waiting, seconds=seconds):
         yield NewGeneration(target, command, waiting)
@@ -213,7 +213,7 @@ def forget_previous(target: Target) -> bool:
     try:
         with held(target, waiting=lambda _: None, seconds=0):
             return not remove_trees([target.store / name])
-    except EnvironmentLocked:
+    except EnvironmentLockedError:
         return False
 
 
@@ -257,7 +257,7 @@ def changeable(path: Path) -> Target:
     """The environment at a path, whoever made it.
 
     Raises:
-        EnvironmentUnchangeable: it is none, or that of the system, which nobody should change as a whole.
+        EnvironmentUnchangeableError: it is none, or that of the system, which nobody should change as a whole.
     """
     target = Target(path.absolute())
     if target.current() is not None:
@@ -268,4 +268,4 @@ def changeable(path: Path) -> Target:
     if any((plain.path / name).exists() for name in ("pyvenv.cfg", "conda-meta")):
         return plain
     found = "neither a virtual environment nor one of conda" if plain.path.is_dir() else what_is(plain.path)
-    raise EnvironmentUnchangeable(plain.path, f"it is {found}")
+    raise EnvironmentUnchangeableError(plain.path, f"it is {found}")

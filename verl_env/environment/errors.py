@@ -18,22 +18,20 @@ if TYPE_CHECKING:
 FILE_SYSTEM = "the file system"
 
 
-class RecordMissing(VerlEnvError):
+class RecordMissingError(VerlEnvError):
     """A package has no RECORD, so that nobody knows which files are its own, and it cannot be replaced or taken out.
 
     Packages of Debian and Ubuntu are of this kind: the tool that installed them removes them.
     """
 
     id = "record-missing"
-
     name: str
     path: Path
-
     says = "{name} in {path} has no RECORD: nobody knows which files are its own"
     helps = "remove it with the tool that installed it, or make the environment anew: verl-env install --stack ..."
 
 
-class FilesOverlap(VerlEnvError):
+class FilesOverlapError(VerlEnvError):
     """A package holds files that another one owns, or the environment itself (``pyvenv.cfg``, ``bin/python``).
 
     Whichever were written last would be in force, and taking the newcomer out again would take them away. Nothing was
@@ -41,10 +39,7 @@ class FilesOverlap(VerlEnvError):
     """
 
     id = "files-overlap"
-
-    def __init__(self, found: Mapping[tuple[str, str], Sequence[str]]) -> None:
-        super().__init__(found)
-        self.found = dict(found)
+    found: Mapping[tuple[str, str], Sequence[str]]
 
     @property
     def message(self) -> str:
@@ -66,38 +61,30 @@ def _few(files: Sequence[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-class NothingToRollBack(VerlEnvError):
+class NothingToRollBackError(VerlEnvError):
     """There is no generation before the one in force: nothing was changed yet, or it made room for another."""
 
     id = "rollback-nothing"
-
     path: Path
-
     says = "there is nothing to go back to: {path} is as it was made, or what it was before is no longer kept"
-
-    @property
-    def hint(self) -> str:
-        return f"what was done to it: {command('history', '--into', self.path)}"
+    helps = "what was done to it: verl-env history --into {path!q}"
 
 
 class TargetError(VerlEnvError):
     """The target of an installation cannot be an environment of verl-env; nothing was touched."""
 
     exit_code = EXIT_MISUSE
-
     path: Path
 
 
-class EnvironmentForeign(TargetError):
+class EnvironmentForeignError(TargetError):
     """``--into`` is something that verl-env did not make: a directory with files, or an environment of another tool.
 
     Nothing in it was touched. Give another path, or remove it yourself first.
     """
 
     id = "environment-foreign"
-
     found: str
-
     says = "{path} is {found}, which verl-env did not make and will not change"
 
     @property
@@ -105,50 +92,36 @@ class EnvironmentForeign(TargetError):
         return f"remove it first, or give another path: {command('install', '--into', f'{self.path}-verl')} ..."
 
 
-class NotRemovable(TargetError):
+class NotRemovableError(TargetError):
     """``verl-env remove`` was given something that verl-env did not make, or that is not there. Nothing was touched."""
 
     id = "remove-foreign"
-
     found: str
-
     says = "{path} is {found}; only what verl-env made is removed"
     helps = "what it made: verl-env list"
 
 
-class RemovalIncomplete(TargetError):
+class RemovalIncompleteError(TargetError):
     """Files of an environment could not be removed, as a process on some host still has them open (NFS)."""
 
     id = "remove-incomplete"
     exit_code = 1
-
     left: Path
-
     says = "{path} is no environment any longer, and {left} could not be removed: its files are in use"
-
-    @property
-    def hint(self) -> str:
-        return f"once nothing runs in it: {command('remove', self.path)}"
+    helps = "once nothing runs in it: verl-env remove {path!q}"
 
 
-class EnvironmentInUse(TargetError):
+class EnvironmentInUseError(TargetError):
     """Processes of this host run in an environment that is to be removed; they would lose the files that they read."""
 
     id = "environment-in-use"
     exit_code = 1
-
     processes: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        return "\n  ".join([f"{len(self.processes)} processes run in {self.path}:", *self.processes])
-
-    @property
-    def hint(self) -> str:
-        return f"end them first, or remove it all the same: {command('remove', self.path, '--force')}"
+    says = "{processes:#} processes run in {path}:{processes:*\n  }"
+    helps = "end them first, or remove it all the same: verl-env remove {path!q} --force"
 
 
-class TargetPathUnusable(TargetError):
+class TargetPathUnusableError(TargetError):
     """The path of ``--into`` has something that scripts, ``activate``, PATH or an installer cannot hold.
 
     A quote ends the text that installers put it in, a colon divides PATH, control characters end lines, and uv takes
@@ -156,18 +129,15 @@ class TargetPathUnusable(TargetError):
     """
 
     id = "target-path-unusable"
-
     reason: str
-
     says = "{path} cannot be an environment: its path {reason}"
     helps = "give another path: verl-env install --into DIR ..."
 
 
-class TargetNotDirectory(TargetError):
+class TargetNotDirectoryError(TargetError):
     """``--into`` is a file, a socket or a device, where an environment is a directory."""
 
     id = "target-not-directory"
-
     says = "{path} is a file, and an environment is a directory"
 
     @property
@@ -175,47 +145,34 @@ class TargetNotDirectory(TargetError):
         return f"give another path, or move it away: {quoted('mv', self.path, f'{self.path}.old')}"
 
 
-class TargetDangling(TargetError):
+class TargetDanglingError(TargetError):
     """``--into`` is a symbolic link to something that is not there, and the link is not verl-env's own."""
 
     id = "target-dangling"
-
     to: str
-
     says = "{path} is a symbolic link to {to}, which is not there"
-
-    @property
-    def hint(self) -> str:
-        return f"remove the link: {quoted('rm', self.path)}"
+    helps = "remove the link: rm {path!q}"
 
 
-class TargetParentMissing(TargetError):
+class TargetParentMissingError(TargetError):
     """The directory that ``--into`` should be made in does not exist."""
 
     id = "target-parent-missing"
-
-    @property
-    def message(self) -> str:
-        return f"there is no directory {self.path.parent} to make {self.path.name} in"
-
-    @property
-    def hint(self) -> str:
-        return quoted("mkdir", "-p", self.path.parent)
+    says = "there is no directory {path.parent} to make {path.name} in"
+    helps = "mkdir -p {path.parent!q}"
 
 
-class TargetPermission(TargetError):
+class TargetPermissionError(TargetError):
     """The directory of ``--into`` may not be written by this user, or its file system is read-only."""
 
     id = "target-permission"
     exit_code = 1
-
     reason: str
-
     says = "{path} cannot be made: {reason}"
     helps = "give a path that you may write: verl-env install --into DIR ..."
 
 
-class EnvironmentUnchangeable(TargetError):
+class EnvironmentUnchangeableError(TargetError):
     """An environment of another tool cannot be changed as a whole.
 
     Its new state is made beside it, in DIR.d, and takes its place by a rename: so the directory that it lies in must be
@@ -224,14 +181,12 @@ class EnvironmentUnchangeable(TargetError):
 
     id = "environment-unchangeable"
     exit_code = 1
-
     reason: str
-
     says = "{path} cannot be changed: {reason}"
     helps = "make one that verl-env can change: verl-env install --into DIR ..."
 
 
-class EnvironmentLocked(VerlEnvError):
+class EnvironmentLockedError(VerlEnvError):
     """Another verl-env is changing the same environment and did not finish in time.
 
     The lock ends with the process that holds it. Only where the file system refuses flock is there a file: it names the
@@ -239,20 +194,14 @@ class EnvironmentLocked(VerlEnvError):
     """
 
     id = "environment-locked"
-
     path: Path
     holder: str
     file: str = ""
-
     says = "{path} is being changed by {holder}"
-
-    @property
-    def hint(self) -> str:
-        by_hand = f"; if no such run is left on any host: {quoted('rm', self.file)}" if self.file else ""
-        return f"wait for it, or end it, and run this again{by_hand}"
+    helps = "wait for it, or end it, and run this again{file:+; if no such run is left on any host: rm {file!q}}"
 
 
-class DiskFull(VerlEnvError):
+class DiskFullError(VerlEnvError):
     """The file system has not enough room, or a quota is used up.
 
     Checked before anything is downloaded where the sizes are known: bytes and files, of the file system and of the
@@ -260,24 +209,16 @@ class DiskFull(VerlEnvError):
     """
 
     id = "disk-full"
-
-    def __init__(
-        self,
-        path: Path | None,
-        *,
-        need: int | None = None,
-        free: int | None = None,
-        by: str = FILE_SYSTEM,
-        files: bool = False,
-        quota: bool = False,
-    ) -> None:
-        super().__init__(path, need, free)
-        self.path = path
-        self.need = need
-        self.free = free
-        self.by = by
-        self.files = files
-        self.quota = quota
+    path: Path | None
+    need: int | None = None
+    free: int | None = None
+    by: str = FILE_SYSTEM
+    files: bool = False
+    quota: bool = False
+    helps = (
+        "make room (look: df -h, df -i, quota -s; clear: uv cache prune, pip cache purge), install "
+        "elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
+    )
 
     @property
     def message(self) -> str:
@@ -289,8 +230,3 @@ class DiskFull(VerlEnvError):
             return f"{self.path}{room}, and {need} are needed"
         what = "the disk quota" if self.quota else "the file system"
         return f"{what} is full{f' (writing {self.path})' if self.path else ''}"
-
-    helps = (
-        "make room (look: df -h, df -i, quota -s; clear: uv cache prune, pip cache purge), install "
-        "elsewhere (--into DIR), or move the cache (UV_CACHE_DIR, PIP_CACHE_DIR)"
-    )

@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from verl_env.environment import journal
-from verl_env.environment.errors import EnvironmentLocked, TargetPermission
-from verl_env.locking import StillHeld, only_run
+from verl_env.environment.errors import EnvironmentLockedError, TargetPermissionError
+from verl_env.locking import StillHeldError, only_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,16 +25,16 @@ def locked(target: Target, *, seconds: float, waiting: Callable[[str], None]) ->
         waiting: Called once, with the holder in words, before waiting.
 
     Raises:
-        EnvironmentLocked: another run held it all that time.
-        TargetPermission: the lock cannot be made.
+        EnvironmentLockedError: another run held it all that time.
+        TargetPermissionError: the lock cannot be made.
     """
     with ExitStack() as stack:
         try:
             stack.enter_context(only_run(target.lock, seconds=seconds, waiting=lambda: waiting(_holder(target))))
-        except StillHeld as held:
-            raise EnvironmentLocked(target.path, _holder(target), str(held)) from None
+        except StillHeldError as held:
+            raise EnvironmentLockedError(target.path, _holder(target), str(held)) from None
         except OSError as error:
-            raise TargetPermission(target.path, error.strerror or str(error)) from error
+            raise TargetPermissionError(target.path, error.strerror or str(error)) from error
         yield
 
 

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from verl_env.environment.binding import FILES as BINDING
-from verl_env.environment.errors import FilesOverlap
+from verl_env.environment.errors import FilesOverlapError
 from verl_env.environment.expected import expected_files
 from verl_env.environment.installed import installed
 from verl_env.environment.record import record_hash, recorded_files
@@ -57,12 +57,12 @@ def refuse_guarded(environment: Path, before: Mapping[str, Identity]) -> None:
     """Compares with what was guarded before an installer ran.
 
     Raises:
-        FilesOverlap: a package wrote one of these files.
+        FilesOverlapError: a package wrote one of these files.
     """
     now = guarded_files(environment)
     wrong = [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
     if wrong:
-        raise FilesOverlap({(_owner(environment, wrong[0], files_of(environment)), ITSELF): wrong})
+        raise FilesOverlapError({(_owner(environment, wrong[0], files_of(environment)), ITSELF): wrong})
 
 
 def refuse_overlaps(new: Path, old: Path, kept: Collection[str]) -> None:
@@ -77,7 +77,7 @@ def refuse_overlaps(new: Path, old: Path, kept: Collection[str]) -> None:
         kept: The files of the old one that will be taken over, relative to it.
 
     Raises:
-        FilesOverlap: a package wrote a file that another one owns, or a module that would be imported in its place.
+        FilesOverlapError: a package wrote a file that another one owns, or a module that hides it.
     """
     before, after = files_of(old), files_of(new)
     owners = {path: name for name, files in before.items() for path in files if path in kept}
@@ -94,7 +94,7 @@ def refuse_overlaps(new: Path, old: Path, kept: Collection[str]) -> None:
         if newcomer != owners[taken] and path not in before.get(newcomer, ()):
             found.setdefault((newcomer, owners[taken]), []).append(path)
     if found:
-        raise FilesOverlap(found)
+        raise FilesOverlapError(found)
 
 
 def contested(environment: Path, read: dict[str, Expected] | None = None) -> dict[str, dict[str, str]]:
@@ -135,7 +135,7 @@ def refuse_contested(environment: Path, extras: Collection[str]) -> None:
     """Whether what users added has files of its own only.
 
     Raises:
-        FilesOverlap: one records another content of a file than another package does.
+        FilesOverlapError: one records another content of a file than another package does.
     """
     found: dict[tuple[str, str], list[str]] = {}
     for path, digests in contested(environment).items() if extras else ():
@@ -144,7 +144,7 @@ def refuse_contested(environment: Path, extras: Collection[str]) -> None:
             others = sorted(digests.keys() - set(extras)) or newcomers[1:]
             found.setdefault((newcomers[0], others[0]), []).append(path)
     if found:
-        raise FilesOverlap(found)
+        raise FilesOverlapError(found)
 
 
 def losers(environment: Path, order: Sequence[str], read: dict[str, Expected] | None = None) -> tuple[str, ...]:

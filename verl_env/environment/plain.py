@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from verl_env.environment import journal
-from verl_env.environment.errors import EnvironmentUnchangeable, TargetPermission
+from verl_env.environment.errors import EnvironmentUnchangeableError, TargetPermissionError
 from verl_env.environment.files import replace_bytes
 from verl_env.environment.target import Target
 from verl_env.reading import read_bytes
@@ -43,8 +43,8 @@ class PlainTarget(Target):
     def make_store(self) -> None:
         try:
             super().make_store()
-        except TargetPermission as error:
-            raise EnvironmentUnchangeable(self.path, error.reason) from error
+        except TargetPermissionError as error:
+            raise EnvironmentUnchangeableError(self.path, error.reason) from error
 
     def point_to(self, generation: Path) -> None:
         if number_of(generation) != generation.name:
@@ -54,7 +54,7 @@ class PlainTarget(Target):
                 self.path.rename(self.store / number_of(self.path))
                 generation.rename(self.path)
         except OSError as error:
-            raise EnvironmentUnchangeable(self.path, error.strerror or str(error)) from error
+            raise EnvironmentUnchangeableError(self.path, error.strerror or str(error)) from error
         self.recover()
 
     def recover(self) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.environment.errors import NotRemovable, RemovalIncomplete
+from verl_env.environment.errors import NotRemovableError, RemovalIncompleteError
 from verl_env.environment.files import remove_trees
 from verl_env.environment.known.registry import forget
 from verl_env.environment.lock import locked
@@ -23,14 +23,14 @@ def removable(path: Path) -> Target:
     What an installation left that never came to its end is one too: a store without an environment.
 
     Raises:
-        NotRemovable: something else is there, or nothing, or the store holds what verl-env did not put there.
+        NotRemovableError: something else is there, or nothing, or the store holds what verl-env did not put there.
     """
     target = Target(Path(os.path.abspath(path)))  # noqa: PTH100 (resolve() would follow the link of the target)
     found = os.path.lexists(target.path) and target.current() is None
     if found or not target.is_ours():
-        raise NotRemovable(target.path, _found(target.path))
+        raise NotRemovableError(target.path, _found(target.path))
     if foreign := target.foreign():
-        raise NotRemovable(target.store, f"a directory with {foreign[0].name!r}")
+        raise NotRemovableError(target.store, f"a directory with {foreign[0].name!r}")
     return target
 
 
@@ -45,9 +45,9 @@ def remove(target: Target, *, waiting: Callable[[str], None], seconds: float) ->
         seconds: How long to wait for another run on it.
 
     Raises:
-        EnvironmentLocked: another run held its lock all that time.
-        TargetPermission: something may not be removed.
-        RemovalIncomplete: files are in use, on NFS.
+        EnvironmentLockedError: another run held its lock all that time.
+        TargetPermissionError: something may not be removed.
+        RemovalIncompleteError: files are in use, on NFS.
     """
     with worded(target):
         words = "{} is being changed by {}; waiting for it".format
@@ -57,7 +57,7 @@ def remove(target: Target, *, waiting: Callable[[str], None], seconds: float) ->
             left = remove_trees([each for each in target.store.iterdir() if each.name not in LAST])
             left = left or remove_trees([target.store])
     if left:
-        raise RemovalIncomplete(target.path, left[0])
+        raise RemovalIncompleteError(target.path, left[0])
     forget(target.path)
 
 

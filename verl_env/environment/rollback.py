@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment import journal
 from verl_env.environment.change import changes, held, put_in_force
-from verl_env.environment.errors import NothingToRollBack
+from verl_env.environment.errors import NothingToRollBackError
 from verl_env.environment.relocate import relocate
 from verl_env.environment.reuse import packages_of, sites
 from verl_env.environment.state import read_state, write_state
@@ -29,15 +29,15 @@ def rollback(target: Target, *, waiting: Callable[[str], None]) -> Entry:
         What was done, as the history has it.
 
     Raises:
-        NothingToRollBack: there is none.
-        EnvironmentLocked: another run is changing it.
+        NothingToRollBackError: there is none.
+        EnvironmentLockedError: another run is changing it.
     """
     if target.current() is None or target.previous() is None:
-        raise NothingToRollBack(target.path)
+        raise NothingToRollBackError(target.path)
     with held(target, waiting=waiting):
         name, current = target.previous(), target.current()
         if name is None or current is None:
-            raise NothingToRollBack(target.path)
+            raise NothingToRollBackError(target.path)
         generation = target.store / name
         entry = journal.begin(target.journal, name)
         state, now = read_state(generation), read_state(current)

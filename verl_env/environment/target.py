@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.errors import (
-    EnvironmentForeign,
-    TargetDangling,
-    TargetNotDirectory,
-    TargetParentMissing,
-    TargetPathUnusable,
-    TargetPermission,
+    EnvironmentForeignError,
+    TargetDanglingError,
+    TargetNotDirectoryError,
+    TargetParentMissingError,
+    TargetPathUnusableError,
+    TargetPermissionError,
 )
 from verl_env.reading import text_or_none
 from verl_env.records import record
@@ -127,7 +127,7 @@ class Target:
         """Makes the store where it is not there yet.
 
         Raises:
-            TargetPermission: it cannot be made or written.
+            TargetPermissionError: it cannot be made or written.
         """
         try:
             self.store.mkdir(exist_ok=True)
@@ -135,7 +135,7 @@ class Target:
                 if not (self.store / name).exists():
                     (self.store / name).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise TargetPermission(self.path, error.strerror or str(error)) from error
+            raise TargetPermissionError(self.path, error.strerror or str(error)) from error
 
     def point_to(self, generation: Path) -> None:
         """Puts a generation of the store in force, by one rename.
@@ -172,11 +172,11 @@ def open_target(path: Path) -> Target:
     check_path(target.path)
     parent = target.path.parent
     if not parent.is_dir():
-        raise TargetParentMissing(target.path)
+        raise TargetParentMissingError(target.path)
     _check_place(target)
     _check_store(target)
     if target.current() is None and not os.access(parent, os.W_OK | os.X_OK):
-        raise TargetPermission(target.path, f"{parent} may not be written")
+        raise TargetPermissionError(target.path, f"{parent} may not be written")
     return target
 
 
@@ -184,7 +184,7 @@ def check_path(path: Path) -> None:
     """Refuses a path that scripts, ``activate``, PATH or an installer cannot hold.
 
     Raises:
-        TargetPathUnusable: it is such a path.
+        TargetPathUnusableError: it is such a path.
     """
     text, size = str(path), len(os.fsencode(path))
     found = (
@@ -196,7 +196,7 @@ def check_path(path: Path) -> None:
     )
     reason = next((reason for bad, reason in found if bad), None)
     if reason is not None:
-        raise TargetPathUnusable(path, reason)
+        raise TargetPathUnusableError(path, reason)
 
 
 def _is_utf8(text: str) -> bool:
@@ -214,11 +214,11 @@ def _check_place(target: Target) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise TargetPermission(target.path, error.strerror or str(error)) from error
+        raise TargetPermissionError(target.path, error.strerror or str(error)) from error
     if stat.S_ISLNK(mode):
         _check_link(target)
     elif not stat.S_ISDIR(mode):
-        raise TargetNotDirectory(target.path)
+        raise TargetNotDirectoryError(target.path)
     else:
         _check_directory(target)
 
@@ -228,8 +228,8 @@ def _check_link(target: Target) -> None:
         return
     link = os.readlink(target.path)  # noqa: PTH115
     if not target.path.exists():
-        raise TargetDangling(target.path, link)
-    raise EnvironmentForeign(target.path, f"a link to {link}")
+        raise TargetDanglingError(target.path, link)
+    raise EnvironmentForeignError(target.path, f"a link to {link}")
 
 
 def _check_directory(target: Target) -> None:
@@ -237,22 +237,22 @@ def _check_directory(target: Target) -> None:
         with os.scandir(target.path) as entries:
             names = {entry.name for entry in entries}
     except OSError as error:
-        raise TargetPermission(target.path, error.strerror or str(error)) from error
+        raise TargetPermissionError(target.path, error.strerror or str(error)) from error
     if "pyvenv.cfg" in names:
-        raise EnvironmentForeign(target.path, "a virtual environment")
+        raise EnvironmentForeignError(target.path, "a virtual environment")
     if names:
-        raise EnvironmentForeign(target.path, "a directory with files")
+        raise EnvironmentForeignError(target.path, "a directory with files")
     if target.path.samefile(Path.cwd()):
-        raise EnvironmentForeign(target.path, "the current directory")
+        raise EnvironmentForeignError(target.path, "the current directory")
 
 
 def _check_store(target: Target) -> None:
     """Refuses a directory of the store's name that verl-env did not make."""
     store = target.store
     if store.is_symlink() or (store.exists() and not store.is_dir()):
-        raise EnvironmentForeign(store, "a file")
+        raise EnvironmentForeignError(store, "a file")
     if any(_entries(store)) and not target.is_ours():
-        raise EnvironmentForeign(store, "a directory with files")
+        raise EnvironmentForeignError(store, "a directory with files")
 
 
 def _entries(directory: Path) -> Iterator[Path]:

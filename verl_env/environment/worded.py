@@ -6,7 +6,7 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from verl_env.environment.errors import DiskFull, TargetPermission
+from verl_env.environment.errors import DiskFullError, TargetPermissionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,14 +22,14 @@ def worded(target: Target) -> Iterator[None]:
     """Turns what the file system refuses into errors with an id.
 
     Raises:
-        DiskFull: there is no room, or a quota is used up.
-        TargetPermission: something may not be written.
+        DiskFullError: there is no room, or a quota is used up.
+        TargetPermissionError: something may not be written.
     """
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise DiskFull(target.path.parent, quota=error.errno == errno.EDQUOT) from error
+            raise DiskFullError(target.path.parent, quota=error.errno == errno.EDQUOT) from error
         if error.errno in _FORBIDDEN:
-            raise TargetPermission(target.path, f"{error.filename or target.store}: {error.strerror}") from error
+            raise TargetPermissionError(target.path, f"{error.filename or target.store}: {error.strerror}") from error
         raise

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.builds.errors import BuildImpossible, NativeBuildFailed, SourceUnavailable
-from verl_env.installers.failures import DownloadInterrupted, HashMismatch
+from verl_env.builds.errors import BuildImpossibleError, NativeBuildFailedError, SourceUnavailableError
+from verl_env.installers.failures import DownloadInterruptedError, HashMismatchError
 from verl_env.records import record
-from verl_env.wheels.errors import NativeMismatch, NativeUnavailable
+from verl_env.wheels.errors import NativeMismatchError, NativeUnobtainableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from verl_env.errors import VerlEnvError
 
 #: What rules out one way and says nothing of the others.
-_NEXT = (NativeUnavailable, NativeMismatch, HashMismatch, DownloadInterrupted, SourceUnavailable, BuildImpossible)
+_NEXT = (
+    NativeUnobtainableError,
+    NativeMismatchError,
+    HashMismatchError,
+    DownloadInterruptedError,
+    SourceUnavailableError,
+    BuildImpossibleError,
+)
 
 
 @record
@@ -36,8 +43,8 @@ def build_first_that_works(choice: Build, attempt: Callable[[Build], str], warn:
         warn: Told of every way that does not work, and what comes next.
 
     Raises:
-        NativeUnavailable: no way works, and the component must not be left out: one that is required, or one that a
-            build was decided on for.
+        NativeUnobtainableError: no way works, and the component must not be left out: one that is required, or
+            that a build was decided on for.
         VerlEnvError: the only way does not work, or the build failed, as above.
     """
     ways, failed = [choice, *choice.others], list[tuple["Build", "VerlEnvError"]]()
@@ -47,14 +54,18 @@ def build_first_that_works(choice: Build, attempt: Callable[[Build], str], warn:
         if isinstance(done, str):
             return BuildResult(way, done)
         failed.append((way, done))
-        if isinstance(done, NativeBuildFailed):
+        if isinstance(done, NativeBuildFailedError):
             break
         if ways:
             warn(f"{choice.name} {way.version}: {_reason(done)}; taken instead: {_words(ways[0])}")
     last = failed[-1][1]
     reason = "; ".join(f"{_words(way)}: {_reason(error)}" for way, error in failed)
     if choice.required or choice.how == "build":
-        raise last if len(failed) == 1 or isinstance(last, NativeBuildFailed) else NativeUnavailable(choice, reason)
+        raise (
+            last
+            if len(failed) == 1 or isinstance(last, NativeBuildFailedError)
+            else NativeUnobtainableError(choice, reason)
+        )
     return BuildResult(None, _reason(last) if len(failed) == 1 else reason)
 
 
@@ -62,7 +73,7 @@ def _tried(way: Build, attempt: Callable[[Build], str]) -> str | VerlEnvError:
     """What a way came to, or why it does not work."""
     try:
         return attempt(way)
-    except (*_NEXT, NativeBuildFailed) as error:
+    except (*_NEXT, NativeBuildFailedError) as error:
         return error
 
 
@@ -75,8 +86,8 @@ def _words(way: Build) -> str:
 
 def _reason(error: VerlEnvError) -> str:
     """Why a way does not work, in one line."""
-    if isinstance(error, BuildImpossible):
+    if isinstance(error, BuildImpossibleError):
         return "; ".join(problem.message for problem in error.problems)
-    if isinstance(error, NativeBuildFailed):
+    if isinstance(error, NativeBuildFailedError):
         return f"{error.message.partition(chr(10))[0]} (the whole output: {error.log})"
-    return error.reason if isinstance(error, NativeUnavailable | NativeMismatch) else error.message
+    return error.reason if isinstance(error, NativeUnobtainableError | NativeMismatchError) else error.message

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from verl_env.command_line import visible
 from verl_env.credentials import hide_secrets
 from verl_env.installers.classify import tail
-from verl_env.installers.failures import CheckFailed
+from verl_env.installers.failures import CheckFailedError
 from verl_env.machine.child import Abandoned, Completed, TimedOut
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ _REASONS = (
 )
 
 
-def failure(check: SmokeTest, outcome: Outcome, environment: Path, logs: Path) -> CheckFailed:
+def failure(check: SmokeTest, outcome: Outcome, environment: Path, logs: Path) -> CheckFailedError:
     """The error of a check that did not pass, whose output is kept in a file of ``logs``."""
     output = _output(outcome)
     logs.mkdir(exist_ok=True)
     log = logs / f"{environment.name}-{file_name(check.id)}.log"
     log.write_text(visible(hide_secrets(f"{check.code}\n\n{output}")), encoding="utf-8")
-    return CheckFailed(check.id, _reason(outcome, output), log, tail(output))
+    return CheckFailedError(check.id, _reason(outcome, output), log, tail(output))
 
 
 def file_name(check: str) -> str:

@@ -64,7 +64,7 @@ def run_checks(
         apart: Called with the id of the check that the one process stopped at, before each runs alone.
 
     Raises:
-        CheckFailed: one failed, or did not end in time.
+        CheckFailedError: one failed, or did not end in time.
     """
     logs, stage = places
     place = _Place(environment / "bin" / "python", check_environment(os.environ, variables, environment), stage)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from verl_env.choose.words import listed
 from verl_env.command_line import command
 from verl_env.components.without import without
 from verl_env.records import record, replace
+from verl_env.texts import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from verl_env.environment.errors import FILE_SYSTEM, DiskFull
+from verl_env.environment.errors import FILE_SYSTEM, DiskFullError
 from verl_env.machine.system.quota import quotas
 from verl_env.records import record, replace
 from verl_env.sizes import existing, free_bytes
@@ -65,7 +65,7 @@ def check_room(place: Path, cost: Cost, *, cache: Path | None, cached: Cost, lin
         linked: Whether files are hard-linked out of the cache, and take no room of their own.
 
     Raises:
-        DiskFull: they do not fit into the file system of the environment, or of the cache.
+        DiskFullError: they do not fit into the file system of the environment, or of the cache.
     """
     size, files = (0, 0) if linked else (cost.disk_bytes, cost.files)
     if cache is not None and _is_empty(cache):
@@ -79,9 +79,9 @@ def check_room(place: Path, cost: Cost, *, cache: Path | None, cached: Cost, lin
 def _need(path: Path, size: int, files: int) -> None:
     free = free_room(path)
     if free.bytes < size:
-        raise DiskFull(path, need=size, free=free.bytes, by=free.bytes_by)
+        raise DiskFullError(path, need=size, free=free.bytes, by=free.bytes_by)
     if free.files is not None and free.files < files:
-        raise DiskFull(path, need=files, free=free.files, by=free.files_by, files=True)
+        raise DiskFullError(path, need=files, free=free.files, by=free.files_by, files=True)
 
 
 def _device(path: Path) -> int:

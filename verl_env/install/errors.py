@@ -13,25 +13,22 @@ if TYPE_CHECKING:
     from verl_env.install.fitness import Misfit
 
 
-class VerlSourceInvalid(VerlEnvError):
+class VerlSourceInvalidError(VerlEnvError):
     """``--verl-source`` is no checkout of verl: it holds no ``verl`` package and no build file of it."""
 
     id = "verl-source-invalid"
     exit_code = EXIT_MISUSE
-
     path: Path
     reason: str
-
     says = "{path} is no checkout of verl: {reason}"
     helps = "give the root of a clone of verl, the directory that holds setup.py or pyproject.toml"
 
 
-class WheelhouseInvalid(VerlEnvError):
+class WheelhouseInvalidError(VerlEnvError):
     """``--wheelhouse`` names neither a bundle nor a directory with wheels, or ``--offline`` with pip names none."""
 
     id = "wheelhouse-invalid"
     exit_code = EXIT_MISUSE
-
     path: Path | None
     reason: str = ""
 
@@ -48,53 +45,44 @@ class WheelhouseInvalid(VerlEnvError):
         return "name a bundle (verl-env bundle --stack S -o DIR makes one) or a directory that holds wheels"
 
 
-class MachineMisfit(VerlEnvError):
+class MachineMisfitError(VerlEnvError):
     """A machine that cannot run what was planned for another one: for each requirement what it needs and what is here.
 
     Where only the GPUs or their driver do not fit, ``verl-env run --any-machine`` starts a command all the same.
     """
 
     id = "machine-misfit"
-
-    def __init__(self, path: Path, misfits: Sequence[Misfit], hint: str) -> None:
-        super().__init__(path, misfits)
-        self.path, self.misfits, self._hint = path, tuple(misfits), hint
+    path: Path
+    misfits: Sequence[Misfit]
+    way_on: str
+    helps = "{way_on}"
 
     @property
     def message(self) -> str:
-        lines = "; ".join(misfit.text for misfit in self.misfits)
-        return f"{self.path} does not fit this machine: {lines}"
-
-    @property
-    def hint(self) -> str:
-        return self._hint
+        return f"{self.path} does not fit this machine: {'; '.join(misfit.text for misfit in self.misfits)}"
 
     def to_json(self) -> dict[str, Any]:
         return {**VerlEnvError.to_json(self), "misfits": [misfit.to_json() for misfit in self.misfits]}
 
 
-class ArchitectureMismatch(VerlEnvError):
+class ArchitectureMismatchError(VerlEnvError):
     """The plan is for a machine of another processor architecture than the host that should install it.
 
     A plan for another machine can be shown anywhere; it must be installed on a machine of that kind.
     """
 
     id = "architecture-mismatch"
-
     planned: str
     host: str
-
     says = "the plan is for {planned}, and this host is {host}"
     helps = "run this on a machine of that kind; to see the plan here: verl-env plan, or install --dry-run"
 
 
-class InterpreterMissing(VerlEnvError):
+class InterpreterMissingError(VerlEnvError):
     """No Python of the needed minor release on this host; a lock is for one minor release."""
 
     id = "interpreter-missing"
-
     version: str
-
     says = "there is no Python {version} on this host"
     helps = (
         "get one: uv python install {version}; or: conda create -p ./python{version} python={version}, "
@@ -102,7 +90,7 @@ class InterpreterMissing(VerlEnvError):
     )
 
 
-class ProvidedMisfit(VerlEnvError):
+class ProvidedMisfitError(VerlEnvError):
     """A package that the site provides (``[provided]`` of the configuration) is not what the lock needs.
 
     ``requirement`` is what is the matter: its place, metadata, version, build, libraries or a requirement of its own.
@@ -110,13 +98,11 @@ class ProvidedMisfit(VerlEnvError):
     """
 
     id = "provided-misfit"
-
     name: str
     directory: Path
     requirement: str
     need: str
     have: str
-
     says = (
         "{name}, which the site provides in {directory}, does not fit: its {requirement}: it needs {need}; here: {have}"
     )
@@ -127,25 +113,22 @@ class ProvidedMisfit(VerlEnvError):
         return {**VerlEnvError.to_json(self), **more}
 
 
-class EnvironmentEmpty(VerlEnvError):
+class EnvironmentEmptyError(VerlEnvError):
     """What was named as an environment is not there, or holds no installed packages."""
 
     id = "environment-empty"
     exit_code = EXIT_MISUSE
-
     path: str
     reason: str
-
     says = "{path} holds no packages in lib/python3.*/site-packages: {reason}"
     helps = "name the directory of an environment, such as .venv, or a lockset (see: verl-env stacks)"
 
 
-class PythonNotLocked(VerlEnvError):
+class PythonNotLockedError(VerlEnvError):
     """A lockset without a lock for a Python; ``python`` is None where none was asked for, as it has none at all."""
 
     id = "python-not-locked"
     exit_code = EXIT_MISUSE
-
     lockset: str
     python: str | None
     locked: Sequence[str]

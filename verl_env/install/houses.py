@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from verl_env.components.housed import House
 from verl_env.environment.state import read_state
 from verl_env.environment.wheelhouse import FOLDER
-from verl_env.install.errors import WheelhouseInvalid
+from verl_env.install.errors import WheelhouseInvalidError
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.reading import what_is
 
@@ -27,15 +27,15 @@ def check_wheelhouse(path: Path) -> None:
     """Whether a directory can be a wheelhouse.
 
     Raises:
-        WheelhouseInvalid: it is none, or nothing in it can be installed.
+        WheelhouseInvalidError: it is none, or nothing in it can be installed.
     """
     if not path.is_dir():
-        raise WheelhouseInvalid(path, what_is(path))
+        raise WheelhouseInvalidError(path, what_is(path))
     try:
         if not any(name.endswith(_FILES) for name in os.listdir(path)):  # noqa: PTH208
-            raise WheelhouseInvalid(path, "a directory without any wheel and without a bundle's manifest")
+            raise WheelhouseInvalidError(path, "a directory without any wheel and without a bundle's manifest")
     except OSError as error:
-        raise WheelhouseInvalid(path, f"not to be read ({error.strerror})") from error
+        raise WheelhouseInvalidError(path, f"not to be read ({error.strerror})") from error
 
 
 def houses(target: Target, options: Options) -> tuple[House, ...]:

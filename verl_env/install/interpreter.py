@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.install.errors import InterpreterMissing
+from verl_env.install.errors import InterpreterMissingError
 from verl_env.machine.child import Completed, run
 from verl_env.machine.pythons import probe_pythons
 from verl_env.machine.roots import Roots
@@ -28,12 +28,12 @@ def find_interpreter(version: str, candidate: str | None) -> str:
         candidate: The interpreter that the machine's record names; it may be one of another host.
 
     Raises:
-        InterpreterMissing: there is none.
+        InterpreterMissingError: there is none.
     """
     for path in _candidates(version, candidate):
         if _is_named(path, version) or _is(path, version):
             return path
-    raise InterpreterMissing(version)
+    raise InterpreterMissingError(version)
 
 
 def _candidates(version: str, candidate: str | None) -> Iterator[str]:

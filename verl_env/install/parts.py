@@ -24,7 +24,7 @@ from verl_env.install.verl_source import needs_isolation
 from verl_env.installers import requirements
 from verl_env.installers.base import Batch, Command, Source
 from verl_env.installers.classify import classify
-from verl_env.installers.failures import EnvironmentMismatch
+from verl_env.installers.failures import EnvironmentMismatchError
 from verl_env.installers.process import run
 from verl_env.locksets.target import LockTarget, oldest_glibc
 from verl_env.plans.compare import as_taken, brings_wheel
@@ -32,7 +32,7 @@ from verl_env.plans.reuse import keepable, reuse
 from verl_env.records import NOTHING, replace
 from verl_env.sizes import human
 from verl_env.wheels.addressed import fetch_addressed
-from verl_env.wheels.errors import NativeUnavailable
+from verl_env.wheels.errors import NativeUnobtainableError
 from verl_env.wheels.fetch import fetch_native, file_sha256
 from verl_env.wheels.misrecorded import known_misrecorded, remember_misrecorded
 from verl_env.wheels.runtime import NAME as RUNTIME
@@ -142,9 +142,9 @@ class Parts:
         """Installs the wheels of the lock that only an address has, torch first: the others are judged against it.
 
         Raises:
-            PackageUnavailable: one cannot be had.
-            NativeMismatch: one cannot work in this environment or on these GPUs.
-            HashMismatch: one is another file than the recorded one.
+            PackageUnavailableError: one cannot be had.
+            NativeMismatchError: one cannot work in this environment or on these GPUs.
+            HashMismatchError: one is another file than the recorded one.
         """
         every = [package for package in self._plan.packages if package.url is not None]
         packages = [package for package in every if package.name not in kept]
@@ -165,9 +165,9 @@ class Parts:
         """Installs a native component from its published wheel, or from one that is built now; else by another way.
 
         Raises:
-            NativeUnavailable: no way works, and it was asked for.
-            NativeMismatch: its only wheel cannot work in this environment, and was asked for or built here.
-            NativeBuildFailed: it did not build.
+            NativeUnobtainableError: no way works, and it was asked for.
+            NativeMismatchError: its only wheel cannot work in this environment, and was asked for or built here.
+            NativeBuildFailedError: it did not build.
         """
         name, seen = choice.name, self._seen
         if choice.how == "skip":
@@ -190,7 +190,7 @@ class Parts:
         version = self._install_wheel(build(self._plan.lockset.id, self._stage)).version
         site = site_packages(self._new, self._plan.python)
         if not is_whole(site):
-            raise EnvironmentMismatch([Change("~", RUNTIME, "damaged start-up files", version)])
+            raise EnvironmentMismatchError([Change("~", RUNTIME, "damaged start-up files", version)])
         self._run(Command(bytecode_command(self._new / "bin" / "python", site), os.environ))
         return version
 
@@ -245,7 +245,7 @@ class Parts:
 
     def _install_by(self, way: Build) -> str:
         if lacking := [name for name in way.after if name in self.left_out]:
-            raise NativeUnavailable(way, f"it is of no use without {lacking[0]}, which could not be had")
+            raise NativeUnobtainableError(way, f"it is of no use without {lacking[0]}, which could not be had")
         return self._build_and_install(way) if way.how == "build" else self._fetch_and_install(way)
 
     def _fetch_and_install(self, choice: Build) -> str:
@@ -260,7 +260,7 @@ class Parts:
             self._note_digest(choice, staged.sha256)
             put_wheel(self._new, staged.file)
         except ValueError as error:
-            raise NativeUnavailable(choice, str(error)) from error
+            raise NativeUnobtainableError(choice, str(error)) from error
         return human(wheel.stat().st_size)
 
     def _note_digest(self, build: Build, digest: str) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.builds.tools import Tools
-from verl_env.environment.errors import FILE_SYSTEM, DiskFull
+from verl_env.environment.errors import FILE_SYSTEM, DiskFullError
 from verl_env.environment.files import hard_links_work
 from verl_env.install.disk import check_room, free_room
-from verl_env.install.errors import ArchitectureMismatch, WheelhouseInvalid
+from verl_env.install.errors import ArchitectureMismatchError, WheelhouseInvalidError
 from verl_env.install.houses import check_wheelhouse
 from verl_env.install.interpreter import find_interpreter
 from verl_env.install.verl_source import check_verl_source
 from verl_env.installers.choice import choose_installer
-from verl_env.installers.failures import InstallerMissing, InstallerSilent
+from verl_env.installers.failures import InstallerMissingError, InstallerSilentError
 from verl_env.plans.model import Cost
 from verl_env.plans.sizes import cost
 from verl_env.sizes import human
@@ -61,24 +61,24 @@ def prepare(plan: Plan, target: Target, options: Options, seen: Inspection) -> T
     """The tools for a plan.
 
     Raises:
-        ArchitectureMismatch: the plan is for another kind of machine.
-        WheelhouseInvalid: there is no such wheelhouse, or none was given where one is needed.
-        VerlSourceInvalid: the checkout of verl is none.
-        InstallerMissing: the installer is not there, or too old.
-        InterpreterMissing: the Python is not there.
-        DiskFull: there is not enough room.
-        BuildImpossible: a component is to be built, and this host cannot build it.
+        ArchitectureMismatchError: the plan is for another kind of machine.
+        WheelhouseInvalidError: there is no such wheelhouse, or none was given where one is needed.
+        VerlSourceInvalidError: the checkout of verl is none.
+        InstallerMissingError: the installer is not there, or too old.
+        InterpreterMissingError: the Python is not there.
+        DiskFullError: there is not enough room.
+        BuildImpossibleError: a component is to be built, and this host cannot build it.
     """
     host = os.uname().machine
     if plan.arch != host:
-        raise ArchitectureMismatch(plan.arch, host)
+        raise ArchitectureMismatchError(plan.arch, host)
     if options.wheelhouse is not None:
         check_wheelhouse(options.wheelhouse)
     if plan.verl_source is not None:
         check_verl_source(Path(plan.verl_source))
     installer = choose_installer(options.installer)
     if installer.name == "pip" and options.offline and options.wheelhouse is None:
-        raise WheelhouseInvalid(None)
+        raise WheelhouseInvalidError(None)
     interpreter = find_interpreter(plan.python, plan.interpreter)
     _check_room(plan, target, seen, installer)
     return Tools(installer, interpreter, checked_works(plan, options, seen, interpreter))
@@ -93,7 +93,7 @@ def foreseen(plan: Plan, target: Target, options: Options, seen: Inspection) -> 
         return ()
     try:
         _check_room(plan, target, seen, choose_installer(options.installer))
-    except (InstallerMissing, InstallerSilent, DiskFull) as error:
+    except (InstallerMissingError, InstallerSilentError, DiskFullError) as error:
         return (error,)
     return ()
 
@@ -103,7 +103,7 @@ def room_of(target: Target, options: Options) -> PreparedPlace | None:
     place = target.path.parent
     try:
         installer = choose_installer(options.installer)
-    except (InstallerMissing, InstallerSilent):
+    except (InstallerMissingError, InstallerSilentError):
         return None
     cache = installer.cache_for(place)
     return PreparedPlace(place, free_room(place), installer.name, cache.path, linked=cache.linked)
@@ -113,17 +113,17 @@ def checked_works(plan: Plan, options: Options, seen: Inspection, interpreter: s
     """What is to be built, once it is certain that nothing known keeps it from that; None where nothing is.
 
     Raises:
-        BuildImpossible: something does.
+        BuildImpossibleError: something does.
     """
     if all(choice.how != "build" for choice in plan.natives):
         return None
     from verl_env.builds.build_plan import build_plan_of  # noqa: PLC0415
-    from verl_env.builds.errors import BuildImpossible  # noqa: PLC0415 (few environments need a build)
+    from verl_env.builds.errors import BuildImpossibleError  # noqa: PLC0415 (few environments need a build)
 
     works = build_plan_of(plan, options, interpreter)
     problems = () if works is None else works.problems(works.missing(seen.in_place))
     if problems:
-        raise BuildImpossible(problems)
+        raise BuildImpossibleError(problems)
     return works
 
 

@@ -19,7 +19,7 @@ from verl_env.additions.metadata import met, read_metadata
 from verl_env.environment.installed import installed, normalise, same_version
 from verl_env.environment.metadata import read_tags
 from verl_env.environment.record import read_record
-from verl_env.install.errors import ProvidedMisfit
+from verl_env.install.errors import ProvidedMisfitError
 from verl_env.locksets.target import LockTarget, oldest_glibc
 from verl_env.plans.model import Provided
 from verl_env.reading import what_is
@@ -49,7 +49,7 @@ def provided_for(
         configured: By package the directory that has it; ``{python}`` stands for ``3.12``.
 
     Raises:
-        ProvidedMisfit: it is not there, or not what the lock needs.
+        ProvidedMisfitError: it is not there, or not what the lock needs.
     """
     pins = {package.name: package.version for package in packages}
     pins |= {build.name: build.version for build in choice.builds}
@@ -57,7 +57,7 @@ def provided_for(
     versions = pins | {name: each.version for name, (_, each) in found.items()}
     for name, (site, each) in found.items():
         if name in pins and not same_version(each.version, pins[name], local=True):
-            raise ProvidedMisfit(name, site, "version", pins[name], each.version)
+            raise ProvidedMisfitError(name, site, "version", pins[name], each.version)
         _check_tags(name, site, each, choice, machine)
         _check_libraries(name, site, each)
         if name not in pins:
@@ -71,7 +71,7 @@ def link_provided(provided: Sequence[Provided], site: Path) -> None:
     """Gives the files of what the site provides a name in a directory of packages; a file that is there stays.
 
     Raises:
-        ProvidedMisfit: it is not there any more.
+        ProvidedMisfitError: it is not there any more.
     """
     for each in provided:
         place = Path(each.directory)
@@ -91,9 +91,9 @@ def _find(name: str, place: Path, python: str) -> tuple[Path, Distribution]:
     site = Path(str(place).replace(_PYTHON, python))
     have = installed(site).get(name)
     if have is None:
-        raise ProvidedMisfit(name, site, "place", "a directory with its metadata", f"it is {what_is(site)}")
+        raise ProvidedMisfitError(name, site, "place", "a directory with its metadata", f"it is {what_is(site)}")
     if not have.whole or have.editable or read_record(have.folder) is None:
-        raise ProvidedMisfit(name, site, "metadata", "METADATA and RECORD", os.path.basename(have.folder))  # noqa: PTH119
+        raise ProvidedMisfitError(name, site, "metadata", "METADATA and RECORD", os.path.basename(have.folder))  # noqa: PTH119
     return site, have
 
 
@@ -123,7 +123,7 @@ def _check_tags(name: str, site: Path, have: Distribution, choice: Choice, machi
     known = {(tag.interpreter, tag.abi) for tag in target.tags}
     fits = any((tag.interpreter, tag.abi) in known and tag.platform.endswith(("any", arch)) for tag in tags)
     if tags and not fits:
-        raise ProvidedMisfit(name, site, "build", f"Python {choice.python} on {arch}", ", ".join(stated))
+        raise ProvidedMisfitError(name, site, "build", f"Python {choice.python} on {arch}", ", ".join(stated))
 
 
 def _check_libraries(name: str, site: Path, have: Distribution) -> None:
@@ -132,7 +132,7 @@ def _check_libraries(name: str, site: Path, have: Distribution) -> None:
     if away is not None:
         path, entry = away
         need = f"libraries that {path} finds by a full path, or beside itself"
-        raise ProvidedMisfit(name, site, "libraries", need, f"it looks in {entry}")
+        raise ProvidedMisfitError(name, site, "libraries", need, f"it looks in {entry}")
 
 
 def _check_requirements(name: str, site: Path, have: Distribution, versions: Mapping[str, str], python: str) -> None:
@@ -141,4 +141,4 @@ def _check_requirements(name: str, site: Path, have: Distribution, versions: Map
         if not met(line, versions, python):
             needed = line.partition(";")[0].strip()
             there = versions.get(normalise(re.split(r"[^\w.-]", needed)[0]), "nothing of it")
-            raise ProvidedMisfit(name, site, "requirement", needed, there)
+            raise ProvidedMisfitError(name, site, "requirement", needed, there)

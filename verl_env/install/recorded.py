@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verl_env.builds.sources import origin_of
-from verl_env.wheels.errors import HashRequired
+from verl_env.wheels.errors import HashRequiredError
 from verl_env.wheels.fetch import places_of
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def refuse_unrecorded(plan: Plan, options: Options, there: Container[str]) -> No
         there: The names of what is in the environment as it should be.
 
     Raises:
-        HashRequired: one has none.
+        HashRequiredError: one has none.
     """
     found = [package.name for package in plan.packages if not package.hashes and package.name not in there]
     found += [each.name for each in plan.natives if each.name not in there and _is_unrecorded(each, options)]
     if found:
-        raise HashRequired(tuple(found))
+        raise HashRequiredError(tuple(found))
 
 
 def _is_unrecorded(choice: Build, options: Options) -> bool:

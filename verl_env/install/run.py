@@ -79,12 +79,12 @@ def _nothing_to_do(plan: Plan, target: Target, seen: Inspection, started: float)
 def _prepare(plan: Plan, target: Target, options: Options, seen: Inspection, reporter: Reporter) -> Tools:
     """The tools for a plan; where there is no room, the generation before the one in force makes some."""
     from verl_env.environment.change import forget_previous  # noqa: PLC0415
-    from verl_env.environment.errors import DiskFull  # noqa: PLC0415
+    from verl_env.environment.errors import DiskFullError  # noqa: PLC0415
     from verl_env.install.prepare import prepare  # noqa: PLC0415
 
     try:
         return prepare(plan, target, options, seen)
-    except DiskFull:
+    except DiskFullError:
         if not forget_previous(target):
             raise
     reporter.warn("to make room, what the environment was before its last change is removed: no rollback goes there")

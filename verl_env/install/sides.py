@@ -9,7 +9,7 @@ from verl_env.choose.choose import full_id
 from verl_env.environment.installed import installed
 from verl_env.environment.state import read_state
 from verl_env.install.diff import Item, Side
-from verl_env.install.errors import EnvironmentEmpty, PythonNotLocked
+from verl_env.install.errors import EnvironmentEmptyError, PythonNotLockedError
 from verl_env.locksets.catalogue import packages_of
 from verl_env.reading import what_is
 from verl_env.records import record
@@ -33,8 +33,8 @@ def read_sides(first: str, second: str, locksets: Sequence[Lockset], python: str
     Raises:
         LocksetUnknownError: a text names neither a lockset nor a directory.
         LocksetAmbiguousError: it may name several locksets.
-        EnvironmentEmpty: a directory holds no packages.
-        PythonNotLocked: a lockset has no lock for the Python.
+        EnvironmentEmptyError: a directory holds no packages.
+        PythonNotLockedError: a lockset has no lock for the Python.
         LockFileChangedError: a lock is not the one its lockset was written with.
         LockFileInvalidError: a lock cannot be read.
     """
@@ -61,7 +61,7 @@ def _named(text: str, locksets: Sequence[Lockset]) -> Lockset | _Environment:
         if environment is not None:
             return environment
     if not any(id_.endswith(text) for id_ in by_id) and (directory.exists() or text.startswith(("/", ".", "~"))):
-        raise EnvironmentEmpty(text, f"it is {what_is(directory)}")
+        raise EnvironmentEmptyError(text, f"it is {what_is(directory)}")
     return by_id[full_id(by_id, text)]
 
 
@@ -111,7 +111,7 @@ def _editable(found: Distribution) -> str:
 
 def _lockset_side(lockset: Lockset, python: str | None, state: State | None) -> Side:
     if python is None or lockset.python(python) is None:
-        raise PythonNotLocked(lockset.id, python, [lock.python for lock in lockset.pythons])
+        raise PythonNotLockedError(lockset.id, python, [lock.python for lock in lockset.pythons])
     stack = state.stack.split("+") if state is not None else None
     own = state if state is not None and state.lockset == lockset.id else None
     items = {native.name: _native_item(native, own) for native in _natives(lockset, stack)}

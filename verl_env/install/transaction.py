@@ -18,7 +18,7 @@ from verl_env.environment.state import State
 from verl_env.install.checks import SECONDS, gpu_here, pick_checks, run_checks
 from verl_env.install.parts import Parts
 from verl_env.install.provided import link_provided
-from verl_env.installers.failures import EnvironmentMismatch
+from verl_env.installers.failures import EnvironmentMismatchError
 from verl_env.machine.record import deciding_facts
 from verl_env.plans.compare import brings_wheel, compare, wanted
 from verl_env.plans.plan import pins_of
@@ -165,7 +165,7 @@ class Transaction:
         self._extras = self._additions.extras(have, lock, self._plan.python)
         wrong = compare(have, wanted_extras(self._extras) | lock)
         if wrong:
-            raise EnvironmentMismatch(wrong)
+            raise EnvironmentMismatchError(wrong)
         refuse_contested(self._new, {extra.name for extra in self._extras})
         done = ["packages"]
         if self._options.checks:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.install.errors import VerlSourceInvalid
+from verl_env.install.errors import VerlSourceInvalidError
 from verl_env.reading import what_is
 from verl_env.versions import at_least
 
@@ -22,14 +22,14 @@ def check_verl_source(path: Path) -> str:
     """The absolute path of a checkout of verl, once it is one.
 
     Raises:
-        VerlSourceInvalid: it is not.
+        VerlSourceInvalidError: it is not.
     """
     if not path.is_dir():
-        raise VerlSourceInvalid(path, f"it is {what_is(path)}")
+        raise VerlSourceInvalidError(path, f"it is {what_is(path)}")
     if not (path / "verl" / "__init__.py").is_file():
-        raise VerlSourceInvalid(path, "it has no verl/__init__.py")
+        raise VerlSourceInvalidError(path, "it has no verl/__init__.py")
     if not any((path / name).is_file() for name in _BUILD_FILES):
-        raise VerlSourceInvalid(path, f"it has neither {_BUILD_FILES[0]} nor {_BUILD_FILES[1]}")
+        raise VerlSourceInvalidError(path, f"it has neither {_BUILD_FILES[0]} nor {_BUILD_FILES[1]}")
     return str(path.resolve())
 
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.environment.errors import DiskFull
+from verl_env.environment.errors import DiskFullError
 from verl_env.installers import failures
 from verl_env.locksets.errors import IndexUnreachableError
 
@@ -47,13 +47,13 @@ def classify(installer: str, command: tuple[str, ...], code: int, output: str) -
         output: The end of what it printed, as plain text.
 
     Returns:
-        An error to raise; ``InstallerFailed`` where no row matches.
+        An error to raise; ``InstallerFailedError`` where no row matches.
     """
     for pattern, build in _TABLE:
         match = re.search(pattern, output, re.MULTILINE)
         if match is not None:
             return build(output, match)
-    return failures.InstallerFailed(installer, command, code, tail(output))
+    return failures.InstallerFailedError(installer, command, code, tail(output))
 
 
 def tail(output: str) -> list[str]:
@@ -81,13 +81,13 @@ def _line(output: str, match: re.Match[str]) -> str:
 
 def _disk(output: str, match: re.Match[str]) -> VerlEnvError:
     named = ["".join(groups) for groups in _PATH.findall(output[: match.start()])]
-    return DiskFull(Path(named[-1]) if named else None, quota="uota" in match[0] or "122" in match[0])
+    return DiskFullError(Path(named[-1]) if named else None, quota="uota" in match[0] or "122" in match[0])
 
 
 def _hash(output: str, _: re.Match[str]) -> VerlEnvError:
     expected = re.search(r"Expected:?\s+(?:or\s+)?(\w+)[: ]+([0-9a-f]{32,})", output)
     actual = re.search(r"(?:Computed:|Got)\s+(?:(sha\d+):)?([0-9a-f]{32,})", output)
-    return failures.HashMismatch(
+    return failures.HashMismatchError(
         _package(output),
         f"{expected[1]}:{expected[2]}" if expected else "another hash",
         f"{actual[1] or (expected[1] if expected else 'sha256')}:{actual[2]}" if actual else "another hash",
@@ -95,15 +95,15 @@ def _hash(output: str, _: re.Match[str]) -> VerlEnvError:
 
 
 def _interrupted(output: str, _: re.Match[str]) -> VerlEnvError:
-    return failures.DownloadInterrupted(_package(output) or _address(output))
+    return failures.DownloadInterruptedError(_package(output) or _address(output))
 
 
 def _missing(output: str, match: re.Match[str]) -> VerlEnvError:
-    return failures.IndexFileMissing(_package(output), _line(output, match))
+    return failures.IndexFileMissingError(_package(output), _line(output, match))
 
 
 def _denied(output: str, match: re.Match[str]) -> VerlEnvError:
-    return failures.IndexDenied(_address(output), match[0])
+    return failures.IndexDeniedError(_address(output), match[0])
 
 
 def _unreachable(output: str, match: re.Match[str]) -> VerlEnvError:
@@ -111,7 +111,7 @@ def _unreachable(output: str, match: re.Match[str]) -> VerlEnvError:
 
 
 def _build(output: str, _: re.Match[str]) -> VerlEnvError:
-    return failures.BuildFailed(_package(output), tail(output))
+    return failures.BuildFailedError(_package(output), tail(output))
 
 
 _INTERRUPTED = (

@@ -18,47 +18,35 @@ if TYPE_CHECKING:
 AGAIN = "run the same command again; what was downloaded is kept"
 
 
-class IndexFileMissing(VerlEnvError):
+class IndexFileMissingError(VerlEnvError):
     """The index does not serve a file that the lock names, or none that fits this Python and platform."""
 
     id = "index-file-missing"
-
     package: str
     reason: str
-
-    @property
-    def message(self) -> str:
-        return f"the index has no file for {self.package or 'a locked package'}: {self.reason}"
-
+    says = "the index has no file for {package:-a locked package}: {reason}"
     helps = "try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), or a directory with the file: --wheelhouse DIR"
 
 
-class HashMismatch(VerlEnvError):
+class HashMismatchError(VerlEnvError):
     """A file is not the one that was locked: damaged on the way, replaced on the index, or tampered with."""
 
     id = "hash-mismatch"
-
     package: str
     expected: str
     actual: str
     address: str = ""
-
-    @property
-    def message(self) -> str:
-        origin = f" from {self.address}" if self.address else ""
-        return f"the file for {self.package}{origin} has {self.actual}, and the lock says {self.expected}"
-
+    says = "the file for {package}{address:+ from {address}} has {actual}, and the lock says {expected}"
     helps = "do not use that file; try another index (UV_DEFAULT_INDEX, PIP_INDEX_URL), and tell the index's owner"
 
 
-class AddressUnavailable(VerlEnvError):
+class AddressUnavailableError(VerlEnvError):
     """The server of an address, or of the mirror of it, cannot be reached or does not have the file.
 
     ``url`` is the address that is recorded, ``fetched`` that of the mirror which is configured for it, or the same.
     """
 
     id = "address-unavailable"
-
     url: str
     fetched: str
     reason: str
@@ -74,7 +62,7 @@ class AddressUnavailable(VerlEnvError):
         return "behind a proxy: HTTPS_PROXY, or a mirror in the [mirrors] table of the configuration (docs/hpc.md)"
 
 
-class PackageUnavailable(AddressUnavailable):
+class PackageUnavailableError(AddressUnavailableError):
     """A package of the lock that only an address has cannot be had from there, nor from the wheelhouse or the cache."""
 
     def __init__(self, package: Package, reason: str) -> None:
@@ -94,111 +82,84 @@ class PackageUnavailable(AddressUnavailable):
         return f"put its wheel into a directory and add: --wheelhouse DIR; {mirror}"
 
 
-class DownloadInterrupted(VerlEnvError):
+class DownloadInterruptedError(VerlEnvError):
     """A download broke off before its end."""
 
     id = "download-interrupted"
-
     what: str
-
-    @property
-    def message(self) -> str:
-        return f"the download of {self.what or 'a package'} broke off"
-
-    @property
-    def hint(self) -> str:
-        return AGAIN
+    says = "the download of {what:-a package} broke off"
+    helps = AGAIN
 
 
-class IndexDenied(VerlEnvError):
+class IndexDeniedError(VerlEnvError):
     """The index or a mirror refuses access: it needs a login, or does not serve this host."""
 
     id = "index-denied"
-
     address: str
     reason: str
-
     says = "{address} refuses access ({reason})"
     helps = "give the login in the address of the index, in .netrc or by keyring; or choose another index"
 
 
-class BuildFailed(VerlEnvError):
+class BuildFailedError(VerlEnvError):
     """A source distribution of the lock did not build."""
 
     id = "build-failed"
-
     package: str
     tail: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        return "\n  ".join([f"{self.package or 'a source distribution'} did not build:", *self.tail])
-
+    says = "{package:-a source distribution} did not build:{tail:*\n  }"
     helps = "offline, the wheelhouse must hold a built wheel of it, or setuptools and wheel to build it with"
 
 
-class InstallerFailed(VerlEnvError):
+class InstallerFailedError(VerlEnvError):
     """uv or pip failed for a reason that verl-env does not know; the end of its output says more."""
 
     id = "installer-failed"
-
     name: str
     command: Sequence[str]
     code: int
     tail: Sequence[str]
+    helps = AGAIN + "; it was: {command: }"
 
     @property
     def message(self) -> str:
         how = f"was killed by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
         return "\n  ".join([f"{self.name} {how}:", *self.tail])
 
-    @property
-    def hint(self) -> str:
-        return f"{AGAIN}; it was: {' '.join(self.command)}"
 
-
-class EnvironmentMismatch(VerlEnvError):
+class EnvironmentMismatchError(VerlEnvError):
     """After the installer ended, the new environment was not what the plan says; it was not put in force."""
 
     id = "environment-mismatch"
-
     changes: Sequence[Change]
+    helps = "look for settings that redirect it: pip config list; cat ~/.config/uv/uv.toml"
 
     @property
     def message(self) -> str:
         named = [f"{change.name} is {change.old or 'missing'}, not {change.new or 'absent'}" for change in self.changes]
         return f"the installer made something else than planned: {'; '.join(named[:5])}"
 
-    helps = "look for settings that redirect it: pip config list; cat ~/.config/uv/uv.toml"
 
-
-class CheckFailed(VerlEnvError):
+class CheckFailedError(VerlEnvError):
     """A check of the lockset failed in the new environment; it was not put in force, and the log was kept."""
 
     id = "check-failed"
-
     check: str
     reason: str
     log: Path
     tail: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        return "\n  ".join([f"the check {self.check} failed: {self.reason}", *self.tail])
-
+    says = "the check {check} failed: {reason}{tail:*\n  }"
     helps = "the whole output: {log}; to install without the checks: --no-check"
 
 
-class InstallerMissing(VerlEnvError):
+class InstallerMissingError(VerlEnvError):
     """The installer that was asked for is not there, or is too old."""
 
     id = "installer-missing"
-
-    def __init__(self, name: str, *, found: str | None = None, needed: str = "") -> None:
-        super().__init__(name, found, needed)
-        self.name = name
-        self.found = found
-        self.needed = needed
+    name: str
+    found: str | None = None
+    needed: str = ""
+    helps = "pip install 'verl-env[uv]', or: --installer pip"
 
     @property
     def message(self) -> str:
@@ -206,17 +167,13 @@ class InstallerMissing(VerlEnvError):
             return f"{self.name} is not on this host"
         return f"{self.name} {self.found} is too old: {self.needed} or newer is needed"
 
-    helps = "pip install 'verl-env[uv]', or: --installer pip"
 
-
-class InstallerSilent(VerlEnvError):
+class InstallerSilentError(VerlEnvError):
     """The installer is there and does not answer: killed, broken, or too slow. No other one is taken unasked."""
 
     id = "installer-silent"
-
     name: str
     executable: str
     reason: str
-
     says = "{executable} {reason}"
     helps = "run this again; without {name}: --installer pip"

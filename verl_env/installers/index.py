@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.installers.base import Command, Source
 from verl_env.installers.classify import tail
-from verl_env.installers.failures import HashMismatch
+from verl_env.installers.failures import HashMismatchError
 from verl_env.installers.isolation import installer_environment
 from verl_env.installers.pip import pip_of
 from verl_env.installers.process import run
@@ -28,7 +28,7 @@ _GOT = re.compile(r"^[ \t]+Got[ \t]+([0-9a-f]{64})$", re.MULTILINE)
 _ABSENT = re.compile(r"No matching distribution found|Could not find a version")
 
 
-class IndexUnavailable(Exception):
+class IndexUnavailableError(Exception):
     """A file cannot be had from the index; the text says why."""
 
 
@@ -54,8 +54,8 @@ def download_wheel(file: str, sha256: str, to: Path, *, python: Path | None, lin
         links: Directories with files beside the index.
 
     Raises:
-        IndexUnavailable: the index does not have it, or nobody answers.
-        HashMismatch: it is another file.
+        IndexUnavailableError: the index does not have it, or nobody answers.
+        HashMismatchError: it is another file.
         OSError: it cannot be written.
     """
     to.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def other_digest(output: str) -> str | None:
 
 def _failure(file: str, sha256: str, output: str) -> Exception:
     if got := other_digest(output):
-        return HashMismatch(file, f"sha256:{sha256}", f"sha256:{got}")
+        return HashMismatchError(file, f"sha256:{sha256}", f"sha256:{got}")
     if _ABSENT.search(output):
-        return IndexUnavailable(f"the index has no {pinned(file)} for this Python and machine")
-    return IndexUnavailable(f"{pinned(file)} cannot be fetched from the index: {'; '.join(tail(output)[-2:])}")
+        return IndexUnavailableError(f"the index has no {pinned(file)} for this Python and machine")
+    return IndexUnavailableError(f"{pinned(file)} cannot be fetched from the index: {'; '.join(tail(output)[-2:])}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.environment.files import hard_links_work
 from verl_env.installers.base import Cache, Command
-from verl_env.installers.failures import InstallerMissing, InstallerSilent
+from verl_env.installers.failures import InstallerMissingError, InstallerSilentError
 from verl_env.installers.isolation import installer_environment
 from verl_env.machine.child import Completed, NotFound, NotStarted, run
 from verl_env.uv_program import uv_program
@@ -95,8 +95,8 @@ def find_uv() -> Uv | None:
     """uv, where it is (``uv_program``); None where it is not.
 
     Raises:
-        InstallerMissing: it is too old.
-        InstallerSilent: it is there and does not say its version: that is no reason to take another installer unasked.
+        InstallerMissingError: it is too old.
+        InstallerSilentError: it is there and does not say its version: no reason to take another one unasked.
     """
     executable = uv_program()
     if executable is None:
@@ -104,9 +104,9 @@ def find_uv() -> Uv | None:
     answer = _ask(executable, "--version")
     match = re.match(r"uv (\d+(?:\.\d+)*)", answer)
     if match is None:
-        raise InstallerSilent("uv", executable, f"says {answer[:80]!r} as its version")
+        raise InstallerSilentError("uv", executable, f"says {answer[:80]!r} as its version")
     if not at_least(match[1], OLDEST):
-        raise InstallerMissing("uv", found=match[1], needed=OLDEST)
+        raise InstallerMissingError("uv", found=match[1], needed=OLDEST)
     return Uv(executable, match[1])
 
 
@@ -114,12 +114,12 @@ def _ask(*argv: str) -> str:
     """What a command of uv prints.
 
     Raises:
-        InstallerSilent: it cannot be started, is killed, fails, or takes longer than it may.
+        InstallerSilentError: it cannot be started, is killed, fails, or takes longer than it may.
     """
     outcome = run(argv, deadline=time.monotonic() + _SECONDS, env=installer_environment(os.environ))
     if isinstance(outcome, Completed) and outcome.returncode == 0:
         return outcome.stdout.decode("utf-8", "replace").strip()
-    raise InstallerSilent("uv", argv[0], f"gives no answer to {argv[-1]}: {_words(outcome)}")
+    raise InstallerSilentError("uv", argv[0], f"gives no answer to {argv[-1]}: {_words(outcome)}")
 
 
 def _words(outcome: Outcome) -> str:

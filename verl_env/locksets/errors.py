@@ -14,7 +14,6 @@ class LocksetInvalidError(DataInvalidError):
     """A lockset or recipe file that does not say what it must."""
 
     id = "lockset-invalid"
-
     helps = "lockset.toml is generated: verl-env lock, or reinstall verl-env if you did not change it"
 
 
@@ -23,9 +22,7 @@ class CatalogueMissingError(VerlEnvError):
 
     id = "catalogue-missing"
     exit_code = EXIT_MISUSE
-
     directory: str | Path
-
     says = "no locksets under {directory}"
     helps = "unset VERL_ENV_CONSTRAINTS, or point it at a directory with <family>/<variant>/lockset.toml"
 
@@ -34,11 +31,9 @@ class LockFileChangedError(VerlEnvError):
     """A constraints file that is not the one its lockset was written with."""
 
     id = "lock-file-changed"
-
     file: str | Path
     expected: str
     actual: str
-
     says = "{file} has sha256 {actual}, but its lockset.toml says {expected}"
     helps = "do not edit locks by hand: verl-env lock writes both files; reinstall verl-env to get them back"
 
@@ -47,17 +42,10 @@ class LockFileInvalidError(VerlEnvError):
     """A constraints file that cannot be read as one; ``line`` counts from 1, 0 where it does not apply."""
 
     id = "lock-file-invalid"
-
     file: str | Path
     line: int
     reason: str
-
-    @property
-    def message(self) -> str:
-        """File, line and reason."""
-        where = f"{self.file}:{self.line}" if self.line else str(self.file)
-        return f"{where}: {self.reason}"
-
+    says = "{file}{line:+:{line}}: {reason}"
     helps = "verl-env lock writes it anew; reinstall verl-env to get the shipped one back"
 
 
@@ -66,10 +54,8 @@ class UnknownLocksetError(VerlEnvError):
 
     id = "lockset-unknown"
     exit_code = EXIT_MISUSE
-
     name: str
     known: Sequence[str]
-
     says = "there is no recipe for {name!r}"
 
     @property
@@ -82,7 +68,6 @@ class UvMissingError(VerlEnvError):
     """Locking needs uv."""
 
     id = "uv-missing"
-
     says = "locking replays an image with uv, and uv is not on PATH"
     helps = "pip install 'verl-env[uv]'"
 
@@ -91,7 +76,6 @@ class ReplayError(VerlEnvError):
     """A step of a recipe that uv could not resolve; ``output`` is what uv said."""
 
     id = "replay-failed"
-
     step: str
     output: str
 
@@ -105,13 +89,9 @@ class IndexUnreachableError(VerlEnvError):
     """A page or file of the package index that could not be read; ``passing`` says that it is worth another try."""
 
     id = "index-unreachable"
-
-    def __init__(self, address: str, reason: str, *, passing: bool = False) -> None:
-        super().__init__(address, reason)
-        self.address = address
-        self.reason = reason
-        self.passing = passing
-
+    address: str
+    reason: str
+    passing: bool = False
     says = "cannot read {address}: {reason}"
     helps = "the index is the one uv and pip are configured for: UV_DEFAULT_INDEX, UV_INDEX_URL or PIP_INDEX_URL"
 
@@ -120,11 +100,9 @@ class FileMissingError(VerlEnvError):
     """A pinned release of which the index has no file for the target."""
 
     id = "index-lacks-file"
-
     name: str
     version: str
     target: str
-
     says = "the index has no file of {name} {version} for {target}"
 
 
@@ -132,10 +110,8 @@ class HashUnknownError(VerlEnvError):
     """A pinned release of which the index gives no SHA-256."""
 
     id = "hash-unrecorded"
-
     name: str
     version: str
-
     says = "the index gives no SHA-256 of {name} {version}, so no lock can hold it"
     helps = "state it under [[natives]] of the recipe, and as a virtual component of its step"
 
@@ -144,10 +120,8 @@ class MetadataUnknownError(VerlEnvError):
     """A source distribution whose requirements the recipe does not state; its code is never run to learn them."""
 
     id = "sdist-metadata-unknown"
-
     name: str
     version: str
-
     says = "{name} {version} is a source distribution and the recipe does not state its requirements"
     helps = 'add [[sdists]] name = "{name}", version = "{version}", requires = [...] to recipe.toml'
 
@@ -156,15 +130,9 @@ class RecipeMismatchError(VerlEnvError):
     """A statement of a recipe that the replay proves wrong or incomplete."""
 
     id = "recipe-mismatch"
-
     recipe: str
     problems: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        """Every disagreement between the recipe and its replay."""
-        return f"{self.recipe}: " + "; ".join(self.problems)
-
+    says = "{recipe}: {problems:; }"
     helps = "correct recipe.toml: the replay is what the steps give"
 
 
@@ -173,9 +141,7 @@ class DockerfileUnreadError(VerlEnvError):
 
     id = "dockerfile-unread"
     exit_code = EXIT_MISUSE
-
     file: str | Path
     reason: str
-
     says = "no recipe can be drafted from {file}: {reason}"
     helps = "name a Dockerfile, such as docker/Dockerfile.stable.vllm of verl: verl-env lock --new FILE"

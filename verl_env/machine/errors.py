@@ -14,16 +14,13 @@ class GpuUnknownError(VerlEnvError):
 
     id = "gpu-unknown"
     exit_code = EXIT_MISUSE
-
     name: str
     nearest: Sequence[str]
-
     says = "--gpu {name}: no GPU is known by this name"
-
-    @property
-    def hint(self) -> str:
-        alike = f"known names like it: {', '.join(self.nearest)}; " if self.nearest else ""
-        return f"{alike}or give the architecture: --gpu sm_90 (NVIDIA), --gpu gfx942 (AMD)"
+    helps = (
+        "{nearest:+known names like it: {nearest:, }; }"
+        "or give the architecture: --gpu sm_90 (NVIDIA), --gpu gfx942 (AMD)"
+    )
 
 
 class GpuCountError(VerlEnvError):
@@ -31,11 +28,9 @@ class GpuCountError(VerlEnvError):
 
     id = "gpu-count-invalid"
     exit_code = EXIT_MISUSE
-
     text: str
     name: str
     maximum: int
-
     says = "--gpu {text}: the number of GPUs must be a whole number from 1 to {maximum}"
     helps = "--gpu {name}:8"
 
@@ -45,12 +40,10 @@ class MachineFlagError(VerlEnvError):
 
     id = "machine-flag-invalid"
     exit_code = EXIT_MISUSE
-
     flag: str
     value: str
     expected: str
     example: str
-
     says = "{flag} {value}: must be {expected}"
     helps = "{flag} {example}"
 
@@ -60,12 +53,10 @@ class MachineFlagWithoutGpuError(VerlEnvError):
 
     id = "machine-flag-without-gpu"
     exit_code = EXIT_MISUSE
-
     flag: str
     value: str
     vendor: str
     example: str
-
     says = "{flag} {value}: the machine has no {vendor} that this could belong to"
     helps = "name the GPU too: --gpu {example} {flag} {value}"
 
@@ -75,10 +66,8 @@ class MachineFlagConflictError(VerlEnvError):
 
     id = "machine-flag-conflict"
     exit_code = EXIT_MISUSE
-
     arch: str
     gpu: str
     only: str
-
     says = "--arch {arch}: {gpu} comes with {only} only"
     helps = "leave --arch out, or give --arch {only}"

@@ -41,15 +41,10 @@ class MachineFileError(VerlEnvError):
 
     id = "machine-file-invalid"
     exit_code = EXIT_MISUSE
-
-    def __init__(self, reason: str, *, key: str = "", origin: str = "the machine description") -> None:
-        super().__init__(reason)
-        self.reason, self.key, self.origin = reason, key, origin
-
-    @property
-    def message(self) -> str:
-        return ": ".join(filter(None, (self.origin, self.key, self.reason)))
-
+    reason: str
+    key: str = ""
+    origin: str = "the machine description"
+    says = "{origin:+{origin}: }{key:+{key}: }{reason}"
     helps = "record the machine again, on that machine: verl-env probe -o machine.json"
 
 

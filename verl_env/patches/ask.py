@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from verl_env.machine.child import Completed, run
-from verl_env.patches.errors import InterpreterFailed, NoInterpreter, RuntimeMissing
+from verl_env.patches.errors import InterpreterFailedError, NoInterpreterError, RuntimeMissingError
 from verl_env.patches.model import Report, parse_report
 from verl_env.reading import json_of, what_is
 from verl_env.wheels.runtime import SOURCE
@@ -33,12 +33,12 @@ def interpreter(environment: Path) -> Path:
     """The Python of an environment.
 
     Raises:
-        NoEnvironment: there is none.
+        NoEnvironmentError: there is none.
     """
     python = environment / "bin" / "python"
     if not python.exists():
         lacking = "it has no bin/python" if environment.is_dir() else f"it is {what_is(environment)}"
-        raise NoInterpreter(environment, lacking)
+        raise NoInterpreterError(environment, lacking)
     return python
 
 
@@ -59,8 +59,8 @@ def read_states(environment: Path) -> Report:
     Where the runtime is not installed, that is what it would do if it were.
 
     Raises:
-        NoEnvironment: there is no environment.
-        InterpreterFailed: its Python gives no answer.
+        NoEnvironmentError: there is no environment.
+        InterpreterFailedError: its Python gives no answer.
     """
     installed = is_installed(environment)
     module = ["-m", "verl_env_runtime"] if installed else ["-c", _BORROWED.format(source=str(SOURCE))]
@@ -72,13 +72,13 @@ def verify(environment: Path, process: str) -> Report:
     """Imports what the patches mend and proves each one, in one of ``PROCESSES``.
 
     Raises:
-        NoEnvironment: there is no environment.
-        RuntimeMissing: the runtime is not in it.
-        InterpreterFailed: its Python gives no answer.
+        NoEnvironmentError: there is no environment.
+        RuntimeMissingError: the runtime is not in it.
+        InterpreterFailedError: its Python gives no answer.
     """
     interpreter(environment)
     if not is_installed(environment):
-        raise RuntimeMissing(environment)
+        raise RuntimeMissingError(environment)
     data = _ask(environment, ["-I", "-m", "verl_env_runtime", "--verify", process], VERIFY_SECONDS)
     return parse_report(data, installed=True, hidden=_hidden())
 
@@ -87,12 +87,12 @@ def _ask(environment: Path, arguments: Sequence[str], seconds: float) -> dict[st
     argv = [str(interpreter(environment)), *arguments]
     outcome = run(argv, deadline=time.monotonic() + seconds)
     if not isinstance(outcome, Completed):
-        raise InterpreterFailed(environment, f"did not answer within {seconds:.0f} s", "")
+        raise InterpreterFailedError(environment, f"did not answer within {seconds:.0f} s", "")
     try:
         answer: dict[str, object] = json_of(outcome.stdout)
     except ValueError:
         tail = outcome.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise InterpreterFailed(environment, f"ended with code {outcome.returncode}", "".join(tail)) from None
+        raise InterpreterFailedError(environment, f"ended with code {outcome.returncode}", "".join(tail)) from None
     return answer
 
 

@@ -14,7 +14,7 @@ from verl_env.installers.isolation import installer_environment
 from verl_env.installers.process import run
 from verl_env.patches import carrier
 from verl_env.patches.ask import interpreter, is_installed, site_packages
-from verl_env.patches.errors import CarrierShadowed, InstallFailed, RuntimeMissing
+from verl_env.patches.errors import CarrierShadowedError, InstallFailedError, RuntimeMissingError
 from verl_env.wheels.runtime import NAME, build, bytecode_command
 from verl_env.wheels.stage import batch_of
 
@@ -32,11 +32,11 @@ def apply(environment: Path, carried_by: Carrier = "pth", waiting: Callable[[str
     """Installs the runtime, replacing one that is there, and compiles it: the hook is sixteen times dearer without.
 
     Raises:
-        NoEnvironment: there is no environment.
-        EnvironmentForeign: it is the system's own.
-        EnvironmentUnchangeable: it cannot be changed as a whole.
-        CarrierShadowed: a sitecustomize was asked for, and would never run or would replace a foreign one.
-        InstallFailed: the installer failed.
+        NoEnvironmentError: there is no environment.
+        EnvironmentForeignError: it is the system's own.
+        EnvironmentUnchangeableError: it cannot be changed as a whole.
+        CarrierShadowedError: a sitecustomize was asked for, and would never run or would replace a foreign one.
+        InstallFailedError: the installer failed.
     """
     interpreter(environment)
     chosen = carried_by == "sitecustomize"
@@ -51,14 +51,14 @@ def apply(environment: Path, carried_by: Carrier = "pth", waiting: Callable[[str
             new.commit()
     if shadowed is not None:
         apply(environment, waiting=waiting)
-        raise CarrierShadowed(environment, shadowed or "none at all", replaced=False)
+        raise CarrierShadowedError(environment, shadowed or "none at all", replaced=False)
 
 
 def renew(environment: Path, new: NewGeneration, *, chosen: bool = False) -> None:
     """Makes a new generation with the runtime installed anew, and all else taken over.
 
     Raises:
-        InstallFailed: the installer failed.
+        InstallFailedError: the installer failed.
     """
     new.begin_from_old()
     _install(environment, new, chosen=chosen)
@@ -69,15 +69,15 @@ def remove(environment: Path, waiting: Callable[[str], None] = lambda _: None) -
     """Takes the runtime out; nothing of it stays.
 
     Raises:
-        NoEnvironment: there is no environment.
-        RuntimeMissing: it is not installed.
-        EnvironmentForeign: it is the system's own.
-        EnvironmentUnchangeable: it cannot be changed as a whole.
+        NoEnvironmentError: there is no environment.
+        RuntimeMissingError: it is not installed.
+        EnvironmentForeignError: it is the system's own.
+        EnvironmentUnchangeableError: it cannot be changed as a whole.
     """
     interpreter(environment)
     with change(changeable(environment), "patches remove", waiting=waiting) as new:
         if not is_installed(environment):
-            raise RuntimeMissing(environment)
+            raise RuntimeMissingError(environment)
         new.begin_from_old()
         new.take_over(gone=[NAME])
         new.commit()
@@ -87,7 +87,7 @@ def _refuse_foreign(environment: Path, *, chosen: bool) -> None:
     site = site_packages(environment)
     found = carrier.foreign(site) if chosen and site is not None else None
     if found is not None:
-        raise CarrierShadowed(environment, str(found), replaced=True)
+        raise CarrierShadowedError(environment, str(found), replaced=True)
 
 
 def _lockset(environment: Path) -> str:
@@ -103,18 +103,18 @@ def _lockset(environment: Path) -> str:
 def _install(environment: Path, new: NewGeneration, *, chosen: bool) -> None:
     site = site_packages(new.path)
     if site is None:
-        raise InstallFailed(environment, "it has no directory lib/python3.*/site-packages")
+        raise InstallFailedError(environment, "it has no directory lib/python3.*/site-packages")
     wheel = build(_lockset(environment), new.stage)
     if chosen:
         carrier.add_carrier(wheel)
     try:
         _run(environment, choose_installer(None).install(new.path, batch_of(wheel, new.stage)[1]))
     except VerlEnvError as error:
-        raise InstallFailed(environment, error.message) from error
+        raise InstallFailedError(environment, error.message) from error
     _run(environment, Command(bytecode_command(new.path / "bin" / "python", site), installer_environment(os.environ)))
 
 
 def _run(environment: Path, command: Command) -> None:
     done = run(command)
     if done.code != 0:
-        raise InstallFailed(environment, done.output.strip()[-2000:])
+        raise InstallFailedError(environment, done.output.strip()[-2000:])

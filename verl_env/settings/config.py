@@ -13,7 +13,12 @@ from verl_env.constraints import toml_of
 from verl_env.places import user_directory, user_folder
 from verl_env.reading import read_bytes
 from verl_env.records import NOTHING, record
-from verl_env.settings.errors import ConfigKeyUnknown, ConfigSyntax, ConfigUnreadable, ConfigValueInvalid
+from verl_env.settings.errors import (
+    ConfigKeyUnknownError,
+    ConfigSyntaxError,
+    ConfigUnreadableError,
+    ConfigValueInvalidError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +133,7 @@ def _places(env: Mapping[str, str]) -> Iterator[str]:
     if named and not os.path.exists(named):  # noqa: PTH110 (a plan needs no pathlib, which takes a sixth of its time)
         from pathlib import Path  # noqa: PLC0415
 
-        raise ConfigUnreadable(Path(named), f"{CONFIG_VARIABLE} names it, and it is not there")
+        raise ConfigUnreadableError(Path(named), f"{CONFIG_VARIABLE} names it, and it is not there")
     yield named or f"{user_folder('XDG_CONFIG_HOME', env)}/{_FILE}"
     for directory in (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
         if directory:
@@ -152,16 +157,16 @@ def _table(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ConfigUnreadable(path, error.strerror or str(error)) from error
+        raise ConfigUnreadableError(path, error.strerror or str(error)) from error
     if not content:
         return {}
     try:
         table = toml_of(content.decode())
     except ValueError as error:
-        raise ConfigSyntax(path, str(error)) from error
+        raise ConfigSyntaxError(path, str(error)) from error
     for key in table:
         if key not in _KEYS:
-            raise ConfigKeyUnknown(path, key, _KEYS)
+            raise ConfigKeyUnknownError(path, key, _KEYS)
     return table
 
 
@@ -175,32 +180,34 @@ def _directory(path: Path, key: str, value: object, env: Mapping[str, str]) -> P
     from string import Template  # noqa: PLC0415
 
     if not isinstance(value, str):
-        raise ConfigValueInvalid(path, key, f"is {value!r}, and a directory is a text")
+        raise ConfigValueInvalidError(path, key, f"is {value!r}, and a directory is a text")
     try:
         directory = Path(Template(value).substitute(env)).expanduser()
     except KeyError as error:
-        raise ConfigValueInvalid(path, key, f"is {value!r}, and the variable {error.args[0]} is not set") from error
+        raise ConfigValueInvalidError(
+            path, key, f"is {value!r}, and the variable {error.args[0]} is not set"
+        ) from error
     except (ValueError, RuntimeError) as error:
-        raise ConfigValueInvalid(path, key, f"is {value!r}: {error}") from error
+        raise ConfigValueInvalidError(path, key, f"is {value!r}: {error}") from error
     if not directory.is_absolute():
-        raise ConfigValueInvalid(path, key, f"is {value!r}, and a directory is given from the root")
+        raise ConfigValueInvalidError(path, key, f"is {value!r}, and a directory is given from the root")
     return directory
 
 
 def _rules(path: Path, table: object) -> tuple[Path, tuple[str, ...], tuple[str, ...]]:
     """What a file says of locksets."""
     if not isinstance(table, dict) or table.keys() - set(_RULES):
-        raise ConfigValueInvalid(path, "locksets", f"is {table!r}, and may have the lists only and forbid")
+        raise ConfigValueInvalidError(path, "locksets", f"is {table!r}, and may have the lists only and forbid")
     found = [table.get(name, []) for name in _RULES]
     if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in found):
-        raise ConfigValueInvalid(path, "locksets", f"is {table!r}, and only and forbid are lists of texts")
+        raise ConfigValueInvalidError(path, "locksets", f"is {table!r}, and only and forbid are lists of texts")
     return path, tuple(found[0]), tuple(found[1])
 
 
 def _catalogue(path: Path, value: object, env: Mapping[str, str]) -> tuple[str, Path]:
     """Where newer catalogues are, and the first root of their signatures."""
     if not isinstance(value, dict) or value.keys() != {"url", "root"} or "://" not in str(value["url"]):
-        raise ConfigValueInvalid(path, "catalogue", f"is {value!r}, and has an address url and a file root")
+        raise ConfigValueInvalidError(path, "catalogue", f"is {value!r}, and has an address url and a file root")
     return str(value["url"]), _directory(path, "catalogue.root", value["root"], env)
 
 
@@ -212,7 +219,7 @@ def normal_name(name: str) -> str:
 def _provided(path: Path, table: object, env: Mapping[str, str]) -> dict[str, Path | None]:
     """The packages that a file says the site has; None for those that are not taken."""
     if not isinstance(table, dict):
-        raise ConfigValueInvalid(path, "provided", f"is {table!r}, and is a table of packages and directories")
+        raise ConfigValueInvalidError(path, "provided", f"is {table!r}, and is a table of packages and directories")
     return {
         normal_name(name): None if place is False else _directory(path, f"provided.{name}", place, env)
         for name, place in table.items()
@@ -222,7 +229,7 @@ def _provided(path: Path, table: object, env: Mapping[str, str]) -> dict[str, Pa
 def _trusted(path: Path, value: object) -> list[str]:
     """The owners that a file trusts."""
     if not isinstance(value, list) or not all(isinstance(each, str) and each.strip("@ ") for each in value):
-        raise ConfigValueInvalid(
+        raise ConfigValueInvalidError(
             path, "trusted", f"is {value!r}, and a list of users, and of groups after @, is wanted"
         )
     return value
@@ -232,9 +239,9 @@ def _mirrors(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
     """The mirrors of a file, without the slashes at their ends."""
     mirrors = table.get("mirrors", {})
     if not isinstance(mirrors, dict):
-        raise ConfigValueInvalid(path, "mirrors", f"is {mirrors!r}, and mirrors are a table")
+        raise ConfigValueInvalidError(path, "mirrors", f"is {mirrors!r}, and mirrors are a table")
     for prefix, place in mirrors.items():
         for address in (prefix, place):
             if not isinstance(address, str) or "://" not in address:
-                raise ConfigValueInvalid(path, f'mirrors."{prefix}"', f"has {address!r}, which is no address")
+                raise ConfigValueInvalidError(path, f'mirrors."{prefix}"', f"has {address!r}, which is no address")
     return {prefix.rstrip("/"): place.rstrip("/") for prefix, place in mirrors.items()}

@@ -15,10 +15,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from verl_env.command_line import command
 from verl_env.credentials import without_credentials
 from verl_env.errors import VerlEnvError
-from verl_env.locking import StillHeld, only_run
+from verl_env.locking import StillHeldError, only_run
 from verl_env.places import user_directory
 from verl_env.reading import json_of, read_bytes
 from verl_env.settings.config import load_config
@@ -32,7 +31,7 @@ SCHEMA = 1
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class DigestChanged(VerlEnvError):
+class DigestChangedError(VerlEnvError):
     """What has no recorded hash is another file than the one that was first taken from its address.
 
     Its publisher may have replaced it, or somebody has in a cache or on the way. Nothing was installed of it; a copy in
@@ -40,32 +39,22 @@ class DigestChanged(VerlEnvError):
     """
 
     id = "digest-changed"
-
     address: str
     known: str
     actual: str
     place: str
-
     says = "{address} is another file than when it was first taken: sha256:{known} then, sha256:{actual} in {place}"
-
-    @property
-    def hint(self) -> str:
-        return f"run it again to fetch it anew; or accept this one: {command('trust', self.address, self.actual)}"
+    helps = "run it again to fetch it anew; or accept this one: verl-env trust {address!q} {actual!q}"
 
 
-class DigestsUnreadable(VerlEnvError):
+class DigestsUnreadableError(VerlEnvError):
     """The file of digests is damaged, so that nobody knows what was taken before."""
 
     id = "digests-unreadable"
-
     path: Path
     reason: str
-
     says = "{path} cannot be read: {reason}"
-
-    @property
-    def hint(self) -> str:
-        return f"bring it back from a backup; or trust everything anew: mv {self.path} {self.path}.old"
+    helps = "bring it back from a backup; or trust everything anew: mv {path} {path}.old"
 
 
 def own_digests(env: Mapping[str, str] = os.environ) -> Path:
@@ -77,7 +66,7 @@ def known_digest(address: str) -> str | None:
     """The SHA-256 of what was first taken from an address, or accepted; None where nothing was.
 
     Raises:
-        DigestsUnreadable: the file is damaged.
+        DigestsUnreadableError: the file is damaged.
         ConfigError: the configuration cannot be used.
     """
     address = without_credentials(address)
@@ -88,7 +77,7 @@ def read_digests(file: Path) -> dict[str, str]:
     """The digests of a file, by address; none where there is no file.
 
     Raises:
-        DigestsUnreadable: it is damaged.
+        DigestsUnreadableError: it is damaged.
     """
     try:
         data = json_of(read_bytes(file))
@@ -96,9 +85,9 @@ def read_digests(file: Path) -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DigestsUnreadable(file, f"it is damaged ({type(error).__name__})") from error
+        raise DigestsUnreadableError(file, f"it is damaged ({type(error).__name__})") from error
     if data.get("schema") != SCHEMA:
-        raise DigestsUnreadable(file, "it is of another release of verl-env")
+        raise DigestsUnreadableError(file, "it is of another release of verl-env")
     return digests
 
 
@@ -106,9 +95,9 @@ def remember(address: str, digest: str | None, file: Path | None = None) -> None
     """Keeps a digest for an address; None forgets it.
 
     Raises:
-        DigestsUnreadable: the file is damaged.
+        DigestsUnreadableError: the file is damaged.
         OSError: it cannot be written.
-        StillHeld: another run was at it for ten seconds.
+        StillHeldError: another run was at it for ten seconds.
     """
     file = own_digests() if file is None else file
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -133,16 +122,16 @@ def first_use(address: str, actual: str, place: str, before: Mapping[str, str]) 
         before: The digests that the environment knows; they count where this user knows none.
 
     Raises:
-        DigestChanged: it is another file than before.
-        DigestsUnreadable: the file of digests is damaged.
+        DigestChangedError: it is another file than before.
+        DigestsUnreadableError: the file of digests is damaged.
     """
     address = without_credentials(address)
     own = known_digest(address)
     known = before.get(address, "").removeprefix("sha256:") or None if own is None else own
     if known is not None and known != actual:
-        raise DigestChanged(address, known, actual, without_credentials(place))
+        raise DigestChangedError(address, known, actual, without_credentials(place))
     if own is None:
-        with contextlib.suppress(OSError, StillHeld):  # a home that may not be written: the environment keeps it
+        with contextlib.suppress(OSError, StillHeldError):  # a home that may not be written: the environment keeps it
             remember(address, actual)
 
 

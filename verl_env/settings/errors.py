@@ -13,39 +13,33 @@ class ConfigError(VerlEnvError):
     """A configuration file that cannot be used; nothing was done with the rest of it."""
 
     exit_code = EXIT_MISUSE
-
     path: Path
-    reason: str
 
 
-class ConfigUnreadable(ConfigError):
+class ConfigUnreadableError(ConfigError):
     """A configuration file that cannot be read, or ``VERL_ENV_CONFIG`` names one that is not there."""
 
     id = "config-unreadable"
-
+    reason: str
     says = "the configuration {path} cannot be read: {reason}"
     helps = "make it readable, or name another one: VERL_ENV_CONFIG=FILE (VERL_ENV_CONFIG=/dev/null for none)"
 
 
-class ConfigSyntax(ConfigError):
+class ConfigSyntaxError(ConfigError):
     """A configuration file that is no TOML."""
 
     id = "config-syntax"
-
+    reason: str
     says = "the configuration {path} is no TOML: {reason}"
     helps = "correct it: {path}; a table of mirrors begins with [mirrors], and texts stand in double quotes"
 
 
-class ConfigKeyUnknown(ConfigError):
+class ConfigKeyUnknownError(ConfigError):
     """A configuration file has a key that means nothing to verl-env; it may be misspelt."""
 
     id = "config-key-unknown"
-
-    def __init__(self, path: Path, key: str, known: tuple[str, ...]) -> None:
-        super().__init__(path, key)
-        self.key = key
-        self.known = known
-
+    key: str
+    known: tuple[str, ...]
     says = "the configuration {path} has the key {key!r}, which means nothing"
 
     @property
@@ -56,15 +50,12 @@ class ConfigKeyUnknown(ConfigError):
         return f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(self.known)}"
 
 
-class ConfigValueInvalid(ConfigError):
+class ConfigValueInvalidError(ConfigError):
     """A configuration file gives a key a value that it cannot have."""
 
     id = "config-value-invalid"
-
-    def __init__(self, path: Path, key: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.key = key
-
+    key: str
+    reason: str
     says = "the configuration {path}: {key} {reason}"
 
     @property
@@ -82,13 +73,9 @@ class ConfigValueInvalid(ConfigError):
         return f'write it as: {self.key} = "/shared/verl-env" (variables such as $SCRATCH and ~ are replaced)'
 
 
-class ConfigFilePresent(ConfigError):
+class ConfigFilePresentError(ConfigError):
     """``verl-env config init`` finds a configuration file, which it does not replace."""
 
     id = "config-file-present"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "is there already")
-
     says = "the configuration {path} is there already"
     helps = "see what it says: verl-env config show; or move it away: mv {path} {path}.old"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from verl_env.settings.errors import ConfigFilePresent, ConfigUnreadable
+from verl_env.settings.errors import ConfigFilePresentError, ConfigUnreadableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,8 @@ def write_initial(file: Path, values: dict[str, str]) -> str:
     """Writes a configuration file that is not there yet; gives its text.
 
     Raises:
-        ConfigFilePresent: there is one.
-        ConfigUnreadable: it cannot be written.
+        ConfigFilePresentError: there is one.
+        ConfigUnreadableError: it cannot be written.
     """
     # A basic string of TOML is written as one of JSON, but for DEL, which no path has.
     text = _HEAD + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
@@ -27,7 +27,7 @@ def write_initial(file: Path, values: dict[str, str]) -> str:
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError as error:
-        raise ConfigFilePresent(file) from error
+        raise ConfigFilePresentError(file) from error
     except OSError as error:
-        raise ConfigUnreadable(file, error.strerror or str(error)) from error
+        raise ConfigUnreadableError(file, error.strerror or str(error)) from error
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.verify.errors import PartUnknown
+from verl_env.verify.errors import PartUnknownError
 from verl_env.verify.load import load_parts
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def select(names: Sequence[str]) -> list[Part]:
     """The parts that are named; a name that no part has means those that begin with it and a hyphen. All without names.
 
     Raises:
-        PartUnknown: a name that no part has.
+        PartUnknownError: a name that no part has.
     """
     parts = load_parts()
     meant = {part.id for name in names for part in _meant(parts, name)}
@@ -28,5 +28,5 @@ def _meant(parts: Sequence[Part], name: str) -> list[Part]:
     exact = [part for part in parts if part.id == name]
     meant = exact or [part for part in parts if part.id.startswith(f"{name}-")]
     if not meant:
-        raise PartUnknown(name, [part.id for part in parts])
+        raise PartUnknownError(name, [part.id for part in parts])
     return meant

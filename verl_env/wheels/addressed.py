@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.model import Build
 from verl_env.components.model import Wheel
-from verl_env.installers.failures import HashMismatch, PackageUnavailable
+from verl_env.installers.failures import HashMismatchError, PackageUnavailableError
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.index import IndexFile, best_file, read_page
 from verl_env.settings.digests import first_use
 from verl_env.settings.mirrors import both, mirrored
-from verl_env.wheels.errors import NativeUnavailable
+from verl_env.wheels.errors import NativeUnobtainableError
 from verl_env.wheels.fetch import download, fetch_native, file_sha256, places_of
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def fetch_addressed(
         progress: As for ``fetch_native``.
 
     Raises:
-        PackageUnavailable: it cannot be had.
-        HashMismatch: it is another file than the recorded one.
-        NativeMismatch: it is no wheel, or one of another distribution or version.
-        DownloadInterrupted: the download broke off, each time.
+        PackageUnavailableError: it cannot be had.
+        HashMismatchError: it is another file than the recorded one.
+        NativeMismatchError: it is no wheel, or one of another distribution or version.
+        DownloadInterruptedError: the download broke off, each time.
         ConfigError: the configuration cannot be used.
     """
     address = _at_index(package, target, options, progress) if package.by_index else package.url or ""
@@ -55,8 +55,8 @@ def fetch_addressed(
         return build, _sdist(package, build, options)
     try:
         return build, fetch_native(build, options, progress)
-    except NativeUnavailable as error:
-        raise PackageUnavailable(package, error.reason) from error
+    except NativeUnobtainableError as error:
+        raise PackageUnavailableError(package, error.reason) from error
 
 
 def _sdist(package: Package, build: Build, options: Options) -> Path:
@@ -65,7 +65,7 @@ def _sdist(package: Package, build: Build, options: Options) -> Path:
     path = housed if housed is not None and housed.is_file() else cached
     digest = file_sha256(path)
     if package.hashes and f"sha256:{digest}" not in package.hashes:
-        raise HashMismatch(path.name, package.hashes[0], f"sha256:{digest}", package.url or "")
+        raise HashMismatchError(path.name, package.hashes[0], f"sha256:{digest}", package.url or "")
     if not package.hashes and path != housed:
         first_use(build.address, digest, str(path), options.digests)
     return path
@@ -101,21 +101,21 @@ def _downloaded(
 ) -> IndexFile:
     page = project_page(package)
     if options.offline:
-        raise PackageUnavailable(package, "offline, and it is not in the wheelhouse or the cache")
+        raise PackageUnavailableError(package, "offline, and it is not in the wheelhouse or the cache")
     try:
         files = read_page(mirrored(page)).files()
     except IndexUnreachableError as error:
-        raise PackageUnavailable(package, error.message) from error
+        raise PackageUnavailableError(package, error.message) from error
     file = _file(package, target, files)
     if file is None:
         where = f"Python {target.python}, {target.arch}, glibc {target.glibc}"
         reason = f"{both(page, mirrored(page))} has no wheel of that version for {where}"
-        raise PackageUnavailable(package, reason)
+        raise PackageUnavailableError(package, reason)
     path = folder / file.name
     download(file.url, path, progress)
     if file.sha256 is not None and (actual := file_sha256(path)) != file.sha256:
         path.unlink()
-        raise HashMismatch(file.name, f"sha256:{file.sha256}", f"sha256:{actual}", file.url)
+        raise HashMismatchError(file.name, f"sha256:{file.sha256}", f"sha256:{actual}", file.url)
     return file
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from verl_env.wheels.check import Fault
 
 
-class NativeUnavailable(NativeMissingError):
+class NativeUnobtainableError(NativeMissingError):
     """A native component that was asked for (``--with``, ``--native prebuilt``) cannot be had by any way that fits.
 
     Its wheels cannot be fetched or are not what they say, and it cannot be built.
@@ -22,17 +22,11 @@ class NativeUnavailable(NativeMissingError):
 
     build: Build
     reason: str
-
-    @property
-    def message(self) -> str:
-        return f"{self.build.name} {self.build.version} cannot be had: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "leave it out: --native skip; or put the wheel into a directory and add: --wheelhouse DIR"
+    says = "{build.name} {build.version} cannot be had: {reason}"
+    helps = "leave it out: --native skip; or put the wheel into a directory and add: --wheelhouse DIR"
 
 
-class HashRequired(VerlEnvError):
+class HashRequiredError(VerlEnvError):
     """``--require-recorded``, and of something that would be fetched nobody recorded a hash (or a commit).
 
     Nothing was downloaded. A file that you trust may lie in a wheelhouse instead.
@@ -40,19 +34,12 @@ class HashRequired(VerlEnvError):
 
     id = "hash-required"
     exit_code = EXIT_NO
-
     names: tuple[str, ...]
-
-    @property
-    def message(self) -> str:
-        """What lacks a hash."""
-        names = ", ".join(self.names)
-        return f"no hash is recorded of {names} (hash-unrecorded), and --require-recorded wants one of each"
-
+    says = "no hash is recorded of {names:, } (hash-unrecorded), and --require-recorded wants one of each"
     helps = "put the files that you trust into a directory: --wheelhouse DIR; or leave components out: --native skip"
 
 
-class NativeMismatch(VerlEnvError):
+class NativeMismatchError(VerlEnvError):
     """A wheel of a native component is not what it should be, or does not fit the environment, by what is in it.
 
     A wheel's name says what somebody meant it to be; its metadata, symbols and versions say what it is. Each fault has
@@ -63,23 +50,18 @@ class NativeMismatch(VerlEnvError):
     """
 
     id = "native-mismatch"
-
     name: str
     version: str
     wheel: str
     faults: Sequence[Fault]
     address: str = ""
+    says = "{wheel}{address:+ from {address}} of {name} {version} does not fit: {reason}"
 
     @property
     def reason(self) -> str:
         """What is at fault, the first of each kind: for a component that is left out."""
         kinds = {fault.id: fault for fault in reversed(self.faults)}
         return "; ".join(fault.message for fault in self.faults if kinds[fault.id] is fault)
-
-    @property
-    def message(self) -> str:
-        origin = f" from {self.address}" if self.address else ""
-        return f"{self.wheel}{origin} of {self.name} {self.version} does not fit: {self.reason}"
 
     @property
     def hint(self) -> str:

@@ -7,14 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.installers.failures import AddressUnavailable, DownloadInterrupted, HashMismatch
-from verl_env.installers.index import IndexUnavailable, download_wheel
+from verl_env.installers.failures import AddressUnavailableError, DownloadInterruptedError, HashMismatchError
+from verl_env.installers.index import IndexUnavailableError, download_wheel
 from verl_env.places import user_directory
 from verl_env.reading import open_regular
-from verl_env.settings.digests import DigestChanged, first_use, known_digest
+from verl_env.settings.digests import DigestChangedError, first_use, known_digest
 from verl_env.settings.mirrors import both, mirrored
 from verl_env.settings.owners import distrust
-from verl_env.wheels.errors import HashRequired, NativeMismatch, NativeUnavailable
+from verl_env.wheels.errors import HashRequiredError, NativeMismatchError, NativeUnobtainableError
 from verl_env.wheels.identity import identity_faults
 
 if TYPE_CHECKING:
@@ -47,37 +47,37 @@ def fetch_native(
         python: The interpreter of the environment, whose tags a wheel of the index must have; None for our own.
 
     Raises:
-        NativeUnavailable: it is in neither and cannot be fetched.
-        DownloadInterrupted: the download broke off, each time.
-        HashMismatch: it is another file than the recorded one.
-        NativeMismatch: it is no wheel, or one of another distribution or version.
+        NativeUnobtainableError: it is in neither and cannot be fetched.
+        DownloadInterruptedError: the download broke off, each time.
+        HashMismatchError: it is another file than the recorded one.
+        NativeMismatchError: it is no wheel, or one of another distribution or version.
         ConfigError: the configuration cannot be used.
     """
     if choice.wheel is None:
-        raise NativeUnavailable(choice, choice.reason)
+        raise NativeUnobtainableError(choice, choice.reason)
     name, url = choice.wheel.file, choice.wheel.url
     housed, cached = places_of(url, name, options)
     if housed is not None and housed.is_file():
         return _checked(housed, choice, str(options.wheelhouse))
     if choice.wheel.sha256 is None and options.recorded_only:
-        raise HashRequired((choice.name,))
+        raise HashRequiredError((choice.name,))
     if choice.wheel.sha256 is None and url not in options.digests and known_digest(url) is None:
         # It is hashed when it is first taken: from its address, not from where others may have put it.
         cached = own_place(cached, options)
     was_there = cached.is_file()
     if not was_there:
         if options.offline:
-            raise NativeUnavailable(choice, f"offline, and no {name} in the wheelhouse or the cache")
+            raise NativeUnobtainableError(choice, f"offline, and no {name} in the wheelhouse or the cache")
         try:
             _obtain(choice.wheel, cached, progress, python)
-        except (AddressUnavailable, IndexUnavailable) as error:
-            raise NativeUnavailable(choice, str(error)) from error
+        except (AddressUnavailableError, IndexUnavailableError) as error:
+            raise NativeUnobtainableError(choice, str(error)) from error
     try:
         where = "the index" if choice.wheel.on_index else both(url, mirrored(url))
         wheel = _checked(cached, choice, str(cached) if was_there else where)
         if choice.wheel.sha256 is None:
             first_use(url, file_sha256(wheel), str(cached) if was_there else where, options.digests)
-    except (HashMismatch, NativeMismatch, DigestChanged):
+    except (HashMismatchError, NativeMismatchError, DigestChangedError):
         with suppress(OSError):
             cached.unlink()
         raise
@@ -144,8 +144,8 @@ def download(url: str, to: Path, progress: Callable[[int, int | None], None]) ->
         progress: Called with the bytes so far and, where the server says it, their number.
 
     Raises:
-        AddressUnavailable: the server does not answer, or has no such file.
-        DownloadInterrupted: it broke off, each time.
+        AddressUnavailableError: the server does not answer, or has no such file.
+        DownloadInterruptedError: it broke off, each time.
         ConfigError: the configuration cannot be used.
     """
     from secrets import token_hex  # noqa: PLC0415
@@ -159,7 +159,7 @@ def download(url: str, to: Path, progress: Callable[[int, int | None], None]) ->
                 part.replace(to)
                 return
             time.sleep(0.2 * attempt)
-        raise DownloadInterrupted(f"{to.name} from {both(url, fetched)}")
+        raise DownloadInterruptedError(f"{to.name} from {both(url, fetched)}")
     finally:
         with suppress(OSError):
             part.unlink()
@@ -169,9 +169,9 @@ def _checked(path: Path, choice: Build, address: str) -> Path:
     """The file, once it is the recorded one and by its metadata the component; ``address`` is where it came from."""
     expected = None if choice.wheel is None else choice.wheel.sha256
     if expected is not None and (actual := file_sha256(path)) != expected:
-        raise HashMismatch(path.name, f"sha256:{expected}", f"sha256:{actual}", address)
+        raise HashMismatchError(path.name, f"sha256:{expected}", f"sha256:{actual}", address)
     if faults := identity_faults(path, choice):
-        raise NativeMismatch(choice.name, choice.version, path.name, faults, address)
+        raise NativeMismatchError(choice.name, choice.version, path.name, faults, address)
     return path
 
 
@@ -183,7 +183,7 @@ def _attempt(url: str, fetched: str, part: Path, progress: Callable[[int, int | 
         # An address of a lockset, a recipe, or the user's own table.
         answer = open_url(fetched, timeout=TIMEOUT)
     except WebError as error:
-        raise AddressUnavailable(url, fetched, str(error)) from error
+        raise AddressUnavailableError(url, fetched, str(error)) from error
     try:
         with answer:
             return _copy(answer, part, progress)

@@ -13,7 +13,7 @@ from verl_env.binaries.loader import Loader, expand, read_cache, split_library_p
 from verl_env.binaries.symbols import Providers
 from verl_env.binaries.wheel import WheelError, read_wheel
 from verl_env.wheels.check import HIP, Fault, check_wheel
-from verl_env.wheels.errors import NativeMismatch
+from verl_env.wheels.errors import NativeMismatchError
 from verl_env.wheels.identity import identity_faults, is_compiled
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def validate_wheel(wheel: Path, build: Build, place: Site) -> None:
         place: The environment as it is now, with torch of the lock in it.
 
     Raises:
-        NativeMismatch: it is another distribution or version; it cannot work there; nothing in it is compiled though
-            the component is; or it is no wheel, or is damaged.
+        NativeMismatchError: it is another distribution or version; it cannot work there; nothing in it is compiled
+            though the component is; or it is no wheel, or is damaged.
         OSError: the file cannot be read.
     """
     faults = identity_faults(wheel, build) or _content_faults(wheel, build, place)
     if faults:
-        raise NativeMismatch(build.name, build.version, wheel.name, faults)
+        raise NativeMismatchError(build.name, build.version, wheel.name, faults)
 
 
 class Site:

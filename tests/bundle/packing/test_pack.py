@@ -13,13 +13,13 @@ from tests.install.plans import PYTHON, Recorder, lockset, options, plan
 from verl_env.binaries.elf import read_elf
 from verl_env.bundle.packing import pack as pack_module
 from verl_env.bundle.packing import unpack as unpack_module
-from verl_env.bundle.packing.errors import PackImpossible, PackInvalid, PackMisfit, PackTargetTaken
+from verl_env.bundle.packing.errors import PackImpossibleError, PackInvalidError, PackMisfitError, PackTargetTakenError
 from verl_env.bundle.packing.model import FILE, read_pack
 from verl_env.bundle.packing.pack import pack
 from verl_env.bundle.packing.running import CACHES, packed_variables
 from verl_env.bundle.packing.unpack import unpack
 from verl_env.cli.main import main
-from verl_env.environment.errors import DiskFull
+from verl_env.environment.errors import DiskFullError
 from verl_env.environment.target import open_target
 from verl_env.install.disk import Free
 from verl_env.install.run import install
@@ -106,7 +106,7 @@ def test_debians_python_finds_the_packages_too(tmp_path, target_path):
 def test_room_is_asked_for_before_anything_is_written(environment, tmp_path, monkeypatch):
     monkeypatch.setattr(pack_module, "free_room", lambda place: Free(100, None, "the quota for user me on /x"))
     before = sorted(path.name for path in tmp_path.iterdir())
-    with pytest.raises(DiskFull, match="the quota for user me on /x leaves 100 B"):
+    with pytest.raises(DiskFullError, match="the quota for user me on /x leaves 100 B"):
         pack(environment, tmp_path / f"demo{KIND}", lambda _: None)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
@@ -131,23 +131,23 @@ def test_a_changed_file_is_named_and_nothing_is_put_in_place(packed, tmp_path, m
         (to / "bin" / "demo-run").write_text("evil")
 
     monkeypatch.setattr(unpack_module, "extract", damaged)
-    with pytest.raises(PackInvalid, match="bin/demo-run"):
+    with pytest.raises(PackInvalidError, match="bin/demo-run"):
         unpack(packed, tmp_path / "out")
     assert not list(tmp_path.glob("*out*"))
 
 
 def test_what_is_no_pack(tmp_path):
     (tmp_path / "x").write_bytes(b"no pack at all")
-    with pytest.raises(PackInvalid):
+    with pytest.raises(PackInvalidError):
         unpack(tmp_path / "x")
-    with pytest.raises(PackInvalid):
+    with pytest.raises(PackInvalidError):
         unpack(tmp_path / "nothing")
 
 
 def test_a_directory_that_is_there_is_left_alone(packed, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").touch()
-    with pytest.raises(PackTargetTaken):
+    with pytest.raises(PackTargetTakenError):
         unpack(packed, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
@@ -163,7 +163,7 @@ def test_a_directory_that_is_there_is_left_alone(packed, tmp_path):
 def test_a_host_that_lacks_something_is_told_by_name(packed, tmp_path, change, words):
     target, _ = unpack(packed, tmp_path / "out")
     (target / FILE).write_text(json.dumps({**json.loads((target / FILE).read_text()), **change}))
-    with pytest.raises(PackMisfit, match=words):
+    with pytest.raises(PackMisfitError, match=words):
         unpack_module.check_host(read_pack(target), packed)
 
 
@@ -171,7 +171,7 @@ def test_an_editable_checkout_is_refused(environment, tmp_path):
     site = next((environment.resolve() / "lib").glob("python*/site-packages"))
     info = next(site.glob("demo-*.dist-info"))
     (info / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
-    with pytest.raises(PackImpossible, match="demo is a checkout"):
+    with pytest.raises(PackImpossibleError, match="demo is a checkout"):
         pack(environment, tmp_path / f"x{KIND}", lambda _: None)
     assert not list(tmp_path.glob("*x.*"))
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.stand_in_ray import node, put_ray
 from verl_env.cluster.command import guarded
-from verl_env.cluster.errors import RayMissing, RayTooSmall, RayUnreachable
+from verl_env.cluster.errors import RayMissingError, RayTooSmallError, RayUnreachableError
 from verl_env.cluster.ray import launcher as module
 from verl_env.cluster.ray.launcher import Ray
 
@@ -130,13 +130,13 @@ def test_lines_are_spread_with_the_rank_of_their_task(ray):
 
 def test_too_few_nodes_are_told_at_once_with_those_that_are_there(ray):
     cluster = ray()
-    with pytest.raises(RayTooSmall) as refused:
+    with pytest.raises(RayTooSmallError) as refused:
         Ray("auto", cluster.environment, nodes=4).ask(command(), seconds=20)
     assert refused.value.message == "4 nodes were asked for, and Ray has 3: r1, r2, r3"
 
 
 def test_the_words_of_a_client_that_reaches_nothing_are_kept_in_one_line(ray):
-    with pytest.raises(RayUnreachable) as refused:
+    with pytest.raises(RayUnreachableError) as refused:
         asked(ray(unreached="Version mismatch: The cluster was started with:\n    Ray: 2.9\n    Python: 3.10"))
     assert "Version mismatch: The cluster was started with: Ray: 2.9 Python: 3.10" in refused.value.message
 
@@ -146,7 +146,7 @@ def test_a_port_where_nobody_listens_is_told_at_once(ray):
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         started = time.monotonic()
-        with pytest.raises(RayUnreachable, match="refused"):
+        with pytest.raises(RayUnreachableError, match="refused"):
             Ray(address, ray().environment).ask(command(), seconds=20)
     assert time.monotonic() - started < 15
 
@@ -155,12 +155,12 @@ def test_a_client_that_hangs_is_left_at_its_deadline(ray, monkeypatch):
     cluster = ray()
     (cluster.environment / "bin/python").write_text("#!/bin/sh\nexec sleep 600\n")
     monkeypatch.setattr(module, "_CONNECT", 2)
-    with pytest.raises(RayUnreachable, match="no answer within 2 s"):
+    with pytest.raises(RayUnreachableError, match="no answer within 2 s"):
         cluster.ask(command(), seconds=1)
 
 
 def test_an_environment_without_ray(tmp_path):
-    with pytest.raises(RayMissing):
+    with pytest.raises(RayMissingError):
         Ray("auto", tmp_path).ask(command(), seconds=20)
 
 

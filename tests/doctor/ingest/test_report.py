@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verl_env.doctor.errors import ReportUnreadable
+from verl_env.doctor.errors import ReportUnreadableError
 from verl_env.doctor.ingest.clean import clean
 from verl_env.doctor.ingest.packages import read_packages
 from verl_env.doctor.ingest.report import facts_of, read_report
@@ -248,7 +248,7 @@ def test_a_machine_that_is_not_stated_comes_from_the_log() -> None:
     ["[1, 2]", '{"packages": []}', '{"machine": {"nvidia": 5}}', '{"machine": 5}', '{"environment": "x"}'],
 )
 def test_json_of_another_form(text: str) -> None:
-    with pytest.raises(ReportUnreadable) as caught:
+    with pytest.raises(ReportUnreadableError) as caught:
         facts_of(text)
 
     assert caught.value.message
@@ -261,7 +261,7 @@ def test_files(tmp_path: Path) -> None:
 
     assert read_report(tmp_path / "latin").packages == {"torch": "2.6.0"}
     for name in ("empty", "none"):
-        with pytest.raises(ReportUnreadable):
+        with pytest.raises(ReportUnreadableError):
             read_report(tmp_path / name)
 
 
@@ -269,7 +269,7 @@ def test_files(tmp_path: Path) -> None:
 def test_no_text_crashes(text: str) -> None:
     try:
         facts = facts_of(text)
-    except ReportUnreadable:
+    except ReportUnreadableError:
         return
     assert not facts.packages_complete
 

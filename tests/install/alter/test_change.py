@@ -7,13 +7,13 @@ import pytest
 
 from tests.install.environments import is_tidy
 from tests.install.plans import Recorder
-from verl_env.additions.errors import NotInstalled, NotMadeHere, PipWouldDrift, Unresolved
-from verl_env.environment.errors import EnvironmentLocked
+from verl_env.additions.errors import NotInstalledError, NotMadeHereError, PipWouldDriftError, UnresolvedError
+from verl_env.environment.errors import EnvironmentLockedError
 from verl_env.environment.history import Change
 from verl_env.environment.pins import read_pins
 from verl_env.errors import UsageError
 from verl_env.install.alter import change as changing
-from verl_env.installers.failures import InstallerFailed
+from verl_env.installers.failures import InstallerFailedError
 
 #: Stands for setuptools: makes an editable wheel of the directory that it runs in.
 BACKEND = """
@@ -68,7 +68,7 @@ def test_a_requirement_that_the_image_leaves_unmet_is_in_nobodys_way(world, inst
 )
 def test_what_would_move_a_pin_is_refused_with_what_needs_it(world, installer, wish, cause, moved):
     before = link(world)
-    with pytest.raises(PipWouldDrift) as caught:
+    with pytest.raises(PipWouldDriftError) as caught:
         world.add("--installer", installer, wish)
     by, needs = cause
     error = caught.value
@@ -135,7 +135,7 @@ def test_an_addition_of_an_addition_is_not_wished_for(world):
 
 @pytest.mark.parametrize("wish", ["nosuch", "helper==9", "thing[none]==7"])
 def test_what_cannot_be_had_at_all_is_no_drift(world, installer, wish):
-    with pytest.raises(Unresolved) as caught:
+    with pytest.raises(UnresolvedError) as caught:
         world.add("--installer", installer, wish)
     assert wish.partition("[")[0].partition("=")[0] in caught.value.message
     assert world.have == LOCK
@@ -193,10 +193,10 @@ def test_a_failure_leaves_what_was_there(world, monkeypatch):
     before = link(world)
 
     def fail(*_):
-        raise InstallerFailed("uv", ("uv",), 1, ["no"])
+        raise InstallerFailedError("uv", ("uv",), 1, ["no"])
 
     monkeypatch.setattr(changing, "run_installer", fail)
-    with pytest.raises(InstallerFailed):
+    with pytest.raises(InstallerFailedError):
         world.add("thing")
     assert (link(world), world.have, world.extras) == (before, LOCK, {})
     assert is_tidy(world.path)
@@ -217,7 +217,7 @@ def test_what_is_taken_out_from_under_another_is_said(world):
 
 def test_a_locked_package_is_not_taken_out(world):
     before = link(world)
-    with pytest.raises(PipWouldDrift) as caught:
+    with pytest.raises(PipWouldDriftError) as caught:
         world.remove("torch")
     assert "engine 0.8 needs torch==2.6.0" in caught.value.message
     assert "--allow-drift torch" in caught.value.hint
@@ -229,18 +229,18 @@ def test_a_locked_package_is_not_taken_out(world):
 
 
 def test_what_is_not_there_cannot_be_taken_out(world):
-    with pytest.raises(NotInstalled, match="nosuch is not installed"):
+    with pytest.raises(NotInstalledError, match="nosuch is not installed"):
         world.remove("nosuch")
 
 
 def test_an_environment_of_another_tool_is_left_alone(world, tmp_path):
     world.path = tmp_path / "theirs"
-    with pytest.raises(NotMadeHere, match="there is no environment at"):
+    with pytest.raises(NotMadeHereError, match="there is no environment at"):
         world.add("thing")
     subprocess.run(["python3", "-m", "venv", "--without-pip", world.path], check=True)
-    with pytest.raises(NotMadeHere, match="a virtual environment"):
+    with pytest.raises(NotMadeHereError, match="a virtual environment"):
         world.add("thing")
-    with pytest.raises(NotMadeHere):
+    with pytest.raises(NotMadeHereError):
         world.remove("thing")
 
 
@@ -249,7 +249,7 @@ def test_who_waits_is_told(world):
 
     recorder = Recorder()
     lock = FileLock(world.path.with_name(".venv.d") / "lock")
-    with lock, pytest.raises(EnvironmentLocked, match="is being changed by"):
+    with lock, pytest.raises(EnvironmentLockedError, match="is being changed by"):
         world.add("thing", recorder=recorder, lock_seconds=0.1)
     assert "waiting for it" in recorder.notes[0]
 

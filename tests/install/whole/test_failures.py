@@ -11,7 +11,7 @@ from tests.install.plans import Recorder, check, lockset, native, options, plan,
 from tests.install.wheels import sdist_bytes, wheel_bytes, wheel_name
 from tests.install.whole.test_run import have
 from verl_env.environment import change as changing
-from verl_env.environment.errors import DiskFull, TargetPermission
+from verl_env.environment.errors import DiskFullError, TargetPermissionError
 from verl_env.environment.state import read_state
 from verl_env.environment.target import open_target
 from verl_env.errors import VerlEnvError
@@ -19,7 +19,7 @@ from verl_env.install import parts, transaction
 from verl_env.install.run import install
 from verl_env.installers import failures
 from verl_env.locksets.model import Package
-from verl_env.wheels.errors import NativeUnavailable
+from verl_env.wheels.errors import NativeUnobtainableError
 
 FILE = "demo-2.0-py3-none-any.whl"
 
@@ -71,9 +71,9 @@ def world(tmp_path, index, house, target_path, monkeypatch):
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        ("gone", failures.IndexFileMissing),
-        ("cut", failures.DownloadInterrupted),
-        ("denied", failures.IndexDenied),
+        ("gone", failures.IndexFileMissingError),
+        ("cut", failures.DownloadInterruptedError),
+        ("denied", failures.IndexDeniedError),
     ],
 )
 def test_an_index_that_misbehaves_and_a_second_run(world, installer, fault, error):
@@ -94,7 +94,7 @@ def test_a_server_that_fails(world, installer):
 def test_another_file_than_the_locked_one(world, installer):
     other = Package("demo", "2.0", ("sha256:" + "0" * 64,))
     error = world.fail([other], installer=installer)
-    assert isinstance(error, failures.HashMismatch)
+    assert isinstance(error, failures.HashMismatchError)
     assert error.expected == "sha256:" + "0" * 64
     assert error.actual in world.new.hashes
 
@@ -103,7 +103,7 @@ def test_another_file_than_the_locked_one(world, installer):
 def test_a_release_that_the_index_does_not_have(world, installer):
     missing = Package("demo", "9.0", ("sha256:" + "0" * 64,))
     error = world.fail([missing], installer=installer)
-    assert isinstance(error, failures.IndexFileMissing)
+    assert isinstance(error, failures.IndexFileMissingError)
     assert error.package == "demo==9.0"
 
 
@@ -117,14 +117,14 @@ def test_a_source_distribution_that_does_not_build(world, installer):
     content = sdist_bytes("broken", "1.0", "raise SystemExit('no compiler')")
     broken = world.house.put("broken-1.0.tar.gz", content, "broken", "1.0", "sdist")
     error = world.fail([broken], installer=installer, offline=True, wheelhouse=world.house.path)
-    assert isinstance(error, failures.BuildFailed)
+    assert isinstance(error, failures.BuildFailedError)
     assert error.package.startswith("broken")
 
 
 def test_a_check_that_fails(world):
     lock = lockset(checks=(check("fine", "import demo"), check("broken", "import demo\nraise RuntimeError('no')")))
     error = world.fail(lock=lock)
-    assert isinstance(error, failures.CheckFailed)
+    assert isinstance(error, failures.CheckFailedError)
     assert (error.check, error.reason) == ("broken", "RuntimeError: no")
     assert error.log.read_text().endswith("RuntimeError: no\n")
 
@@ -132,18 +132,18 @@ def test_a_check_that_fails(world):
 def test_an_installer_that_makes_something_else(world, monkeypatch):
     monkeypatch.setattr(parts.requirements, "write_locked", lambda file, *_, **__: file.write_text(""))
     error = world.fail()
-    assert isinstance(error, failures.EnvironmentMismatch)
+    assert isinstance(error, failures.EnvironmentMismatchError)
     assert "demo is missing, not 2.0" in error.message
 
 
 @pytest.mark.parametrize(
     ("module", "place", "number", "error"),
     [
-        (parts, "run", errno.ENOSPC, DiskFull),
-        (parts, "build", errno.EDQUOT, DiskFull),
-        (transaction, "reuse", errno.EACCES, TargetPermission),
-        (changing, "relocate", errno.EROFS, TargetPermission),
-        (changing, "write_state", errno.ENOSPC, DiskFull),
+        (parts, "run", errno.ENOSPC, DiskFullError),
+        (parts, "build", errno.EDQUOT, DiskFullError),
+        (transaction, "reuse", errno.EACCES, TargetPermissionError),
+        (changing, "relocate", errno.EROFS, TargetPermissionError),
+        (changing, "write_state", errno.ENOSPC, DiskFullError),
     ],
 )
 def test_a_file_system_that_refuses(world, monkeypatch, module, place, number, error):
@@ -157,7 +157,7 @@ def test_a_file_system_that_refuses(world, monkeypatch, module, place, number, e
 def test_too_little_room_is_found_before_anything_is_asked_of_the_index(world):
     huge = Package("demo", "2.0", world.new.hashes, download_bytes=10**15, disk_bytes=10**16)
     error = world.fail([huge])
-    assert isinstance(error, DiskFull)
+    assert isinstance(error, DiskFullError)
     assert (error.need, error.free is not None) == (10**16, True)
     assert world.index.asked == []
 
@@ -243,7 +243,7 @@ class TestNatives:
     def test_asked_for_it_must_be_had(self, world, content):
         world.index.faults[self.WHEEL] = "gone"
         error = world.fail(lock=self.lock(world), native="prebuilt")
-        assert isinstance(error, NativeUnavailable)
+        assert isinstance(error, NativeUnobtainableError)
         world.index.faults.clear()
         assert world.install([world.new], lock=self.lock(world), native="prebuilt").left_out == {}
 

@@ -7,7 +7,7 @@ from verl_env.choose.model import Build
 from verl_env.components.model import Recipe
 from verl_env.install.recorded import refuse_unrecorded
 from verl_env.locksets.model import Package
-from verl_env.wheels.errors import HashRequired
+from verl_env.wheels.errors import HashRequiredError
 
 PLAN = type("PlanLike", (), {})
 URL = "https://host/fast-1.0-py3-none-any.whl"
@@ -38,7 +38,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_without_a_hash_it_is_refused(case, tmp_path):
-    with pytest.raises(HashRequired, match="fast"):
+    with pytest.raises(HashRequiredError, match="fast"):
         refuse_unrecorded(plan(REFUSED[case]), options(tmp_path), ())
     refuse_unrecorded(plan(REFUSED[case]), options(tmp_path), {"fast"})
 
@@ -64,5 +64,5 @@ def test_what_somebody_gave_is_not_fetched(tmp_path):
 
 def test_packages_of_the_lock_count(tmp_path):
     package = Package("thing", "1.0", url="https://host/thing-1.0-py3-none-any.whl", hashes=())
-    with pytest.raises(HashRequired, match="thing"):
+    with pytest.raises(HashRequiredError, match="thing"):
         refuse_unrecorded(plan(packages=[package]), options(tmp_path), ())

@@ -10,7 +10,7 @@ import pytest
 from tests.install.plans import PYTHON, Recorder, check, lockset, options, plan
 from tests.install.server import Index
 from tests.install.whole.test_run import have
-from verl_env.environment.errors import DiskFull
+from verl_env.environment.errors import DiskFullError
 from verl_env.environment.history import Change
 from verl_env.environment.pins import read_pins
 from verl_env.environment.state import FILE, read_state
@@ -128,7 +128,7 @@ def test_where_files_cannot_be_linked_the_whole_environment_must_fit(world, monk
     world.pip("uninstall", "other")
     huge = Package("demo", "1.0", world.demo.hashes, download_bytes=1, disk_bytes=10**16)
     monkeypatch.setattr(prepare, "hard_links_work", lambda *_: False)
-    with pytest.raises(DiskFull) as caught:
+    with pytest.raises(DiskFullError) as caught:
         world.install([huge, world.other])
     assert caught.value.need == 10**16
     monkeypatch.setattr(prepare, "hard_links_work", lambda *_: True)

@@ -47,7 +47,7 @@ def module_of(environment: Path, name: str = "verl") -> Module:
         name: The name of the module; no two of one name are loaded at once.
 
     Raises:
-        NotMadeHere: verl-env did not make it.
+        NotMadeHereError: verl-env did not make it.
     """
     place = environment.absolute()
     packed = read_pack(place)

@@ -11,70 +11,52 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class PackImpossible(VerlEnvError):
+class PackImpossibleError(VerlEnvError):
     """An environment that cannot be packed: it needs files that lie elsewhere, or a program that is not here."""
 
     id = "pack-impossible"
-
-    def __init__(self, path: Path, reason: str, hint: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-        self._hint = hint
-
+    path: Path
+    reason: str
+    way_on: str
     says = "{path} cannot be packed: {reason}"
-
-    @property
-    def hint(self) -> str:
-        return self._hint
+    helps = "{way_on}"
 
 
-class PackInvalid(VerlEnvError):
+class PackInvalidError(VerlEnvError):
     """A file or directory that is no pack, or whose files are not those that were packed; nothing was put in place."""
 
     id = "pack-invalid"
-
     path: Path
     reason: str
-
     says = "{path} is no whole pack: {reason}"
     helps = "carry it over again, or make it anew where the environment is: verl-env pack .venv -o FILE"
 
 
-class PackMisfit(VerlEnvError):
+class PackMisfitError(VerlEnvError):
     """A pack that this host cannot run: what it needs, each by name, and what is here."""
 
     id = "pack-misfit"
-
     path: Path
     needs: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        return f"{self.path} cannot run here: {'; '.join(self.needs)}"
-
+    says = "{path} cannot run here: {needs:; }"
     helps = "run it on a host that has these, or install them from the distribution of this host"
 
 
-class PackTargetTaken(VerlEnvError):
+class PackTargetTakenError(VerlEnvError):
     """The directory that a pack would be unpacked or mounted in is there and not empty."""
 
     id = "pack-target-taken"
     exit_code = EXIT_MISUSE
-
     path: Path
-
     says = "{path} is there already"
     helps = "give another directory, or move it away: mv {path} {path}.old"
 
 
-class MountImpossible(VerlEnvError):
+class MountImpossibleError(VerlEnvError):
     """A pack cannot be mounted: by the kernel only root may, and squashfuse is not here or failed."""
 
     id = "mount-impossible"
-
     path: Path
     reason: str
-
     says = "{path} cannot be mounted: {reason}"
     helps = "install squashfuse, ask an admin, or unpack it: verl-env unpack {path}"

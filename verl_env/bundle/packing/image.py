@@ -7,8 +7,8 @@ import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
-from verl_env.builds.unpack import ArchiveInvalid, untar
-from verl_env.bundle.packing.errors import PackImpossible, PackInvalid
+from verl_env.builds.unpack import ArchiveInvalidError, untar
+from verl_env.bundle.packing.errors import PackImpossibleError, PackInvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def make_image(directory: Path, to: Path, kind: str, jobs: int) -> None:
     """Writes a directory into one file that is not there yet; owners and the host do not show.
 
     Raises:
-        PackImpossible: the tools are not here, or failed.
+        PackImpossibleError: the tools are not here, or failed.
     """
     if kind == "squashfs":
         _run(directory, "mksquashfs", [str(directory), str(to), *_squashfs_flags(jobs)], "squashfs-tools")
@@ -44,46 +44,46 @@ def kind_of(path: Path) -> str:
     """What a file is, by its first bytes.
 
     Raises:
-        PackInvalid: it is neither.
+        PackInvalidError: it is neither.
     """
     try:
         with path.open("rb") as file:
             head = file.read(4)
     except OSError as error:
-        raise PackInvalid(path, error.strerror or str(error)) from error
+        raise PackInvalidError(path, error.strerror or str(error)) from error
     if head == _SQUASHFS_MAGIC:
         return "squashfs"
     if head == _ZSTD_MAGIC:
         return "tar"
-    raise PackInvalid(path, "it is neither a squashfs image nor a tar file with zstd")
+    raise PackInvalidError(path, "it is neither a squashfs image nor a tar file with zstd")
 
 
 def extract(path: Path, to: Path) -> None:
     """Writes the files of an image into a directory that is not there yet.
 
     Raises:
-        PackInvalid: it is damaged.
-        PackImpossible: the tools are not here.
+        PackInvalidError: it is damaged.
+        PackImpossibleError: the tools are not here.
     """
     if kind_of(path) == "squashfs":
         argv = ["-no-progress", "-no-xattrs", "-quiet", "-d", str(to), str(path)]
         done = _try("unsquashfs", argv, path, "squashfs-tools")
         if done.returncode != 0:
-            raise PackInvalid(path, _last(done.stderr))
+            raise PackInvalidError(path, _last(done.stderr))
         return
     zstd = _program("zstd", path, "zstd")
     to.mkdir()
     with subprocess.Popen([zstd, "-dcq", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             if process.stdout is None:
-                raise PackInvalid(path, "zstd gives nothing")
+                raise PackInvalidError(path, "zstd gives nothing")
             with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
                 untar(tar, to)
-        except (tarfile.TarError, OSError, ArchiveInvalid) as error:
+        except (tarfile.TarError, OSError, ArchiveInvalidError) as error:
             process.kill()
-            raise PackInvalid(path, str(error)) from error
+            raise PackInvalidError(path, str(error)) from error
     if process.returncode != 0:
-        raise PackInvalid(path, "its compressed data is damaged")
+        raise PackInvalidError(path, "its compressed data is damaged")
 
 
 def _squashfs_flags(jobs: int) -> list[str]:
@@ -103,7 +103,7 @@ def _tar(directory: Path, to: Path, jobs: int) -> None:
         if process.stdin is not None:
             process.stdin.close()
     if process.returncode != 0:
-        raise PackImpossible(directory, "zstd failed; is the file system full?", "look: df -h")
+        raise PackImpossibleError(directory, "zstd failed; is the file system full?", "look: df -h")
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -115,7 +115,7 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 def _run(directory: Path, program: str, argv: Sequence[str], package: str) -> None:
     done = _try(program, argv, directory, package)
     if done.returncode != 0:
-        raise PackImpossible(directory, f"{program} failed: {_last(done.stderr)}", "look: df -h")
+        raise PackImpossibleError(directory, f"{program} failed: {_last(done.stderr)}", "look: df -h")
 
 
 def _try(program: str, argv: Sequence[str], path: Path, package: str) -> subprocess.CompletedProcess[str]:
@@ -127,7 +127,7 @@ def _program(name: str, path: Path, package: str) -> str:
     found = shutil.which(name)
     if found is None:
         hint = f"install {package}, or give a file of the other kind (.tar.zst, .squashfs)"
-        raise PackImpossible(path, f"{name} is not here", hint)
+        raise PackImpossibleError(path, f"{name} is not here", hint)
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verl_env.binaries.elf import ElfError, read_elf
-from verl_env.bundle.packing.errors import PackImpossible
+from verl_env.bundle.packing.errors import PackImpossibleError
 from verl_env.machine.child import Completed, run
 
 _SECONDS = 60.0
@@ -53,12 +53,14 @@ def ask(python: Path, environment: Path) -> Donor:
     """Where the parts of an interpreter are.
 
     Raises:
-        PackImpossible: it does not start.
+        PackImpossibleError: it does not start.
     """
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     outcome = run([str(python), "-I", "-c", _QUESTION], deadline=time.monotonic() + _SECONDS, env=env)
     if not isinstance(outcome, Completed) or outcome.returncode != 0:
-        raise PackImpossible(environment, f"its interpreter {python} does not start", "repair it: verl-env install")
+        raise PackImpossibleError(
+            environment, f"its interpreter {python} does not start", "repair it: verl-env install"
+        )
     return Donor(**json.loads(outcome.stdout))
 
 
@@ -71,7 +73,7 @@ def copy_interpreter(donor: Donor, python: str, prefix: Path) -> None:
         prefix: The directory; it is empty.
 
     Raises:
-        PackImpossible: its path to libpython cannot be made relative.
+        PackImpossibleError: its path to libpython cannot be made relative.
     """
     name = f"python{python}"
     for folder in ("bin", "lib", f"include/{name}"):
@@ -104,7 +106,7 @@ def relative(path: Path) -> None:
     """Makes the way of an ELF object to its libraries relative to itself, in place: the text only gets shorter.
 
     Raises:
-        PackImpossible: the way that it has is too short for that.
+        PackImpossibleError: the way that it has is too short for that.
     """
     try:
         info = read_elf(path)
@@ -118,7 +120,7 @@ def relative(path: Path) -> None:
         found = f"\0{joined}\0".encode()
         if content.count(found) != 1 or len(joined) < len(RUNPATH):
             hint = "take a Python that was built with a relative path, or one without libpython: uv python install"
-            raise PackImpossible(path, f"its path to its libraries ({joined}) cannot be made relative", hint)
+            raise PackImpossibleError(path, f"its path to its libraries ({joined}) cannot be made relative", hint)
         new = b"\0" + RUNPATH.encode().ljust(len(joined), b"\0") + b"\0"
         mode = path.stat().st_mode
         path.unlink()
@@ -138,7 +140,7 @@ def _libraries(donor: Donor) -> list[Path]:
     for name in needed:
         path = next((place / name for place in places if (place / name).is_file()), None)
         if path is None:
-            raise PackImpossible(Path(donor.executable), f"its {name} is not found", "take another Python")
+            raise PackImpossibleError(Path(donor.executable), f"its {name} is not found", "take another Python")
         found.append(path)
     return found
 

@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from verl_env.bundle.packing.errors import PackInvalid
+from verl_env.bundle.packing.errors import PackInvalidError
 from verl_env.bundle.packing.model import FILES
 from verl_env.reading import read_bytes
 from verl_env.wheels.fetch import file_sha256
@@ -32,19 +32,19 @@ def check_listing(prefix: Path, origin: Path) -> None:
     """Compares a prefix with its list.
 
     Raises:
-        PackInvalid: they differ; it names the first files.
+        PackInvalidError: they differ; it names the first files.
     """
     try:
         text = read_bytes(prefix / FILES, _LONGEST).decode("utf-8", "surrogateescape")
         want, have = dict(map(_split, text.splitlines())), dict(map(_split, _lines(prefix)))
     except OSError as error:
-        raise PackInvalid(origin, f"{error.filename or FILES}: {error.strerror or error}") from error
+        raise PackInvalidError(origin, f"{error.filename or FILES}: {error.strerror or error}") from error
     except ValueError as error:
-        raise PackInvalid(origin, f"its {FILES} is no list of files") from error
+        raise PackInvalidError(origin, f"its {FILES} is no list of files") from error
     wrong = sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
     if wrong:
         more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
-        raise PackInvalid(origin, f"{', '.join(wrong[:_LISTED])}{more} are not as they were packed")
+        raise PackInvalidError(origin, f"{', '.join(wrong[:_LISTED])}{more} are not as they were packed")
 
 
 def _split(line: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.bundle.packing.errors import PackInvalid
+from verl_env.bundle.packing.errors import PackInvalidError
 from verl_env.reading import json_of, read_bytes
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def read_pack(prefix: Path) -> Pack | None:
     """What a directory says of itself; None where it is no packed prefix.
 
     Raises:
-        PackInvalid: it says something that cannot be read.
+        PackInvalidError: it says something that cannot be read.
     """
     try:
         content = read_bytes(prefix / FILE)
@@ -59,9 +59,9 @@ def read_pack(prefix: Path) -> Pack | None:
     try:
         table = json_of(content)
         if table["format"] > FORMAT:
-            raise PackInvalid(prefix, f"its format is {table['format']}, which this verl-env does not know")
+            raise PackInvalidError(prefix, f"its format is {table['format']}, which this verl-env does not know")
         for name in ("libraries", "optional"):
             table[name] = tuple(table[name])
         return Pack(**table)
     except (ValueError, KeyError, TypeError) as error:
-        raise PackInvalid(prefix, f"{FILE} cannot be read ({error})") from error
+        raise PackInvalidError(prefix, f"{FILE} cannot be read ({error})") from error

@@ -15,7 +15,7 @@ from verl_env.bundle.packing.model import FILE, Pack, to_bytes
 from verl_env.bundle.packing.needs import needs_of
 from verl_env.bundle.packing.prefix import compile_all, copy_packages
 from verl_env.bundle.packing.room import put_in_place, room_beside
-from verl_env.environment.errors import DiskFull
+from verl_env.environment.errors import DiskFullError
 from verl_env.environment.files import hard_links_work
 from verl_env.install.disk import free_room
 from verl_env.sizes import existing
@@ -37,9 +37,9 @@ def pack(environment: Path, to: Path, note: Callable[[str], None], *, bytecode: 
         bytecode: Whether everything is compiled: a read-only prefix never gets any later.
 
     Raises:
-        NotMadeHere: verl-env did not make it.
-        PackImpossible: it cannot be packed.
-        DiskFull: there is no room for it.
+        NotMadeHereError: verl-env did not make it.
+        PackImpossibleError: it cannot be packed.
+        DiskFullError: there is no room for it.
     """
     opened = open_environment(environment)
     generation, state = opened.generation, opened.state
@@ -85,4 +85,4 @@ def _check_room(generation: Path, place: Path) -> None:
     need = int(size * (_OF_IMAGE if hard_links_work(generation, place) else 1 + _OF_IMAGE))
     free = free_room(place)
     if free.bytes < need:
-        raise DiskFull(place, need=need, free=free.bytes, by=free.bytes_by)
+        raise DiskFullError(place, need=need, free=free.bytes, by=free.bytes_by)

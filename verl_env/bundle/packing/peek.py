@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verl_env.bundle.packing.errors import PackInvalid
+from verl_env.bundle.packing.errors import PackInvalidError
 from verl_env.bundle.packing.image import kind_of
 from verl_env.bundle.packing.model import FILE, read_pack
 
@@ -21,7 +21,7 @@ def peek(file: Path) -> Pack | None:
     """The description of a pack; None where it cannot be told without unpacking all: a tar file, or no unsquashfs.
 
     Raises:
-        PackInvalid: it is no pack.
+        PackInvalidError: it is no pack.
     """
     if kind_of(file) != "squashfs":
         return None
@@ -35,5 +35,5 @@ def peek(file: Path) -> Pack | None:
         described = read_pack(to)
         if described is None:
             said = next(iter(done.stderr.strip().splitlines()[-1:]), "") if done.returncode else ""
-            raise PackInvalid(file, said or f"it has no {FILE}")
+            raise PackInvalidError(file, said or f"it has no {FILE}")
         return described

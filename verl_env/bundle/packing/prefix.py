@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from verl_env.bundle.packing.errors import PackImpossible
+from verl_env.bundle.packing.errors import PackImpossibleError
 from verl_env.environment.files import link_or_copy, rewrite_bytes
 from verl_env.environment.installed import installed
 
@@ -30,7 +30,7 @@ def copy_packages(environment: Path, python: str, prefix: Path) -> None:
     """Copies the packages of an environment, by hard links where they work, and its scripts without paths.
 
     Raises:
-        PackImpossible: a package lies elsewhere.
+        PackImpossibleError: a package lies elsewhere.
     """
     site = environment / "lib" / f"python{python}" / "site-packages"
     _check_editable(environment, site)
@@ -63,7 +63,7 @@ def _check_editable(environment: Path, site: Path) -> None:
     name = next((each.name for each in installed(site).values() if each.editable), None)
     if name is not None:
         hint = f"install {name} for good: verl-env pip install DIRECTORY, without -e"
-        raise PackImpossible(environment, f"{name} is a checkout elsewhere (editable)", hint)
+        raise PackImpossibleError(environment, f"{name} is a checkout elsewhere (editable)", hint)
 
 
 def _link(source: str, destination: str) -> None:

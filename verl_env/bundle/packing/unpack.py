@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from verl_env.bundle.packing.errors import MountImpossible, PackInvalid, PackMisfit, PackTargetTaken
+from verl_env.bundle.packing.errors import MountImpossibleError, PackInvalidError, PackMisfitError, PackTargetTakenError
 from verl_env.bundle.packing.image import extract, kind_of
 from verl_env.bundle.packing.listing import check_listing
 from verl_env.bundle.packing.model import FILE, read_pack
@@ -32,15 +32,15 @@ def unpack(file: Path, to: Path | None = None) -> tuple[Path, Pack]:
         to: The directory; None for the name of the file without its ending.
 
     Raises:
-        PackInvalid: it is none, or damaged.
-        PackMisfit: this host cannot run it.
-        PackTargetTaken: the directory is there.
-        TargetPathUnusable: its path cannot be that of an environment.
+        PackInvalidError: it is none, or damaged.
+        PackMisfitError: this host cannot run it.
+        PackTargetTakenError: the directory is there.
+        TargetPathUnusableError: its path cannot be that of an environment.
     """
     target = (to or file.parent / _stem(file)).absolute()
     check_path(target)
     if os.path.lexists(target) and (not target.is_dir() or target.is_symlink() or any(target.iterdir())):
-        raise PackTargetTaken(target)
+        raise PackTargetTakenError(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with room_beside(target) as room:
         prefix = room / "prefix"
@@ -55,29 +55,29 @@ def mount(file: Path, to: Path) -> Pack:
     """Mounts a pack read-only: by the kernel as root, else by squashfuse.
 
     Raises:
-        MountImpossible: neither works.
-        PackInvalid: it is no squashfs image, or none of ours.
-        PackMisfit: this host cannot run it.
-        PackTargetTaken: something is in the directory.
+        MountImpossibleError: neither works.
+        PackInvalidError: it is no squashfs image, or none of ours.
+        PackMisfitError: this host cannot run it.
+        PackTargetTakenError: something is in the directory.
     """
     if kind_of(file) != "squashfs":
-        raise MountImpossible(file, "it is a tar file, and only a squashfs image can be mounted")
+        raise MountImpossibleError(file, "it is a tar file, and only a squashfs image can be mounted")
     if os.path.lexists(to) and (not to.is_dir() or any(to.iterdir())):
-        raise PackTargetTaken(to)
+        raise PackTargetTakenError(to)
     to.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
         argv = ["mount", "-t", "squashfs", "-o", "ro,loop,nodev,nosuid", str(file), str(to)]
     else:
         program = shutil.which("squashfuse")
         if program is None:
-            raise MountImpossible(file, "only root may mount by the kernel, and squashfuse is not here")
+            raise MountImpossibleError(file, "only root may mount by the kernel, and squashfuse is not here")
         argv = [program, str(file), str(to)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise MountImpossible(file, next(iter(done.stderr.strip().splitlines()[-1:]), f"{argv[0]} failed"))
+        raise MountImpossibleError(file, next(iter(done.stderr.strip().splitlines()[-1:]), f"{argv[0]} failed"))
     try:
         return _described(to, file)
-    except (PackInvalid, PackMisfit):
+    except (PackInvalidError, PackMisfitError):
         unmount(to)
         raise
 
@@ -92,7 +92,7 @@ def _described(prefix: Path, file: Path) -> Pack:
     """What a pack says of itself, once it is certain that this host can run it."""
     described = read_pack(prefix)
     if described is None:
-        raise PackInvalid(file, f"it has no {FILE}")
+        raise PackInvalidError(file, f"it has no {FILE}")
     check_host(described, file)
     return described
 
@@ -101,7 +101,7 @@ def check_host(described: Pack, file: Path) -> None:
     """Whether this host has what a pack takes from it.
 
     Raises:
-        PackMisfit: it lacks something; each is named.
+        PackMisfitError: it lacks something; each is named.
     """
     needs = []
     arch = os.uname().machine
@@ -112,7 +112,7 @@ def check_host(described: Pack, file: Path) -> None:
         needs.append(f"it needs glibc {described.glibc} or newer, and here is {glibc}")
     needs += [f"its interpreter needs {library}, which is not here" for library in lacking(described.libraries)]
     if needs:
-        raise PackMisfit(file, needs)
+        raise PackMisfitError(file, needs)
 
 
 def _stem(file: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from verl_env.choose.words import listed
 from verl_env.errors import EXIT_MISUSE, VerlEnvError
 
 TYPE_CHECKING = False
@@ -15,14 +14,9 @@ class ComponentUnknownError(VerlEnvError):
 
     id = "component-unknown"
     exit_code = EXIT_MISUSE
-
     name: str
     known: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        """The name, and all that are known."""
-        return f"the catalogue has no component {self.name!r}; it has {listed(self.known)}"
+    says = "the catalogue has no component {name!r}; it has {known:and}"
 
     @property
     def hint(self) -> str:
@@ -42,14 +36,8 @@ class VersionNotKnownError(VerlEnvError):
 
     id = "component-version-unknown"
     exit_code = EXIT_MISUSE
-
     name: str
     specifier: str
     known: Sequence[str]
-
-    @property
-    def message(self) -> str:
-        """The range, and the versions that there are."""
-        return f"no version of {self.name} that the catalogue knows is {self.specifier}; it knows {listed(self.known)}"
-
+    says = "no version of {name} that the catalogue knows is {specifier}; it knows {known:and}"
     helps = "look among all of them: verl-env find {name}"

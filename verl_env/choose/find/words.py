@@ -5,8 +5,9 @@ from __future__ import annotations
 from verl_env.choose.find.model import Reason
 from verl_env.choose.resolver.facts import ABI, ARCH, CAPABILITY, CUDA, GFX, GLIBC, HEADERS, PYTHON, ROCM, TORCH
 from verl_env.choose.resolver.words import need_words
-from verl_env.choose.words import listed, sm
+from verl_env.choose.words import sm
 from verl_env.machine.model import UNKNOWN
+from verl_env.texts import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

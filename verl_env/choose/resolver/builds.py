@@ -7,9 +7,10 @@ from verl_env.choose.resolver.candidates import native_of
 from verl_env.choose.resolver.facts import ARCH, CAPABILITY, GFX, HEADERS, REACH
 from verl_env.choose.resolver.ranges import ruled_out
 from verl_env.choose.resolver.words import bounds, doubt_words, need_words
-from verl_env.choose.words import listed, missing_words
+from verl_env.choose.words import missing_words
 from verl_env.components.toolchain import compiler_words
 from verl_env.records import NOTHING
+from verl_env.texts import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

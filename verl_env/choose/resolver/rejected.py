@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from verl_env.choose.words import counted, listed, missing_named
+from verl_env.choose.words import missing_named
+from verl_env.texts import counted, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

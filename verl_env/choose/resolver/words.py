@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from verl_env.choose.model import Rejected
 from verl_env.choose.resolver.facts import ABI, ARCH, CAPABILITY, CUDA, GFX, GLIBC, HEADERS, PYTHON, REACH, ROCM, TORCH
-from verl_env.choose.words import listed, sm
+from verl_env.choose.words import sm
 from verl_env.machine.model import UNKNOWN
+from verl_env.texts import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

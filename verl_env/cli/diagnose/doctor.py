@@ -160,12 +160,12 @@ def _chosen(only: list[str] | None, checks: tuple[Check, ...]) -> tuple[Check, .
         return checks
     from difflib import get_close_matches
 
-    from verl_env.doctor.errors import CheckUnknown
+    from verl_env.doctor.errors import CheckUnknownError
 
     by_id = {check.id: check for check in checks}
     for name in only:
         if name not in by_id:
-            raise CheckUnknown(name, get_close_matches(name, by_id, n=3))
+            raise CheckUnknownError(name, get_close_matches(name, by_id, n=3))
     return tuple(by_id[name] for name in only)
 
 

@@ -24,12 +24,11 @@ DEADLINE, VERIFY_DEADLINE = 300.0, 3600.0
 _TAIL, _MOST_BYTES = 2000, 64_000_000
 
 
-class McpMissing(VerlEnvError):
+class McpMissingError(VerlEnvError):
     """The library of the Model Context Protocol is not installed."""
 
     id = "mcp-missing"
     exit_code = EXIT_MISUSE
-
     says = "the library mcp (2.0 or newer) is not installed in verl-env's own environment"
 
     @property
@@ -46,13 +45,13 @@ def main(_: argparse.Namespace) -> int:
     """Serves until the client closes its end.
 
     Raises:
-        McpMissing: the library is not there.
+        McpMissingError: the library is not there.
     """
     try:
         from mcp.server import MCPServer
         from mcp.types import ToolAnnotations
     except ImportError as error:
-        raise McpMissing from error
+        raise McpMissingError from error
     server = MCPServer("verl-env")
     for tool in (probe, plan, doctor, doctor_report, verify):
         server.add_tool(tool, annotations=ToolAnnotations(read_only_hint=True))

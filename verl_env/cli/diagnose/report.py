@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
     """Writes the report.
 
     Raises:
-        NoEnvironment: there is no environment.
+        NoEnvironmentError: there is no environment.
         UsageError: the file cannot be written.
     """
     from verl_env.cli.diagnose.doctor import environment_of

@@ -109,12 +109,12 @@ def _verify(args: argparse.Namespace, parts: list[Part], directory: Path) -> int
 def _keep(prefix: Path, found: Verification) -> bool:
     """Whether it could be kept; what was proved is shown already, and is not lost to an error."""
     from verl_env.environment.proofs import keep_proof
-    from verl_env.verify.errors import ProofNotKept
+    from verl_env.verify.errors import ProofNotKeptError
 
     try:
         keep_proof(prefix, found.to_json())
     except OSError as error:
-        print_error(ProofNotKept(prefix, error.strerror or str(error)))
+        print_error(ProofNotKeptError(prefix, error.strerror or str(error)))
         return False
     return True
 

@@ -23,10 +23,10 @@ def main(args: argparse.Namespace) -> int:
 
     Raises:
         UsageError: what is no digest, or an address that nothing was taken from.
-        DigestsUnreadable: the file of digests is damaged.
+        DigestsUnreadableError: the file of digests is damaged.
     """
     from verl_env.cli.console import print_json, say, stdout_console
-    from verl_env.locking import StillHeld
+    from verl_env.locking import StillHeldError
     from verl_env.settings.digests import is_digest, own_digests, read_digests, remember
 
     digest = None if args.digest is None else args.digest.removeprefix("sha256:").lower()
@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
             raise UsageError("say of which address", command="verl-env trust --help")
         try:
             remember(args.address, digest)
-        except (OSError, StillHeld) as error:
+        except (OSError, StillHeldError) as error:
             reason = getattr(error, "strerror", None) or "another run is at it"
             raise UsageError(f"{file} cannot be written ({reason})", command="verl-env trust") from error
         known = read_digests(file)

@@ -39,7 +39,7 @@ def pack_of(args: argparse.Namespace) -> StagingPack:
     """What is to be installed.
 
     Raises:
-        PackInvalid: the file is no pack.
+        PackInvalidError: the file is no pack.
         UsageError: the directory is none that it can go to.
     """
     from verl_env.cluster.install import read

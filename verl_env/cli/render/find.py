@@ -5,9 +5,9 @@ from __future__ import annotations
 from shlex import quote
 
 from verl_env.choose.find.to_json import asked_json, index_command
-from verl_env.choose.words import counted, listed
 from verl_env.cli.console import say
 from verl_env.cli.render.plan import hang, marks_for
+from verl_env.texts import counted, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from verl_env.choose.explain import candidates, for_others, machine_line, others
 from verl_env.choose.facts import facts_of
 from verl_env.choose.nearest import without_gpu
 from verl_env.choose.uncovered import uncovered
-from verl_env.choose.words import counted, listed
 from verl_env.cli.console import say, wrapped
+from verl_env.texts import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -25,10 +25,10 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
     """Installs from a bundle, or shows what would be done; the exit code.
 
     Raises:
-        BundleInvalid: it is none.
-        BundleDamaged: its files are not those of its manifest.
-        BundleLacks: it is not for what is asked for.
-        BundleMisfit: it is not for this machine.
+        BundleInvalidError: it is none.
+        BundleDamagedError: its files are not those of its manifest.
+        BundleLacksError: it is not for what is asked for.
+        BundleMisfitError: it is not for this machine.
     """
     from verl_env.bundle.use import check_lock, open_bundle
     from verl_env.choose.model import Choice
@@ -69,7 +69,7 @@ def _choose(
 
     With it the machine that it is for.
     """
-    from verl_env.bundle.errors import BundleMisfit
+    from verl_env.bundle.errors import BundleMisfitError
     from verl_env.bundle.use import check_fit, machine_for, request_of
     from verl_env.choose.choose import choose
     from verl_env.choose.model import Choice
@@ -82,12 +82,12 @@ def _choose(
         raise UsageError("--lockset needs its --stack", command=f"verl-env bundle --list {bundle.path}")
     python = python_from(args.python, command="verl-env install --help")
     refused: list[tuple[Planned, Request, Refusal, Machine]] = []
-    misfits: list[BundleMisfit] = []
+    misfits: list[BundleMisfitError] = []
     for planned in bundle.plans(asked, python):
         request = replace(request_of(planned, native=args.native, wishes=wishes), rules=site_rules())
         try:
             check_fit(bundle, planned, machine)
-        except BundleMisfit as error:
+        except BundleMisfitError as error:
             misfits.append(error)
             continue
         meant = machine if described_words(args) else machine_for(planned, machine)

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.answers import DamagedAnswer, Pieces, unlabelled
+from verl_env.cluster.answers import DamagedAnswerError, Pieces, unlabelled
 from verl_env.cluster.node.ring import MARK
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Steps:
     def _failure(self, text: bytes) -> dict[str, Any] | None:
         try:
             told = self._pieces.take(text)
-        except DamagedAnswer:
+        except DamagedAnswerError:
             return None
         return told if told is not None and told["node"] in self.nodes and "why" in told else None
 

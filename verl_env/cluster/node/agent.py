@@ -23,7 +23,7 @@ from verl_env.cluster.node.facts import directories, host_aspects, machine_aspec
 from verl_env.cluster.node.occupied import occupied
 from verl_env.doctor.checks import CHECKS
 from verl_env.doctor.engines.host import read_host
-from verl_env.doctor.errors import NoEnvironment
+from verl_env.doctor.errors import NoEnvironmentError
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import diagnose
 from verl_env.machine.probe import probe
@@ -102,7 +102,7 @@ def _environment(
         return [], {}, []
     try:
         facts = gather(Path(asked["into"]), dict(environ), machine, host=host)
-    except NoEnvironment as error:
+    except NoEnvironmentError as error:
         fault = [NodeFault("environment-missing", "error", error.message)] if asked["wanted"] else []
         return [], {"environment": None}, fault
     findings = [

@@ -24,7 +24,7 @@ from verl_env.bundle.packing.unpack import unpack
 from verl_env.bundle.use import open_bundle
 from verl_env.cluster.answers import SCHEMA, answer_lines
 from verl_env.errors import VerlEnvError
-from verl_env.locking import StillHeld, only_run
+from verl_env.locking import StillHeldError, only_run
 from verl_env.sizes import human
 from verl_env.wheels.fetch import file_sha256
 
@@ -41,7 +41,7 @@ _PATIENCE = 5.0
 _TOOLS = {"squashfs": "unsquashfs", "tar": "zstd"}
 
 
-class NotHere(Exception):
+class NotHereError(Exception):
     """Why this node cannot have it; the text is a clause."""
 
 
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
     answer: dict[str, Any] = {"schema": SCHEMA, "node": node}
     try:
         answer["aspects"] = {"state": {"check": check, "finish": finish}[asked["step"]](asked)}
-    except NotHere as error:
+    except NotHereError as error:
         answer |= {"failed": "stage", "why": str(error)}
     except VerlEnvError as error:
         answer |= {"failed": error.id, "why": error.message}
@@ -70,7 +70,7 @@ def check(asked: Mapping[str, Any]) -> str:
     """``present`` where the directory is of this very pack, else ``ready``: there is room, and it can be written.
 
     Raises:
-        NotHere: it cannot go there.
+        NotHereError: it cannot go there.
         OSError: the directory above it cannot be made or written.
     """
     to, digest = Path(asked["to"]), asked["digest"]
@@ -79,16 +79,16 @@ def check(asked: Mapping[str, Any]) -> str:
     if os.path.lexists(to) and (to.is_symlink() or not to.is_dir() or any(to.iterdir())):
         found = _origin(to)
         what = f"the pack {found[:12]}" if found else "something that no pack was installed as"
-        raise NotHere(f"{to} is there already and holds {what}")
+        raise NotHereError(f"{to} is there already and holds {what}")
     tool = _TOOLS.get(asked["kind"])
     if tool is not None and shutil.which(tool) is None:
-        raise NotHere(f"{tool}, which unpacks it, is not on this node")
+        raise NotHereError(f"{tool}, which unpacks it, is not on this node")
     to.parent.mkdir(parents=True, exist_ok=True)
     with _locked(beside(to, digest), to):
         _clean(to)
     free = shutil.disk_usage(to.parent).free
     if free < asked["need"]:
-        raise NotHere(f"{to.parent} has {human(free)} free, and it takes {human(asked['need'])}")
+        raise NotHereError(f"{to.parent} has {human(free)} free, and it takes {human(asked['need'])}")
     return "ready"
 
 
@@ -96,7 +96,7 @@ def finish(asked: Mapping[str, Any]) -> str:
     """``installed``; ``absent`` where no whole pack lies beside the directory.
 
     Raises:
-        NotHere: another run is at it.
+        NotHereError: another run is at it.
         VerlEnvError: what was unpacked is not what was packed, or cannot run here.
         OSError: there is no room, or the like.
     """
@@ -148,15 +148,15 @@ def _locked(pack: Path, to: Path) -> Iterator[None]:
     """Keeps other runs from a pack.
 
     Raises:
-        NotHere: another run is at it.
+        NotHereError: another run is at it.
         OSError: the lock cannot be made.
     """
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(only_run(pack, seconds=_PATIENCE, waiting=lambda: None))
-        except StillHeld as held:
+        except StillHeldError as held:
             by_hand = f"; if none is: rm {shlex.quote(str(held))}" if str(held) else ""
-            raise NotHere(f"another run is installing {to} on it{by_hand}") from None
+            raise NotHereError(f"another run is installing {to} on it{by_hand}") from None
         yield
 
 

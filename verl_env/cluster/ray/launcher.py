@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from verl_env.cluster.errors import RayMissing, RayTooSmall, RayUnreachable
+from verl_env.cluster.errors import RayMissingError, RayTooSmallError, RayUnreachableError
 from verl_env.cluster.gather import Gathering
 from verl_env.cluster.launcher import Heard
 from verl_env.cluster.ray.client import BEGUN, NODES, SLACK, STEP, UNREACHED
@@ -45,7 +45,7 @@ class Ray:
     def ask(
         self, command: Sequence[str], *, seconds: float, names: Sequence[str] | None = None, file: Path | None = None
     ) -> Heard:
-        """Every node once; ``RayMissing``, ``RayUnreachable`` and ``RayTooSmall`` are what may keep from it."""
+        """Every node once; ``RayMissingError``, ``RayUnreachableError``, ``RayTooSmallError`` may keep from it."""
         listener = _Listener(self, names, seconds)
         self._run(listener, command, seconds=seconds, take=listener.answer, done=listener.complete, file=file)
         return Heard(listener.gathering, dict.fromkeys(listener.lost, "Ray has it as dead"), listener.notes())
@@ -79,7 +79,7 @@ class Ray:
         together: bool = False,
     ) -> None:
         if not any(self.environment.glob("lib/python3*/site-packages/ray/__init__.py")):
-            raise RayMissing(str(self.environment))
+            raise RayMissingError(str(self.environment))
         asked = {
             "address": self.address, "command": list(command), "seconds": seconds, "names": listener.names,
             "file": None if file is None else str(file), "patience": listener.patience, "together": together,
@@ -94,7 +94,7 @@ class Ray:
                 env={**os.environ, "RAY_DEDUP_LOGS": "0"},
             )
         if not listener.begun:
-            raise RayUnreachable(self.address, listener.silence())
+            raise RayUnreachableError(self.address, listener.silence())
 
 
 class _Listener:
@@ -159,7 +159,7 @@ class _Listener:
     def _begin(self, told: dict[str, Any]) -> None:
         alive = list(told["nodes"])
         if self._cluster.nodes is not None and len(alive) < self._cluster.nodes:
-            raise RayTooSmall(self._cluster.nodes, tuple(alive))
+            raise RayTooSmallError(self._cluster.nodes, tuple(alive))
         there = alive if self.names is None else [name for name in self.names if name in alive]
         self.lost = tuple(told["dead"] if self.names is None else (name for name in self.names if name not in alive))
         self.gathering = Gathering([*there, *self.lost], started=self._started)

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.errors import JobTooSmall, NoNodesNamed
+from verl_env.cluster.errors import JobTooSmallError, NoNodesNamedError
 from verl_env.cluster.fold import fold
 from verl_env.cluster.slurm.ask import ask, hostnames, nodes_in, nodes_of_job, unusable
 from verl_env.cluster.slurm.request import request
@@ -59,9 +59,9 @@ def allocation(
         waiting: Is told why Slurm gives none yet.
 
     Raises:
-        NoNodesNamed: this is not in a job, and no nodes are named.
-        JobTooSmall: the job has fewer nodes than were asked for.
-        AllocationRefused: Slurm gives none, or not in time.
+        NoNodesNamedError: this is not in a job, and no nodes are named.
+        JobTooSmallError: the job has fewer nodes than were asked for.
+        AllocationRefusedError: Slurm gives none, or not in time.
         VerlEnvError: Slurm does not answer.
     """
     mine = nodes_in(environ)
@@ -69,7 +69,7 @@ def allocation(
         yield _within(wish, mine, environ["SLURM_JOB_ID"])
         return
     if wish.nodes is None and wish.nodelist is None:
-        raise NoNodesNamed(wish.action)
+        raise NoNodesNamedError(wish.action)
     expected = hostnames(wish.nodelist) if wish.nodelist else ()
     reasons = unusable(expected) if expected else {}
     usable = [name for name in expected if name not in reasons]
@@ -88,7 +88,7 @@ def allocation(
 
 def _within(wish: NodeRequest, mine: tuple[str, ...], job: str) -> Allocation:
     if wish.nodes is not None and wish.nodes > len(mine):
-        raise JobTooSmall(wish.nodes, len(mine), wish.action)
+        raise JobTooSmallError(wish.nodes, len(mine), wish.action)
     expected = hostnames(wish.nodelist) if wish.nodelist else mine[: wish.nodes]
     outside = {name: "it is not one of this job" for name in expected if name not in mine}
     reasons = {**unusable([name for name in expected if name in mine]), **outside}

@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.errors import ProgramMissing, SlurmFailed
+from verl_env.cluster.errors import ProgramMissingError, SlurmFailedError
 from verl_env.machine.child import run
 from verl_env.machine.process import Completed, NotFound
 
@@ -23,17 +23,17 @@ def ask(argv: Sequence[str]) -> str:
     """The output of one program of Slurm.
 
     Raises:
-        ProgramMissing: it is not on PATH.
-        SlurmFailed: it fails or gives no answer.
+        ProgramMissingError: it is not on PATH.
+        SlurmFailedError: it fails or gives no answer.
     """
     outcome = run(argv, deadline=time.monotonic() + _SECONDS)
     if isinstance(outcome, NotFound):
-        raise ProgramMissing(argv[0])
+        raise ProgramMissingError(argv[0])
     command = " ".join(argv[:3])
     if not isinstance(outcome, Completed):
-        raise SlurmFailed(command, f"no answer within {_SECONDS:.0f} s")
+        raise SlurmFailedError(command, f"no answer within {_SECONDS:.0f} s")
     if outcome.returncode:
-        raise SlurmFailed(command, last_line(outcome.stderr))
+        raise SlurmFailedError(command, last_line(outcome.stderr))
     return outcome.stdout.decode("utf-8", "replace")
 
 
@@ -90,7 +90,7 @@ def pending_reason(job: str) -> str:
     """Why a job waits, in Slurm's word (``Resources``, ``PartitionNodeLimit``, ...)."""
     try:
         state, _, reason = ask(["squeue", "-h", "-j", job, "-o", "%T|%r"]).strip().partition("|")
-    except (ProgramMissing, SlurmFailed) as error:
+    except (ProgramMissingError, SlurmFailedError) as error:
         return str(error)
     return f"the job is {state or 'gone'}: {reason or 'no reason is given'}"
 

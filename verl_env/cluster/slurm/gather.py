@@ -31,7 +31,7 @@ def gather(allocation: Allocation, command: Sequence[str], *, seconds: float, st
         stdin: What every task reads; None for nothing.
 
     Raises:
-        ProgramMissing: there is no srun.
+        ProgramMissingError: there is no srun.
     """
     started = time.time()
     asked = Gathering(allocation.nodes, started=started)

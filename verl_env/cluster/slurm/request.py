@@ -8,7 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.errors import AllocationRefused, ProgramMissing
+from verl_env.cluster.errors import AllocationRefusedError, ProgramMissingError
 from verl_env.cluster.slurm.ask import ask, pending_reason
 from verl_env.cluster.stream import stream
 from verl_env.errors import VerlEnvError
@@ -42,8 +42,8 @@ def request(options: Sequence[str], asked: str, *, wait: float, waiting: Callabl
         waiting: Is told why it stands there, at first and whenever that changes.
 
     Raises:
-        AllocationRefused: Slurm gives none, or not in time.
-        ProgramMissing: there is no salloc.
+        AllocationRefusedError: Slurm gives none, or not in time.
+        ProgramMissingError: there is no salloc.
     """
     queue = _Queue(wait, waiting)
     argv = ["salloc", "--no-shell", "--job-name=verl-env", f"--time={_MINUTES}", *options]
@@ -53,14 +53,14 @@ def request(options: Sequence[str], asked: str, *, wait: float, waiting: Callabl
             argv, seconds=wait + _SLACK, on_line=queue.take, on_error=queue.take, done=queue.over, env=env, patience=1.0
         )
     except OSError as error:
-        raise ProgramMissing("salloc") from error
+        raise ProgramMissingError("salloc") from error
     except BaseException:
         queue.cancel()
         raise
     if queue.granted:
         return queue.granted
     queue.cancel()
-    raise AllocationRefused(asked, queue.why, waited=queue.waited)
+    raise AllocationRefusedError(asked, queue.why, waited=queue.waited)
 
 
 class _Queue:

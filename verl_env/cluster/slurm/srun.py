@@ -7,7 +7,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from verl_env.cluster.errors import ProgramMissing
+from verl_env.cluster.errors import ProgramMissingError
 from verl_env.cluster.fold import fold
 from verl_env.cluster.model import JOB_VARIABLE
 from verl_env.cluster.stream import stream
@@ -73,7 +73,7 @@ def run_step(
     """Runs a command on each node; each line of stdout and stderr, with its task's number, goes to ``take``.
 
     Raises:
-        ProgramMissing: there is no srun.
+        ProgramMissingError: there is no srun.
     """
     argv = srun_argv(allocation, command, stdin="none" if stdin is None else "all")
     env = step_environment(os.environ) | ({JOB_VARIABLE: "1"} if allocation.own else {})
@@ -81,4 +81,4 @@ def run_step(
         source = subprocess.DEVNULL if stdin is None else stdin
         return stream(argv, seconds=seconds, on_line=take, on_error=take, done=done, env=env, stdin=source)
     except OSError as error:
-        raise ProgramMissing("srun") from error
+        raise ProgramMissingError("srun") from error

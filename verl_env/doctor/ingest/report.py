@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from verl_env.doctor.commands import Shell
-from verl_env.doctor.errors import ReportUnreadable
+from verl_env.doctor.errors import ReportUnreadableError
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.clean import clean, logged
 from verl_env.doctor.ingest.flavour import flavour_of_packages
@@ -51,13 +51,13 @@ def read_report(path: Path) -> Facts:
     """The facts of a report file.
 
     Raises:
-        ReportUnreadable: it cannot be read, is empty, or is JSON of another form.
+        ReportUnreadableError: it cannot be read, is empty, or is JSON of another form.
     """
     try:
         with path.open("rb") as stream:
             data = _ends(stream)
     except OSError as error:
-        raise ReportUnreadable(str(path), f"cannot be read ({error.strerror})") from error
+        raise ReportUnreadableError(str(path), f"cannot be read ({error.strerror})") from error
     return facts_of(_text_of(data, str(path)), origin=str(path))
 
 
@@ -65,7 +65,7 @@ def read_stream(stream: BinaryIO, origin: str) -> Facts:
     """The facts of a report that comes through a pipe.
 
     Raises:
-        ReportUnreadable: it cannot be read, is empty, is no text, or is JSON of another form.
+        ReportUnreadableError: it cannot be read, is empty, is no text, or is JSON of another form.
     """
     try:
         data = bytearray()
@@ -74,7 +74,7 @@ def read_stream(stream: BinaryIO, origin: str) -> Facts:
             if len(data) > 4 * _HALF_BYTES:
                 data[_HALF_BYTES:-_HALF_BYTES] = b"\n"
     except OSError as error:
-        raise ReportUnreadable(origin, f"cannot be read ({error.strerror})") from error
+        raise ReportUnreadableError(origin, f"cannot be read ({error.strerror})") from error
     return facts_of(_text_of(bytes(data), origin), origin=origin)
 
 
@@ -95,16 +95,16 @@ def _text_of(data: bytes, origin: str) -> str:
     """The text that bytes are: UTF-8, or UTF-16 where it says so.
 
     Raises:
-        ReportUnreadable: it is empty, or no text.
+        ReportUnreadableError: it is empty, or no text.
     """
     wide = data[:2] in {b"\xff\xfe", b"\xfe\xff"}
     text = data.decode("utf-16" if wide else "utf-8", "replace")
     if not text.strip():
-        raise ReportUnreadable(origin, "is empty")
+        raise ReportUnreadableError(origin, "is empty")
     sample = text[:100_000]
     odd = len(_ODD.findall(sample))
     if odd > _MOST_ODD and odd * 1000 > _MOST_ODD * len(sample):
-        raise ReportUnreadable(origin, "is no text: it holds bytes that no report has")
+        raise ReportUnreadableError(origin, "is no text: it holds bytes that no report has")
     return text
 
 
@@ -112,13 +112,13 @@ def facts_of(text: str, *, origin: str = "the report") -> Facts:
     """The facts of a report's text.
 
     Raises:
-        ReportUnreadable: it is JSON of another form than ``verl-env report`` writes.
+        ReportUnreadableError: it is JSON of another form than ``verl-env report`` writes.
     """
     data = _json(text)
     if data is None:
         return _from_text(shortened(text))
     if not isinstance(data, dict):
-        raise ReportUnreadable(origin, "is JSON, but no object")
+        raise ReportUnreadableError(origin, "is JSON, but no object")
     return _from_json(data, origin)
 
 
@@ -196,7 +196,7 @@ def _object(data: Mapping[str, Any], key: str, origin: str) -> Mapping[str, Any]
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ReportUnreadable(origin, f"{key} must be an object")
+        raise ReportUnreadableError(origin, f"{key} must be an object")
     return value
 
 
@@ -211,7 +211,7 @@ def _machine(data: Any, said: Machine, origin: str) -> Machine:
     try:
         machine = machine_from_json({"schema": SCHEMA, **data}, origin=f"{origin}: machine")
     except (MachineFileError, TypeError) as error:
-        raise ReportUnreadable(origin, f"machine: {error}") from error
+        raise ReportUnreadableError(origin, f"machine: {error}") from error
     sides = {name: getattr(said, name) for name in ("nvidia", "amd", "toolchain") if getattr(machine, name) is UNKNOWN}
     return _completed(replace(machine, **sides))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from verl_env import __version__
 from verl_env.additions.alter import check_versions, requirements, run_installer
 from verl_env.additions.environment import open_environment
-from verl_env.additions.errors import NotInstalled, PipWouldDrift
+from verl_env.additions.errors import NotInstalledError, PipWouldDriftError
 from verl_env.additions.metadata import broken, needed_by, reachable, read_metadata
 from verl_env.additions.model import Altered, ResolvedAdditions
 from verl_env.additions.named_wheels import as_components, check_given, validated
@@ -59,8 +59,8 @@ def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machin
         machine: Gives the machine; asked only where a native component is wished for.
 
     Raises:
-        NotMadeHere: verl-env did not make the environment.
-        PipWouldDrift: it would move a pin, and that was not allowed.
+        NotMadeHereError: verl-env did not make the environment.
+        PipWouldDriftError: it would move a pin, and that was not allowed.
         VerlEnvError: it cannot be had, or not installed; the environment is as it was.
     """
     target = open_environment(path).target
@@ -89,9 +89,9 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
     """Takes packages out of an environment.
 
     Raises:
-        NotMadeHere: verl-env did not make the environment.
-        NotInstalled: one is not in it.
-        PipWouldDrift: one belongs to the lockset, and that was not allowed.
+        NotMadeHereError: verl-env did not make the environment.
+        NotInstalledError: one is not in it.
+        PipWouldDriftError: one belongs to the lockset, and that was not allowed.
     """
     target = open_environment(path).target
     command = " ".join(["pip uninstall", *names])
@@ -101,13 +101,13 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
         packages = read_metadata(have)
         for name in names:
             if name not in have:
-                raise NotInstalled(name, target.path)
+                raise NotInstalledError(name, target.path)
         changes = tuple(Change("-", name, have[name].version, None) for name in names)
         own = {extra.name for extra in opened.state.extras}
         moved = tuple(change for change in changes if change.name in opened.pins and change.name not in own)
         if moved and not allow_drift:
             causes = needed_by(packages, {change.name: change.old or "" for change in moved}, opened.state.python)
-            raise PipWouldDrift("uninstall", names, opened.state.lockset, causes, moved)
+            raise PipWouldDriftError("uninstall", names, opened.state.lockset, causes, moved)
         after = {name: package.version for name, package in packages.items() if name not in names}
         work.begin_from_old()
         work.take_over(gone=names)

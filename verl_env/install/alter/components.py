@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verl_env.additions.errors import ComponentMissing, ComponentUnfit
+from verl_env.additions.errors import ComponentMissingError, ComponentUnfitError
 from verl_env.additions.recorded import component_wishes
 from verl_env.choose.choose import choose
 from verl_env.choose.errors import NativeUnavailableError
@@ -68,9 +68,9 @@ def choose_components(
     A component that an index serves as well for this environment (SGLang for CUDA) has no build here.
 
     Raises:
-        ComponentUnfit: the environment's lockset has another version, or does not fit the machine.
-        ComponentMissing: there is no wheel and no build that fits.
-        BuildImpossible: one is to be built, and this host cannot build it.
+        ComponentUnfitError: the environment's lockset has another version, or does not fit the machine.
+        ComponentMissingError: there is no wheel and no build that fits.
+        BuildImpossibleError: one is to be built, and this host cannot build it.
     """
     state = opened.state
     texts = dict.fromkeys([*component_wishes(state), *(wish.text for wish in wishes)])
@@ -83,9 +83,9 @@ def choose_components(
         components = with_wheels(load_components(), *houses(opened.target, options))
         choice = choose(load_catalogue(), machine, request, components=components)
     except NativeUnavailableError as error:
-        raise ComponentMissing(asked, state, error) from error
+        raise ComponentMissingError(asked, state, error) from error
     if not isinstance(choice, Choice):
-        raise ComponentUnfit(asked, state, choice)
+        raise ComponentUnfitError(asked, state, choice)
     options = replace(options, machine=machine)
     packages = packages_of(choice.lockset, choice.python)
     with_verl = state.verl_source is None and VERL in opened.pins
@@ -128,9 +128,9 @@ def install_components(
         What says which ways were taken.
 
     Raises:
-        NativeUnavailable: a wheel is not to be had.
-        NativeMismatch: a wheel is not what it says.
-        NativeBuildFailed: one did not build.
+        NativeUnobtainableError: a wheel is not to be had.
+        NativeMismatchError: a wheel is not what it says.
+        NativeBuildFailedError: one did not build.
     """
     whole = keepable(opened.generation, opened.state.python, chosen.seen.want)
     kept = tuple(each for each in whole if each.name not in anew)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.additions.alter import run_installer
 from verl_env.additions.environment import Opened
-from verl_env.additions.errors import NotMadeHere
+from verl_env.additions.errors import NotMadeHereError
 from verl_env.additions.model import ExtraRequirement
 from verl_env.additions.replace import check_recorded
 from verl_env.environment.pins import read_pins
@@ -55,7 +55,7 @@ def restore_packages(
         The record and the pins of the new generation.
 
     Raises:
-        NotMadeHere: no lockset is recorded.
+        NotMadeHereError: no lockset is recorded.
         VerlEnvError: something cannot be had, or the installer failed.
     """
     opened, lockset = _opened(new)
@@ -82,10 +82,10 @@ def _opened(new: NewGeneration) -> tuple[Opened, Lockset]:
     """The environment that is changed, and its lockset."""
     state = None if new.old is None else read_state(new.old)
     if new.old is None or state is None:
-        raise NotMadeHere(new.target.path, "an environment without a record")
+        raise NotMadeHereError(new.target.path, "an environment without a record")
     lockset = next((each for each in load_catalogue() if each.id == state.lockset), None)
     if lockset is None:
-        raise NotMadeHere(new.target.path, f"an environment of {state.lockset}, which this verl-env does not know")
+        raise NotMadeHereError(new.target.path, f"an environment of {state.lockset}, which this verl-env does not know")
     pins = {each.name: each.version for each in packages_of(lockset, state.python, verify=False)}
     return Opened(new.target, new.old, state, read_pins(new.old) or pins), lockset
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from verl_env.choose.errors import NativeUnavailableError
 from verl_env.choose.model import Choice
-from verl_env.choose.words import listed
 from verl_env.install.inspect import inspect
-from verl_env.install.reach.errors import PackagesUnreachable, PackageUnknown
+from verl_env.install.reach.errors import PackagesUnreachableError, PackageUnknownError
 from verl_env.install.reach.needed import index_needed, is_here, natives_needed, offline_reason, wishes_needed
 from verl_env.install.reach.reach import Reach
 from verl_env.installers.choice import choose_installer
-from verl_env.installers.failures import InstallerMissing
+from verl_env.installers.failures import InstallerMissingError
 from verl_env.records import record, replace
+from verl_env.texts import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,8 +72,8 @@ class Decider:
 
         Raises:
             NativeUnavailableError: what must not be left out cannot be had.
-            PackageUnknown: what was asked for beside the stack is on no index.
-            PackagesUnreachable: the package index cannot be reached, and there is no other place to get packages from.
+            PackageUnknownError: what was asked for beside the stack is on no index.
+            PackagesUnreachableError: the package index cannot be reached, and there is no other place for packages.
             VerlEnvError: as ``choose`` and ``open_target``.
         """
         found = self._with(Reach())
@@ -95,9 +95,9 @@ class Decider:
             else:
                 self._ask([*needed.values(), *([index, *wishes.values()] if first and index else [])])
             if index is not None and (reason := self._reach.barred.get(index)) is not None:
-                raise PackagesUnreachable(reason)
+                raise PackagesUnreachableError(reason)
             if lacking := {name: self._reach.lacking[at] for name, at in wishes.items() if at in self._reach.lacking}:
-                raise PackageUnknown(lacking)
+                raise PackageUnknownError(lacking)
             first = False
             if not any(self._reach.why_not(address) for address in needed.values()):
                 return found
@@ -139,7 +139,7 @@ class Decider:
             return None, {}
         try:
             installer = choose_installer(self._options.installer).name
-        except InstallerMissing:
+        except InstallerMissingError:
             return None, {}  # the installation says so, and a dry run foresees it
         index = index_needed(found.plan, self._options, found.seen, installer)
         wishes = wishes_needed(found.plan, found.seen, installer) if self._options.wheelhouse is None else {}

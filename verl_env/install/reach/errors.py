@@ -10,13 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class PackagesUnreachable(VerlEnvError):
+class PackagesUnreachableError(VerlEnvError):
     """The package index does not answer, and the installer has no other place to get packages from."""
 
     id = "packages-unreachable"
-
     reason: str
-
     says = "the package index is out of reach: {reason}"
     helps = (
         "behind a proxy: HTTPS_PROXY; another index: UV_DEFAULT_INDEX, PIP_INDEX_URL; without a network: "
@@ -24,14 +22,11 @@ class PackagesUnreachable(VerlEnvError):
     )
 
 
-class PackageUnknown(VerlEnvError):
+class PackageUnknownError(VerlEnvError):
     """What was asked for beside the stack is on no index that the installer looks into."""
 
     id = "package-unknown"
-
-    def __init__(self, reasons: Mapping[str, str]) -> None:
-        super().__init__(reasons)
-        self.reasons = dict(reasons)
+    reasons: Mapping[str, str]
 
     @property
     def message(self) -> str:
