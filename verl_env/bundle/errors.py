@@ -73,7 +73,7 @@ class BundleLacksError(VerlEnvError):
     what: str
     holds: Sequence[str]
     says = "{path} is not for {what}; it is for {holds:, }"
-    helps = "see what it holds: verl-env bundle --list {path}"
+    helps = "see what it holds: verl-env bundle --list {path!q}"
 
 
 class BundleTargetForeignError(VerlEnvError):

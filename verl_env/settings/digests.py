@@ -54,7 +54,7 @@ class DigestsUnreadableError(VerlEnvError):
     path: Path
     reason: str
     says = "{path} cannot be read: {reason}"
-    helps = "bring it back from a backup; or trust everything anew: mv {path} {path}.old"
+    helps = "bring it back from a backup; or trust everything anew: mv {path!q} {path!q}.old"
 
 
 def own_digests(env: Mapping[str, str] = os.environ) -> Path:

@@ -78,4 +78,4 @@ class ConfigFilePresentError(ConfigError):
 
     id = "config-file-present"
     says = "the configuration {path} is there already"
-    helps = "see what it says: verl-env config show; or move it away: mv {path} {path}.old"
+    helps = "see what it says: verl-env config show; or move it away: mv {path!q} {path!q}.old"

@@ -49,7 +49,7 @@ class PackTargetTakenError(VerlEnvError):
     exit_code = EXIT_MISUSE
     path: Path
     says = "{path} is there already"
-    helps = "give another directory, or move it away: mv {path} {path}.old"
+    helps = "give another directory, or move it away: mv {path!q} {path!q}.old"
 
 
 class MountImpossibleError(VerlEnvError):
@@ -59,4 +59,4 @@ class MountImpossibleError(VerlEnvError):
     path: Path
     reason: str
     says = "{path} cannot be mounted: {reason}"
-    helps = "install squashfuse, ask an admin, or unpack it: verl-env unpack {path}"
+    helps = "install squashfuse, ask an admin, or unpack it: verl-env unpack {path!q}"
