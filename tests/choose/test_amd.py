@@ -6,7 +6,7 @@ import pytest
 
 from tests.machine.amd.kfd_trees import NODES, FakeGpu, FakeHost, igpu
 from tests.machine.trees import CAPTURES, plant
-from verl_env.choose.choose import choose
+from verl_env.choose.choose import choose, evaluate
 from verl_env.choose.model import Choice, Request
 from verl_env.components.load import load_catalogue as load_components
 from verl_env.locksets.catalogue import load_catalogue
@@ -36,10 +36,11 @@ MACHINES = [
 GRAPHICS = ["gfx1030", "gfx1100", "gfx1201", "gfx1036", "gfx1151"]
 
 
-def machine(*gfx, rocm="7.2.1", glibc="2.39"):
+def machine(*gfx, rocm="7.2.1", glibc="2.39", driver=None):
     devices = [{"index": index, "gfx": each} for index, each in enumerate(gfx)]
     host = {"arch": "x86_64", "glibc": glibc, "os": "linux"}
-    return machine_from_json({"schema": 1, "host": host, "nvidia": None, "amd": {"rocm": rocm, "devices": devices}})
+    amd = {"rocm": rocm, "devices": devices, **({"driver": driver} if driver else {})}
+    return machine_from_json({"schema": 1, "host": host, "nvidia": None, "amd": amd})
 
 
 def complete(refusal, gfx):
@@ -72,6 +73,32 @@ def test_graphics_get_a_complete_refusal(gfx, rocm):
     complete(found, gfx)
     said = {verdict.message for each in found.evaluations for verdict in each.verdicts if verdict.requirement == "gfx"}
     assert any(gfx in message for message in said)
+
+
+@pytest.mark.parametrize(
+    ("driver", "rocm", "outcome", "said"),
+    [
+        ("6.16.13", "7.2.1", "met", "series 30.30"),
+        ("30.30.3", "7.2.1", "met", "series 30.30"),
+        ("6.19.14.31400000", "10.0.0", "met", "series 31.40"),
+        ("31.50.0", "10.0.0", "met", "series 31.50"),
+        ("6.12.12", "7.2.1", "met", "series 6.4"),
+        ("6.10.5", "7.2.1", "warned", "6.1, 6.2, 6.3, 6.4 and 7.0, and not with 7.2.3"),
+        ("6.3.6", "6.3.4", "warned", "series 6.0"),
+        ("6.3.4", "6.3.4", "unknown", "not known which ROCm amdgpu 6.3.4 is for"),
+        ("in-tree", "7.2.1", None, ""),
+        (None, "7.2.1", None, ""),
+    ],
+)
+def test_the_kernel_driver_warns_and_never_refuses(driver, rocm, outcome, said):
+    described = machine("gfx942", rocm=rocm, driver=driver)
+    found = choose(LOCKSETS, described, Request(("vllm",)))
+    assert isinstance(found, Choice)
+    looked = evaluate(found.lockset, described, Request(("vllm",)))
+    verdicts = [each for each in looked.verdicts if each.requirement == "amdgpu"]
+    assert [each.outcome for each in verdicts] == ([outcome] if outcome else [])
+    assert all(said in each.message for each in verdicts)
+    assert (said in " ".join(found.warnings)) is (outcome in {"warned", "unknown"} or not said)
 
 
 def test_graphics_beside_a_card_do_not_decide():

@@ -40,12 +40,15 @@ def answers(
     index.add("torch", "2.11.0", ("cuda-toolkit[cublas]==13.0.2", *(requires or BASE)), tag=tag)
     (tmp_path / "pci.ids").write_text(pci or f"{HEAD}\t2901  GB100 [B200]\n")
     (tmp_path / "drivers.json").write_text(json.dumps(drivers or {"580": {"type": "lts branch"}}))
-    return list(facts.check(Index(index.url), str(tmp_path / "pci.ids"), str(tmp_path / "drivers.json")))
+    (tmp_path / "amdgpu.rst").write_text('"30.10.x", "6.2.x, 6.3.x, 6.4.x, 7.0.x, 7.1.x, 7.2.x, 7.14.x, 10.0.0"')
+    named = (tmp_path / name for name in ("pci.ids", "drivers.json", "amdgpu.rst"))
+    return list(facts.check(Index(index.url), *map(str, named)))
 
 
 @pytest.mark.usefixtures("one_torch")
 def test_what_agrees_is_no_difference(tmp_path: Path) -> None:
     assert [(each.compared, each.differences, each.unreachable) for each in answers(tmp_path)] == [
+        (1, (), None),
         (1, (), None),
         (1, (), None),
         (1, (), None),
@@ -79,7 +82,8 @@ def test_a_release_without_a_row_is_named(tmp_path: Path) -> None:
     answers(tmp_path)
     index = Folder(tmp_path / "index")
     index.add("torch", "2.99.1", tag="cp312-cp312-manylinux_2_28_x86_64")
-    found = facts.check(Index(index.url), str(tmp_path / "pci.ids"), str(tmp_path / "drivers.json"))[0].differences
+    named = (tmp_path / name for name in ("pci.ids", "drivers.json", "amdgpu.rst"))
+    found = facts.check(Index(index.url), *map(str, named))[0].differences
     assert ("release 2.99", None, "2.99.1") in [(each.row, each.ours, each.theirs) for each in found]
 
 
@@ -123,6 +127,23 @@ def test_driver_branches(tmp_path: Path, drivers: object, found: list[object]) -
     assert [(each.row, each.ours, each.theirs) for each in said] == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('    "30.10.x", "6.2.x, 6.3.x, 6.4.x, 7.0.x, 7.1.x, 7.2.x, 7.14.x, 10.0.0"\n', []),
+        ("<td><p>6.3.x</p></td>\n<td><p>6.1.x, 6.2.x, 6.3.x, 6.4.x, 7.0.x</p></td>", []),
+        ('"99.10.x", "10.0.0, 11.2.x"', [("amdgpu 99.10", None, "10.0, 11.2")]),
+        ('"6.0.x", "6.0.x, 6.1.x"', [("amdgpu 6.0", "5.6, 5.7, 6.0, 6.1, 6.2", "6.0, 6.1")]),
+        ('"5.3.x", "5.1.x, 5.2.x"', []),
+    ],
+)
+def test_amdgpu_drivers(tmp_path: Path, text: str, found: list[object]) -> None:
+    (tmp_path / "matrix").write_text(text)
+    said = facts.check(Index(tmp_path.as_uri()), str(tmp_path), str(tmp_path), str(tmp_path / "matrix"))[3]
+    assert [(each.row, each.ours, each.theirs) for each in said.differences] == found
+    assert said.unreachable is None
+
+
 def test_the_command_tells_and_exits(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,13 +151,14 @@ def test_the_command_tells_and_exits(
     (tmp_path / "pci.ids").write_text(f"{HEAD}\t2901  GB100 [B300]\n")
     (tmp_path / "none").write_text("{")
     args = ["facts", "check", "--pci-ids", str(tmp_path / "pci.ids"), "--drivers", str(tmp_path / "none")]
+    args += ["--amdgpu", str(tmp_path / "none")]
     assert main(args) == 1
     said = capsys.readouterr().out
     assert "2901: NVIDIA B200, there GB100 [B300]" in said
-    assert said.count("not compared") == 2
+    assert said.count("not compared") == 3
     assert main([*args, "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert [len(each["differences"]) for each in document["sources"]] == [0, 1, 0]
+    assert [len(each["differences"]) for each in document["sources"]] == [0, 1, 0, 0]
     (tmp_path / "pci.ids").write_text("root:x:0:0")
     assert main(args) == 0
     assert "is it a pci.ids?" in capsys.readouterr().out

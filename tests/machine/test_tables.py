@@ -91,6 +91,7 @@ SCHEMA: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     ("amd", "pci"): ({"id": PCI, "name": TEXT, "gfx": GFX}, ("id",)),
     ("amd", "rocm"): ({"rocm": DOTTED, "date": r"20\d\d-\d\d-\d\d", "stream": r"classic|TheRock"}, ("rocm",)),
+    ("amd", "kernel_driver"): ({"series": DOTTED, "module?": DOTTED, "rocm": [DOTTED]}, ("series",)),
     ("amd", "torch_index"): ({"rocm": DOTTED, "gfx": [GFX]}, ("rocm",)),
     ("torch", "release"): (
         {
@@ -381,6 +382,7 @@ LOADERS: list[Callable[[], Any]] = [
     tables.amd_gfx,
     tables.amd_pci_ids,
     tables.rocm_releases,
+    tables.kernel_drivers,
     tables.torch_rocm_indices,
     tables.distro_glibcs,
     wheel_tables.torch_releases,
@@ -420,6 +422,13 @@ def test_the_facts_that_the_tables_were_made_from_agree() -> None:
     facts = parse_toml(path)
     for row in facts["nvidia_pci_id"]:
         assert tables.nvidia_pci_ids()[row["id"].lower()].compute_capability == row["compute_capability"]
+    documented = {row.series: row.rocm for row in tables.kernel_drivers()}
+    for row in facts["rocm_kmd_compat_list"]:
+        series = row["kernel_driver"].removeprefix("amdgpu ").rpartition(".")[0]
+        assert set(row["user_space"]) <= set(documented[series])
+    for row in facts["rocm_kmd_compat"]:
+        found = documented[row["kernel_driver"]]
+        assert {row["user_space_min"], row["user_space_max"]} <= set(found)
     full = {row["linux_driver_full"] for row in facts["cuda_toolkit"] if is_dotted(row["linux_driver_full"])}
     assert full <= {row.driver for row in tables.toolkits() if row.driver is not UNKNOWN}
     assert len(facts["torch_wheel_arch"]) == len(wheel_tables.torch_wheels())

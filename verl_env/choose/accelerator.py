@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from verl_env.choose.compare import release_matches
+from verl_env.choose.compare import minor_release, release_matches
 from verl_env.choose.facts import label
 from verl_env.choose.model import Verdict
 from verl_env.machine.model import UNKNOWN
-from verl_env.machine.tables import rocm_releases
+from verl_env.machine.tables import kernel_drivers, rocm_releases
 from verl_env.texts import listed
+from verl_env.versions import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from verl_env.choose.facts import MachineFacts, VendorGpus
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Amd, Fact, Nvidia
+    from verl_env.machine.tables import KernelDriver
+
+#: The first release of amdgpu that counts for itself and not as one of ROCm.
+FIRST_OWN = 30
 
 
 def judge_accelerator(lockset: Lockset, facts: MachineFacts) -> Verdict:
@@ -49,6 +54,35 @@ def judge_rocm(lockset: Lockset, facts: MachineFacts) -> Verdict | None:
         return Verdict("rocm", "met", need, str(rocm), f"ROCm {rocm} is there")
     message = f"ROCm {rocm}{_day(str(rocm))} is not {need}"
     return Verdict("rocm", "failed", need, str(rocm), message, brief=f"ROCm {rocm}")
+
+
+def judge_amdgpu(lockset: Lockset, facts: MachineFacts) -> Verdict | None:
+    """The verdict on the amdgpu driver: whether AMD documents it with the ROCm of the lockset.
+
+    None where no driver is stated, and for the one of the kernel itself, which has no version. What AMD does not
+    document may run: it warns. Of a driver that no row has, nothing is known.
+    """
+    driver = facts.amd.driver if facts.amd else UNKNOWN
+    if lockset.rocm is None or not isinstance(driver, str) or numbers(driver) is None:
+        return None
+    need = f"an amdgpu driver for ROCm {minor_release(lockset.rocm)}"
+    row = next((each for each in kernel_drivers() if _is_of(driver, each)), None)
+    if row is None:
+        return Verdict("amdgpu", "unknown", need, driver, f"it is not known which ROCm amdgpu {driver} is for")
+    name = f"amdgpu {driver} (series {row.series})"
+    said = f"AMD documents {name} with ROCm {listed(row.rocm, 'and')}"
+    if minor_release(lockset.rocm) in row.rocm:
+        return Verdict("amdgpu", "met", need, driver, said)
+    return Verdict("amdgpu", "warned", need, driver, f"{said}, and not with {lockset.rocm}")
+
+
+def _is_of(driver: str, row: KernelDriver) -> bool:
+    """Whether a driver is of a series: its module's version, or from 30 on a release of its own.
+
+    ``6.3.6`` is a module, the one of ROCm 6.0: a number below 30 is never read as a release of ROCm.
+    """
+    own = int(driver.partition(".")[0]) >= FIRST_OWN and release_matches(driver, row.series)
+    return own or (isinstance(row.module, str) and release_matches(driver, row.module))
 
 
 def _day(rocm: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl_env.choose.accelerator import judge_accelerator, judge_rocm
+from verl_env.choose.accelerator import judge_accelerator, judge_amdgpu, judge_rocm
 from verl_env.choose.driver import judge_driver
 from verl_env.choose.gpus import judge_gpus
 from verl_env.choose.host import judge_host
@@ -35,7 +35,5 @@ def _on_accelerator(lockset: Lockset, facts: MachineFacts, request: Request) -> 
     level, driver = judge_driver(lockset, facts)
     if driver is not None:
         yield driver
-    rocm = judge_rocm(lockset, facts)
-    if rocm is not None:
-        yield rocm
+    yield from filter(None, (judge_rocm(lockset, facts), judge_amdgpu(lockset, facts)))
     yield from judge_gpus(lockset, facts, request, level, driver.have if driver else None)

@@ -1,7 +1,8 @@
 """``verl-env facts check``: rows of the hardware tables against the sources that a machine can read.
 
-Three are there: METADATA of torch on the package index, the PCI ID project's ``pci.ids``, and NVIDIA's list of data
-centre drivers. What the tables do not have yet is a difference too; what cannot be read is said, and decides nothing.
+Four are there: METADATA of torch on the package index, the PCI ID project's ``pci.ids``, NVIDIA's list of data centre
+drivers, and AMD's table of amdgpu drivers and ROCm. What the tables do not have yet is a difference too; what cannot be
+read is said, and decides nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PCI_IDS = "https://pci-ids.ucw.cz/v2.2/pci.ids"
 DRIVERS = "https://docs.nvidia.com/datacenter/tesla/drivers/releases.json"
+AMDGPU = "https://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/compatibility/compatibility-matrix.html"
 #: Where distributions put the list of the PCI ID project.
 PLACES = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/usr/share/pci.ids")
 
@@ -58,13 +60,16 @@ class SourceAnswer:
     unreachable: str | None = None
 
 
-def check(index: Index, pci_ids: str | None = None, drivers: str | None = None) -> tuple[SourceAnswer, ...]:
-    """Every source in turn; ``pci_ids`` and ``drivers`` are files or addresses in place of the usual ones."""
+def check(
+    index: Index, pci_ids: str | None = None, drivers: str | None = None, amdgpu: str | None = None
+) -> tuple[SourceAnswer, ...]:
+    """Every source in turn; ``pci_ids``, ``drivers`` and ``amdgpu`` are files or addresses in the usual ones' place."""
     places = [pci_ids] if pci_ids else [place for place in PLACES if Path(place).is_file()][:1] or [PCI_IDS]
     return (
         _asked("torch on the package index", lambda: _torch(index)),
         _asked(places[0], lambda: _pci(_read(places[0]))),
         _asked(drivers or DRIVERS, lambda: _drivers(_read(drivers or DRIVERS))),
+        _asked(amdgpu or AMDGPU, lambda: _amdgpu(_read(amdgpu or AMDGPU))),
     )
 
 
@@ -186,6 +191,26 @@ def _drivers(text: str) -> tuple[int, list[RowDifference]]:
         elif branch in ours and kind and kind != ours[branch].kind:
             found.append(RowDifference("nvidia-drivers", f"branch {branch}", ours[branch].kind, kind))
     return len(ours.keys() & {int(name) for name in branches if str(name).isdigit()}), found
+
+
+def _amdgpu(text: str) -> tuple[int, list[RowDifference]]:
+    """AMD's table, as its page or its source has it: a series of the driver, then the releases of ROCm."""
+    cells = re.sub(r"<[^>]{0,300}>", " ", text)
+    rows = re.findall(r"(\d+\.\d+)\.x\W{1,200}?(\d+\.\d+\.\w+(?:, \d+\.\d+\.\w+)+)", cells)
+    theirs = {series: {rocm.rpartition(".")[0] for rocm in found.split(", ")} for series, found in rows}
+    if not theirs:
+        raise ValueError("it has no table of amdgpu drivers and ROCm")
+    ours = {row.series: set(row.rocm) for row in tables.kernel_drivers()}
+    oldest = min(map(Version, ours))
+    return len(ours.keys() & theirs.keys()), [
+        RowDifference("amd", f"amdgpu {series}", _listed(ours.get(series)), _listed(rocm))
+        for series, rocm in theirs.items()
+        if ours.get(series) != rocm and Version(series) >= oldest
+    ]
+
+
+def _listed(releases: set[str] | None) -> str | None:
+    return ", ".join(sorted(releases, key=Version)) if releases else None
 
 
 def _kind(text: str) -> str | None:

@@ -145,6 +145,16 @@ class RocmRelease:
 
 
 @record
+class KernelDriver:
+    """A series of the amdgpu driver: what its module states as its version, and the releases of ROCm it is for."""
+
+    series: str
+    rocm: tuple[str, ...]
+    src: tuple[str, ...]
+    module: Known[str] = UNKNOWN
+
+
+@record
 class TorchRocmIndex:
     """The targets of the torch wheels for one ROCm release."""
 
@@ -270,6 +280,12 @@ def amd_pci_ids() -> Mapping[str, AmdPciId]:
 def rocm_releases() -> tuple[RocmRelease, ...]:
     """Releases of ROCm, newest first."""
     return rows("amd", "rocm", RocmRelease)
+
+
+@cache
+def kernel_drivers() -> tuple[KernelDriver, ...]:
+    """Series of the amdgpu driver, newest first."""
+    return rows("amd", "kernel_driver", KernelDriver)
 
 
 @cache

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("check",), help="compare, and exit 1 where a table differs")
     parser.add_argument("--pci-ids", metavar="FILE", help="a pci.ids, instead of this host's or the project's own")
     parser.add_argument("--drivers", metavar="FILE", help="NVIDIA's releases.json of data centre drivers")
+    parser.add_argument("--amdgpu", metavar="FILE", help="AMD's compatibility matrix of amdgpu and ROCm")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
@@ -29,10 +30,10 @@ def main(args: argparse.Namespace) -> int:
     from verl_env.facts.check import check
     from verl_env.locksets.index import Index, configured_index
 
-    for named in (args.pci_ids, args.drivers):
+    for named in (args.pci_ids, args.drivers, args.amdgpu):
         if named is not None and "://" not in named and (found := what_is(named)) != "a file":
             raise UsageError(f"{named} is {found}, and a file or an address is wanted", command="verl-env facts --help")
-    answers = check(Index(configured_index()), args.pci_ids, args.drivers)
+    answers = check(Index(configured_index()), args.pci_ids, args.drivers, args.amdgpu)
     if args.json:
         print_json({"schema": 1, "sources": [asdict(answer) for answer in answers]})
     else:
