@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "verl_env"
-#: What runs without the tool: the runtime, the programs of the proofs, the script that makes a verl-env.
-FOREIGN = {"runtime", "programs", "make_verl_env.py"}
+#: What runs without the tool: the runtime, the programs of the proofs and installers.
+FOREIGN = {"runtime", "programs"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not FOREIGN & set(path.parts))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 #: Files of a folder, sub-folders not counted.
@@ -40,9 +41,27 @@ def test_no_two_classes_have_one_name() -> None:
     assert [(name, str(path)) for name, path in names if several[name] > 1] == []
 
 
-#: Resolves for a lock, with a uv of its own settings: it is what locksets are made with, and knows no environment.
-REPLAY = {Path("locksets/uv.py"), Path("locksets/index.py")}
 PROGRAMS = {"pip", "uv"}
+#: What uv and pip are told to do; uv takes the first four without ``pip``, and ``python -m`` has the second too.
+VERBS = {
+    "build",
+    "venv",
+    "sync",
+    "lock",
+    "install",
+    "uninstall",
+    "download",
+    "wheel",
+    "config",
+    "freeze",
+    "list",
+    "cache",
+}
+_NAMED = re.compile(r"(?<![A-Za-z])(pip|uv)(?![a-z])")
+COMMANDS_OF = {path: tree for path, tree in TREES.items() if path.relative_to(PACKAGE).parts[0] != "installers"}
+COMMANDS_OF |= {
+    path: ast.parse(path.read_text()) for path in PACKAGE.glob("*/programs/*.py") if "installers" not in path.parts
+}
 
 
 def _words(node: ast.Tuple | ast.List) -> list[object]:
@@ -58,14 +77,21 @@ def _words(node: ast.Tuple | ast.List) -> list[object]:
 
 
 def _argv_of_an_installer(tree: ast.Module) -> list[int]:
-    """Lines with ``[..., "pip", what]``, ``("-m", "pip")`` or ``[uv, "build"]``; sets of names of tools are none."""
+    """Lines with ``[..., "pip", what]``, ``("-m", "pip")``, ``[uv, "build"]``, ``[join(pip, "pip"), "install"]`` or
+    ``["venv", "--no-project"]``; sets of names of tools are none.
+    """
     found = []
     for node in ast.walk(tree):
-        words = _words(node) if isinstance(node, ast.Tuple | ast.List) else []
-        pairs = list(itertools.pairwise(words))
+        if not isinstance(node, ast.Tuple | ast.List):
+            continue
+        pairs = list(itertools.pairwise(_words(node)))
         ran = any(first == "pip" and second not in PROGRAMS for first, second in pairs) or ("-m", "pip") in pairs
-        by_uv = len(words) > 1 and words[0] is None and words[1] in {"build", "venv", "sync", "lock"}
-        if ran or (by_uv and isinstance(node, ast.Tuple | ast.List) and "uv" in ast.unparse(node.elts[0])):
+        told = any(first in VERBS and isinstance(second, str) and second[:2] == "--" for first, second in pairs)
+        computed = any(
+            getattr(verb, "value", None) in VERBS and _NAMED.search(ast.unparse(program))
+            for program, verb in itertools.pairwise(node.elts)
+        )
+        if ran or told or computed:
             found.append(node.lineno)
     return found
 
@@ -73,8 +99,7 @@ def _argv_of_an_installer(tree: ast.Module) -> list[int]:
 def test_only_one_room_composes_commands_of_uv_and_pip() -> None:
     found = {
         f"{path.relative_to(PACKAGE)}:{line}"
-        for path, tree in TREES.items()
-        if path.relative_to(PACKAGE).parts[0] != "installers" and path.relative_to(PACKAGE) not in REPLAY
+        for path, tree in COMMANDS_OF.items()
         for line in _argv_of_an_installer(tree)
     }
     assert found == set()
@@ -88,6 +113,10 @@ def test_only_one_room_composes_commands_of_uv_and_pip() -> None:
         ('[*("pip", "install"), name]', True),
         ('[uv, "build", "--wheel"]', True),
         ('shlex.join(["uv", "pip", verb, *words])', True),
+        ('[python, os.path.join(pip, "pip"), "install", "--quiet"]', True),
+        ('run(["venv", "--no-project", "--python", python])', True),
+        ('[*("pip", "install", "--dry-run"), *("--python", python)]', True),
+        ('[sys.executable, "-m", "pip", "config", "get", name]', True),
         ('("uv", "pip")', False),
         ('{"pip", "uv"}', False),
         ('command("pip", "install")', False),
@@ -101,7 +130,7 @@ def test_what_counts_as_a_command(code: str, is_one: bool) -> None:
 #: What writes files, and the modules that write where packages are though they are not of the room of environments.
 WRITES = {"write_text", "write_bytes", "rewrite_bytes", "touch", "symlink_to", "link_or_copy"}
 #: A copy that is no environment in force (a packed prefix, a build's own environment, what a resolver is shown).
-COPIES = {"bundle/packing", "builds", "locksets/replay.py", "additions/metadata.py"}
+COPIES = {"bundle/packing", "builds", "locksets/replay.py", "additions/metadata.py", "installers/step_resolver.py"}
 
 
 def _writes_beside_packages(tree: ast.Module) -> list[int]:

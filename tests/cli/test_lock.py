@@ -109,7 +109,7 @@ def test_a_recipe_that_the_replay_proves_wrong(root, capsys):
 
 
 def test_uv_is_needed(root, capsys, monkeypatch):
-    monkeypatch.setattr("verl_env.locksets.uv.uv_program", lambda: None)
+    monkeypatch.setattr("verl_env.installers.step_resolver.uv_program", lambda: None)
     assert main(["lock"]) == EXIT_NO
     err = capsys.readouterr().err
     assert "uv-missing" in err

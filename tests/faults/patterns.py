@@ -18,7 +18,7 @@ else:
 
 PACKAGE = Path(verl_env.__file__).parent
 #: What runs in other interpreters, or starts a process when it is imported.
-NOT_IMPORTED = ("verl_env.runtime", "verl_env.verify.programs", "verl_env.__main__", "verl_env.bundle.make_verl_env")
+NOT_IMPORTED = ("verl_env.runtime", "verl_env.verify.programs", "verl_env.__main__", "verl_env.installers.programs")
 CALLS = {"compile", "search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 FLAGS = {"MULTILINE", "DOTALL", "IGNORECASE", "VERBOSE", "ASCII"}
 #: Repetitions of at most so many cannot cost much.

@@ -1,6 +1,6 @@
 import pytest
 
-from verl_env.installers.configured import PYPI, ConfiguredIndex, index_of
+from verl_env.installers.configured import PYPI, ConfiguredIndex, configured_index, index_of
 
 
 @pytest.fixture
@@ -54,6 +54,17 @@ def test_pip_says_its_own(tmp_path):
     assert (found.url, found.proxies) == ("https://a.example/simple", {"http": "http://p:1", "https": "http://p:1"})
     found = index_of("pip", {"PIP_CONFIG_FILE": str(file), "PIP_FIND_LINKS": "/w", "HOME": str(tmp_path)})
     assert not found.sole
+
+
+def test_the_index_of_locks_and_bundles_is_the_first_that_is_configured(tmp_path):
+    file = tmp_path / "pip.conf"
+    file.write_text("[global]\nindex-url = https://of-pip.invalid/simple/\n")
+    environ = {"PIP_CONFIG_FILE": str(file), "HOME": str(tmp_path)}
+    assert configured_index(environ) == "https://of-pip.invalid/simple"
+    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"):
+        environ[name] = f"https://{name}/simple/"
+        assert configured_index(environ) == f"https://{name}/simple"
+    assert configured_index({"UV_INDEX_URL": "site=https://h/simple"}) == "https://h/simple"
 
 
 def test_the_page_of_a_project():

@@ -4,6 +4,7 @@ import pytest
 
 from tests.locksets import samples
 from tests.locksets.test_make import UNMET
+from verl_env.installers.step_resolver import UvResolver
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.locksets.errors import LocksetInvalidError, UnknownLocksetError
 from verl_env.locksets.index import Index
@@ -22,7 +23,7 @@ def root(tmp_path, folder):
 @pytest.fixture
 def run(root, folder):
     def run(*ids, **options):
-        return lock(ids, directory=root, index=Index(folder.url), **options)
+        return lock(ids, directory=root, index=Index(folder.url), resolver=UvResolver, **options)
 
     return run
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.locksets import samples
+from verl_env.installers.step_resolver import UvResolver
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.locksets.errors import RecipeMismatchError
 from verl_env.locksets.index import Index, IndexFile
@@ -30,7 +31,7 @@ def make(tmp_path, folder):
     def run(**changes):
         file = samples.write_recipe(tmp_path / "constraints", **({"unmet": UNMET} | changes))
         run.recipe = load_recipe(file)
-        return make_lockset(run.recipe, Index(folder.url))
+        return make_lockset(run.recipe, Index(folder.url), UvResolver)
 
     return run
 
@@ -113,7 +114,8 @@ def test_a_lockset_for_two_pythons(make, folder):
 
 def test_versions_that_differ_by_python_are_told_apart(make, folder):
     make()
-    results = [replay_python(make.recipe, python, Index(folder.url), lambda _: None) for python in ("3.10", "3.10")]
+    index = Index(folder.url)
+    results = [replay_python(make.recipe, python, index, UvResolver, lambda _: None) for python in ("3.10", "3.10")]
     assert locked_versions("Torch", results) == "8.8.0"
     assert locked_versions("nothing", results) == "absent"
 

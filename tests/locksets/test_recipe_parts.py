@@ -59,7 +59,7 @@ def test_what_may_not_stand_in_an_included_file(tmp_path, part, key):
 
 def test_what_is_only_recorded_gives_its_lockset_without_an_index(tmp_path):
     recipe = load_recipe(samples.write_recipe(tmp_path, pythons=[], glibc=None, torch="unknown"))
-    files = make_lockset(recipe, index=None)
+    files = make_lockset(recipe, index=None, resolver=None)
     assert set(files) == {"lockset.toml"}
     assert 'tier = "recorded"' in files["lockset.toml"]
     assert "pythons = []" in files["lockset.toml"]

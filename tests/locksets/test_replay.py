@@ -6,6 +6,7 @@ import pytest
 
 from tests.locksets import samples
 from tests.locksets.indexes import Folder, serving
+from verl_env.installers.step_resolver import UvResolver
 from verl_env.locksets.errors import FileMissingError, HashUnknownError, MetadataUnknownError, ReplayError
 from verl_env.locksets.index import Index
 from verl_env.locksets.recipe import load_recipe
@@ -20,7 +21,8 @@ def replay(tmp_path, folder):
     def run(*steps: dict[str, Any], python: str = "3.10", **changes: Any):
         titled = [{"title": str(number), **step} for number, step in enumerate(steps, 1)]
         recipe = load_recipe(samples.write_recipe(tmp_path / "constraints", steps=titled, **changes))
-        run.replay = Replay(recipe, LockTarget(python, "x86_64", "2.35"), Index(folder.url), run.said.append)
+        target = LockTarget(python, "x86_64", "2.35")
+        run.replay = Replay(recipe, target, Index(folder.url), UvResolver, run.said.append)
         run.pins = run.replay.run()
         return {name: pin.version for name, pin in run.pins.items() if not pin.virtual}
 

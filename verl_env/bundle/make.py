@@ -30,7 +30,8 @@ from verl_env.bundle.sdists import SdistBuilder
 from verl_env.bundle.tool import served, tool_wanted
 from verl_env.constraints import constraints_directory
 from verl_env.environment.files import sync_file_system
-from verl_env.locksets.index import Index, configured_index
+from verl_env.installers.configured import configured_index
+from verl_env.locksets.index import Index
 from verl_env.locksets.load import LOCKSET_FILE, lock_parts
 from verl_env.locksets.target import glibc_of
 from verl_env.machine.record import deciding_facts
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from verl_env.bundle.model import NativeWay, Role
     from verl_env.bundle.natives import Checkout
 
-_BOOTSTRAP_SOURCE = Path(__file__).parent / "make_verl_env.py"
+_BOOTSTRAP_SOURCE = Path(__file__).parents[1] / "installers" / "programs" / "make_verl_env.py"
 
 
 @dataclass(frozen=True, slots=True)

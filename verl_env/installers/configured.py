@@ -40,6 +40,12 @@ def index_of(installer: str, environ: Mapping[str, str]) -> ConfiguredIndex:
     return _uv(environ) if installer == "uv" else _pip(environ)
 
 
+def configured_index(environ: Mapping[str, str] = os.environ) -> str:
+    """The index that uv and pip are configured for, in that order; extra indices are not asked for locks."""
+    of_uv = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
+    return (_bare(of_uv) if of_uv else environ.get("PIP_INDEX_URL") or _pip(environ).url).rstrip("/")
+
+
 def _uv(environ: Mapping[str, str]) -> ConfiguredIndex:
     url = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
     more = any(environ.get(name) for name in _UV_MORE)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from threading import Lock
@@ -33,17 +30,6 @@ PYPI = "https://pypi.org/simple"
 
 #: Beyond every glibc that a platform tag can name for years to come: two or so are released a year (2.41 in 2025).
 NEWEST_GLIBC = "2.99"
-
-
-def configured_index() -> str:
-    """The index that uv and pip are configured for, in that order; extra indices are not used for locks."""
-    for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
-        if chosen := os.environ.get(variable):
-            return chosen.rstrip("/")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    argv = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    asked = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/", env=env)
-    return asked.stdout.strip().rstrip("/") or PYPI
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from verl_env.constraints import constraints_directory
 from verl_env.locksets.catalogue import COMPILED
 from verl_env.locksets.errors import LockFileChangedError, LockFileInvalidError, UnknownLocksetError
 from verl_env.locksets.hashes import Hashes
-from verl_env.locksets.index import Index, configured_index
 from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, parse_packages, read_toml
 from verl_env.locksets.make import catalogue_text, lockset_text, make_lockset
 from verl_env.locksets.recipe import load_recipe, recipe_files
@@ -18,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from verl_env.locksets.index import Index
     from verl_env.locksets.model import PythonLock
     from verl_env.locksets.recipe import LocksetRecipe
+    from verl_env.locksets.replay import MakeResolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ def lock(
     check: bool = False,
     hashes: bool = False,
     directory: Path | None = None,
-    index: Index | None = None,
+    index: Index,
+    resolver: MakeResolver,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[LockOutcome, ...]:
     """Makes locksets from their recipes.
@@ -47,7 +49,8 @@ def lock(
         check: write nothing, only compare.
         hashes: resolve nothing: only the hashes of what is pinned are made anew.
         directory: the folder of the locksets; that of the checkout where left out.
-        index: where packages come from; the configured one where left out.
+        index: where packages come from.
+        resolver: resolves the steps of a recipe (``installers.step_resolver``).
         say: told of every step.
 
     Raises:
@@ -57,11 +60,10 @@ def lock(
     """
     root = directory or constraints_directory()
     recipes = select(ids, [load_recipe(file) for file in recipe_files(root)])
-    source = index or Index(configured_index())
-    known = Hashes(source)
+    known = Hashes(index)
     outcomes = []
     for recipe in recipes:
-        files = known.files(recipe) if hashes else make_lockset(recipe, source, say)
+        files = known.files(recipe) if hashes else make_lockset(recipe, index, resolver, say)
         outcomes.append(LockOutcome(recipe.id, files, tuple(differences(recipe.file.parent, files))))
         if not check:
             write_lockset(recipe.file.parent, files)

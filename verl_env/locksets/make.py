@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from verl_env.locksets.index import Index
     from verl_env.locksets.model import Package
     from verl_env.locksets.recipe import LocksetRecipe
-    from verl_env.locksets.replay import Pinned
+    from verl_env.locksets.replay import MakeResolver, Pinned
     from verl_env.locksets.unmet import UnmetRequirement
 
 
@@ -46,12 +46,15 @@ class PythonResult:
         return next((pin.version for pin in self.pins if pin.name == canonicalize_name(name)), ABSENT)
 
 
-def make_lockset(recipe: LocksetRecipe, index: Index, say: Callable[[str], None] = lambda _: None) -> dict[str, str]:
+def make_lockset(
+    recipe: LocksetRecipe, index: Index, resolver: MakeResolver, say: Callable[[str], None] = lambda _: None
+) -> dict[str, str]:
     """The files of a lockset, by name: lockset.toml and one constraints file per Python.
 
     Args:
         recipe: the inputs.
         index: where packages come from.
+        resolver: resolves its steps.
         say: told of every step.
 
     Raises:
@@ -59,7 +62,7 @@ def make_lockset(recipe: LocksetRecipe, index: Index, say: Callable[[str], None]
         ReplayError: and the other errors of ``Replay.run``.
     """
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda python: replay_python(recipe, python, index, say), recipe.pythons))
+        results = list(pool.map(lambda python: replay_python(recipe, python, index, resolver, say), recipe.pythons))
     if problems := list(disagreements(recipe, results)):
         raise RecipeMismatchError(recipe.id, problems)
     least = recipe.glibc_minimum or LEAST_GLIBC
@@ -90,10 +93,12 @@ def lockset_text(recipe: LocksetRecipe, locks: Sequence[Mapping[str, Any]]) -> s
     return head + tomli_w.dumps({"schema": SCHEMA, **recipe.identity, **evidence(recipe), "pythons": list(locks)})
 
 
-def replay_python(recipe: LocksetRecipe, python: str, index: Index, say: Callable[[str], None]) -> PythonResult:
+def replay_python(
+    recipe: LocksetRecipe, python: str, index: Index, resolver: MakeResolver, say: Callable[[str], None]
+) -> PythonResult:
     """The replay of a recipe for one Python; raises what ``Replay.run`` raises."""
     target = LockTarget(python, recipe.arch, recipe.glibc)
-    installed = Replay(recipe, target, index, say).run()
+    installed = Replay(recipe, target, index, resolver, say).run()
     pins = tuple(pin for _, pin in sorted(installed.items()) if not pin.virtual)
     return PythonResult(target, pins, unmet_requirements(installed, target.markers))
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from packaging.metadata import parse_email
@@ -28,19 +28,43 @@ from verl_env.locksets.errors import (
     ReplayError,
 )
 from verl_env.locksets.index import Index, IndexFile, best_file, read_page
-from verl_env.locksets.uv import UvResolver
 from verl_env.locksets.wheelfacts import WheelFacts, wheel_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     from verl_env.locksets.index import Page
     from verl_env.locksets.recipe import Addressed, LocksetRecipe, RecipeStep, Virtual
     from verl_env.locksets.target import LockTarget
-    from verl_env.locksets.uv import StepChange
+
+    #: Makes the resolver of a throw-away directory, a recipe, a target and the address of an index.
+    MakeResolver: TypeAlias = Callable[[Path, LocksetRecipe, LockTarget, str], "StepResolver"]
 
 #: Requests to the index at one time.
 WORKERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StepChange:
+    """A package that a step adds (``+``) or removes (``-``); one that it replaces is both."""
+
+    sign: str
+    name: str
+    version: str
+
+
+class StepResolver(Protocol):
+    """An installer's resolver with the settings of a recipe, and its environment that holds nothing but metadata."""
+
+    site_packages: Path
+
+    def resolve(self, step: RecipeStep, requirements: Sequence[str]) -> tuple[StepChange, ...]:
+        """What installing requirements as a step does would change.
+
+        Raises:
+            ReplayError: they cannot be resolved.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +92,7 @@ class Replay:
     recipe: LocksetRecipe
     target: LockTarget
     index: Index
+    resolver: MakeResolver
     say: Callable[[str], None] = lambda _: None
     installed: dict[str, Pinned] = field(default_factory=dict)
     _others: dict[str, Index] = field(default_factory=dict)
@@ -87,23 +112,23 @@ class Replay:
             IndexUnreachableError: the index cannot be read.
         """
         with TemporaryDirectory(prefix="verl-env-lock-") as directory:
-            uv = UvResolver(Path(directory), self.recipe, self.target, self.index.url)
+            resolver = self.resolver(Path(directory), self.recipe, self.target, self.index.url)
             for number, step in enumerate(self.recipe.steps, 1):
                 self.say(f"{self.recipe.id} py{self.target.python}: {number}/{len(self.recipe.steps)} {step.title}")
-                self._run_step(step, uv)
+                self._run_step(step, resolver)
         return self.installed
 
-    def _run_step(self, step: RecipeStep, uv: UvResolver) -> None:
+    def _run_step(self, step: RecipeStep, resolver: StepResolver) -> None:
         for name in step.uninstall:
-            self._remove(canonicalize_name(name), uv.site_packages)
-        self._add([self._addressed(wheel) for wheel in step.wheels], uv.site_packages)
+            self._remove(canonicalize_name(name), resolver.site_packages)
+        self._add([self._addressed(wheel) for wheel in step.wheels], resolver.site_packages)
         stated = [line for virtual in step.virtual for line in virtual.requires]
         stated += [line for wheel in step.wheels for line in wheel.requires if not step.no_deps]
         wanted = [*self._effective(step), *stated]
         if wanted:
-            self._apply(uv.resolve(step, wanted), step, uv.site_packages)
+            self._apply(resolver.resolve(step, wanted), step, resolver.site_packages)
         for virtual in step.virtual:
-            self._add([_pinned_virtual(virtual)], uv.site_packages)
+            self._add([_pinned_virtual(virtual)], resolver.site_packages)
 
     def _addressed(self, wheel: Addressed) -> Pinned:
         """A wheel that only an address has; what the recipe says of it stands, as the address is not asked."""

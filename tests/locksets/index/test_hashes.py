@@ -9,6 +9,7 @@ import pytest
 
 from tests.locksets import samples
 from tests.locksets.test_make import UNMET
+from verl_env.installers.step_resolver import UvResolver
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.locksets.errors import FileMissingError
 from verl_env.locksets.index import Index
@@ -30,13 +31,14 @@ def root(tmp_path, folder):
         folder.add("numpy", "1.26.4", tag=tag)
     root = tmp_path / "constraints"
     samples.write_recipe(root, unmet=UNMET, pythons=["3.10", "3.11"])
-    lock([], directory=root, index=Index(folder.url))
+    lock([], directory=root, index=Index(folder.url), resolver=UvResolver)
     return root
 
 
 @pytest.fixture
 def run(root, folder):
-    return lambda **options: lock([], hashes=True, directory=root, index=Index(folder.url), **options)[0].differences
+    sources = {"directory": root, "index": Index(folder.url), "resolver": UvResolver}
+    return lambda **options: lock([], hashes=True, **sources, **options)[0].differences
 
 
 def hashes(root, name, python="3.10"):

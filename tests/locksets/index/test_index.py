@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -12,16 +11,13 @@ import pytest
 from packaging.version import Version
 
 from tests.locksets.indexes import answered_by
-from verl_env.locksets import index as module
 from verl_env.locksets import web
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.index import (
-    PYPI,
     Index,
     IndexFile,
     Page,
     best_file,
-    configured_index,
     read_page,
     takeable,
 )
@@ -255,29 +251,6 @@ def test_the_file_that_an_installer_takes(names, best):
 )
 def test_the_release_of_a_file_name(name, release):
     assert file(name).release == release
-
-
-@pytest.fixture
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.mark.usefixtures("no_settings")
-def test_the_index_is_the_one_that_the_installers_are_configured_for(monkeypatch):
-    answer = subprocess.CompletedProcess([], 0, "https://of-pip.invalid/simple/\n", "")
-    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
-    assert configured_index() == "https://of-pip.invalid/simple"
-    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"):
-        monkeypatch.setenv(name, f"https://{name}/simple/")
-        assert configured_index() == f"https://{name}/simple"
-
-
-@pytest.mark.usefixtures("no_settings")
-def test_without_any_setting_it_is_the_ordinary_one(monkeypatch):
-    answer = subprocess.CompletedProcess([], 1, "", "ERROR: No such key")
-    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
-    assert configured_index() == PYPI
 
 
 def wheel_file(tag):

@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Compares and tells."""
     from verl_env.facts.check import check
-    from verl_env.locksets.index import Index, configured_index
+    from verl_env.installers.configured import configured_index
+    from verl_env.locksets.index import Index
 
     for named in (args.pci_ids, args.drivers, args.amdgpu):
         if named is not None and "://" not in named and (found := what_is(named)) != "a file":

@@ -79,6 +79,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _outcomes(args: argparse.Namespace) -> tuple[LockOutcome, ...]:
+    from verl_env.installers.configured import configured_index
+    from verl_env.installers.step_resolver import UvResolver
+    from verl_env.locksets.index import Index
     from verl_env.locksets.locking import check_offline, lock, refresh
 
     if args.offline and args.hashes:
@@ -92,7 +95,12 @@ def _outcomes(args: argparse.Namespace) -> tuple[LockOutcome, ...]:
             refresh()
         return (*outcomes, *compiled)
     outcomes = lock(
-        args.ids, check=args.check, hashes=args.hashes, say=lambda line: print(line, file=sys.stderr, flush=True)
+        args.ids,
+        check=args.check,
+        hashes=args.hashes,
+        index=Index(configured_index()),
+        resolver=UvResolver,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     return (*outcomes, *compiled)
 
@@ -177,7 +185,8 @@ def _tables(
     """Compares generated tables with the index, or writes them."""
     from datetime import datetime, timezone
 
-    from verl_env.locksets.index import Index, configured_index
+    from verl_env.installers.configured import configured_index
+    from verl_env.locksets.index import Index
 
     index = Index(configured_index())
     if args.check:

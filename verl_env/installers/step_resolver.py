@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import tomli_w
@@ -14,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from verl_env.locksets.errors import ReplayError, UvMissingError
+from verl_env.locksets.replay import StepChange
 from verl_env.uv_program import uv_program
 
 if TYPE_CHECKING:
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 #: Of uv's own variables only those that say how an index is reached; every other one would change the result.
 _KEPT = ("UV_INDEX", "UV_CACHE_DIR", "UV_HTTP", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "UV_KEYRING")
 _CHANGE = re.compile(r"^ (?P<sign>[-+~]) (?P<name>[^=@ ]+)(?:==(?P<version>\S+))?", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class StepChange:
-    """A package that a step adds (``+``) or removes (``-``); one that it replaces is both."""
-
-    sign: str
-    name: str
-    version: str
 
 
 class UvResolver:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from tests.locksets import samples
-from verl_env.locksets import uv as module
+from verl_env.installers import step_resolver as module
+from verl_env.installers.step_resolver import UvResolver, parse_changes
 from verl_env.locksets.errors import ReplayError, UvMissingError
 from verl_env.locksets.recipe import load_recipe
+from verl_env.locksets.replay import StepChange
 from verl_env.locksets.target import LockTarget
-from verl_env.locksets.uv import StepChange, UvResolver, parse_changes
 
 OUTPUT = """\
 Using Python 3.11.7 environment at: venv
