@@ -109,6 +109,20 @@ def test_requirements_files(tmp_path):
     assert wishes.texts[2] == f"-e {tmp_path}/sub/pkg"
 
 
+def test_hashes_of_a_requirements_file_are_kept(tmp_path):
+    (tmp_path / "r.txt").write_text("a==1 \\\n    --hash=sha256:00 --hash sha256:11  # both\nb\n-r more.txt\n")
+    (tmp_path / "more.txt").write_text("c @ https://h/c.whl --hash=sha256:22\n")
+    wishes = parse_install(["-r", "r.txt"], tmp_path)
+    assert [(wish.text, wish.hashes) for wish in wishes.wishes] == [
+        ("a==1", ("sha256:00", "sha256:11")),
+        ("b", ()),
+        ("c @ https://h/c.whl", ("sha256:22",)),
+    ]
+    (tmp_path / "r.txt").write_text("https://h/c.whl --hash=sha256:22\n")
+    with pytest.raises(UsageError, match=r"NAME @ https://h/c\.whl"):
+        parse_install(["-r", "r.txt"], tmp_path)
+
+
 def test_a_requirements_file_cannot_allow_drift(tmp_path):
     (tmp_path / "r.txt").write_text("--allow-drift\na\n")
     with pytest.raises(UsageError, match="does not take --allow-drift"):

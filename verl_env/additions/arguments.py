@@ -14,6 +14,7 @@ from verl_env.environment.installed import normalise
 from verl_env.environment.pins import address
 from verl_env.errors import UsageError
 from verl_env.reading import what_is
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,6 +42,7 @@ _IGNORED = {"-q", "--quiet", "-v", "--verbose", "-y", "--yes", "--no-input", "--
 _BEFORE = {"--into": "DIR", "--json": ""}
 
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\]\s*)?(?:$|[@<>=!~;(])")
+_HASH = re.compile(r"(?<!\s)\s+--hash[= ](\S+)")
 _ARCHIVE = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 
@@ -73,7 +75,7 @@ def parse_install(words: Sequence[str], directory: Path) -> Wishes:
     _read(list(words), directory, gathered, nested=False)
     if not gathered.wishes:
         raise UsageError("nothing to install is named", command=HELP)
-    wishes, builds = tuple(dict.fromkeys(gathered.wishes)), gathered.settings.get("allow_builds", False)
+    wishes, builds = _merged(gathered.wishes), gathered.settings.get("allow_builds", False)
     return Wishes(
         wishes,
         (*(() if builds else wheels_only(wishes)), *gathered.options),
@@ -86,6 +88,14 @@ def parse_install(words: Sequence[str], directory: Path) -> Wishes:
         wheelhouse=gathered.wheelhouse,
         builds=builds,
     )
+
+
+def _merged(wishes: Sequence[ExtraRequirement]) -> tuple[ExtraRequirement, ...]:
+    """Each requirement once, with the hashes of all its lines."""
+    hashes: dict[ExtraRequirement, dict[str, None]] = {}
+    for wish in wishes:
+        hashes.setdefault(replace(wish, hashes=()), {}).update(dict.fromkeys(wish.hashes))
+    return tuple(replace(wish, hashes=tuple(found)) for wish, found in hashes.items())
 
 
 def wheels_only(wishes: Sequence[ExtraRequirement]) -> tuple[str, ...]:
@@ -193,20 +203,25 @@ def _file(kind: str, value: str, directory: Path, gathered: _Gathered) -> None:
     if path.resolve() in gathered.open:
         raise UsageError(f"{path} includes itself", command=HELP)
     gathered.open.append(path.resolve())
-    for words in _lines(text):
-        _read(words, path.parent, gathered, nested=True)
+    for words, hashes in _lines(text):
+        if not hashes:
+            _read(words, path.parent, gathered, nested=True)
+            continue
+        wish = parse_wish(words[0], path.parent)
+        if wish.name is None:
+            raise UsageError(f"{path}: --hash goes with a name: NAME @ {wish.text}", command=HELP)
+        gathered.wishes.append(replace(wish, hashes=hashes))
     gathered.open.pop()
 
 
-def _lines(text: str) -> Iterator[list[str]]:
-    """The lines of a requirements file as words: a requirement is one word, an option with its value are two."""
+def _lines(text: str) -> Iterator[tuple[list[str], tuple[str, ...]]]:
+    """The lines of a requirements file: a requirement is one word, with its hashes; an option and its value are two."""
     for line in text.replace("\\\n", " ").splitlines():
         plain = re.sub(r"(^|\s)#.*$", "", line).strip()
-        plain = re.sub(r"(?<!\s)\s+--hash[= ]\S+", "", plain)
         if plain.startswith("-"):
-            yield plain.split(None, 1) if "=" not in plain.split()[0] else [plain]
+            yield plain.split(None, 1) if "=" not in plain.split()[0] else [plain], ()
         elif plain:
-            yield [plain]
+            yield [_HASH.sub("", plain)], tuple(_HASH.findall(plain))
 
 
 def _project(wish: ExtraRequirement) -> str | None:

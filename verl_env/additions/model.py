@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 from verl_env.records import record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from verl_env.environment.history import Change
     from verl_env.installers.options import InstallerName
+
+
+def with_hashes(requirement: str, hashes: Sequence[str]) -> str:
+    """A line of a requirements file that allows only files of these digests; any file where there are none."""
+    return " ".join([requirement, *(f"--hash={digest}" for digest in hashes)])
 
 
 @record
@@ -18,12 +24,13 @@ class ExtraRequirement:
     """One thing that was asked for.
 
     ``text`` is a requirement, an absolute path or an address; ``name`` the normalised project name, None where the
-    text does not state it.
+    text does not state it. ``hashes`` are the digests of its files that a requirements file allows (``sha256:...``).
     """
 
     text: str
     name: str | None
     editable: bool = False
+    hashes: tuple[str, ...] = ()
 
     @property
     def is_source(self) -> bool:
@@ -73,7 +80,8 @@ class Wishes:
 class ResolvedPackage:
     """One package that a resolver chose; ``origin`` is its address or directory, None for an index.
 
-    ``version`` is empty where only installing it says; ``builds`` says that it may be built from a source distribution.
+    ``version`` is empty where only installing it says; ``builds`` says that it may be built from a source distribution;
+    ``hashes`` are those of the files that it may come as, where the user said so.
     """
 
     name: str
@@ -81,6 +89,7 @@ class ResolvedPackage:
     origin: str | None = None
     editable: bool = False
     builds: bool = True
+    hashes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -94,8 +103,9 @@ class ResolvedPackage:
         if self.editable:
             return f"--editable {self.origin}"
         if self.origin is not None:
-            return f"{self.name} @ {self.origin}"
-        return f"{self.name}=={self.version}" + ("" if self.builds else f"\n--only-binary {self.name}")
+            return with_hashes(f"{self.name} @ {self.origin}", self.hashes)
+        pinned = with_hashes(f"{self.name}=={self.version}", self.hashes)
+        return pinned + ("" if self.builds else f"\n--only-binary {self.name}")
 
 
 @record

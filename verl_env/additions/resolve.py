@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from verl_env.additions.environment import base_interpreter
 from verl_env.additions.errors import PipWouldDriftError, UnresolvedError
 from verl_env.additions.metadata import broken, write_metadata
-from verl_env.additions.model import Cause, ResolvedAdditions
+from verl_env.additions.model import Cause, ResolvedAdditions, with_hashes
 from verl_env.additions.outputs import causes, pip_found, reasons, uv_found
 from verl_env.environment.history import Change
 from verl_env.environment.installed import same_version, site_packages
 from verl_env.installers.classify import classify
 from verl_env.installers.failures import IndexFileMissingError, InstallerFailedError
 from verl_env.installers.process import run
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 ONLY = "--only-binary"
 _CONSTRAINTS = "constraints.txt"
 _REPORT = "report.json"
+_HASHED = "hashed.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,9 @@ def _ask(
     if done.code == 0:
         editable = [wish.text.partition("[")[0] for wish in wishes.wishes if wish.editable]
         is_pip = installer.name == "pip"
-        return (pip_found(report.read_bytes()) if is_pip else uv_found(done.output, editable)), done.output
+        found = pip_found(report.read_bytes()) if is_pip else uv_found(done.output, editable)
+        hashes = {wish.name: wish.hashes for wish in wishes.wishes}
+        return tuple(replace(each, hashes=hashes.get(each.name, ())) for each in found), done.output
     error = classify(installer.name, command.argv, done.code, done.output)
     if not isinstance(error, IndexFileMissingError | InstallerFailedError):
         raise error
@@ -132,11 +136,21 @@ def _ask(
 def _command(
     wishes: Wishes, installer: Installer, environment: Path, constraints: Sequence[str], report: Path
 ) -> Command:
+    hashed = report.with_name(_HASHED)
     argv = [*wishes.options, *wishes.resolving]
     argv += [] if wishes.isolated else ["--no-build-isolation"]
     argv += [word for file in constraints for word in ("--constraint", file)]
-    argv += [word for wish in wishes.wishes for word in (("--editable", wish.text) if wish.editable else (wish.text,))]
+    argv += ["--requirement", str(hashed)] if _write_hashed(hashed, wishes) else []
+    plain = [wish for wish in wishes.wishes if not wish.hashes]
+    argv += [word for wish in plain for word in (("--editable", wish.text) if wish.editable else (wish.text,))]
     return installer.resolve(environment, argv, report)
+
+
+def _write_hashed(file: Path, wishes: Wishes) -> bool:
+    """Writes what was asked for with hashes: those cannot be given on a command line; False where nothing was."""
+    lines = [with_hashes(wish.text, wish.hashes) for wish in wishes.wishes if wish.hashes]
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return bool(lines)
 
 
 def _resolution(found: Sequence[ResolvedPackage], base: Base) -> ResolvedAdditions:

@@ -7,11 +7,12 @@ import pytest
 
 from tests.install.environments import is_tidy
 from tests.install.plans import Recorder
+from tests.install.wheels import sha256
 from verl_env.additions.errors import NotInstalledError, NotMadeHereError, PipWouldDriftError, UnresolvedError
 from verl_env.environment.errors import EnvironmentLockedError
 from verl_env.environment.history import Change
 from verl_env.environment.pins import read_pins
-from verl_env.errors import UsageError
+from verl_env.errors import UsageError, VerlEnvError
 from verl_env.install.alter import change as changing
 from verl_env.installers.failures import InstallerFailedError
 
@@ -95,6 +96,19 @@ def test_what_moves_is_said_and_marked_when_it_is_allowed(world, installer):
     assert read_pins(world.path) == LOCK | {"numpy": "2.1.0", "torch": "2.7.0"}
 
 
+def test_hashes_of_a_requirements_file_decide(world, installer):
+    file = world.tmp_path / "r.txt"
+    right = sha256(next(world.house.path.glob("helper-*.whl")).read_bytes())
+    file.write_text(f"helper==0.2 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(VerlEnvError) as caught:
+        world.add("--installer", installer, "-r", str(file))
+    assert caught.value.id in {"hash-mismatch", "additions-unresolved"}
+    assert world.have == LOCK
+    file.write_text(f"helper==0.2 --hash=sha256:{'0' * 64} --hash=sha256:{right}\n")
+    world.add("--installer", installer, "-r", str(file))
+    assert world.have == LOCK | {"helper": "0.2"}
+
+
 def test_with_drift_allowed_nothing_moves_that_need_not(world):
     assert world.add("--allow-drift", "thing").moved == ()
     assert (world.have["thing"], world.state.drift) == ("1.0", {})
@@ -169,7 +183,8 @@ def test_a_file_is_added_by_its_path(world, installer):
 def test_requirements_files_are_read(world, tmp_path):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "req.txt").write_text("thing  # comment\n-r other.txt\n")
-    (tmp_path / "more" / "other.txt").write_text("needs-engine==1.0 \\\n  --hash=sha256:00\n")
+    digest = sha256(next(world.house.path.glob("needs_engine-*.whl")).read_bytes())
+    (tmp_path / "more" / "other.txt").write_text(f"needs-engine==1.0 \\\n  --hash=sha256:{digest}\n")
     world.add("-r", "more/req.txt")
     assert world.extras == {"thing": "thing", "helper": None, "needs-engine": "needs-engine==1.0"}
 

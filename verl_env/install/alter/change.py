@@ -26,6 +26,7 @@ from verl_env.install.alter.components import (
     install_components,
     with_components,
     without_components,
+    without_hashes,
 )
 from verl_env.installers.base import Batch, Source
 from verl_env.installers.choice import choose_installer
@@ -72,7 +73,7 @@ def add(path: Path, wishes: Wishes, reporter: Reporter, options: Options, machin
             reporter.note(told)
         wishes = as_components(wishes, opened, work.stage, reporter, machine)
         options = replace(options, wheelhouse=wishes.wheelhouse or options.wheelhouse)
-        wanted = tuple(wish for wish in are_components(wishes.wishes) if wish.name not in opened.pins)
+        wanted = without_hashes([wish for wish in are_components(wishes.wishes) if wish.name not in opened.pins])
         chosen = choose_components(opened, wanted, machine(), options) if wanted else None
         special = set() if chosen is None else {build.name for build in chosen.builds}
         others = replace(wishes, wishes=tuple(wish for wish in wishes.wishes if wish.name not in special))

@@ -15,6 +15,7 @@ from verl_env.choose.errors import NativeUnavailableError
 from verl_env.choose.model import Choice, Request
 from verl_env.components.housed import with_wheels
 from verl_env.components.load import load_catalogue as load_components
+from verl_env.errors import UsageError
 from verl_env.install.houses import houses
 from verl_env.install.inspect import inspect
 from verl_env.install.parts import Parts
@@ -52,6 +53,18 @@ class Components:
     seen: Inspection
     tools: Tools
     digest: str
+
+
+def without_hashes(wishes: Sequence[ExtraRequirement]) -> tuple[ExtraRequirement, ...]:
+    """Native components that were asked for: the file depends on the machine, and the catalogue has its hash.
+
+    Raises:
+        UsageError: one of them carries hashes of its own.
+    """
+    if hashed := [wish.text for wish in wishes if wish.hashes]:
+        reason = f"{', '.join(hashed)}: a native component's file is chosen for this machine, by the catalogue's hashes"
+        raise UsageError(f"{reason}: leave --hash out", command="verl-env find --help")
+    return tuple(wishes)
 
 
 def are_components(wishes: Sequence[ExtraRequirement]) -> tuple[ExtraRequirement, ...]:
