@@ -26,6 +26,10 @@ LINES = [line for row in tables().values() for line in row.get("says", ())]
         (r"(?i)any case at all", ()),
         (r"(?:two words|\d+)", ()),
         (r"(?P<said>(?:one of them)+)x", ("one of them",)),
+        (r"(?s)a\.b\[c\].{0,9}(?!not this)[^]x(]y{2,3}(?:z{0,3}|never)?", ("a.b[c]",)),
+        (r"(?:first|second) of (?P<x>\w+)(?P=x)|th[ie]rd (?<!no)one\b", ("first", "rd ", "second")),
+        (r"abcd?|abcde{,2}", ("abc", "abcd")),
+        (r"(?(1)abc|def)(?>ghi)", ()),
     ],
 )
 def test_words_that_every_match_holds(pattern: str, words: tuple[str, ...]) -> None:

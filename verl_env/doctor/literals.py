@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator
 
-if sys.version_info >= (3, 11):
-    from re import _constants as constants  # type: ignore[attr-defined]
-    from re import _parser as parser
-else:
-    import sre_constants as constants
-    import sre_parse as parser
+    #: Words of which every match has one; None where there are none to rely on.
+    Words: TypeAlias = tuple[str, ...] | None
+    #: A kind of ``_TOKEN``, its text, and how it is repeated: at least once (``some``), perhaps not (``none``), or "".
+    Step: TypeAlias = tuple[str, str, str]
 
 _SHORTEST = 3
+#: What is not followed (case or blanks that do not count, flags of a part, conditions, atoms): no words are relied on.
+_NOT_FOLLOWED = re.compile(r"\(\?(?:[a-zA-Z]*[ix]|[a-zA-Z-]+:|\(|>)")
+#: One step through a pattern; an escaped punctuation mark stands for itself, every other escape for anything.
+_TOKEN = re.compile(
+    r"\((?P<look>\?<?[=!])|(?P<open>\((?:\?:|\?P<\w+>|(?!\?)))|(?P<close>\))|(?P<bar>\|)"
+    r"|(?P<any>\[\^?\]?(?:\\.|[^\]\\])*\]|[.^$]|\(\?[^)]*\)|\\\w)|\\?(?P<plain>.)",
+    re.DOTALL,
+)
+_REPEAT = re.compile(r"(?:(?P<none>[*?]|\{0?,\d*\}|\{0\})|(?P<some>\+|\{\d+(?:,\d*)?\}))[?+]?")
 
 
 def may_match(pattern: str, text: str) -> bool:
@@ -33,41 +39,38 @@ def may_match(pattern: str, text: str) -> bool:
 @functools.lru_cache(maxsize=4096)
 def words_of(pattern: str) -> tuple[str, ...]:
     """Words one of which every match of a pattern holds; empty where there are none to rely on."""
-    parsed = parser.parse(pattern, re.MULTILINE)
-    if parsed.state.flags & re.IGNORECASE:
-        return ()
-    return _of_sequence(parsed.data) or ()
+    return () if _NOT_FOLLOWED.search(pattern) else _of_group(_steps(pattern))[0] or ()
 
 
-def _of_sequence(items: Sequence[tuple[Any, Any]]) -> tuple[str, ...] | None:
-    """The alternatives that say most: those whose shortest word is the longest."""
+def _steps(pattern: str) -> Iterator[Step]:
+    """What a pattern is made of, in order; a ``close`` at its end."""
+    at = 0
+    while token := _TOKEN.match(pattern, at):
+        kind = token.lastgroup or "plain"
+        repeat = None if kind in {"open", "look", "bar"} else _REPEAT.match(pattern, token.end())
+        at = (repeat or token).end()
+        yield kind, token[kind], "" if repeat is None else str(repeat.lastgroup)
+    yield "close", "", ""
+
+
+def _of_group(steps: Iterator[Step]) -> tuple[Words, str]:
+    """The words of a group, up to its end: those of every branch; and how it is repeated."""
+    branches: list[Words] = []
     found: list[tuple[str, ...]] = []
     run = ""
-    for code, value in (*items, (None, None)):
-        if code is constants.LITERAL:
-            run += chr(value)
+    for kind, text, repeat in steps:
+        if kind == "plain" and not repeat:
+            run += text
             continue
         if len(run) >= _SHORTEST:
             found.append((run,))
         run = ""
-        inner = _of_item(code, value)
-        if inner:
-            found.append(inner)
-    return max(found, key=lambda words: (min(map(len, words)), -len(words)), default=None)
-
-
-def _of_item(code: Any, value: Any) -> tuple[str, ...] | None:
-    if code is constants.SUBPATTERN:
-        _, added, _, inner = value
-        return None if added & re.IGNORECASE else _of_sequence(inner.data)
-    if code in {constants.MAX_REPEAT, constants.MIN_REPEAT} and value[0] > 0:
-        return _of_sequence(value[2].data)
-    if code is constants.BRANCH:
-        return _of_branches(branch.data for branch in value[1])
-    return None
-
-
-def _of_branches(branches: Iterable[Sequence[tuple[Any, Any]]]) -> tuple[str, ...] | None:
-    """The words of every branch; None where one of them has none."""
-    every = [_of_sequence(branch) for branch in branches]
-    return tuple(word for words in every for word in words or ()) if all(every) else None
+        if kind in {"open", "look"}:
+            words, again = _of_group(steps)
+            found += [words] if words and kind == "open" and again != "none" else []
+        elif kind in {"bar", "close"}:
+            branches.append(max(found, key=lambda words: (min(map(len, words)), -len(words)), default=None))
+            found = []
+        if kind == "close":
+            return tuple(word for words in branches for word in words or ()) if all(branches) else None, repeat
+    return None, ""

@@ -3,79 +3,20 @@
 Its ``main`` is run by ``python -I -S``. Each fact is one line of JSON, ``[kind, value]``, written as soon
 as it is known: what a hanging driver had said before it hung is not lost. Every call is guarded on its own.
 
-The libraries are called through ctypes with the few declarations of ``nvml.h`` that are needed. Importing nvidia-ml-py
-would cost as much time as everything else here, and another module may have taken its name; a test compares these
-declarations with it. Of ctypes only the part that is written in C is loaded, a third of the time of the whole.
+The libraries are called through ctypes with the few declarations of ``nvml.h`` that are needed, not through
+nvidia-ml-py: to import its 8,000 lines takes four times as long as Python's own start, and another module may have
+taken its name. A test compares these declarations with it.
 """
 
 from __future__ import annotations
 
 import os
+from ctypes import CDLL, Structure, byref, c_char, c_char_p, c_ubyte, c_uint, c_ulonglong, c_void_p, sizeof
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from ctypes import CDLL, Structure, byref, c_char, c_char_p, c_int, c_ubyte, c_uint, c_ulonglong, c_void_p, sizeof
     from typing import Any
-
-    Char, CharPointer, Pointer, UByte, Int = c_char, c_char_p, c_void_p, c_ubyte, c_int
-    UInt, ULongLong, Library = c_uint, c_ulonglong, CDLL
-else:
-    # The names of ctypes under which these classes go above cost its whole import.
-    from _ctypes import CFuncPtr, Structure, _SimpleCData, byref, dlopen, sizeof
-
-    class Char(_SimpleCData):
-        """``char``."""
-
-        _type_ = "c"
-
-    class CharPointer(_SimpleCData):
-        """``char *``."""
-
-        _type_ = "z"
-
-    class Pointer(_SimpleCData):
-        """``void *``."""
-
-        _type_ = "P"
-
-    class UByte(_SimpleCData):
-        """``unsigned char``."""
-
-        _type_ = "B"
-
-    class Int(_SimpleCData):
-        """``int``."""
-
-        _type_ = "i"
-
-    class UInt(_SimpleCData):
-        """``unsigned int``."""
-
-        _type_ = "I"
-
-    class ULongLong(_SimpleCData):
-        """``unsigned long long``."""
-
-        _type_ = "Q"
-
-    class Function(CFuncPtr):
-        """A function of the calling convention of C that returns an int."""
-
-        _flags_ = 1
-        _restype_ = Int
-
-    class Library:
-        """A shared library; its functions are attributes, made when they are asked for."""
-
-        def __init__(self, path: str) -> None:
-            self._handle = dlopen(path, os.RTLD_LOCAL)
-
-        def __getattr__(self, name: str) -> Function:
-            function = Function((name, self))
-            setattr(self, name, function)
-            return function
-
 
 #: Where the libraries of the driver are besides the loader's path: WSL, container hosts of cloud vendors, NixOS.
 DIRECTORIES = ("/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/run/opengl-driver/lib")
@@ -93,20 +34,20 @@ TEXT_SIZE = 96
 class Memory(Structure):
     """nvmlMemory_t."""
 
-    _fields_ = (("total", ULongLong), ("free", ULongLong), ("used", ULongLong))
+    _fields_ = (("total", c_ulonglong), ("free", c_ulonglong), ("used", c_ulonglong))
 
 
 class PciInfo(Structure):
     """nvmlPciInfo_t."""
 
     _fields_ = (
-        ("bus_id_legacy", Char * 16),
-        ("domain", UInt),
-        ("bus", UInt),
-        ("device", UInt),
-        ("device_id", UInt),
-        ("subsystem_id", UInt),
-        ("bus_id", Char * 32),
+        ("bus_id_legacy", c_char * 16),
+        ("domain", c_uint),
+        ("bus", c_uint),
+        ("device", c_uint),
+        ("device_id", c_uint),
+        ("subsystem_id", c_uint),
+        ("bus_id", c_char * 32),
     )
 
 
@@ -114,13 +55,13 @@ class FabricInfo(Structure):
     """nvmlGpuFabricInfo_v3_t; version 2 ends before the last field."""
 
     _fields_ = (
-        ("version", UInt),
-        ("cluster", UByte * 16),
-        ("status", UInt),
-        ("clique", UInt),
-        ("state", UByte),
-        ("health_mask", UInt),
-        ("health_summary", UByte),
+        ("version", c_uint),
+        ("cluster", c_ubyte * 16),
+        ("status", c_uint),
+        ("clique", c_uint),
+        ("state", c_ubyte),
+        ("health_mask", c_uint),
+        ("health_summary", c_ubyte),
     )
 
 
@@ -157,7 +98,7 @@ def say(kind: str, value: object) -> None:
 def load(path: str) -> Any:
     """A library, or None when it cannot be loaded."""
     try:
-        return Library(path)
+        return CDLL(path)
     except OSError:
         return None
 
@@ -180,20 +121,20 @@ def mapped(name: str) -> str | None:
 
 def text(library: Any, name: str, *arguments: object) -> tuple[int, str]:
     """The code and the string of a function that writes one."""
-    buffer = (Char * TEXT_SIZE)()
+    buffer = (c_char * TEXT_SIZE)()
     code = call(library, name, *arguments, buffer, TEXT_SIZE)
     return code, buffer.value.decode("utf-8", "replace")
 
 
 def number(library: Any, name: str, *arguments: object) -> int | None:
     """The number that a function writes; None when it fails."""
-    value = UInt(0)
+    value = c_uint(0)
     return value.value if call(library, name, *arguments, byref(value)) == SUCCESS else None
 
 
 def pair(library: Any, name: str, *arguments: object) -> tuple[int, int] | None:
     """The two numbers that a function writes; None when it fails."""
-    first, second = UInt(0), UInt(0)
+    first, second = c_uint(0), c_uint(0)
     code = call(library, name, *arguments, byref(first), byref(second))
     return (first.value, second.value) if code == SUCCESS else None
 
@@ -201,7 +142,7 @@ def pair(library: Any, name: str, *arguments: object) -> tuple[int, int] | None:
 def error(library: Any, code: int) -> dict[str, object]:
     """An error by its number and NVML's words for it."""
     try:
-        library.nvmlErrorString.restype = CharPointer
+        library.nvmlErrorString.restype = c_char_p
         words = library.nvmlErrorString(code)
     except AttributeError:
         words = None
@@ -260,7 +201,7 @@ def gpu(library: Any, handle: object) -> dict[str, object]:
 def slices(library: Any, handle: object) -> Iterator[Mapping[str, object]]:
     """The MIG slices of a GPU."""
     for place in range(number(library, "nvmlDeviceGetMaxMigDeviceCount", handle) or 0):
-        part = Pointer()
+        part = c_void_p()
         if call(library, "nvmlDeviceGetMigDeviceHandleByIndex", handle, place, byref(part)) == SUCCESS:
             yield facts(library, part)
 
@@ -280,13 +221,13 @@ def say_driver(library: Any) -> None:
 
 def say_devices(library: Any) -> None:
     """Every GPU with its slices, or why it does not answer."""
-    count = UInt(0)
+    count = c_uint(0)
     code = call(library, "nvmlDeviceGetCount_v2", byref(count))
     if code != SUCCESS:
         say("count", error(library, code))
         return
     for index in range(count.value):
-        handle = Pointer()
+        handle = c_void_p()
         code = call(library, "nvmlDeviceGetHandleByIndex_v2", index, byref(handle))
         found = error(library, code) if code != SUCCESS else gpu(library, handle)
         say("device", {"index": index, **found})
