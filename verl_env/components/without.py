@@ -16,6 +16,7 @@ from verl_env.shapes import FieldError, many, shape, text, texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 FILE = "without.toml"
@@ -29,6 +30,9 @@ class Without:
     ``stops`` is a clause (``"verl's default attention stops"``), empty where nothing does. ``options`` are overrides on
     verl's command line with which it trains without the component, ``critic`` what a critic needs besides; where they
     are empty, no option helps. ``seen`` says where that was seen to train; it is empty where only the source says so.
+    ``part`` is the part of a stack whose verl needs the component (``"verl"``: every stack), empty where only a lockset
+    that names it is looked at. ``imports`` are the packages that the component imports, ``by`` those that the options
+    take in its place: where one is absent, the component is not there either, or no option helps.
     """
 
     component: str
@@ -38,6 +42,9 @@ class Without:
     options: tuple[str, ...] = ()
     critic: tuple[str, ...] = ()
     seen: str = ""
+    part: str = ""
+    imports: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
 
 
 def _clause(value: object) -> str:
@@ -48,7 +55,10 @@ def _clause(value: object) -> str:
 _row = shape(
     Without,
     {"component": text, "verl": text, "stops": _clause, "source": text},
-    {"options": (texts, ()), "critic": (texts, ()), "seen": (text, "")},
+    {
+        **dict.fromkeys(("options", "critic", "imports", "by"), (texts, ())),
+        **dict.fromkeys(("seen", "part"), (text, "")),
+    },
 )
 
 
@@ -63,9 +73,28 @@ def without(component: str, verl: str, root: Path | None = None) -> Without | No
     Raises:
         ComponentInvalidError: the table cannot be read.
     """
-    folder = constraints_folder() if root is None else str(root)
-    rows = [row for row in rows_of(os.path.join(folder, FILE)) if row.component == component]  # noqa: PTH118
+    rows = [row for row in _rows(root) if row.component == component]
     return next((row for row in rows if _includes(row.verl, verl)), None)
+
+
+def needed(verl: str, parts: Sequence[str], root: Path | None = None) -> tuple[Without, ...]:
+    """The rows of what a release of verl needs for the parts of a stack, whatever a lockset names.
+
+    Args:
+        verl: The release.
+        parts: The parts of the stack, such as ``megatron``.
+        root: The folder of constraints; None for that of ``constraints_folder``.
+
+    Raises:
+        ComponentInvalidError: the table cannot be read.
+    """
+    rows = [row for row in _rows(root) if row.stops and row.part in ("verl", *parts)]
+    return tuple(row for row in rows if _includes(row.verl, verl))
+
+
+def _rows(root: Path | None) -> tuple[Without, ...]:
+    folder = constraints_folder() if root is None else str(root)
+    return rows_of(os.path.join(folder, FILE))  # noqa: PTH118
 
 
 @record

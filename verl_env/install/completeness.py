@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verl_env.command_line import command
-from verl_env.components.without import without
+from verl_env.components.without import needed, without
 from verl_env.records import record, replace
 from verl_env.texts import listed
 
@@ -109,39 +109,68 @@ def of_plan(
     planned = {build.name: build.reason for build in plan.natives if build.how == "skip"}
     gone = planned | dict(left_out or {})
     files = {build.name: (*build.unreached, build.address) for build in plan.natives}
-    found = _completeness(plan.lockset, gone, plan.asked, into, files)
+    there = {package.name for package in plan.packages} | {build.name for build in plan.natives}
+    gone = _absent(plan.lockset, plan.stack, there) | gone
+    found = _completeness(plan.lockset, gone, plan.asked, into, files, there)
     builds = tuple(build.name for build in plan.natives if build.how == "build" and build.name not in gone)
     return found if carried_out else replace(found, to_build=builds)
 
 
-def of_state(state: State, lockset: Lockset, into: str, there: Container[str] = ()) -> Completeness:
-    """The completeness of an environment by its record; what came into it since, as ``there`` says, is not missing."""
-    gone = {name: reason for name, reason in state.left_out.items() if name not in there}
-    return _completeness(lockset, gone, state.asked, into, {name: tuple(state.barred) for name in gone})
+def of_state(state: State, lockset: Lockset, into: str, there: Container[str] | None = None) -> Completeness:
+    """The completeness of an environment by its record and the packages that are ``there`` now, where they are known.
+
+    What came into it since it was made is not missing.
+    """
+    gone = {name: reason for name, reason in state.left_out.items() if name not in (there or ())}
+    if there is not None:
+        gone = _absent(lockset, state.stack, there) | gone
+    return _completeness(lockset, gone, state.asked, into, {name: tuple(state.barred) for name in gone}, there)
 
 
 def _completeness(
-    lockset: Lockset, gone: Mapping[str, str], asked: Sequence[str], into: str, addresses: Mapping[str, Sequence[str]]
+    lockset: Lockset,
+    gone: Mapping[str, str],
+    asked: Sequence[str],
+    into: str,
+    addresses: Mapping[str, Sequence[str]],
+    there: Container[str] | None,
 ) -> Completeness:
-    lacking = tuple(
-        found
-        for native in lockset.natives
-        if native.name in gone
-        and (found := _lacking(native.name, native.version, gone[native.name], lockset.verl)) is not None
-    )
+    versions = {native.name: native.version for native in lockset.natives}
+    names = [*filter(gone.__contains__, versions), *(name for name in gone if name not in versions)]
+    found = [_lacking(lockset, name, versions.get(name, ""), gone[name], there) for name in names]
+    lacking = tuple(each for each in found if each is not None)
     if not lacking:
         return Completeness()
     return Completeness(lacking, tuple(_ways([each.name for each in lacking], asked, into, addresses)))
 
 
-def _lacking(name: str, version: str, reason: str, verl: str) -> Lacking | None:
-    """None where verl is known to go on without it; where nobody looked, that is said."""
+def _absent(lockset: Lockset, stack: str, there: Container[str]) -> dict[str, str]:
+    """What verl needs for a stack and the lockset does not bring: it is not there, or something that it imports."""
+    gone = {}
+    for row in needed(lockset.verl, stack.split("+")):
+        missing = [name for name in (row.component, *row.imports) if name not in there]
+        if row.component in missing:
+            gone[row.component] = f"{lockset.id} has none"
+        elif missing:
+            gone[row.component] = f"it imports {listed(missing)}, which {lockset.id} has not"
+    return gone
+
+
+def _lacking(lockset: Lockset, name: str, version: str, reason: str, there: Container[str] | None) -> Lacking | None:
+    """None where verl is known to go on without it; where nobody looked, that is said.
+
+    What was seen to train was seen on GPUs of NVIDIA.
+    """
+    verl = lockset.verl
     row = without(name, verl)
     if row is None:
         return Lacking(name, version, reason, f"it is not known what verl {verl} can do", verl, known=False)
     if not row.stops:
         return None
-    return Lacking(name, version, reason, row.stops, verl, row.options, row.critic, row.seen)
+    helped = there is None or all(each in there for each in row.by)
+    options, critic = (row.options, row.critic) if helped else ((), ())
+    seen = row.seen if lockset.accelerator == "cuda" else ""
+    return Lacking(name, version, reason, row.stops, verl, options, critic, seen)
 
 
 def options_words(each: Lacking) -> str:
