@@ -62,8 +62,8 @@ UV_LOCK_GLIBC = {"vllm": "2.28", "sglang": "2.34"}
 HEAD = """# Coverage
 
 Which lockset a machine gets when nothing but the stack is asked for (`verl-env plan --stack vllm`, `--stack
-sglang`), over {machines} machines: {gpus} GPUs, drivers {drivers}, glibc {glibcs}, Python {pythons}, x86_64 and
-aarch64. Cells marked with * are machines that verl's own `uv.lock` is for too: driver 580 or newer, x86_64, Python
+sglang`), over {machines} machines: {gpus} GPUs, drivers {drivers}, glibc {glibcs} with Python {python}, Python
+{pythons} with glibc {glibc}, x86_64 and aarch64. Cells marked with * are machines that verl's own `uv.lock` is for too: driver 580 or newer, x86_64, Python
 3.12, glibc 2.28 (vLLM) or 2.34 (SGLang), compute capability 8.0 or newer; its wheels were not examined. AMD
 machines have no NVIDIA driver and ROCm {rocms}; what they get was never run on an AMD GPU ([amd.md](amd.md)). What
 was installed and checked goes before what was only locked, so a newer stack than the one shown may fit as well:
@@ -115,8 +115,9 @@ def drivers_of(gpu: str) -> tuple[str, ...]:
 
 
 def matrix() -> Iterator[Place]:
-    """Every machine."""
-    for gpu, glibc, python, arch in product(GPUS, GLIBCS, PYTHONS, ARCHS):
+    """Every machine: the usual glibc and Python, and each other one of either beside the usual of the other."""
+    hosts = [(USUAL_GLIBC, python) for python in PYTHONS] + [(glibc, USUAL_PYTHON) for glibc in GLIBCS]
+    for gpu, (glibc, python), arch in product(GPUS, dict.fromkeys(hosts), ARCHS):
         for driver in drivers_of(gpu):
             if gpu not in ARM_ONLY or arch == "aarch64":
                 yield Place(gpu, driver, glibc, python, arch)
@@ -152,6 +153,8 @@ def coverage_page() -> str:
         drivers=", ".join(driver.split(".")[0] for driver in DRIVERS),
         glibcs=", ".join(GLIBCS),
         pythons=", ".join(PYTHONS),
+        glibc=USUAL_GLIBC,
+        python=USUAL_PYTHON,
         rocms=", ".join(ROCMS),
     )
     found = {stack: answers(stack) for stack in STACKS}

@@ -26,6 +26,7 @@ else:
 
 #: The default of a mapping that holds nothing; it cannot be changed.
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+_MISSING = object()
 
 
 class FrozenRecordError(AttributeError):
@@ -45,7 +46,8 @@ def record(cls: type[T]) -> type[T]:
     namespace |= {"__slots__": names, "__match_args__": names, "__record_defaults__": defaults}
     remake: Callable[..., Any] = type(cls)
     made = remake(cls.__name__, cls.__bases__, namespace)
-    made.__record_put__ = tuple((name, made.__dict__[name].__set__) for name in names)
+    made.__record_put__ = tuple((name, made.__dict__[name].__set__, defaults.get(name, _MISSING)) for name in names)
+    made.__record_names__ = frozenset(names)
     return made  # type: ignore[no-any-return]
 
 
@@ -69,19 +71,24 @@ def is_record(value: object) -> bool:
 
 
 def _init(self: Any, *positional: Any, **named: Any) -> None:
-    puts = self.__record_put__
-    if len(named) == len(puts) and not positional:
-        given = named
-    else:
-        given = {**self.__record_defaults__, **dict(zip(self.__slots__, positional, strict=False)), **named}
-        twice = positional and not named.keys().isdisjoint(self.__slots__[: len(positional)])
-        if twice or not len(given) == len(puts) >= len(positional):
+    puts, given = self.__record_put__, len(positional)
+    if not given and named.keys() == self.__record_names__:  # as catalogues are read
+        for name, put, _ in puts:
+            put(self, named[name])
+        return
+    for (_, put, _), value in zip(puts, positional, strict=False):
+        put(self, value)
+    taken = 0
+    for name, put, default in puts[given:]:
+        if name in named:
+            put(self, named[name])
+            taken += 1
+        elif default is _MISSING:
             raise TypeError(_misfit(type(self), positional, named))
-    try:
-        for name, put in puts:
-            put(self, given[name])
-    except KeyError:
-        raise TypeError(_misfit(type(self), positional, named)) from None
+        else:
+            put(self, default)
+    if taken != len(named) or given > len(puts):
+        raise TypeError(_misfit(type(self), positional, named))
 
 
 def _misfit(cls: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> str:
