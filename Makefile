@@ -35,7 +35,7 @@ thorough:
 # Everything that tries to break it, FAULT_ROUNDS times as often as in "make test"; before a release.
 FAULTS = tests/faults tests/test_launch.py tests/test_interrupts.py tests/test_locking.py tests/install/whole/test_kill.py \
 	tests/install/whole/test_failures.py tests/additions/test_kill.py tests/additions/test_overlap.py \
-	tests/environment/test_kill.py tests/doctor/test_hostile.py tests/bundle/test_verify.py tests/runtime
+	tests/environment/test_kill.py tests/builds/test_kill.py tests/doctor/test_hostile.py tests/bundle/test_verify.py tests/runtime
 
 faults:
 	FAULT_ROUNDS=$${FAULT_ROUNDS:-100} HYPOTHESIS_PROFILE=thorough pytest $(PARALLEL) -rP $(FAULTS)

@@ -10,6 +10,7 @@ import pytest
 from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
 from tests.install.whole.test_kill import snapshot
+from tests.rounds import rounds
 from verl_env.environment import change as changing
 from verl_env.environment.change import NewGeneration
 from verl_env.environment.state import read_state
@@ -18,7 +19,7 @@ from verl_env.install.alter import change as adding
 
 pytestmark = pytest.mark.slow
 
-KILLS = 10
+KILLS = rounds(5, 0.3)
 
 
 class Seesaw:

@@ -10,12 +10,13 @@ import pytest
 
 from tests.builds.worlds import answer
 from tests.install.killing import after, die, fork, kill_after
+from tests.rounds import rounds
 from verl_env.builds import builder, cache
 from verl_env.builds.cache import FILE, BuildCache, key_of
 
 pytestmark = pytest.mark.slow
 
-KILLS = 4
+KILLS = rounds(2, 0.1)
 
 
 class Shaft:

@@ -13,6 +13,7 @@ import pytest
 from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
 from tests.install.whole.test_kill import snapshot
+from tests.rounds import rounds
 from verl_env.doctor import fix as fixing
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
@@ -29,7 +30,7 @@ from verl_env.patches import change as patches
 
 pytestmark = pytest.mark.slow
 
-KILLS = 6
+KILLS = rounds(3, 0.1)
 #: What is no part of a state: our number of a generation, and the lock that uv leaves behind.
 NOTES = {plain_module.MARK, ".lock"}
 

@@ -5,9 +5,10 @@ import subprocess
 
 import pytest
 
-from tests.faults.worlds import ENV, LONGEST, PROGRAM, World, rounds, run, seeded
+from tests.faults.worlds import ENV, LONGEST, PROGRAM, World, run, seeded
 from tests.install.environments import is_tidy
 from tests.install.whole.test_kill import snapshot
+from tests.rounds import rounds
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,7 +42,7 @@ def test_calls_that_fail_at_any_moment(world, tmp_path):
     for state in ("b", "a"):
         world.install(state)
         states[state] = snapshot(world.into)
-    for number in range(rounds(7, 0.35)):
+    for number in range(rounds(4, 0.35)):
         calls, error = FAULTS[number % len(FAULTS)]
         when = random.randint(1, 40)
         # Of verl-env itself: without -f, uv is not traced, whose own faults are not the question.

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.parsers import ALLOWED, PARSERS
-from tests.faults.worlds import rounds, seeded
+from tests.faults.worlds import seeded
+from tests.rounds import rounds
 
 CORPUS = Path(__file__).parent / "corpus"
 #: Seconds of this process that one input may take.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.worlds import ROUNDS, rounds, seeded
+from tests.faults.worlds import seeded
+from tests.rounds import ROUNDS, rounds
 from tests.runtime import fakes
 from verl_env.environment import binding
 from verl_env.wheels.runtime import SOURCE, STARTED

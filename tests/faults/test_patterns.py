@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.faults.patterns import attacks, patterns
-from tests.faults.worlds import ROUNDS
+from tests.rounds import ROUNDS
 from verl_env.doctor.ingest.clean import clean
 
 #: Characters of a text, and seconds of this process that a pattern may take for it: ten times what linear ones take.

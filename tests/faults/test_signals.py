@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from tests.faults.worlds import LONGEST, PROGRAM, World, rounds, run, seeded
+from tests.faults.worlds import LONGEST, PROGRAM, World, run, seeded
 from tests.faults.writers import WRITERS
 from tests.install.environments import is_tidy
 from tests.install.whole.test_kill import snapshot
+from tests.rounds import rounds
 from verl_env.environment.state import read_state
 
 pytestmark = pytest.mark.slow
@@ -78,7 +79,7 @@ def test_no_mixture_and_no_leftovers(seesaw, writer):
     assert states[0] != states[1]
     assert seesaw.look() == states[0]
     now = 0
-    for number in range(rounds(6, 0.5)):
+    for number in range(rounds(4, 0.5)):
         name = list(SIGNALS)[number % len(SIGNALS)]
         code, said = seesaw.turn((there, back)[now], SIGNALS[name], random.uniform(0, seconds))
         found = seesaw.look()
@@ -114,7 +115,7 @@ def test_every_other_writer(kind, world, tmp_path, monkeypatch):
     seconds = writer.finish()
     states.append(writer.look())
     assert states[0] != states[1]
-    for number in range(rounds(3, 0.3)):
+    for number in range(rounds(2, 0.3)):
         name = list(SIGNALS)[(number * 5) % len(SIGNALS)]
         writer.before()
         process = writer.start()

@@ -9,18 +9,11 @@ from pathlib import Path
 import verl_env
 from tests.cli.test_install import PREFIXES, Bench
 
-#: How often a fault is tried: as short as CI wants it, or ``make faults``, which says how often.
-ROUNDS = int(os.environ.get("FAULT_ROUNDS", "0"))
 PROGRAM = [sys.executable, "-I", str(Path(verl_env.__file__).with_name("__main__.py"))]
 ENV = {name: value for name, value in os.environ.items() if not name.startswith((*PREFIXES, "VERL_ENV"))}
 A, B = "verl9.9-cu124/app.a", "verl9.9-cu124/app.b"
 #: Seconds that no command may take longer.
 LONGEST = 120.0
-
-
-def rounds(few, share=1.0):
-    """How many rounds: a few, or that share of what was asked for."""
-    return max(few, int(ROUNDS * share))
 
 
 def seeded(name):

@@ -11,6 +11,7 @@ import pytest
 from tests.install.environments import is_tidy
 from tests.install.killing import after, die, fork, kill_after
 from tests.install.plans import Recorder, check, lockset, options, plan
+from tests.rounds import rounds
 from verl_env.environment import change as changing
 from verl_env.environment.target import Target, open_target
 from verl_env.install import transaction
@@ -18,8 +19,8 @@ from verl_env.install.run import install
 
 pytestmark = pytest.mark.slow
 
-KILLS = 32 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 12
-FIRST_KILLS = 6
+KILLS = rounds(6, 0.3)
+FIRST_KILLS = rounds(3, 0.1)
 #: What two makings of one state may differ in: the time, bytecode, and uv's note of the cached file's age.
 VOLATILE = ("verl-env.json", "uv_cache.json", ".pyc")
 
