@@ -27,10 +27,10 @@ test:
 	pytest $(PARALLEL)
 
 fast:
-	pytest $(PARALLEL) -m "not slow and not e2e"
+	pytest $(PARALLEL) -m "not slow and not e2e and not thorough"
 
 thorough:
-	HYPOTHESIS_PROFILE=thorough pytest $(PARALLEL)
+	HYPOTHESIS_PROFILE=thorough pytest $(PARALLEL) -m "not e2e"
 
 # Everything that tries to break it, FAULT_ROUNDS times as often as in "make test"; before a release.
 FAULTS = tests/faults tests/test_launch.py tests/test_interrupts.py tests/test_locking.py tests/install/whole/test_kill.py \
@@ -38,7 +38,7 @@ FAULTS = tests/faults tests/test_launch.py tests/test_interrupts.py tests/test_l
 	tests/environment/test_kill.py tests/builds/test_kill.py tests/doctor/test_hostile.py tests/bundle/test_verify.py tests/runtime
 
 faults:
-	FAULT_ROUNDS=$${FAULT_ROUNDS:-100} HYPOTHESIS_PROFILE=thorough pytest $(PARALLEL) -rP $(FAULTS)
+	FAULT_ROUNDS=$${FAULT_ROUNDS:-100} HYPOTHESIS_PROFILE=thorough pytest $(PARALLEL) -m "not e2e" -rP $(FAULTS)
 
 docs:
 	verl-env lock --offline

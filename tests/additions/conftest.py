@@ -2,6 +2,7 @@ import pytest
 
 from tests.additions.world import World
 from tests.install.conftest import *  # noqa: F403 (fixtures)
+from tests.rounds import EITHER
 
 
 @pytest.fixture
@@ -15,6 +16,6 @@ def world(place, tmp_path):
     return World(place, tmp_path)
 
 
-@pytest.fixture(params=["uv", "pip"])
+@pytest.fixture(params=EITHER)
 def installer(request):
     return request.param

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.install.wheels import wheel_bytes
+from tests.rounds import EITHER
 from verl_env.environment.errors import FilesOverlapError
 from verl_env.errors import VerlEnvError
 
@@ -43,7 +44,7 @@ def _answer(world):
         ({"NEWCOMER-1.0.data/scripts/activate": "#!python\nprint('taken')\n"}, "the environment itself"),
     ],
 )
-@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("installer", EITHER)
 def test_refused_by_name(world, files, owner, installer):
     world.install()
     before, link = _answer(world), world.path.readlink()

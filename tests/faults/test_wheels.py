@@ -7,6 +7,7 @@ import pytest
 
 from tests.faults.worlds import World
 from tests.install.whole.test_kill import snapshot
+from tests.rounds import EITHER
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ def world(tmp_path_factory):
     return world
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("installer", EITHER)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_it_changes_nothing_outside_and_nothing_that_others_own(world, tmp_path, kind, installer):
     before, around = snapshot(world.into), sorted(world.into.parent.parent.rglob("*outside*"))

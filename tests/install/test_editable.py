@@ -6,6 +6,7 @@ import pytest
 
 from tests.install.plans import Recorder, check, lockset, options, plan
 from tests.install.whole.test_run import have
+from tests.rounds import EITHER
 from verl_env.environment.history import Change
 from verl_env.environment.target import open_target
 from verl_env.install.run import install
@@ -45,7 +46,7 @@ def checkout(tmp_path):
     return path
 
 
-@pytest.fixture(params=["uv", "pip"])
+@pytest.fixture(params=EITHER)
 def go(request, tmp_path, house, target_path, checkout):
     """Installs with or without the checkout."""
     packages = [

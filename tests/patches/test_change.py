@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.rounds import EITHER
 from tests.runtime.fakes import IMPORT_ALL, STATES, SURVIVES
 from verl_env.installers import uv
 from verl_env.patches import carrier, change
@@ -29,7 +30,7 @@ def files(site):
     return {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file() and "vllm" not in path.parts[-1]}
 
 
-@pytest.fixture(params=["uv", "pip"])
+@pytest.fixture(params=EITHER)
 def installer(request, monkeypatch):
     if request.param == "pip":
         monkeypatch.setattr(uv, "find_uv", lambda: None)

@@ -10,6 +10,7 @@ import pytest
 from tests.install.plans import PYTHON, Recorder, check, lockset, options, plan
 from tests.install.server import Index
 from tests.install.whole.test_run import have
+from tests.rounds import EITHER
 from verl_env.environment.errors import DiskFullError
 from verl_env.environment.history import Change
 from verl_env.environment.pins import read_pins
@@ -52,7 +53,7 @@ def world(tmp_path, house, target_path):
     return World(tmp_path, house, target_path)
 
 
-@pytest.fixture(params=["uv", "pip"])
+@pytest.fixture(params=EITHER)
 def installer(request):
     return request.param
 

@@ -3,12 +3,13 @@
 import pytest
 
 from tests.install.plans import PYTHON, Recorder, options, plan
+from tests.rounds import EITHER
 from verl_env.environment.overlap import contested, losers
 from verl_env.environment.target import open_target
 from verl_env.install.run import install
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("installer", EITHER)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_the_later_one_has_the_path(tmp_path, house, target_path, installer, reverse):
     names = ["aaa", "zzz"]
