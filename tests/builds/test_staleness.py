@@ -1,11 +1,14 @@
 """An environment with the right versions is the wrong one where a component was built for something else."""
 
 import json
+import shutil
 
 import pytest
 
+from tests.builds.worlds import Yard
 from tests.install.plans import Recorder, lockset, plan, wheel
 from tests.install.plans import native as locked
+from tests.install.wheels import House
 from verl_env.builds.staleness import DECIDING, stale_builds
 from verl_env.environment.state import State, read_state, write_state
 from verl_env.environment.target import open_target
@@ -22,13 +25,39 @@ def gpus(yard, *capabilities, nvcc="12.4.131"):
     yard.tools(nvcc=nvcc)
 
 
-@pytest.fixture
-def build(yard):
-    """A component that is compiled for GPUs, built into the environment for 9.0."""
+def yard_at(place, monkeypatch):
+    (place / "project").mkdir(exist_ok=True)
+    return Yard(place, House(place / "wheelhouse"), place / "project" / ".venv", monkeypatch)
+
+
+def build_for_gpus(yard):
     yard.sdist("demo-ext")
-    made = yard.build("demo-ext", **FOR_GPUS)
-    yard.install(made)
-    return made
+    return yard.build("demo-ext", **FOR_GPUS)
+
+
+@pytest.fixture
+def built(snapshots, monkeypatch):
+    """A component that is compiled for GPUs, built into the environment for 9.0: once, and put back for each test."""
+
+    if shutil.which("g++") is None:
+        pytest.skip("no g++")
+
+    def make(place):
+        yard = yard_at(place, monkeypatch)
+        yard.install(build_for_gpus(yard))
+
+    yard = yard_at(snapshots.restore("staleness", make), monkeypatch)
+    return yard, build_for_gpus(yard)
+
+
+@pytest.fixture
+def yard(built):
+    return built[0]
+
+
+@pytest.fixture
+def build(built):
+    return built[1]
 
 
 def seen(yard, *builds):

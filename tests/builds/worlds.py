@@ -65,6 +65,7 @@ def tar_bytes(folder, files):
         for name, text in files.items():
             entry = tarfile.TarInfo(f"{folder}/{name}")
             entry.size = len(text.encode())
+            entry.mtime = 0
             archive.addfile(entry, io.BytesIO(text.encode()))
     return stream.getvalue()
 
@@ -94,7 +95,7 @@ class Yard:
     def __init__(self, tmp_path, house, path, monkeypatch):
         self.tmp_path, self.house, self.path = tmp_path, house, path
         self.tmp = tmp_path / "tmp"
-        self.tmp.mkdir()
+        self.tmp.mkdir(exist_ok=True)
         monkeypatch.setenv("TMPDIR", str(self.tmp))
         for tool in ("setuptools", "wheel"):
             house.add(tool, "1.0")

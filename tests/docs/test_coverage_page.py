@@ -15,6 +15,13 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget():
+    """Some thousand refusals with every reason are half a gigabyte, in a worker that has other tests to run."""
+    yield
+    page.answers.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def locksets():
     return load_catalogue()
