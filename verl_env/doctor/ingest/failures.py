@@ -51,7 +51,11 @@ _SAID: tuple[re.Pattern[str], ...] = (
         r"\bpage fault\b|PERMISSION_FAULTS|\bGPU reset\b|\bsegfault at\b|\block-?up\b|\bNVRM: Xid\b|\bKernel panic\b"
     ),
     re.compile(r"\b(?:OOMKilled|FailedScheduling|CrashLoopBackOff|\w*ImagePull\w*|CreateContainer\w*Error)\b"),
-    re.compile(r"\bpartially initialized module\b|\bcorrupted compilation artifact\b|\bbad interpreter\b"),
+    re.compile(
+        r"\bDUE TO (?:NODE FAILURE|PREEMPTION)\b|\bmodule\(s\) are unknown\b|\bPMIX ERROR\b|\bcollective abort\b"
+        r"|\bUnable to locate (?:a modulefile|package)\b|\bOMP: Error\b|\bpartially initialized module\b"
+        r"|\bcorrupted compilation artifact\b|\bbad interpreter\b"
+    ),
     re.compile(
         r"\b(?:exit(?:ed)?(?: with)?(?: non-zero)?(?: exit)? (?:code|status)[ :=]{1,3}|returncode[ =]{1,3})(?!0\b)-?\d+"
     ),
@@ -80,7 +84,8 @@ _SAID: tuple[re.Pattern[str], ...] = (
 _MAY = re.compile(
     r"err|exc|fail|die|time|mismatch|unavail|found|memory|refus|symbol|cannot|not|n't|unable|crash|seg|hang|kill|abort"
     r"|terminat|fatal|critical|panic|dump|bus|illegal|float|exit|returncode|stopped|make|wheel|solution|impossible|warn"
-    r"|resources|scheduled|assert|check|\*\*\*|oom|could|denied|space|connect|status|ucx|fault|reset|lock|xid|sched|image|partial|corrupt|interpreter",
+    r"|resources|scheduled|assert|check|\*\*\*|oom|could|denied|space|connect|status|ucx|fault|reset|lock|xid|sched|image|partial|corrupt|interpreter|locate"
+    r"|due to",
     re.IGNORECASE,
 )
 #: What people write of a failure where they paste none.

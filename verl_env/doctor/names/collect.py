@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import random
 import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from verl_env.doctor.names import scan
 from verl_env.doctor.names.scan import names_of
 from verl_env.doctor.names.spans import owners, spans_of, written
 from verl_env.doctor.names.table import FOLDER, SCHEMA, Surface, surface
 from verl_env.doctor.names.wheel import ABREAST, sources, texts
 from verl_env.doctor.releases.collect import by_release, preference
+from verl_env.places import user_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from verl_env.doctor.names.wheel import WheelSource
     from verl_env.locksets.index import Index, IndexFile
 
+    #: What tells a source from another: its checksum, its size, and whether it is the ``__init__`` of a package.
+    _Mark = tuple[int, int, bool]
     #: The address of a wheel, and its sources that are read.
     _Listed = tuple[str, tuple[WheelSource, ...]]
 
@@ -73,7 +79,8 @@ _INSIDE = {
     r"|_(?:numpy|lazy|prims|functorch|higher_order_ops|subclasses|vendor)|backends/(?:_nnapi|_coreml)|monitor|profiler)/",
     "ray": r"^ray/(?:rllib|tune|serve|dashboard|data|autoscaler|train|air|workflow|llm|cluster_utils|widgets|dag)/",
     "sglang": r"^sglang/(?:multimodal_gen|lang|eval|cli|jit_kernel)/",
-    "flashinfer-python": r"^flashinfer/data/|^build_utils",
+    "flashinfer-python": r"^flashinfer/(?:data|experimental|trace|kda_kernels|fused_moe/(?:backends|cute_dsl|cake\w*)"
+    r"|moe_ep/(?:kernel_src|backends)|(?:attention/)?prims_ts|cute_dsl|gemm/kernels)/|^build_utils",
     "transformers": r"^transformers/(?:pipelines|onnx|commands|cli|sagemaker|data)/",
 }
 #: Models by the hundred, of whose classes only configurations are asked for by others.
@@ -142,16 +149,40 @@ def _files(index: Index, project: str) -> dict[str, IndexFile]:
 
 def _read(project: str, files: Mapping[str, IndexFile]) -> Surface:
     """Every key of every release, with its spans."""
-    scanned: dict[tuple[int, int, bool], frozenset[str]] = {}
-    places: dict[str, list[int]] = {}
-    with ThreadPoolExecutor(ABREAST) as pool:
-        for place, there in enumerate(pool.map(lambda file: _listed(file.url, project), files.values())):
-            for key in _keys_of(there, scanned):
-                places.setdefault(key, []).append(place)
+    scanned, places = recalled(project), dict[str, list[int]]()
+    try:
+        with ThreadPoolExecutor(ABREAST) as pool:
+            for place, there in enumerate(pool.map(lambda file: _listed(file.url, project), files.values())):
+                for key in _keys_of(there, scanned):
+                    places.setdefault(key, []).append(place)
+    finally:
+        remember(project, scanned)
     return Surface(project, tuple(files), {key: spans_of(there) for key, there in places.items()})
 
 
-def keys_of(url: str, project: str, scanned: dict[tuple[int, int, bool], frozenset[str]]) -> frozenset[str]:
+def recalled(project: str) -> dict[_Mark, frozenset[str]]:
+    """What earlier runs found in the sources of a project, so that one that was cut off is not done again."""
+    try:
+        rows = json.loads(gzip.decompress(_memory(project).read_bytes()))
+    except (OSError, EOFError, ValueError):
+        return {}
+    return {(crc, size, package): frozenset(names) for crc, size, package, names in rows}
+
+
+def remember(project: str, scanned: Mapping[_Mark, frozenset[str]]) -> None:
+    """Keeps what was found in the sources of a project for the next run."""
+    rows = [[*mark, sorted(names)] for mark, names in scanned.items()]
+    file = _memory(project)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(gzip.compress(json.dumps(rows).encode(), 1))
+
+
+def _memory(project: str) -> Path:
+    rules_of_reading = hashlib.sha256(Path(scan.__file__).read_bytes()).hexdigest()[:12]
+    return user_directory("XDG_CACHE_HOME") / "verl-env" / "names" / f"{project}-{rules_of_reading}.json.gz"
+
+
+def keys_of(url: str, project: str, scanned: dict[_Mark, frozenset[str]]) -> frozenset[str]:
     """Every key of a wheel: ``module``, and ``module:name`` with what ``scan`` finds.
 
     Args:
@@ -165,7 +196,7 @@ def keys_of(url: str, project: str, scanned: dict[tuple[int, int, bool], frozens
     return _keys_of(_listed(url, project), scanned)
 
 
-def _keys_of(listed: _Listed, scanned: dict[tuple[int, int, bool], frozenset[str]]) -> frozenset[str]:
+def _keys_of(listed: _Listed, scanned: dict[_Mark, frozenset[str]]) -> frozenset[str]:
     url, there = listed
     wanted = {_mark(one): one for one in there if _mark(one) not in scanned}
     for one, text in texts(url, tuple(wanted.values())):
@@ -184,7 +215,7 @@ def _listed(url: str, project: str) -> _Listed:
     return url, tuple(one for one in aside if not inside.search(one.path))
 
 
-def _mark(one: WheelSource) -> tuple[int, int, bool]:
+def _mark(one: WheelSource) -> _Mark:
     return (*one.same, one.path.endswith("/__init__.py"))
 
 

@@ -34,6 +34,7 @@ _ARGUMENT = re.compile(
     r"TypeError: (?:[a-z]\w*\.)*(?P<called>\w+(?:\.\w+)?)\(\) got an unexpected keyword argument '(?P<argument>\w+)'"
 )
 #: Packages whose names are checked by others, or that are the user's own.
+_NO_CLASS = frozenset({"NoneType", "function", "method", "coroutine", "generator"})
 _OTHERS = frozenset({"builtins", "main", "none", "nonetype", "str", "dict", "list", "int", "tuple"})
 
 
@@ -85,6 +86,8 @@ def _vanished(facts: Facts, match: re.Match[str]) -> Hit | None:
     name = match.groupdict().get("name") or match.groupdict().get("module") or ""
     asking, lacking = _sides(facts, match)
     if lacking is None or lacking in _OTHERS or "partially initialized" in match[0] or shadowed(match):
+        return None
+    if match.groupdict().get("owner") in _NO_CLASS:
         return None
     called = match[0].startswith("TypeError")
     if not match.groupdict().get("module") and (lacking in {"torch", "ray"} or (asking is None and not called)):
