@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from verl_env.bundle.gather import WORKERS, gather
-from verl_env.bundle.make import outline
+from verl_env.bundle.outline import Outlining
 from verl_env.cli.ship import bundle as command
 from verl_env.environment.files import sync_file_system
 
@@ -72,7 +72,7 @@ def fetches_of(args: argparse.Namespace) -> tuple[Fetch, ...]:
     words = ["--stack", args.stack, "--verl", args.verl, "--python", args.python, "--native", "skip", "--gpu", "h100"]
     given = parser.parse_args([*words, "--driver", "550.54.15", "--glibc", "2.35", "--dry-run"])
     plannings = [command._plan(request, given) for request in command._requests(given)]
-    return outline(plannings).fetches  # type: ignore[arg-type]
+    return Outlining(plannings).outline().fetches  # type: ignore[arg-type]
 
 
 def timed(run: object, fetches: list[Fetch], place: Path) -> float:

@@ -17,7 +17,7 @@ from tests.builds.test_revisions import URL, Repository
 from tests.cli.test_install import ID, MACHINE, PREFIXES, Bench
 from tests.install.server import Index
 from tests.install.wheels import sdist_bytes
-from verl_env.bundle import make
+from verl_env.bundle import make, outline
 from verl_env.cli.main import main
 from verl_env.wheels import runtime as runtime_wheel
 
@@ -53,7 +53,7 @@ def works(tmp_path, capsys, monkeypatch):
     works = Works(tmp_path, capsys)
     shutil.copytree(runtime_wheel.SOURCE, tmp_path / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(runtime_wheel, "SOURCE", tmp_path / "runtime")
-    monkeypatch.setattr(make, "tool_wanted", lambda *_: ())
+    monkeypatch.setattr(outline, "tool_wanted", lambda *_: ())
     monkeypatch.setenv("VERL_ENV_CONSTRAINTS", str(works.root))
     monkeypatch.setenv("VERL_ENV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("UV_DEFAULT_INDEX", works.index.simple)
@@ -334,7 +334,7 @@ def test_a_source_distribution_becomes_a_wheel(works):
 def test_killed_again_and_again_it_ends_with_the_same_bytes(works, tmp_path):
     works.make("-o", str(tmp_path / "undisturbed"))
     code = (
-        "import sys, time\nfrom verl_env.bundle import make, download\nmake.tool_wanted = lambda *_: ()\n"
+        "import sys, time\nfrom verl_env.bundle import outline, download\noutline.tool_wanted = lambda *_: ()\n"
         "slow = download._tell\n"
         "def tell(*given):\n    slow(*given); time.sleep(0.3)\n"
         "download._tell = tell\nfrom verl_env.cli.main import main\nsys.exit(main(sys.argv[1:]))"

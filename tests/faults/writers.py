@@ -14,7 +14,9 @@ from tests.install.server import Index
 from tests.install.whole.test_kill import snapshot
 
 #: verl-env without the wheels of its own that a bundle carries, which no index of the tests has.
-ALONE = "from verl_env.bundle import make; make.tool_wanted = lambda *_: (); from verl_env.cli.main import run; run()"
+ALONE = (
+    "from verl_env.bundle import outline; outline.tool_wanted = lambda *_: (); from verl_env.cli.main import run; run()"
+)
 
 
 class Writer:

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
     from verl_env.bundle.contents import Planning
     from verl_env.bundle.gather import Progress
-    from verl_env.bundle.make import Outline
     from verl_env.bundle.model import Manifest
 
 
-def make_archive(plannings: Sequence[Planning], file: Path, outlined: Outline, progress: Progress) -> Manifest:
+def make_archive(plannings: Sequence[Planning], file: Path, progress: Progress) -> Manifest:
     """Makes a bundle in a directory beside the file, and then the file of it; the directory goes.
 
     Raises:
@@ -28,7 +27,7 @@ def make_archive(plannings: Sequence[Planning], file: Path, outlined: Outline, p
         OSError: there is not enough room.
     """
     folder = file.with_name(f"{file.name}.d")
-    manifest = make(plannings, folder, outlined, progress)
+    manifest = make(plannings, folder, progress)
     part = file.with_name(f".{file.name}.part")
     with part.open("wb") as out:
         with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:

@@ -56,6 +56,7 @@ def packages_wanted(planning: Planning) -> tuple[BundleRequirement, ...]:
             package.download_bytes or 0,
             None if package.by_index else package.url,
             index=package.url if package.by_index else None,
+            built=package.source == "sdist",
         )
         for package in planning.plan.packages
     )

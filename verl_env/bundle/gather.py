@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from queue import PriorityQueue
 from typing import TYPE_CHECKING, Protocol
 
 from verl_env.bundle.download import CancelledError, download, part_of
@@ -11,7 +12,7 @@ from verl_env.bundle.model import File
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from verl_env.bundle.lookup import Fetch
@@ -37,12 +38,12 @@ class Progress(Protocol):
 
 
 def gather(
-    fetches: Sequence[Fetch], root: Path, progress: Progress, then: Callable[[Fetch, Path], None] | None = None
+    fetches: Iterable[Fetch], root: Path, progress: Progress, then: Callable[[Fetch, Path], None] | None = None
 ) -> tuple[File, ...]:
     """Fetches everything; gives what is there then.
 
     Args:
-        fetches: In the order in which they begin.
+        fetches: The first begin while others are still looked up; of those that are known the largest is next.
         root: The directory of the bundle.
         progress: Told of what comes.
         then: Called with each source distribution once it is whole.
@@ -51,15 +52,23 @@ def gather(
         VerlEnvError: the first failure; the others are given up, and what came is kept.
         KeyboardInterrupt: likewise.
     """
-    for folder in {(root / fetch.path).parent for fetch in fetches}:
-        folder.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
-    progress.expect(len(fetches), sum(fetch.bytes for fetch in fetches))
-    # The few source distributions first, as something is made of them meanwhile; then by size.
-    ordered = sorted(fetches, key=lambda fetch: (not fetch.is_sdist, -fetch.bytes, fetch.path))
+    futures: list[Future[File]] = []
+    known: PriorityQueue[tuple[bool, int, str, Fetch]] = PriorityQueue()
+
+    def next_one() -> File:
+        return _one(known.get_nowait()[-1], root, progress, stop.is_set, then)
+
     with ThreadPoolExecutor(WORKERS) as pool:
-        futures = [pool.submit(_one, fetch, root, progress, stop.is_set, then) for fetch in ordered]
         try:
+            for fetch in fetches:
+                (root / fetch.path).parent.mkdir(parents=True, exist_ok=True)
+                progress.expect(1, fetch.bytes)
+                # The few source distributions first, as something is made of them meanwhile; then by size.
+                known.put((not fetch.is_sdist, -fetch.bytes, fetch.path, fetch))
+                futures.append(pool.submit(next_one))
+                if any(future.done() and future.exception() is not None for future in futures):
+                    break
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             if any(not future.done() or future.exception() is not None for future in futures):

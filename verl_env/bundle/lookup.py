@@ -13,7 +13,7 @@ from verl_env.locksets.index import Index, best_file
 from verl_env.settings.mirrors import mirrored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from verl_env.bundle.model import Role
     from verl_env.locksets.index import IndexFile
@@ -29,7 +29,7 @@ class BundleRequirement:
 
     ``hashes`` are those that it may have (``sha256:...``), None for any; ``size`` is about what it takes, in bytes;
     ``url`` is set for what no index holds, ``index`` for what another one than the package index does; ``sdist`` asks
-    for the source distribution and nothing else.
+    for the source distribution and nothing else; ``built`` says that it is one, of which a wheel is made.
     """
 
     name: str
@@ -42,6 +42,7 @@ class BundleRequirement:
     sdist: bool = False
     folder: str = WHEELS
     index: str | None = None
+    built: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +80,30 @@ class Fetch:
         return not self.path.endswith(".whl")
 
 
-def look_up(wanted: Iterable[BundleRequirement], index: Index) -> tuple[Fetch, ...]:
-    """The file for each, the largest first; what two of them share is there once.
+def look_up(wanted: Iterable[BundleRequirement], index: Index) -> Iterator[Fetch]:
+    """The file for each; what two of them share is given once. All are looked up from now on, in threads.
+
+    What is built when it has come is first, then the largest.
 
     Raises:
-        BundleFileUnavailableError: the index has no file that fits.
-        IndexUnreachableError: a page could not be read.
+        BundleFileUnavailableError: when one is asked for that the index has no file for.
+        IndexUnreachableError: likewise, when its page could not be read.
     """
-    ordered = sorted(dict.fromkeys(wanted), key=lambda each: -each.size)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        found = list(pool.map(lambda each: _find(each, index), ordered))
+    ordered = sorted(dict.fromkeys(wanted), key=lambda each: (not each.built, -each.size))
+    pool = ThreadPoolExecutor(WORKERS)
+    found = pool.map(lambda each: _find(each, index), ordered)
+    pool.shutdown(wait=False)
+    return _once(found)
+
+
+def _once(found: Iterable[Fetch]) -> Iterator[Fetch]:
     unique: dict[str, Fetch] = {}
     for fetch in found:
         other = unique.setdefault(fetch.path, fetch)
         if other.sha256 != fetch.sha256:
             raise BundleFileUnavailableError(fetch.name, f"two different files are named {fetch.path}")
-    return tuple(sorted(unique.values(), key=lambda fetch: (-fetch.bytes, fetch.path)))
+        if other is fetch:
+            yield fetch
 
 
 def _find(wanted: BundleRequirement, index: Index) -> Fetch:

@@ -1,13 +1,12 @@
-"""Makes a bundle: looks every file up, fetches them, makes what is made here, and writes the manifest last."""
+"""Makes a bundle: fetches every file once it is looked up, makes what is made here, and writes the manifest last."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +17,14 @@ from verl_env.builds.build_plan import BUNDLED
 from verl_env.bundle import own_wheel
 from verl_env.bundle.bom import bill_of_materials
 from verl_env.bundle.clones import clone
-from verl_env.bundle.contents import extras_wanted, packages_wanted, tool_targets
 from verl_env.bundle.gather import gather
-from verl_env.bundle.lookup import Fetch, look_up
+from verl_env.bundle.lookup import look_up
 from verl_env.bundle.manifest import to_bytes
 from verl_env.bundle.model import BOM, BOOTSTRAP, LOCKSETS, MANIFEST, RUNTIME, TOOL, WHEELS, File, Manifest, Planned
-from verl_env.bundle.natives import carry_natives
+from verl_env.bundle.outline import Outlining
 from verl_env.bundle.place import clear, held
 from verl_env.bundle.sdist_needs import sdist_requirements
 from verl_env.bundle.sdists import SdistBuilder
-from verl_env.bundle.tool import served, tool_wanted
 from verl_env.constraints import constraints_directory
 from verl_env.environment.files import sync_file_system
 from verl_env.installers.configured import configured_index
@@ -42,68 +39,19 @@ if TYPE_CHECKING:
 
     from verl_env.bundle.contents import Planning
     from verl_env.bundle.gather import Progress
+    from verl_env.bundle.lookup import Fetch
     from verl_env.bundle.model import NativeWay, Role
-    from verl_env.bundle.natives import Checkout
+    from verl_env.bundle.outline import Outline
 
 _BOOTSTRAP_SOURCE = Path(__file__).parents[1] / "installers" / "programs" / "make_verl_env.py"
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What a bundle would hold, before anything is fetched.
-
-    ``built`` are results of builds that are copied; ``natives`` the ways of native components for each plan;
-    ``checkouts`` sources that are cloned.
-    """
-
-    fetches: tuple[Fetch, ...]
-    built: tuple[tuple[str, Path], ...]
-    natives: tuple[tuple[NativeWay, ...], ...]
-    tool_pythons: tuple[str, ...]
-    checkouts: tuple[Checkout, ...] = ()
-
-    @property
-    def bytes(self) -> int:
-        """What is to be fetched, in bytes, as far as the index says."""
-        return sum(fetch.bytes for fetch in self.fetches)
-
-    def with_role(self, role: Role) -> tuple[Fetch, ...]:
-        """The files of a role."""
-        return tuple(fetch for fetch in self.fetches if fetch.role == role)
-
-
-def outline(plannings: Sequence[Planning]) -> Outline:
-    """Looks up every file of a bundle; the index is asked, nothing is fetched.
-
-    Raises:
-        VerlEnvError: a file cannot be had.
-    """
-    index = Index(configured_index())
-    with ThreadPoolExecutor(2) as pool:
-        natives = pool.submit(lambda: [carry_natives(each.plan, each.options, each.target) for each in plannings])
-        tool = pool.submit(tool_wanted, tool_targets(plannings), index)
-        packages = look_up([wanted for each in plannings for wanted in packages_wanted(each)], index)
-        carried = natives.result()
-        more = [wanted for each in plannings for wanted in extras_wanted(each)]
-        more += [wanted for ways in carried for way in ways for wanted in way.wanted]
-        fetches = _merged(packages, look_up([*more, *tool.result()], index))
-    built = dict(place for ways in carried for way in ways for place in way.built)
-    return Outline(
-        fetches,
-        tuple(built.items()),
-        tuple(tuple(way.way for way in ways) for ways in carried),
-        served(tool.result()),
-        tuple({checkout.path: checkout for ways in carried for way in ways for checkout in way.checkouts}.values()),
-    )
-
-
-def make(plannings: Sequence[Planning], root: Path, outlined: Outline, progress: Progress) -> Manifest:
+def make(plannings: Sequence[Planning], root: Path, progress: Progress) -> Manifest:
     """Makes a bundle in a directory, or finishes one that a run left there.
 
     Args:
         plannings: What it is for.
         root: The directory; what is in it and not of this bundle is removed at the end.
-        outlined: What is to be fetched.
         progress: Told of what comes.
 
     Raises:
@@ -111,11 +59,13 @@ def make(plannings: Sequence[Planning], root: Path, outlined: Outline, progress:
         KeyboardInterrupt: likewise.
     """
     with held(root):
+        outlining = Outlining(plannings, progress.note)
+        # Where the index does not answer, a bundle that is whole stays so.
+        fetches = chain(tuple(islice(outlining.fetches, 1)), outlining.fetches)
         (root / MANIFEST).unlink(missing_ok=True)
         builder = SdistBuilder(root, lambda fetch: _limits(plannings, fetch)[0], progress)
-        files = {
-            file.path: file for file in gather(outlined.fetches, root, progress, partial(_build_packages, builder))
-        }
+        files = {file.path: file for file in gather(fetches, root, progress, partial(_build_packages, builder))}
+        outlined = outlining.outline()
         files |= _left_sources(builder, plannings, outlined, root, progress)
         files |= {file.path: file for file in (*builder.built, *_made_here(plannings, outlined, root))}
         files |= {checkout.path: clone(checkout, root, progress) for checkout in outlined.checkouts}
@@ -161,15 +111,6 @@ def _left_sources(
     wanted = [each for found in needs for each in found]
     fetches = look_up(wanted, Index(configured_index()))
     return {file.path: file for file in gather(fetches, root, progress)}
-
-
-def _merged(*groups: Iterable[Fetch]) -> tuple[Fetch, ...]:
-    """The files of all groups, each once; that of the first group counts."""
-    found: dict[str, Fetch] = {}
-    for group in groups:
-        for fetch in group:
-            found.setdefault(fetch.path, fetch)
-    return tuple(found.values())
 
 
 def _of(planning: Planning, fetches: Iterable[Fetch]) -> list[Fetch]:

@@ -15,11 +15,12 @@ from verl_env.bundle.errors import BundleLacksError, BundleMisfitError
 from verl_env.bundle.manifest import to_bytes
 from verl_env.bundle.model import BOOTSTRAP, MANIFEST, WHEELS
 from verl_env.bundle.verify import opened, read_manifest, verify
+from verl_env.installers.isolation import changed
 from verl_env.records import replace
 from verl_env.settings.config import cache_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from verl_env.bundle.model import Manifest, Planned
     from verl_env.choose.model import NativeMode, Request
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from verl_env.locksets.model import Lockset
     from verl_env.machine.model import Machine
     from verl_env.plans.model import Plan
-
-#: What uv and pip get while they install from a bundle: no file and no variable of the user's has a say.
-_CLOSED = {"UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
-_INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_CONFIG_FILE")
-_INDEX_OF_PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ class Bundle:
 
     @contextlib.contextmanager
     def closed(self, target: Target) -> Iterator[Path]:
-        """Gives the wheelhouse; meanwhile installers see nothing but it, and keep what they unpack beside the target.
+        """Gives the wheelhouse; meanwhile installers keep what they unpack beside the target, and see no other cache.
 
         A tar file is unpacked there, too: call ``check`` first.
         """
@@ -94,7 +90,7 @@ class Bundle:
         room.mkdir()
         try:
             wheels = self.path.absolute() / WHEELS if self.path.is_dir() else self.unpack(room / "files") / WHEELS
-            with _variables({**_CLOSED, "UV_CACHE_DIR": str(room / "uv")}, without=(*_INDEX, *_INDEX_OF_PIP)):
+            with changed({"UV_CACHE_DIR": str(room / "uv"), "PIP_NO_CACHE_DIR": "1"}):
                 yield wheels
         finally:
             shutil.rmtree(room, ignore_errors=True)
@@ -228,20 +224,3 @@ def _clear_dead(target: Target) -> None:
         number = path.name.removeprefix("bundle-")
         if number.isdigit() and not Path("/proc", number).exists():
             shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _variables(values: Mapping[str, str], *, without: tuple[str, ...]) -> Iterator[None]:
-    """Sets and removes variables of this process, which its children inherit, for a while."""
-    before = {name: os.environ.get(name) for name in (*values, *without)}
-    for name in without:
-        os.environ.pop(name, None)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

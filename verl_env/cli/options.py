@@ -32,13 +32,19 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--arch", choices=("x86_64", "aarch64"), help="the processor architecture")
 
 
-def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the stack and the flags that narrow the choice."""
+def add_choice_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> argparse._ArgumentGroup:
+    """Adds the stack and the flags that narrow the choice; with ``several``, stacks and locksets are lists."""
     group = parser.add_argument_group("choice")
     stacks = "vllm, sglang, vllm+sglang, vllm+megatron, ... (with --lockset: all of it)"
-    group.add_argument("--stack", metavar="S", help=stacks)
+    lockset = "this lockset and no other (see: verl-env stacks)"
+    if several:
+        each = "; repeatable: they share files"
+        group.add_argument("--stack", metavar="S", action="append", help=stacks + each)
+        group.add_argument("--lockset", metavar="ID", action="append", help=lockset + each)
+    else:
+        group.add_argument("--stack", metavar="S", help=stacks)
+        group.add_argument("--lockset", metavar="ID", help=lockset)
     group.add_argument("--verl", metavar="V", help="a release of verl or its prefix: 0.4 is every 0.4.x")
-    group.add_argument("--lockset", metavar="ID", help="this lockset and no other (see: verl-env stacks)")
     group.add_argument("--python", metavar="V", help="the Python of the environment, such as 3.10")
     group.add_argument(
         "--with",
@@ -49,6 +55,7 @@ def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the environment must have besides, such as flash-attn or 'deepspeed>=0.16' (repeatable)",
     )
     group.add_argument("--preview", action="store_true", help="consider preview locksets too")
+    return group
 
 
 def request_from(args: argparse.Namespace) -> Request:

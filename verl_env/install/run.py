@@ -45,7 +45,16 @@ def install(
     if seen.complete:
         _tidy_if_idle(target)
         return _nothing_to_do(plan, target, seen, started)
-    from verl_env.environment.change import change  # noqa: PLC0415 (only what changes something needs these)
+    from verl_env.installers.alone import wheelhouse_alone  # noqa: PLC0415 (only what changes something needs these)
+
+    with wheelhouse_alone(options):
+        return _carry_out(plan, target, options, reporter, seen, started)
+
+
+def _carry_out(
+    plan: Plan, target: Target, options: Options, reporter: Reporter, seen: Inspection, started: float
+) -> InstallOutcome:
+    from verl_env.environment.change import change  # noqa: PLC0415
     from verl_env.install.transaction import Transaction  # noqa: PLC0415
 
     tools = _prepare(plan, target, options, seen, reporter)

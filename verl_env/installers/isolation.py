@@ -6,12 +6,13 @@ user (``pyproject.toml``, ``uv.toml``) and no module in the current directory ha
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: What of uv's and pip's own variables is respected; the rest could change what is installed or where.
 _KEPT = frozenset(
@@ -64,6 +65,23 @@ def check_environment(user: Mapping[str, str], variables: Mapping[str, str], env
     env = {name: value for name, value in user.items() if _is_kept(name) and not name.startswith(("UV_", "PIP_"))}
     path = f"{environment / 'bin'}{os.pathsep}{user.get('PATH', os.defpath)}"
     return {**env, **variables, "PATH": path, "VIRTUAL_ENV": str(environment), "PYTHONNOUSERSITE": "1"}
+
+
+@contextlib.contextmanager
+def changed(values: Mapping[str, str], without: Sequence[str] = ()) -> Iterator[None]:
+    """Sets and removes variables of this process, which its children inherit, for a while."""
+    before = {name: os.environ.get(name) for name in (*values, *without)}
+    for name in without:
+        os.environ.pop(name, None)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _is_kept(name: str) -> bool:

@@ -110,6 +110,12 @@ def find_uv() -> Uv | None:
     return Uv(executable, match[1])
 
 
+def cache_of_uv() -> str | None:
+    """The directory of uv's cache, as its configuration and variables have it; None where there is no uv."""
+    executable = uv_program()
+    return None if executable is None else _ask(executable, "cache", "dir")
+
+
 def _ask(*argv: str) -> str:
     """What a command of uv prints.
 

@@ -23,8 +23,8 @@ class Pack:
     """A packed prefix.
 
     ``glibc`` is the least that its interpreter and packages ask for by symbol version; ``libraries`` are the shared
-    libraries that it takes from the host, those of the interpreter first needed by name; ``drivers`` those that come
-    with a driver and that a host without that device lacks; ``made`` is where the environment was.
+    libraries of the host that the interpreter does not do without; ``optional`` those that packages and seldom used
+    modules take, those of drivers among them; ``made`` is where the environment was.
     """
 
     lockset: str

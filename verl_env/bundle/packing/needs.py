@@ -14,10 +14,14 @@ from verl_env.binaries.loader import read_cache
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from verl_env.binaries.elf import ElfInfo
+
 _GLIBC = re.compile(r"GLIBC_(\d+\.\d+)")
 _SHARED = re.compile(r"\.so(\.\d+)*$")
-#: The libraries of glibc itself: its version says all about them.
-_OF_GLIBC = re.compile(r"(ld-linux.*|lib(c|m|dl|rt|pthread|util|resolv|nsl|crypt|anl|mvec|BrokenLocale))\.so\.\d+")
+#: The libraries of glibc itself: its version says all about them. Not libcrypt, which RHEL 9 has in another version.
+OF_GLIBC = re.compile(r"(ld-linux.*|lib(c|m|dl|rt|pthread|util|resolv|anl|mvec|BrokenLocale))\.so\.\d+")
+#: Modules of Python that a node need not be able to import.
+_SELDOM = re.compile(r"(_tkinter|nis|readline|_curses(_panel)?|_g?dbm|_crypt|spwd|ossaudiodev)\.")
 
 #: Where the loader looks without being told.
 _DEFAULT = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
@@ -25,7 +29,7 @@ _DEFAULT = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Sonames that the interpreter and its modules need of the host, those that packages do, and the least glibc."""
+    """Sonames that the interpreter needs of the host, those that packages and seldom used modules do, and the glibc."""
 
     libraries: tuple[str, ...]
     optional: tuple[str, ...]
@@ -33,25 +37,38 @@ class Needs:
 
 
 def needs_of(prefix: Path, python: str) -> Needs:
-    """What every ELF object of a prefix needs that is not in it."""
-    inside: set[str] = set()
-    own: set[str] = set()
-    packages: set[str] = set()
-    glibc: set[str] = set()
+    """What every ELF object of a prefix needs that does not come out of it.
+
+    What a package has under the same name is of no use to an object that has no way to it, unless the package was
+    loaded before: where the host has one, the host's may be taken.
+    """
+    found = [info for path in _objects(prefix) if (info := _read(path)) is not None]
+    inside = {name for info in found for name in (os.path.basename(info.path), info.soname)}  # noqa: PTH119
+    host = read_cache()
     site = os.fspath(prefix / "lib" / f"python{python}" / "site-packages")
-    for path in _objects(prefix):
-        try:
-            info = read_elf(path)
-        except (ElfError, OSError):
-            continue
-        inside |= {Path(path).name, *filter(None, [info.soname])}
-        (packages if path.startswith(site) else own).update(info.needed)
+    own: set[str] = set()
+    others: set[str] = set()
+    glibc: set[str] = set()
+    for info in found:
+        beside = info.path.startswith(site) or _SELDOM.match(os.path.basename(info.path))  # noqa: PTH119
+        wanted = {name for name in info.needed if not OF_GLIBC.fullmatch(name) and not _has_way(info, name)}
+        (others if beside else own).update(name for name in wanted if name not in inside or name in host)
         glibc |= {match[1] for _, names in info.versions for name in names if (match := _GLIBC.fullmatch(name))}
-    return Needs(
-        tuple(sorted(name for name in own - inside if not _OF_GLIBC.fullmatch(name))),
-        tuple(sorted(name for name in packages - inside - own if not _OF_GLIBC.fullmatch(name))),
-        max(glibc, key=_number, default=None),
-    )
+    return Needs(tuple(sorted(own)), tuple(sorted(others - own)), max(glibc, key=_number, default=None))
+
+
+def _has_way(info: ElfInfo, name: str) -> bool:
+    """Whether an object finds a library where it looks itself."""
+    here = os.path.dirname(info.path)  # noqa: PTH120
+    ways = (way.replace("${ORIGIN}", here).replace("$ORIGIN", here) for way in info.runpath or info.rpath)
+    return any(os.path.exists(os.path.join(way, name)) for way in ways)  # noqa: PTH110, PTH118
+
+
+def _read(path: str) -> ElfInfo | None:
+    try:
+        return read_elf(path)
+    except (ElfError, OSError):
+        return None
 
 
 def lacking(libraries: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from verl_env.bundle.make import Outline
     from verl_env.bundle.model import File, Manifest, NativeWay
+    from verl_env.bundle.outline import Outline
     from verl_env.plans.model import Plan
 
 #: Seconds between two states on a terminal, and where there is none.

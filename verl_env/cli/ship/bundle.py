@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from verl_env.cli.console import print_json, stderr_console, stdout_console
-from verl_env.cli.options import add_machine_arguments, python_from, site_rules, stack_from
+from verl_env.cli.options import add_choice_arguments, add_machine_arguments, request_from
 from verl_env.errors import EXIT_OK, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from verl_env.bundle.contents import Planning
-    from verl_env.bundle.make import Outline
     from verl_env.bundle.model import Manifest
     from verl_env.choose.model import Refusal, Request
     from verl_env.machine.model import Machine
@@ -21,20 +19,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``verl-env bundle``."""
-    group = parser.add_argument_group("contents")
-    group.add_argument("--stack", metavar="S", action="append", help="vllm, sglang, ... (repeatable: they share files)")
-    group.add_argument("--lockset", metavar="ID", action="append", help="this lockset (repeatable)")
-    group.add_argument("--verl", metavar="V", help="a release of verl or its prefix: 0.4 is every 0.4.x")
-    group.add_argument("--python", metavar="V", help="the Python of the environment, such as 3.10")
-    group.add_argument(
-        "--with",
-        dest="wishes",
-        metavar="REQ",
-        action="append",
-        default=[],
-        help="what it must have besides (repeatable)",
-    )
-    group.add_argument("--preview", action="store_true", help="consider preview locksets too")
+    group = add_choice_arguments(parser, several=True)
     group.add_argument(
         "--native", choices=("prebuilt", "build", "skip"), help="native components: wheels, sources, or none"
     )
@@ -60,8 +45,6 @@ def main(args: argparse.Namespace) -> int:
         return _look(args, Path(getattr(args, looks[0])), verify=bool(args.verify))
     if args.output is None and not args.dry_run:
         raise UsageError("say where: -o DIR or -o FILE.tar", command="verl-env bundle --help")
-    from verl_env.bundle.make import outline
-
     plannings = []
     for request in _requests(args):
         planned = _plan(request, args)
@@ -71,15 +54,14 @@ def main(args: argparse.Namespace) -> int:
         from verl_env.cli.refusal import refuse
 
         return refuse(planned[0], request, planned[1], stderr_console, as_json=args.json)
-    outlined = outline(plannings)
     if args.dry_run:
-        _show_outline(plannings, outlined, args)
+        _show_outline(plannings, args)
         return EXIT_OK
-    return _make(plannings, outlined, args)
+    return _make(plannings, args)
 
 
 def _requests(args: argparse.Namespace) -> list[Request]:
-    """What is asked for: each lockset, with its own stack or the one that is named; else each stack."""
+    """What is asked for: each lockset, with the stack that is named or all that it has; else each stack."""
     stacks, locksets = args.stack or [], args.lockset or []
     if not stacks and not locksets:
         raise UsageError("say for what: --stack S or --lockset ID", command="verl-env bundle --help")
@@ -89,39 +71,13 @@ def _requests(args: argparse.Namespace) -> list[Request]:
             command="verl-env bundle --help",
         )
     if not locksets:
-        return [_request(stack, None, args) for stack in dict.fromkeys(stacks)]
+        return [_request(args, stack, None) for stack in dict.fromkeys(stacks)]
     paired = stacks * len(locksets) if len(stacks) == 1 else stacks or [None] * len(locksets)
-    return [
-        _request(stack or _own_stack(lockset), lockset, args) for lockset, stack in zip(locksets, paired, strict=True)
-    ]
+    return [_request(args, stack, lockset) for lockset, stack in zip(locksets, paired, strict=True)]
 
 
-def _request(stack: str, lockset: str | None, args: argparse.Namespace) -> Request:
-    from verl_env.choose.model import Request
-
-    return Request(
-        stack_from(stack),
-        verl=args.verl,
-        lockset=lockset,
-        python=python_from(args.python, command="verl-env bundle --help"),
-        preview=args.preview,
-        native=args.native,
-        wishes=tuple(args.wishes),
-        rules=site_rules(),
-    )
-
-
-def _own_stack(name: str) -> str:
-    """The stack of a lockset: the engines that it provides, together."""
-    from verl_env.choose.errors import LocksetUnknownError
-    from verl_env.locksets.catalogue import load_catalogue
-
-    locksets = load_catalogue()
-    for lockset in locksets:
-        if name in (lockset.id, lockset.id.split("/")[-1]):
-            engines = [each for each in lockset.provides if each in lockset.engines]
-            return "+".join(engines or lockset.provides)
-    raise LocksetUnknownError(name, tuple(lockset.id for lockset in locksets))
+def _request(args: argparse.Namespace, stack: str | None, lockset: str | None) -> Request:
+    return request_from(argparse.Namespace(**{**vars(args), "stack": stack, "lockset": lockset}))
 
 
 def _plan(request: Request, args: argparse.Namespace) -> Planning | tuple[Refusal, Machine]:
@@ -147,7 +103,7 @@ def _plan(request: Request, args: argparse.Namespace) -> Planning | tuple[Refusa
     return Planning(plan, choice, request, machine, options, verl=not args.no_verl)
 
 
-def _make(plannings: list[Planning], outlined: Outline, args: argparse.Namespace) -> int:
+def _make(plannings: list[Planning], args: argparse.Namespace) -> int:
     from verl_env.bundle.archive import make_archive
     from verl_env.bundle.make import make
     from verl_env.cli.render import bundle as render_bundle
@@ -155,21 +111,14 @@ def _make(plannings: list[Planning], outlined: Outline, args: argparse.Namespace
     progress = render_bundle.BundleProgress(stderr_console())
     for planning in plannings:
         progress.note(f"{planning.plan.lockset.id} for Python {planning.plan.python}, {planning.plan.stack}")
-    for warning in _left_out(outlined):
-        progress.note(f"warning: {warning}")
     output = Path(args.output).absolute()
     if output.suffix == ".tar":
-        manifest = make_archive(plannings, output, outlined, progress)
+        manifest = make_archive(plannings, output, progress)
     else:
-        manifest = make(plannings, output, outlined, progress)
+        manifest = make(plannings, output, progress)
     progress.end()
     _show(manifest, Path(args.output), args)
     return EXIT_OK
-
-
-def _left_out(outlined: Outline) -> list[str]:
-    ways = dict.fromkeys(way for natives in outlined.natives for way in natives if way.how == "skip")
-    return [f"{way.name} {way.version} is not in the bundle: {way.detail}" for way in ways]
 
 
 def _look(args: argparse.Namespace, path: Path, *, verify: bool) -> int:
@@ -195,8 +144,11 @@ def _show(manifest: Manifest, path: Path, args: argparse.Namespace, *, verified:
         render_bundle.manifest(stdout_console(), manifest, path, verbose=args.verbose, verified=verified)
 
 
-def _show_outline(plannings: list[Planning], outlined: Outline, args: argparse.Namespace) -> None:
+def _show_outline(plannings: list[Planning], args: argparse.Namespace) -> None:
+    from verl_env.bundle.outline import Outlining
     from verl_env.cli.render import bundle as render_bundle
+
+    outlined = Outlining(plannings).outline()
 
     if args.json:
         print_json(render_bundle.outline_json([each.plan for each in plannings], outlined))

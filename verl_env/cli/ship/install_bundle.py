@@ -50,7 +50,11 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
     check_lock(bundle, planned, choice.lockset)
     plan = _plan(bundle, planned, choice, request, machine, args)
     options = replace(
-        options_from(args, machine), wheelhouse=None, cache=bundle.built_here, build_cache=bundle.built_here / "built"
+        options_from(args, machine),
+        offline=True,
+        wheelhouse=None,
+        cache=bundle.built_here,
+        build_cache=bundle.built_here / "built",
     )
     seen = inspect(plan, target, options)
     if args.dry_run:
