@@ -50,6 +50,21 @@ def test_a_record_that_is_the_same_is_not_taken_apart_again(made, monkeypatch):
     assert look(made) == {"a": {"a/b/deep.py": None}, "b": {"top.py": 0}}
 
 
+def test_a_record_that_nobody_touched_is_not_read_again(made, monkeypatch):
+    keep(made)
+    monkeypatch.setattr(module, "sha256", lambda _: pytest.fail("it was"))
+    assert look(made) == {}
+
+
+def test_a_record_of_another_time_is_compared_by_its_digest(made):
+    keep(made)
+    record = made.site / "b-1.0.dist-info" / "RECORD"
+    os.utime(record, (1, 1))
+    assert look(made) == {}
+    record.write_text(record.read_text().replace("top.py", "tap.py"))
+    assert look(made) == {"b": {"tap.py": None}}
+
+
 def test_another_record_is_read_whatever_is_kept(made):
     keep(made)
     record = made.site / "b-1.0.dist-info" / "RECORD"

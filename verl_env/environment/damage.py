@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from verl_env.environment.installed import Distribution
     from verl_env.environment.record import Entry
 
+_KIND, _REGULAR = 0o170000, stat.S_IFREG
 _UNREADABLE = "its RECORD cannot be read"
 
 
@@ -129,9 +130,12 @@ def _unlike(site: str, expected: Expected) -> Iterator[tuple[str, int | None]]:
         for name, size in files.items():  # of a large environment there are 50,000
             try:
                 found = status(prefix + name)
-                has = found.st_size if _is_file(found.st_mode) else None
             except (OSError, ValueError):
-                has = None
+                yield f"{folder}/{name}" if folder else name, None
+                continue
+            if found.st_size == size and found.st_mode & _KIND == _REGULAR:
+                continue
+            has = found.st_size if _is_file(found.st_mode) else None
             if has is None or not (size is None or has == size or (size == NOT_EMPTY and has > 0)):
                 yield f"{folder}/{name}" if folder else name, has
 

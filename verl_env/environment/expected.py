@@ -1,8 +1,8 @@
 """What the RECORDs of an environment list, read once: the next look at all of its files need not read them again.
 
 ``files.verl-env.json`` in the environment is written when a generation is put in force. Of each distribution it holds
-the digest of the RECORD that was read: what has another one now is read anew, so that the file can be old, foreign or
-gone without harm.
+the digest of the RECORD that was read, and what tells the file: what has another one now is read anew, so that the file
+can be old, foreign or gone without harm.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ NOT_EMPTY = -1
 #: What installers write into a metadata directory of themselves, and rewrite.
 _REWRITTEN = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
 _METADATA = ".dist-info"
+_SIZES = frozenset({int, type(None)})
 #: What lies outside of the environment.
 _OUTSIDE = "../../../.."
 #: A line as nearly all are: folder, name, hash, size; the rest is read as CSV.
@@ -41,11 +42,13 @@ _LINE = re.compile(r'^((?:[^",\n]*/)?)([^",\n/]+),[^",\n]*,(\d{1,18}|)$\n?', re.
 class Expected:
     """The files that a distribution must have: by folder as RECORD names it, each with its size in bytes.
 
-    A size of None is any, ``NOT_EMPTY`` any but zero. ``record`` is the digest of the RECORD that says so.
+    A size of None is any, ``NOT_EMPTY`` any but zero. ``record`` is the digest of the RECORD that says so, ``stamp``
+    its inode, size and time of change: while these are the same it is not read.
     """
 
     record: str
     folders: Mapping[str, Mapping[str, int | None]]
+    stamp: str = ""
 
 
 def expected_files(have: Mapping[str, Distribution], read: dict[str, Expected]) -> dict[str, Expected | None]:
@@ -70,7 +73,10 @@ def kept_files(environment: Path) -> dict[str, Expected]:
         data = json_of(read_bytes(environment / FILE))
         if data["schema"] != SCHEMA:
             return {}
-        return {name: Expected(str(each["record"]), _folders(each["folders"])) for name, each in data["files"].items()}
+        return {
+            name: Expected(str(each["record"]), _folders(each["folders"]), str(each.get("stamp", "")))
+            for name, each in data["files"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -82,18 +88,24 @@ def keep_files(environment: Path, expected: Mapping[str, Expected | None]) -> No
         OSError: it cannot be written.
     """
     files = {
-        name: {"record": each.record, "folders": each.folders} for name, each in expected.items() if each is not None
+        name: {"record": each.record, "stamp": each.stamp, "folders": each.folders}
+        for name, each in expected.items()
+        if each is not None
     }
     replace_bytes(environment / FILE, json.dumps({"schema": SCHEMA, "files": files}, separators=(",", ":")).encode())
 
 
 def _expected(file: str, before: Expected | None) -> Expected | None:
     try:
+        found = os.stat(file)  # noqa: PTH116 (of each of hundreds)
+        stamp = f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+        if before is not None and before.stamp == stamp:
+            return before
         content = read_bytes(file)
         digest = sha256(content).hexdigest()
         if before is not None and before.record == digest:
-            return before
-        return Expected(digest, dict(_by_folder(content.decode("utf-8", "replace").replace("\r\n", "\n"))))
+            return Expected(digest, before.folders, stamp)
+        return Expected(digest, dict(_by_folder(content.decode("utf-8", "replace").replace("\r\n", "\n"))), stamp)
     except OSError as error:
         note(file, error)
         return None
@@ -126,7 +138,6 @@ def _by_folder(text: str) -> Iterator[tuple[str, dict[str, int | None]]]:
 
 
 def _folders(data: Mapping[str, Mapping[str, int | None]]) -> Mapping[str, Mapping[str, int | None]]:
-    for files in data.values():
-        if not all(size is None or isinstance(size, int) for size in files.values()):
-            raise ValueError("a size is no number")
+    if not all(_SIZES.issuperset(map(type, files.values())) for files in data.values()):
+        raise ValueError("a size is no number")
     return data

@@ -59,8 +59,12 @@ class Uv:
         arguments += ["--require-hashes"] if batch.hashes else []
         arguments += ["--build-constraints", str(batch.build_constraints)] if batch.build_constraints else []
         arguments += [] if batch.isolated else ["--no-build-isolation"]
-        if batch.source.offline:
-            arguments += ["--no-index"] if batch.source.links else ["--offline"]
+        # What was just installed is in the cache; --reinstall alone asks the index for it and fetches it once more.
+        cached = batch.again and not os.environ.get("UV_NO_CACHE")
+        if batch.source.offline and batch.source.links:
+            arguments.append("--no-index")
+        elif batch.source.offline or cached:
+            arguments.append("--offline")
         arguments += batch.source.found
         return self._command("pip", "install", *arguments, "--requirements", str(batch.requirements))
 
