@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from verl_env.environment import change as change_module
 from verl_env.environment import journal
 from verl_env.environment.errors import EnvironmentLockedError
 from verl_env.environment.lock import locked
@@ -88,3 +89,11 @@ def test_the_lock_of_a_killed_run_is_free(target, holder):
     started = time.monotonic()
     with locked(target, seconds=5, waiting=lambda _: None):
         assert time.monotonic() - started < 5
+
+
+def test_what_was_begun_goes_though_its_killed_check_is_still_there(target, monkeypatch):
+    # Nobody waits for the end of a child that was killed, and it has the generation open until then.
+    monkeypatch.setattr(change_module, "in_use", lambda _: frozenset({"0001"}))
+    with change_module.change(target, "install", waiting=print) as new:
+        (new.path / "lib").mkdir(parents=True)
+    assert not new.path.exists()

@@ -194,10 +194,12 @@ def held(target: Target, *, waiting: Callable[[str], None], seconds: float = LOC
 def clear(target: Target) -> None:
     """Removes every generation but the one in force, the one before and those in use, and the journal.
 
-    The lock is held.
+    The lock is held. What was begun and never was in force nobody uses: a check in it was killed, and is there still.
     """
     left = target.leftovers()
-    kept = in_use(target) if left else ()
+    begun = journal.read(target.journal) if left else None
+    never = {begun.generation} if begun is not None and begun.phase == "prepare" else frozenset()
+    kept = in_use(target) - never if left else ()
     remove_trees([path for path in left if path.name not in kept])
     target.journal.unlink(missing_ok=True)
 
