@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: What was read before: a plan compares the same texts thousands of times, and a probe has no time for functools.
 _NUMBERS: dict[str, tuple[int, ...] | None] = {}
+#: Digits of one number at most: Python turns no text of 4,300 into one, and no version has more than a date's.
+_DIGITS = 18
 _CAPABILITIES: dict[str, tuple[int, int, str] | None] = {}
 
 
@@ -11,7 +13,7 @@ def dotted(text: str) -> tuple[int, ...]:
     """The numbers of ``"550.54.15"`` for comparison.
 
     Raises:
-        ValueError: the text is anything but ASCII digits separated by single dots.
+        ValueError: the text is anything but ASCII digits separated by single dots, eighteen between two at most.
     """
     if not is_dotted(text):
         raise ValueError(text)
@@ -31,7 +33,7 @@ def at_least(have: str, need: str) -> bool:
 
 def is_dotted(text: str) -> bool:
     """Whether ``dotted`` can read it."""
-    return all(part.isascii() and part.isdigit() for part in text.split("."))
+    return all(part.isascii() and part.isdigit() and len(part) <= _DIGITS for part in text.split("."))
 
 
 def numbers(text: str) -> tuple[int, ...] | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
+
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 class ArchiveInvalidError(ValueError):
-    """No archive, or one with a member that lies outside it."""
+    """No archive, one with a member that lies outside it, or one that holds more than there is room for."""
 
 
 def unpack(archive: Path, directory: Path) -> Path:
@@ -24,6 +27,7 @@ def unpack(archive: Path, directory: Path) -> Path:
     Raises:
         ArchiveInvalidError: it is none, or has a member that would lie outside the directory.
     """
+    directory.mkdir(parents=True, exist_ok=True)
     try:
         if zipfile.is_zipfile(archive):
             _unzip(archive, directory)
@@ -41,6 +45,7 @@ def _unzip(archive: Path, directory: Path) -> None:
     with zipfile.ZipFile(archive) as opened:
         for name in opened.namelist():
             _check(directory, name)
+        _fits(sum(member.file_size for member in opened.infolist()), shutil.disk_usage(directory).free)
         opened.extractall(directory)  # noqa: S202 (each name is checked)
 
 
@@ -48,10 +53,13 @@ def untar(opened: tarfile.TarFile, directory: Path) -> None:
     """Member by member, as one may be a link that a later one goes through; what is no file, directory or link, not.
 
     Raises:
-        ArchiveInvalidError: a member would lie outside the directory.
+        ArchiveInvalidError: a member would lie outside the directory, or there is no room for all of them.
         tarfile.TarError: it is damaged.
     """
+    free, held = shutil.disk_usage(directory).free, 0
     for member in opened:
+        held += member.size
+        _fits(held, free)
         _check(directory, member.name)
         if member.issym():
             _check(directory, os.path.join(os.path.dirname(member.name), member.linkname))  # noqa: PTH118, PTH120
@@ -61,6 +69,13 @@ def untar(opened: tarfile.TarFile, directory: Path) -> None:
             continue
         member.mode = (member.mode & 0o755) | (0o700 if member.isdir() else 0o600)
         _extract(opened, member, directory)
+
+
+def _fits(held: int, free: int) -> None:
+    """Refuses what inflates without end before it fills the disk."""
+    if held > free:
+        message = f"it holds {human(held)} or more, and {human(free)} are free"
+        raise ArchiveInvalidError(message)
 
 
 def _check(directory: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tarfile
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from verl_env.builds.unpack import ArchiveInvalidError, untar
 from verl_env.bundle.packing.errors import PackImpossibleError, PackInvalidError
+from verl_env.reading import open_regular
+from verl_env.sizes import human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +22,8 @@ LEVEL = "3"
 BLOCK = "256K"
 _SQUASHFS_MAGIC = b"hsqs"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+#: The size of a file in a line of ``unsquashfs -lln``.
+_SIZE = re.compile(r"^-[rwxstST-]{9} +\d+/\d+ +(\d{1,19}) ", re.MULTILINE)
 _SUFFIXES = {".squashfs": "squashfs", ".sqsh": "squashfs", ".sqfs": "squashfs", ".zst": "tar", ".tzst": "tar"}
 
 
@@ -47,7 +52,7 @@ def kind_of(path: Path) -> str:
         PackInvalidError: it is neither.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(4)
     except OSError as error:
         raise PackInvalidError(path, error.strerror or str(error)) from error
@@ -66,6 +71,7 @@ def extract(path: Path, to: Path) -> None:
         PackImpossibleError: the tools are not here.
     """
     if kind_of(path) == "squashfs":
+        _refuse_more_than_free(path, to.parent)
         argv = ["-no-progress", "-no-xattrs", "-quiet", "-d", str(to), str(path)]
         done = _try("unsquashfs", argv, path, "squashfs-tools")
         if done.returncode != 0:
@@ -84,6 +90,14 @@ def extract(path: Path, to: Path) -> None:
             raise PackInvalidError(path, str(error)) from error
     if process.returncode != 0:
         raise PackInvalidError(path, "its compressed data is damaged")
+
+
+def _refuse_more_than_free(path: Path, place: Path) -> None:
+    """A hole of terabytes takes no room in an image, and hours to be read once it is unpacked."""
+    done = _try("unsquashfs", ["-lln", str(path)], path, "squashfs-tools")
+    held, free = sum(map(int, _SIZE.findall(done.stdout))), shutil.disk_usage(place).free
+    if held > free:
+        raise PackInvalidError(path, f"it holds {human(held)}, and {human(free)} are free")
 
 
 def _squashfs_flags(jobs: int) -> list[str]:

@@ -12,6 +12,8 @@ from verl_env.reading import read_bytes
 from verl_env.wheels.fetch import file_sha256
 
 _LISTED = 5
+#: Characters of a name in a message at most.
+_SHOWN = 200
 #: Bytes of the list at most: ten times that of the largest environment.
 _LONGEST = 256 << 20
 
@@ -44,7 +46,8 @@ def check_listing(prefix: Path, origin: Path) -> None:
     wrong = sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
     if wrong:
         more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
-        raise PackInvalidError(origin, f"{', '.join(wrong[:_LISTED])}{more} are not as they were packed")
+        names = ", ".join(name[:_SHOWN] for name in wrong[:_LISTED])
+        raise PackInvalidError(origin, f"{names}{more} are not as they were packed")
 
 
 def _split(line: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.bundle.packing.errors import PackInvalidError
 from verl_env.reading import json_of, read_bytes
+from verl_env.shapes import FieldError, count, number, shape, text, texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,8 @@ FILE = "verl-env-pack.json"
 #: SHA-256, mode and path of every file, one a line; links have their target in place of a digest.
 FILES = "verl-env-pack.files"
 FORMAT = 1
+#: Characters of a wrong value in a message at most.
+_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,29 @@ def read_pack(prefix: Path) -> Pack | None:
         return None
     try:
         table = json_of(content)
-        if table["format"] > FORMAT:
+        if count(table["format"]) > FORMAT:
             raise PackInvalidError(prefix, f"its format is {table['format']}, which this verl-env does not know")
-        for name in ("libraries", "optional"):
-            table[name] = tuple(table[name])
-        return Pack(**table)
+        return _DECODE(table)
+    except FieldError as error:
+        raise PackInvalidError(prefix, f"{FILE}: {error.key or 'format'} {error.reason[:_SHOWN]}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise PackInvalidError(prefix, f"{FILE} cannot be read ({error})") from error
+
+
+def _glibc(value: object) -> str | None:
+    return None if value is None else number(value)
+
+
+_DECODE = shape(
+    Pack,
+    {
+        **dict.fromkeys(("lockset", "stack", "arch", "tool", "made"), text),
+        "python": number,
+        "glibc": _glibc,
+        "libraries": texts,
+        "optional": texts,
+        "files": count,
+        "bytes": count,
+        "format": count,
+    },
+)
