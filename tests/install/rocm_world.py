@@ -42,6 +42,8 @@ BUILD = {"setuptools": "80.9.0", "setuptools-scm": "8.3.1", "setuptools-rust": "
 BUILD |= {"cmake": "3.31.6", "ninja": "1.11.1.4", "pybind11": "2.13.6", "packaging": "24.2", "jinja2": "3.1.6"}
 BUILD |= {"psutil": "7.0.0"}
 
+H100 = [{"index": number, "name": "NVIDIA H100", "compute_capability": "9.0"} for number in range(8)]
+
 HIPCC = """\
 #!@PYTHON
 \"\"\"A compiler of HIP for tests: g++, and a section with a bundle for each target that it is told.\"\"\"
@@ -93,13 +95,19 @@ class RocmWorld:
         self.tmp, self.capsys, self.compile_so, self.real = tmp_path, capsys, compile_so, real
         self.lockset = next(each for each in load_catalogue(CONSTRAINTS) if each.id == lockset)
         self.targets = code or sorted({target for gpu in self.lockset.requires.gpu for target in gpu.targets})
-        major = self.lockset.rocm.partition(".")[0]
+        self.cuda = self.lockset.accelerator == "cuda"
+        major = (self.lockset.rocm or "").partition(".")[0]
         self.hip, self.wheel_hip = f"libamdhip64.so.{major}", hip or f"libamdhip64.so.{major}"
         self.into = tmp_path / "project" / ".venv"
         self.into.parent.mkdir()
         self.index = Index(self._folder("index"))
         self.hosts = Hosts(self._folder("hosts"))
-        self.rocm = self._rocm_tree(gpus or tuple(mi300x(number) for number in range(8)))
+        self.machine = self.tmp / "machine.json"
+        if self.cuda:
+            self.rocm = self._folder("no-rocm")
+            self._write_machine({"nvidia": {"driver": self.lockset.requires.driver.toolkit, "devices": H100}})
+        else:
+            self.rocm = self._rocm_tree(gpus or tuple(mi300x(number) for number in range(8)))
         self.root = self._constraints()
         self.env = self._environment()
 
@@ -127,14 +135,14 @@ class RocmWorld:
         (rocm / "bin" / "hipcc").chmod(0o755)
         source = "int hipRuntimeGetVersion(int *version) { *version = 60342131; return 0; }"
         self.compile_so(rocm / "lib" / self.hip, source, f"-Wl,-soname,{self.hip}")
-        found = machine_to_json(probe(roots, {}))
-        here = machine_to_json(probe_without_gpus())
-        host = {**found["host"], "glibc": self.glibc, "arch": "x86_64"}
-        self.machine = self.tmp / "machine.json"
-        self.machine.write_text(
-            json.dumps({"schema": 1, "host": host, "nvidia": None, "amd": found["amd"], "pythons": here["pythons"]})
-        )
+        self._write_machine({"amd": machine_to_json(probe(roots, {}))["amd"]})
         return rocm
+
+    def _write_machine(self, gpus):
+        here = machine_to_json(probe_without_gpus())
+        host = {**here["host"], "glibc": self.glibc, "arch": "x86_64"}
+        known = {"schema": 1, "host": host, "nvidia": None, "amd": None, "pythons": here["pythons"]}
+        self.machine.write_text(json.dumps({**known, **gpus}))
 
     @property
     def glibc(self):
@@ -147,6 +155,7 @@ class RocmWorld:
         root, here = self.tmp / "constraints", CONSTRAINTS / self.lockset.id
         (root / self.lockset.id).mkdir(parents=True)
         shutil.copytree(CONSTRAINTS / "components", root / "components")
+        shutil.copy(CONSTRAINTS / "without.toml", root)
         (lock,) = (lock for lock in self.lockset.pythons if lock.python == PYTHON)
         self.packages = {each.name: each for each in load_packages(here, lock)}
         text = b"".join(lock_parts(here, lock.file).values()).decode()
@@ -193,7 +202,9 @@ class RocmWorld:
             f"{module}/__init__.py": f"__version__ = '{package.version}'\n",
             f"{module}/_C.so": self._object(module),
         }
-        if package.name == "torch":
+        if package.name == "torch" and self.cuda:
+            files["torch/version.py"] = f"__version__ = '{package.version}'\ncuda = '{self.lockset.cuda}'\n"
+        elif package.name == "torch":
             files["torch/lib/libtorch_hip.so"] = files.pop("torch/_C.so")
             files["torch/lib/libc10.so"] = self.compile_so(
                 self.tmp / "made" / "libc10.so", functions(error(True))
@@ -207,7 +218,9 @@ class RocmWorld:
         return sha256(content)
 
     def _object(self, name):
-        """An object that needs the run time of a release and has code for the targets."""
+        """An object that needs HIP's run time and has code for the targets; for CUDA, one without either."""
+        if self.cuda:
+            return self.compile_so(self.tmp / "made" / f"{name}.so", "int nothing;").read_bytes()
         stub = self.compile_so(self.tmp / "stubs" / self.wheel_hip, "int hipMalloc;", f"-Wl,-soname,{self.wheel_hip}")
         flags = ["-Wl,--no-as-needed", str(stub)]
         return self.compile_so(self.tmp / "made" / f"{name}.so", fat(bundle(*self.targets)), *flags).read_bytes()
@@ -264,7 +277,8 @@ class RocmWorld:
     def _environment(self):
         hosts = {re.match(r"https://[^/]+", each.url)[0] for each in self.packages.values() if each.url}
         mirrors = {host: f"{self.hosts.address}/{host.removeprefix('https://')}" for host in hosts}
-        mirrors[GITHUB] = f"file://{self.tmp}/github"
+        if not self.cuda:
+            mirrors[GITHUB] = f"file://{self.tmp}/github"
         config = self.tmp / "config.toml"
         config.write_text(tomli_w.dumps({"mirrors": mirrors}))
         found = {"VERL_ENV_CONFIG": config, "VERL_ENV_CONSTRAINTS": self.root, "ROCM_PATH": self.rocm}

@@ -6,6 +6,7 @@ import pytest
 
 from tests.install.native_wheels import pack
 from tests.install.rocm_world import PYTHON, RocmWorld
+from tests.install.test_completeness import SHIPPED
 from tests.machine.amd.kfd_trees import FakeGpu
 from verl_env.binaries.wheel import read_wheel
 from verl_env.environment.installed import installed
@@ -14,6 +15,7 @@ from verl_env.machine.probe import probe_without_gpus
 
 APPTAINER = "verl0.3-rocm6.3/Apptainerfile.rocm"
 OTHERS = sorted(each.id for each in load_catalogue() if each.accelerator == "rocm" and each.id != APPTAINER)
+FOR_CUDA = [each.id for each in load_catalogue() if "-cu129/" in each.id or "/next." in each.id]
 MI350X = tuple(FakeGpu(90500, 0x75A0, f"0000:{5 + 16 * number:02x}:00.0", 128 + number) for number in range(8))
 
 
@@ -56,9 +58,12 @@ def test_the_whole_of_a_lockset(world):
     files = [path for path in world.hosts.fetched if not path.endswith("/")]
     assert len(files) == len([each for each in packages.values() if each.url]) == 4
     # What hipcc made runs, and is for the targets that the build was told: the machine's, and those of the flags.
-    assert modules == ["vllm", "torch_memory_saver", "sgl_kernel"]
-    assert [world.answer(module) for module in modules] == [60342131] * 3
-    assert [targets(world, module) for module in modules] == [{"gfx90a", "gfx942"}] * 2 + [{"gfx942"}]
+    assert sorted(modules) == ["flash_attn", "sgl_kernel", "torch_memory_saver", "vllm"]
+    assert [world.answer(module) for module in modules] == [60342131] * 4
+    flags = {"vllm", "torch_memory_saver"}
+    assert {module: targets(world, module) for module in modules} == {
+        module: {"gfx90a", "gfx942"} if module in flags else {"gfx942"} for module in modules
+    }
     log = world.log("vllm")
     for words in ("'PYTORCH_ROCM_ARCH': 'gfx942'", "'VLLM_TARGET_DEVICE': 'rocm'", "--amdgpu-target=gfx90a;gfx942"):
         assert words in log
@@ -113,8 +118,27 @@ def test_each_other_lockset(world, lockset):
     world = world(lockset, gpus=MI350X if "6.3" not in lockset and "rocm6" not in lockset else None)
     code, said = world.install()
     assert code == 0, said
-    assert "complete: every native component that verl trains with is there" in said
+    lacks = "incomplete: without " if lockset in SHIPPED else "complete: every native component that verl trains with"
+    assert lacks in said
     code, said = world.install()
+    assert (code, said.startswith("nothing to do")) == (0, True), said
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("lockset", FOR_CUDA)
+def test_locksets_for_cuda_that_were_only_locked(world, lockset):
+    """Those for CUDA 12.9, whose torch and vLLM come by address, and the previews, without what would be built."""
+    world = world(lockset)
+    flags = ("--native", "skip", "--preview")
+    code, said = world.install(*flags)
+    assert code == 0, said
+    assert {name: each.version for name, each in installed(world.site).items()}.items() >= {
+        (name, package.version) for name, package in world.packages.items()
+    }
+    by_address = [each for each in world.packages.values() if each.url]
+    assert len([path for path in world.hosts.fetched if not path.endswith("/")]) == len(by_address)
+    assert bool(by_address) is ("cu129" in lockset)
+    code, said = world.install(*flags)
     assert (code, said.startswith("nothing to do")) == (0, True), said
 
 
@@ -125,5 +149,5 @@ def test_with_the_real_packages_of_the_index(world):
     code, said = world.install("--no-check")
     assert code == 0, said
     assert installed(world.site).keys() >= world.packages.keys()
-    assert [world.answer(module) for module in natives(world)] == [60342131] * 3
+    assert [world.answer(module) for module in natives(world)] == [60342131] * 4
     print(said)
