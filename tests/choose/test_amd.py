@@ -9,9 +9,10 @@ from tests.machine.trees import CAPTURES, plant
 from verl_env.choose.choose import choose, evaluate
 from verl_env.choose.model import Choice, Request
 from verl_env.components.load import load_catalogue as load_components
-from verl_env.locksets.catalogue import load_catalogue
+from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.amd.probe import probe_amd
 from verl_env.machine.record import machine_from_json
+from verl_env.plans.plan import make_plan
 from verl_env.records import replace
 
 LOCKSETS = load_catalogue()
@@ -57,13 +58,16 @@ def complete(refusal, gfx):
 
 @pytest.mark.parametrize(("gfx", "rocm", "glibc", "wanted"), MACHINES)
 def test_twelve_machines(gfx, rocm, glibc, wanted):
-    found = choose(LOCKSETS, machine(gfx, rocm=rocm, glibc=glibc), Request(("vllm",)))
+    described = machine(gfx, rocm=rocm, glibc=glibc)
+    found = choose(LOCKSETS, described, Request(("vllm",)))
     if wanted is REFUSED:
         complete(found, gfx)
     else:
         assert isinstance(found, Choice)
         assert found.lockset.id == wanted
         assert found.lockset.tier == "planned", "no AMD GPU has run one"
+        plan = make_plan(found, packages_of(found.lockset, found.python), Request(("vllm",)), described)
+        assert {"packages", "wheels", "check", "switch"} <= {step.kind for step in plan.steps}
 
 
 @pytest.mark.parametrize("gfx", GRAPHICS)
@@ -127,8 +131,6 @@ def test_the_flags_of_the_image_are_those_of_the_build(gfx):
 
 @pytest.mark.parametrize("lockset", [each for each in LOCKSETS if each.accelerator == "rocm"], ids=lambda each: each.id)
 def test_a_lock_for_amd_brings_nothing_of_cuda(lockset):
-    from verl_env.locksets.catalogue import packages_of
-
     for lock in lockset.pythons:
         packages = {package.name: package for package in packages_of(lockset, lock.python)}
         assert not [

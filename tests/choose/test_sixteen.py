@@ -4,10 +4,13 @@ import pytest
 
 from verl_env.choose.choose import choose
 from verl_env.choose.model import Choice, Request
-from verl_env.locksets.catalogue import load_catalogue
+from verl_env.components.load import load_catalogue as load_components
+from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.record import machine_from_json
+from verl_env.plans.plan import make_plan
 
 SIXTEEN = [lockset for lockset in load_catalogue() if lockset.id.startswith(("verl0.3-", "verl0.4-cu124"))]
+COMPONENTS = load_components()
 LOCKED = [lockset for lockset in SIXTEEN if lockset.tier != "recorded"]
 RECORDED = [lockset for lockset in SIXTEEN if lockset.tier == "recorded"]
 
@@ -26,9 +29,15 @@ def test_they_are_sixteen():
 
 @pytest.mark.parametrize("lockset", LOCKED, ids=lambda lockset: lockset.id)
 def test_each_is_reachable(lockset):
-    found = choose(SIXTEEN, machine(lockset), Request(lockset.provides, lockset=lockset.id))
+    request = Request(lockset.provides, lockset=lockset.id)
+    found = choose(SIXTEEN, machine(lockset), request, components=COMPONENTS)
     assert isinstance(found, Choice)
     assert found.lockset is lockset
+    plan = make_plan(found, packages_of(lockset, found.python), request, machine(lockset))
+    assert {step.kind for step in plan.steps} >= {"environment", "packages", "runtime", "check", "switch"}
+    needed = [each for each in lockset.natives if not each.needed_for or {*each.needed_for} & {*lockset.provides}]
+    assert {each.name for each in plan.natives} >= {each.name for each in needed}
+    assert bool([step for step in plan.steps if step.kind == "wheels"]) is (lockset.accelerator == "rocm")
 
 
 @pytest.mark.parametrize("stack", ["vllm", "sglang", "vllm+sglang", "vllm+megatron", "vllm+megatron+deepep"])

@@ -105,7 +105,8 @@ class RocmWorld:
         self.machine = self.tmp / "machine.json"
         if self.cuda:
             self.rocm = self._folder("no-rocm")
-            self._write_machine({"nvidia": {"driver": self.lockset.requires.driver.toolkit, "devices": H100}})
+            need = self.lockset.requires.driver
+            self._write_machine({"nvidia": {"driver": need.toolkit or need.minimum, "devices": H100}})
         else:
             self.rocm = self._rocm_tree(gpus or tuple(mi300x(number) for number in range(8)))
         self.root = self._constraints()
@@ -187,7 +188,9 @@ class RocmWorld:
         return f"{name}{joint}{rest}{hashed}\n    # {kind}{more}\n"
 
     def _publish(self, name, version):
-        content = wheel_bytes(name, version, {f"{name.replace('-', '_')}/__init__.py": f"__version__ = '{version}'\n"})
+        build = f"+cu{self.lockset.cuda.replace('.', '')}" if self.cuda and name == "torch" else ""
+        said = f"__version__ = '{version}{build}'\n"
+        content = wheel_bytes(name, version, {f"{name.replace('-', '_')}/__init__.py": said})
         (self.index.directory / wheel_name(name, version)).write_bytes(content)
         return sha256(content)
 
