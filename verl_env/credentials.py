@@ -52,6 +52,15 @@ _FORMS = (
     r"r8_[A-Za-z0-9]{30,64}",
     r"gsk_[A-Za-z0-9]{30,64}",
     r"tskey-[a-z]{1,12}-[A-Za-z0-9-]{10,128}",
+    r"SG\.[\w-]{20,24}\.[\w-]{39,50}",
+    r"ATATT3[\w=-]{60,512}",
+    r"gl(?:sa|c)_[A-Za-z0-9_=+/-]{20,255}",
+    r"lin_api_[A-Za-z0-9]{30,64}",
+    r"(?:pplx-|xai-|csk-|fw_|pul-|jina_|shpat_|shpss_)[A-Za-z0-9]{30,255}",
+    r"AKLT[A-Za-z0-9_=-]{30,80}",
+    r"dp\.(?:pt|st|ct|sa)\.[A-Za-z0-9._-]{30,128}",
+    r"AGE-SECRET-KEY-1[A-Z0-9]{58}",
+    r"[0-9]{8,12}:AA[A-Za-z0-9_-]{30,40}",
     r"eyJ[\w-]{10,4096}\.[\w-]{10,4096}\.[\w-]{0,4096}",
 )
 _TOKENS = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_FORMS)})(?![A-Za-z0-9])")
@@ -65,6 +74,16 @@ _ASSIGNED = re.compile(
     rf"(?P<name>(?<![A-Za-z0-9_])(?:{_NAMED}|AccountKey|SharedAccess(?:Key|Signature))[\"']?(?:\s{{0,8}}[:=]\s{{0,8}}|\s{{1,8}}))"
     r"(?P<quote>[\"']?)(?P<value>[^\s\"',;&]{6,4096})",
     re.IGNORECASE,
+)
+#: Addresses that are their own permission: whoever knows one may write there.
+_WEBHOOK = re.compile(
+    r"(?P<name>\b(?:hooks\.slack\.com/\w{1,20}|discord(?:app)?\.com/api/webhooks|webhook\.office\.com/webhookb2"
+    r"|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook)/)[^\s\"'<>]{6,512}"
+)
+#: ``curl -u name:password``, ``sshpass -p password``.
+_FLAG = re.compile(
+    r"(?P<name>\bcurl\s[^\n]{0,200}?(?:-u|-U|--user|--proxy-user)[ =]?[\"']?[^\s:\"']{1,64}:|\bsshpass\s{1,4}-p\s{0,4})"
+    r"(?P<value>[^\s\"']{3,256})"
 )
 _BEARER = re.compile(
     r"(?P<name>\b(?:bearer|basic|authorization:\s{0,8}\w{1,20})\s{1,8})(?P<value>[A-Za-z0-9._~+/=-]{6,4096})",
@@ -96,6 +115,8 @@ def hide_secrets(text: str) -> str:
     if "PRIVATE KEY" in text:
         text = _BLOCK.sub(TOKEN, text)
     text = _TOKENS.sub(TOKEN, text)
+    text = _WEBHOOK.sub(lambda match: f"{match['name']}{TOKEN}", text)
+    text = _FLAG.sub(lambda match: f"{match['name']}{PASSWORD}", text)
     text = _BEARER.sub(_hidden_value, text)
     text = _ASSIGNED.sub(_hidden_value, text)
     return _HEX_NAMED.sub(lambda match: f"{match['name']}{TOKEN}", text)
