@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+
+@pytest.fixture(autouse=True)
+def own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 SOURCE = textwrap.dedent(
     """
     from vllm.utils.network import get_ip as ip
@@ -164,6 +170,25 @@ def test_where_it_is_now_and_which_release_has_it(project: str) -> None:
     assert found is not None
     assert [found.nearest(Version(one)) for one in ("2.0", "1.1", "0.9")] == ["1.1", None, "1.0"]
     assert known.knows(project, "C.m")
+
+
+def test_a_second_run_reads_no_source_again(project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {version: File((tmp_path / f"{version}.whl").as_uri()) for version in ("1.0", "1.1", "2.0")}
+    before = table.surface(project)
+    asked: list[object] = []
+    monkeypatch.setattr(collect, "texts", lambda _, wanted: asked.extend(wanted) or ())
+
+    again = collect._read(project, files)  # type: ignore[arg-type]
+
+    assert asked == []
+    assert before is not None
+    assert before.spans.items() <= again.spans.items()
+
+
+def test_a_damaged_memory_is_none(project: str) -> None:
+    collect._memory(project).write_bytes(b"no archive")
+
+    assert collect.recalled(project) == {}
 
 
 def test_what_is_told(project: str) -> None:
