@@ -54,7 +54,7 @@ _SAID: tuple[re.Pattern[str], ...] = (
     re.compile(
         r"\bDUE TO (?:NODE FAILURE|PREEMPTION)\b|\bmodule\(s\) are unknown\b|\bPMIX ERROR\b|\bcollective abort\b"
         r"|\bUnable to locate (?:a modulefile|package)\b|\bOMP: Error\b|\bpartially initialized module\b"
-        r"|\bcorrupted compilation artifact\b|\bbad interpreter\b"
+        r"|\bcorrupted compilation artifact\b|\bbad interpreter\b|\bOpenSSL version mismatch\b"
     ),
     re.compile(
         r"\b(?:exit(?:ed)?(?: with)?(?: non-zero)?(?: exit)? (?:code|status)[ :=]{1,3}|returncode[ =]{1,3})(?!0\b)-?\d+"
