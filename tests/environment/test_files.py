@@ -90,7 +90,8 @@ def test_trees_files_and_links_are_removed(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "kept").mkdir()
     (tmp_path / "link").symlink_to("kept")
-    assert remove_trees([tmp_path / name for name in ["tree", "file", "link", "missing"]]) == ()
+    os.mkfifo(tmp_path / "fifo")
+    assert remove_trees([tmp_path / name for name in ["tree", "file", "link", "fifo", "missing"]]) == ()
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 

@@ -16,6 +16,7 @@ from verl_env.builds.log_excerpt import log_excerpt
 from verl_env.builds.progress import BuildSteps
 from verl_env.builds.variables import build_variables
 from verl_env.credentials import hide_secrets
+from verl_env.environment.files import remove_trees
 from verl_env.installers.base import Command
 from verl_env.installers.pip import build_command
 from verl_env.installers.process import run
@@ -180,7 +181,7 @@ def _clear_dead(base: Path) -> None:
         for path in base.glob(f"{_PREFIX}*-*"):
             number = path.name.removeprefix(_PREFIX).partition("-")[0]
             if path.stat().st_uid == os.getuid() and number.isdigit() and not Path("/proc", number).exists():
-                shutil.rmtree(path, ignore_errors=True)
+                remove_trees([path])
 
 
 def _what(argv: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from verl_env.bundle.errors import BundleLacksError, BundleMisfitError
 from verl_env.bundle.manifest import to_bytes
 from verl_env.bundle.model import BOOTSTRAP, MANIFEST, WHEELS
 from verl_env.bundle.verify import opened, read_manifest, verify
+from verl_env.environment.files import remove_trees
 from verl_env.installers.isolation import changed
 from verl_env.records import replace
 from verl_env.settings.config import cache_directory
@@ -223,4 +224,4 @@ def _clear_dead(target: Target) -> None:
     for path in target.store.glob("bundle-*"):
         number = path.name.removeprefix("bundle-")
         if number.isdigit() and not Path("/proc", number).exists():
-            shutil.rmtree(path, ignore_errors=True)
+            remove_trees([path])

@@ -168,7 +168,8 @@ def _written(url: str, content: bytes, known: Mapping[str, Any], link: Path) -> 
 
 def _clear(paths: set[Path]) -> None:
     for path in paths:
-        path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
+        tree = path.is_dir() and not path.is_symlink()
+        shutil.rmtree(path, ignore_errors=True) if tree else path.unlink(missing_ok=True)
 
 
 def _write_tables(place: Path, content: bytes) -> None:

@@ -106,14 +106,14 @@ def sync_directory(directory: Path) -> None:
 
 
 def remove_trees(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """Removes directories and links; what cannot be removed now (files in use on NFS) is returned."""
+    """Removes directories and all else; what cannot be removed now (files in use on NFS) is returned."""
     import shutil  # noqa: PLC0415
 
     for path in paths:
-        if path.is_symlink() or path.is_file():
-            path.unlink(missing_ok=True)
-        else:
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
+        else:  # rmtree opens what it is given, and waits for the writer of a FIFO
+            _unlink(path)
     return tuple(path for path in paths if os.path.lexists(path))
 
 

@@ -23,6 +23,7 @@ from verl_env.bundle.model import MANIFEST
 from verl_env.bundle.packing.unpack import unpack
 from verl_env.bundle.use import open_bundle
 from verl_env.cluster.answers import SCHEMA, answer_lines
+from verl_env.environment.files import remove_trees
 from verl_env.errors import VerlEnvError
 from verl_env.locking import StillHeldError, only_run
 from verl_env.sizes import human
@@ -165,7 +166,7 @@ def _clean(to: Path) -> None:
     for left in to.parent.glob(f".{to.name}.*.pack"):
         left.unlink(missing_ok=True)
     for left in (*to.parent.glob(f".{to.name}.new"), *to.parent.glob(f"..{to.name}.new.*.part")):
-        shutil.rmtree(left, ignore_errors=True)
+        remove_trees([left])
 
 
 def _origin(to: Path) -> str:
