@@ -1,10 +1,12 @@
 """The files of a bundle, fetched by ``verl-env bundle`` and by a bare parallel download, in turn in the same run.
 
-python benchmarks/bundle.py DIR [--stack S] [--verl V] [--python V] [--below MB] [--rounds N]
+python benchmarks/bundle.py DIR [--stack S] [--verl V] [--python V] [--below MB] [--rounds N] [--ways NAME,...]
 
-Ours hashes each file, renames it, and has all put onto the disk at the end (syncfs); the bare download, with as many
-workers, kept connections and the largest file first, checks nothing and leaves the bytes to the kernel. Where curl is,
-so is ``curl --parallel``, which keeps connections too. Looking addresses up is in none of them. DIR needs room for the
+``files`` is our download of the same files: each hashed, renamed, and all put onto the disk at the end (syncfs).
+``command`` is the whole of ``verl-env bundle`` as a user starts it: choosing, looking addresses up, fetching, building
+the source distributions, the bill of materials; it cannot leave large files out. ``bare``, with as many workers, kept
+connections and the largest file first, looks no address up, checks nothing and leaves the bytes to the kernel; so does
+``curl --parallel``. The order turns round each time, and the ratios are of the medians. DIR needs room for the
 files once; it is emptied after each. ``--below`` takes only files below that size, where there is less room.
 """
 
@@ -15,11 +17,14 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -40,37 +45,43 @@ class Silent:
 
 
 def main() -> None:
-    """Measures, and prints one line a round and the ratio of the best times."""
+    """Measures, and prints a line for each run and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--stack", default="vllm")
     parser.add_argument("--verl", default="0.4")
     parser.add_argument("--python", default="3.10")
     parser.add_argument("--below", type=float, default=float("inf"), metavar="MB")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ways", default="bare,files")
     args = parser.parse_args()
     fetches = [fetch for fetch in fetches_of(args) if fetch.bytes < args.below * 1e6 and not fetch.is_sdist]
     size = sum(fetch.bytes for fetch in fetches) / 1e6
     print(f"{len(fetches)} files, {size:.0f} MB, {WORKERS} workers")
-    ways = {"bare": bare, **({"curl": curl} if shutil.which("curl") else {}), "verl-env": ours}
-    best = dict.fromkeys(ways, float("inf"))
-    for _ in range(args.rounds):
-        for name, run in ways.items():
+    known = {"bare": bare, "curl": curl, "files": files, "command": partial(whole, asked=words(args))}
+    took: dict[str, list[float]] = {name: [] for name in args.ways.split(",")}
+    for number in range(args.rounds):
+        for name in list(took)[:: -1 if number % 2 else 1]:
             before = os.times()
-            seconds = timed(run, fetches, args.directory / name)
-            best[name] = min(best[name], seconds)
+            took[name].append(timed(known[name], fetches, args.directory / name))
             spent = sum(after - then for after, then in zip(os.times()[:4], before[:4], strict=True))
+            seconds = took[name][-1]
             print(f"{name}: {seconds:.1f} s, {size / seconds:.1f} MB/s, {spent:.1f} s of processor time", flush=True)
-    for name in [name for name in ways if name != "verl-env"]:
-        print(f"ratio of the best to {name}: {best['verl-env'] / best[name]:.2f}")
+    for name in [name for name in took if name != "bare"]:
+        print(f"{name}, ratio of the medians to bare: {median(took[name]) / median(took['bare']):.2f}")
+
+
+def words(args: argparse.Namespace) -> list[str]:
+    """What is asked for: files for an H100."""
+    asked = ["--stack", args.stack, "--verl", args.verl, "--python", args.python, "--native", "skip", "--gpu", "h100"]
+    return [*asked, "--driver", "550.54.15", "--glibc", "2.35"]
 
 
 def fetches_of(args: argparse.Namespace) -> tuple[Fetch, ...]:
     """The files of a plan for an H100."""
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    words = ["--stack", args.stack, "--verl", args.verl, "--python", args.python, "--native", "skip", "--gpu", "h100"]
-    given = parser.parse_args([*words, "--driver", "550.54.15", "--glibc", "2.35", "--dry-run"])
+    given = parser.parse_args([*words(args), "--dry-run"])
     plannings = [command._plan(request, given) for request in command._requests(given)]
     return Outlining(plannings).outline().fetches  # type: ignore[arg-type]
 
@@ -86,7 +97,14 @@ def timed(run: object, fetches: list[Fetch], place: Path) -> float:
     return seconds
 
 
-def ours(fetches: list[Fetch], place: Path) -> None:
+def whole(_: list[Fetch], place: Path, asked: list[str]) -> None:
+    """The command."""
+    place.rmdir()
+    argv = [sys.executable, "-m", "verl_env", "bundle", *asked, "-o", str(place)]
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+
+
+def files(fetches: list[Fetch], place: Path) -> None:
     """As a bundle is made."""
     gather(fetches, place, Silent())  # type: ignore[arg-type]
     started = time.monotonic()

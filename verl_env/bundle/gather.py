@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from queue import PriorityQueue
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from verl_env.bundle.download import CancelledError, download, part_of
 from verl_env.bundle.model import File
@@ -46,7 +46,7 @@ def gather(
         fetches: The first begin while others are still looked up; of those that are known the largest is next.
         root: The directory of the bundle.
         progress: Told of what comes.
-        then: Called with each source distribution once it is whole.
+        then: Called with each source distribution once it is whole; one after the other.
 
     Raises:
         VerlEnvError: the first failure; the others are given up, and what came is kept.
@@ -57,9 +57,15 @@ def gather(
     known: PriorityQueue[tuple[bool, int, str, Fetch]] = PriorityQueue()
 
     def next_one() -> File:
-        return _one(known.get_nowait()[-1], root, progress, stop.is_set, then)
+        fetch = known.get_nowait()[-1]
+        file = _one(fetch, root, progress, stop.is_set)
+        if then is not None and fetch.is_sdist and not stop.is_set():
+            afterwards.append(beside.submit(then, fetch, root / fetch.path))
+        return file
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    # What is made of a source distribution has a thread of its own: no download waits for it.
+    afterwards: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(WORKERS) as pool:
         try:
             for fetch in fetches:
                 (root / fetch.path).parent.mkdir(parents=True, exist_ok=True)
@@ -73,21 +79,21 @@ def gather(
         finally:
             if any(not future.done() or future.exception() is not None for future in futures):
                 stop.set()
-                for future in futures:
-                    future.cancel()
-    failures = [error for future in futures if not future.cancelled() and (error := future.exception()) is not None]
+                for each in _all(futures, afterwards):
+                    each.cancel()
+    failures = [
+        error for each in _all(futures, afterwards) if not each.cancelled() and (error := each.exception()) is not None
+    ]
     if failures:
         raise next((error for error in failures if not isinstance(error, CancelledError)), failures[0])
     return tuple(future.result() for future in futures)
 
 
-def _one(
-    fetch: Fetch,
-    root: Path,
-    progress: Progress,
-    stopped: Callable[[], bool],
-    then: Callable[[Fetch, Path], None] | None,
-) -> File:
+def _all(*groups: list[Future[Any]]) -> list[Future[Any]]:
+    return [each for group in groups for each in group]
+
+
+def _one(fetch: Fetch, root: Path, progress: Progress, stopped: Callable[[], bool]) -> File:
     if stopped():
         raise CancelledError
     path = root / fetch.path
@@ -99,8 +105,6 @@ def _one(
         part_of(path).unlink(missing_ok=True)
         progress.bytes(known[1])
     progress.done(path.name)
-    if then is not None and fetch.is_sdist:
-        then(fetch, path)
     return File(fetch.path, known[1], known[0], fetch.role, fetch.name, fetch.version)
 
 

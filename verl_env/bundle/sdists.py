@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class SdistBuilder:
-    """Builds wheels of source distributions into a bundle; threads may share it.
+    """Builds wheels of source distributions into a bundle.
 
     Args:
         root: The directory of the bundle.
@@ -42,27 +41,22 @@ class SdistBuilder:
         self._root = root
         self._constraints = constraints
         self._progress = progress
-        self._turn = threading.Lock()
         self.built: list[File] = []
         #: Sources that stay as they are, with the reason.
         self.kept: dict[str, str] = {}
 
     def build(self, fetch: Fetch, sdist: Path) -> None:
         """Builds one, or notes why it stays a source."""
-        with self._turn:
-            try:
-                wheel = self._wheel(fetch, sdist)
-            except (InterpreterMissingError, OSError, ValueError) as error:
-                self.kept[fetch.path] = str(error)
-                self._progress.note(f"{sdist.name} stays a source distribution: {error}")
-                return
-            path = f"{WHEELS}/{wheel.name}"
-            self.built.append(
-                File(
-                    path, wheel.stat().st_size, file_sha256(wheel), "sdist-wheel", fetch.name, fetch.version, fetch.path
-                )
-            )
-            self._progress.note(f"{sdist.name}: built {wheel.name}")
+        try:
+            wheel = self._wheel(fetch, sdist)
+        except (InterpreterMissingError, OSError, ValueError) as error:
+            self.kept[fetch.path] = str(error)
+            self._progress.note(f"{sdist.name} stays a source distribution: {error}")
+            return
+        path, size = f"{WHEELS}/{wheel.name}", wheel.stat().st_size
+        digest = file_sha256(wheel)
+        self.built.append(File(path, size, digest, "sdist-wheel", fetch.name, fetch.version, fetch.path))
+        self._progress.note(f"{sdist.name}: built {wheel.name}")
 
     def _wheel(self, fetch: Fetch, sdist: Path) -> Path:
         interpreter = find_interpreter(fetch.target.python, None)

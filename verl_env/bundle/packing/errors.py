@@ -59,4 +59,4 @@ class MountImpossibleError(VerlEnvError):
     path: Path
     reason: str
     says = "{path} cannot be mounted: {reason}"
-    helps = "install squashfuse, ask an admin, or unpack it: verl-env unpack {path!q}"
+    helps = "install squashfuse and fuse3, ask an admin, or unpack it: verl-env unpack {path!q}"

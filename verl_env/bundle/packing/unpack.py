@@ -84,7 +84,8 @@ def mount(file: Path, to: Path) -> Pack:
 
 def unmount(directory: Path) -> None:
     """Ends a mount that ``mount`` made."""
-    argv = ["umount", str(directory)] if os.geteuid() == 0 else ["fusermount", "-u", str(directory)]
+    of_fuse = "fusermount3" if shutil.which("fusermount3") else "fusermount"
+    argv = ["umount", str(directory)] if os.geteuid() == 0 else [of_fuse, "-u", str(directory)]
     subprocess.run(argv, capture_output=True, check=False)
 
 
