@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks import CHECKS
@@ -11,6 +11,7 @@ from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import diagnose
 from verl_env.machine.model import Host, Machine, Nvidia
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

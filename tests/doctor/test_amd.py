@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from verl_env.doctor.facts import Facts
 from verl_env.doctor.model import Fix, Remedy
 from verl_env.doctor.run import evaluate
 from verl_env.machine.model import Amd, AmdDevice, Host, Machine
+from verl_env.records import replace
 
 MI300X = Machine(host=Host(), amd=Amd(rocm="7.2.1", devices=(AmdDevice(index=0, gfx="gfx942"),)))
 AMD = Facts(machine=MI300X)

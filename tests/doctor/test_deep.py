@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.gather import gather
 from verl_env.machine.model import Machine, Nvidia, NvidiaDevice
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

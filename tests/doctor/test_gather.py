@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from verl_env.doctor.gather import gather
 from verl_env.doctor.run import evaluate
 from verl_env.environment.state import State, write_state
 from verl_env.machine.model import Machine
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

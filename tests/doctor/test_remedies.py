@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import replace
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from verl_env.doctor.model import SEVERITIES
 from verl_env.doctor.restore import package_command
 from verl_env.doctor.run import evaluate
 from verl_env.installers.uv import find_uv
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from verl_env.doctor.facts import Facts
 from verl_env.doctor.model import Fix, Remedy
 from verl_env.doctor.restore import for_lockset, package_command
 from verl_env.doctor.run import evaluate
+from verl_env.records import replace
 
 LOCKED = Facts(
     packages={"numpy": "1.26.4", "torch": "2.7.1", "nvidia-nccl-cu12": "2.26.2", "mine": "1"},

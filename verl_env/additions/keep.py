@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.additions.arguments import parse_wish, wheels_only
@@ -15,6 +14,7 @@ from verl_env.environment.installed import installed, normalise, site_packages
 from verl_env.environment.pins import address
 from verl_env.environment.state import Extra
 from verl_env.plans.plan import pins_of
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from verl_env.plans.model import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Additions:
     """What must be installed beside the lock, and what was asked for, by the name of the package that it is.
 

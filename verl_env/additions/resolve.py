@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.additions.environment import base_interpreter
@@ -15,7 +14,7 @@ from verl_env.environment.installed import same_version, site_packages
 from verl_env.installers.classify import classify
 from verl_env.installers.failures import IndexFileMissingError, InstallerFailedError
 from verl_env.installers.process import run
-from verl_env.records import replace
+from verl_env.records import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ _REPORT = "report.json"
 _HASHED = "hashed.txt"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Base:
     """What wishes are resolved on.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import struct
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.elf import ElfError, ElfFile
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ RECORDS = 4096
 _LOST = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Architectures:
     """Compute capabilities (``"9.0"``) with machine code, and those with PTX."""
 

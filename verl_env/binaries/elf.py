@@ -11,10 +11,10 @@ from __future__ import annotations
 import mmap
 import struct
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.reading import open_regular
+from verl_env.records import record
 
 if TYPE_CHECKING:
     import re
@@ -39,7 +39,7 @@ class ElfError(ValueError):
     """A file that is no 64-bit little-endian ELF object, or that is cut off; ``args`` says which."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ElfInfo:
     """The dynamic facts of one object.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.binaries.elf import EM_AARCH64, EM_X86_64, ElfError, read_elf
 from verl_env.reading import read_bytes
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ _DEFAULTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loaded:
     """A library in a simulated process: its facts, and how it was found."""
 

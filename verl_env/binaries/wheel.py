@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
@@ -15,6 +14,7 @@ from verl_env.binaries.elf import ElfError, ElfFile, gnu_hash
 from verl_env.binaries.symbols import CUDA, TORCH, cxx11abi
 from verl_env.binaries.unpack import image_of
 from verl_env.reading import open_regular
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ class WheelError(ValueError):
     """A file that is no wheel, or a damaged one; ``args`` says which."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WheelObject:
     """One shared object of a wheel.
 
@@ -72,7 +72,7 @@ class WheelObject:
         return max(numbers, key=lambda number: [int(part) for part in number.split(".")], default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CompiledWheel:
     """The compiled content of a wheel; ``unreadable`` are objects that are damaged or of another kind, and why."""
 

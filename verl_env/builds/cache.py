@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 from verl_env.environment.files import link_or_copy, replace_bytes
 from verl_env.locking import StillHeldError, only_run
 from verl_env.reading import json_of
+from verl_env.records import record
 from verl_env.settings.digests import first_use, remember
 from verl_env.settings.owners import distrust
 from verl_env.wheels.fetch import file_sha256
@@ -38,7 +38,7 @@ LOCK_SECONDS = 6 * 3600.0
 _KEY_LENGTH = 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CacheEntry:
     """A result: its path (a wheel, or a directory) and what ``build.json`` says of it."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Toolchain
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildProblem:
     """Something that would make a build fail, found before it begins.
 
@@ -27,7 +28,7 @@ class BuildProblem:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lock:
     """What of a plan decides how things are built: torch, its accelerator, the Python, every locked version.
 
@@ -45,7 +46,7 @@ class Lock:
     constraints: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildHost:
     """What the host has for builds: tools, CPUs, free memory in bytes (None where not known), glibc, GPU targets.
 
@@ -62,7 +63,7 @@ class BuildHost:
     nvcc_of_index: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Places:
     """Where sources and logs are kept, below the directory of downloads; ``wheelhouse`` may hold sources too."""
 
@@ -80,7 +81,7 @@ class Places:
         return self.cache / "logs"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """One component to build, with everything that is decided beforehand.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.builds.jobs import job_memory
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MEASURED_ON = 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildOutline:
     """One component that would be built.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +14,7 @@ from verl_env.builds.unpack import unpack
 from verl_env.environment.installed import normalise
 from verl_env.installers.failures import AddressUnavailableError, HashMismatchError
 from verl_env.installers.index import other_digest
+from verl_env.records import record
 from verl_env.settings.config import load_config
 from verl_env.settings.digests import DigestChangedError, first_use
 from verl_env.wheels.fetch import download, file_sha256
@@ -32,7 +32,7 @@ _SDIST = (".tar.gz", ".zip", ".tar.bz2")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """A source by its kind: the address of a repository or an archive, and what of a repository."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -21,6 +20,7 @@ from zipfile import BadZipFile, ZipFile
 from verl_env.components.toolchain import needs_nvcc, nvcc_fits, toolkit_for
 from verl_env.installers.failures import HashMismatchError
 from verl_env.installers.index import IndexUnavailableError, download_wheel
+from verl_env.records import record, replace
 from verl_env.settings.owners import distrust
 from verl_env.wheels.fetch import file_sha256
 
@@ -36,7 +36,7 @@ FOLDER = "cuda-toolkit"
 _DIGEST = 12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IndexToolkit:
     """The compiler of one CUDA release: what it is made of, and where it is kept.
 
@@ -133,11 +133,7 @@ def with_toolkit(host: BuildHost, toolkit: IndexToolkit | None) -> BuildHost:
     """A host as builds see it that get their compiler from the index."""
     if toolkit is None:
         return host
-    from dataclasses import replace  # noqa: PLC0415
-
-    from verl_env.records import replace as with_values  # noqa: PLC0415
-
-    tools = with_values(host.toolchain, nvcc=toolkit.row.nvcc, cuda_home=str(toolkit.place))
+    tools = replace(host.toolchain, nvcc=toolkit.row.nvcc, cuda_home=str(toolkit.place))
     return replace(host, toolchain=tools, nvcc_of_index=True)
 
 

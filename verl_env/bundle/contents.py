@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.bundle.lookup import BundleRequirement
 from verl_env.bundle.resolve import resolve
 from verl_env.bundle.tool import PYTHONS
 from verl_env.locksets.target import LockTarget, oldest_glibc
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from verl_env.plans.model import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Planning:
     """A plan with what it was made from."""
 

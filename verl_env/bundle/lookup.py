@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from verl_env.bundle.errors import BundleFileUnavailableError
 from verl_env.bundle.model import WHEELS
 from verl_env.locksets.index import Index, best_file
+from verl_env.records import record
 from verl_env.settings.mirrors import mirrored
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WORKERS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BundleRequirement:
     """A distribution that a bundle is to hold.
 
@@ -45,7 +45,7 @@ class BundleRequirement:
     built: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fetch:
     """One file to be fetched to ``path`` of the bundle.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from verl_env.bundle.errors import BundleInvalidError
 from verl_env.bundle.model import FORMAT, File, Manifest, NativeWay, Planned
 from verl_env.credentials import without_credentials_in
 from verl_env.reading import json_of
+from verl_env.records import as_dict
 from verl_env.shapes import FieldError, count, flag, many, one_of, sha256, shape, text, texts
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def to_bytes(manifest: Manifest) -> bytes:
         "verl_env": manifest.tool,
         "tool_pythons": list(manifest.tool_pythons),
         "bytes": manifest.bytes,
-        "plans": [asdict(plan) for plan in manifest.plans],
-        "files": [asdict(file) for file in sorted(manifest.files, key=lambda file: file.path)],
+        "plans": [as_dict(plan) for plan in manifest.plans],
+        "files": [as_dict(file) for file in sorted(manifest.files, key=lambda file: file.path)],
     }
     return (json.dumps(without_credentials_in(document), indent=1, sort_keys=True) + "\n").encode()
 

@@ -12,8 +12,9 @@ BUNDLE/bom.cdx.json           a CycloneDX bill of materials, where its library i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ LOCKSETS = "locksets"
 RUNTIME = "runtime"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class File:
     """One file of a bundle.
 
@@ -53,7 +54,7 @@ class File:
     of: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NativeWay:
     """How a native component gets in from a bundle: ``prebuilt``, ``build``, ``built`` (built before) or ``skip``."""
 
@@ -63,7 +64,7 @@ class NativeWay:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Planned:
     """A plan that a bundle is for.
 
@@ -84,10 +85,10 @@ class Planned:
     wishes: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     verl: bool = True
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Manifest:
     """The contents of a bundle; ``tool`` is the version of verl-env that made it and that it brings.
 

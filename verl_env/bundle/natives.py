@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.builds.build_plan import build_plan_of
@@ -16,7 +15,7 @@ from verl_env.bundle.resolve import resolve
 from verl_env.components.toolchain import needs_nvcc
 from verl_env.installers.index import pinned
 from verl_env.locksets.web import WebError, open_url
-from verl_env.records import replace
+from verl_env.records import record, replace
 from verl_env.settings.mirrors import both, mirrored
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _SECONDS = 20.0
 _REFUSES_HEAD = frozenset({403, 405, 501})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkout:
     """A source that is cloned into a bundle: ``path`` is its file there."""
 
@@ -46,7 +45,7 @@ class Checkout:
     places: Places
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Carried:
     """What a bundle carries of one native component.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.bundle.contents import extras_wanted, packages_wanted, tool_targets
@@ -12,6 +11,7 @@ from verl_env.bundle.natives import carry_natives
 from verl_env.bundle.tool import served, tool_wanted
 from verl_env.installers.configured import configured_index
 from verl_env.locksets.index import Index
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from verl_env.bundle.natives import Carried, Checkout
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outline:
     """What a bundle would hold, before anything is fetched.
 

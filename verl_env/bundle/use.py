@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from verl_env.bundle.model import BOOTSTRAP, MANIFEST, WHEELS
 from verl_env.bundle.verify import opened, read_manifest, verify
 from verl_env.environment.files import remove_trees
 from verl_env.installers.isolation import changed
-from verl_env.records import replace
+from verl_env.records import record, replace
 from verl_env.settings.config import cache_directory
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from verl_env.plans.model import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bundle:
     """A bundle that something is to be installed from; its files have not been looked at yet."""
 

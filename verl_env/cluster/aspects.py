@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from typing import Any
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from verl_env.cluster.model import Severity
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Aspect:
     """One aspect: its name in words, and how grave it is that nodes differ in it."""
 

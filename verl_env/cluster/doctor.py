@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.cluster.command import agent_command
 from verl_env.cluster.compare import judge
 from verl_env.cluster.deep.exchange import exchange
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from verl_env.cluster.model import ClusterVerdict
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """What every node is asked.
 

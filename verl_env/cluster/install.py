@@ -16,6 +16,7 @@ from verl_env.bundle.use import open_bundle
 from verl_env.cluster.command import node_command
 from verl_env.cluster.model import MissingNode
 from verl_env.cluster.node.stage import beside
+from verl_env.records import record
 from verl_env.wheels.fetch import file_sha256
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _UNKNOWN = "nothing is known of it"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StagingPack:
     """What is to be installed, and where; ``need`` is the room that a node must have, in bytes.
 
@@ -45,7 +46,7 @@ class StagingPack:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StagedNodes:
     """Which nodes have a pack now; ``way`` is what carried it: ``sbcast``, ``srun``, ``ray``, or nothing."""
 

@@ -6,8 +6,9 @@ A task finds its place among those of its command in ``VERL_ENV_RANK``, where sr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from verl_env.cluster.gather import Gathering
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """What came of a command: the answers, what the launcher says of nodes that gave none, and remarks."""
 

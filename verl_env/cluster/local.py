@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.cluster.slurm.gather import SLACK
 from verl_env.cluster.stream import stream
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ wait
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Local:
     """Processes ``local0`` and so on; they can only be spread over, as all that could be asked of them is equal."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ Severity = Literal["error", "warning"]
 JOB_VARIABLE = "VERL_ENV_JOB"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodeFault:
     """What is wrong with one node by itself: others' processes on its GPUs, no space, a clock that is off."""
 
@@ -26,7 +27,7 @@ class NodeFault:
     evidence: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodeAnswer:
     """What one node said: the digest of what matters, and its own faults."""
 
@@ -35,7 +36,7 @@ class NodeAnswer:
     faults: tuple[NodeFault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MissingNode:
     """A node that was expected and gave no answer; ``reason`` is a clause, such as ``drained: bad fan``."""
 
@@ -43,14 +44,14 @@ class MissingNode:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """Nodes that are equal in all that matters, with the document of one of them."""
 
     nodes: tuple[str, ...]
     digest: str
     aspects: Mapping[str, Any]
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = NOTHING
     findings: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -59,7 +60,7 @@ class Group:
         return all(finding.get("severity") != "error" for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """One aspect in which a group is unlike the largest one; ``have`` and ``others`` are worded."""
 
@@ -70,7 +71,7 @@ class Difference:
     others: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClusterVerdict:
     """Whether the expected nodes would work together, and why not."""
 

@@ -7,8 +7,9 @@ import selectors
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ _GRACE = 5.0
 _CHUNK = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ended:
     """How a launcher ended: ``code`` as in ``subprocess``, None where it was stopped; ``late`` at its deadline."""
 

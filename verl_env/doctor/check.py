@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     import re
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from verl_env.doctor.model import Hit, Remedy, Severity, Theme
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """One declarative unit: the failure modes it covers, how to see them in facts or in a log, and what to do.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -10,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from verl_env.doctor.model import Remedy
 from verl_env.installers.shown import install_line, uninstall_line
+from verl_env.records import NOTHING, record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from verl_env.doctor.model import Fix
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shell:
     """How packages of one environment are changed: with uv or pip, and which Python; None for the active one.
 
@@ -26,7 +26,7 @@ class Shell:
 
     installer: Literal["uv", "pip"] = "pip"
     python: str | None = None
-    pins: Mapping[str, str] = field(default_factory=dict)
+    pins: Mapping[str, str] = NOTHING
 
     def pinned(self, requirement: str) -> str:
         """A requirement in the version of the lockset, where that meets it."""

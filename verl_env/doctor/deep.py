@@ -7,7 +7,6 @@ TransformerEngine comes last: its import has wedged drivers (LoongForge#97).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from verl_env.doctor.run import diagnose
 from verl_env.machine.child import run
 from verl_env.machine.process import Completed, NotFound, NotStarted, TimedOut
 from verl_env.reading import json_of
+from verl_env.records import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ _LOOK = Remedy("Its error is the evidence; the findings above it, if any, name t
 _IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1])"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trial:
     """What came of one child: its name, whether it succeeded, and of a failure its error and where it was raised."""
 

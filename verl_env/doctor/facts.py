@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -13,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 from verl_env.doctor.commands import Shell
 from verl_env.doctor.engines.host import HostFacts
 from verl_env.machine.model import UNKNOWN, Machine
+from verl_env.records import NOTHING, record
 from verl_env.versions import dotted, is_dotted
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from verl_env.machine.model import Known
 
 
-@dataclass(frozen=True)
+@record
 class Facts:
     """The facts of one diagnosis, gathered from an environment or read from a report.
 
@@ -54,25 +54,25 @@ class Facts:
         misfits: What the machine lacks of what that lockset, and what was built for it, needs.
     """
 
-    machine: Machine = field(default_factory=Machine)
+    machine: Machine = Machine()
     python: Known[str] = UNKNOWN
-    packages: Mapping[str, str | None] = field(default_factory=dict)
+    packages: Mapping[str, str | None] = NOTHING
     packages_complete: bool = False
-    duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    urls: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    duplicates: Mapping[str, tuple[str, ...]] = NOTHING
+    urls: Mapping[str, str] = NOTHING
+    environment: Mapping[str, str] = NOTHING
     environment_complete: bool = False
     log: str = ""
     logged: int = 0
     torch_flavour: Known[str] = UNKNOWN
-    host: HostFacts = field(default_factory=HostFacts)
+    host: HostFacts = HostFacts()
     target: InspectedEnvironment | None = None
-    shell: Shell = field(default_factory=Shell)
+    shell: Shell = Shell()
     unmet: frozenset[tuple[str, str]] = frozenset()
     lockset: str | None = None
-    locked: Mapping[str, str] = field(default_factory=dict)
+    locked: Mapping[str, str] = NOTHING
     natives: frozenset[str] = frozenset()
-    moved: Mapping[str, str | None] = field(default_factory=dict)
+    moved: Mapping[str, str | None] = NOTHING
     completeness: Completeness | None = None
     proofs: tuple[KeptProof, ...] = ()
     misfits: tuple[Misfit, ...] = ()

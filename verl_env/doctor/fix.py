@@ -6,10 +6,10 @@ finding that was to be mended, and any error that was not there before. Only the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from verl_env.errors import VerlEnvError
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from verl_env.plans.reporter import Reporter
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FixStep:
     """One fix that would run: the finding that it mends and its commands."""
 
@@ -32,7 +32,7 @@ class FixStep:
     commands: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Means:
     """With what an installation is done: its options, and who is told of it."""
 
@@ -40,7 +40,7 @@ class Means:
     reporter: Reporter
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FixOutcome:
     """What came of a fix; ``detail`` says why it failed or was taken back."""
 

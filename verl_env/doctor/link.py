@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+from verl_env.records import record
 
 Severity = Literal["error", "warning", "info"]
 Theme = Literal[
     "abi", "cuda", "loader", "dependencies", "coupling", "toolchain", "filesystems", "ray-slurm", "gpu", "rocm", "other"
 ]
+
 #: What a finding rests on: facts of the environment, an error text of the log, or both.
 Basis = Literal["facts", "log", "both"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fix:
     """Changes of packages that mend a finding; what ``--fix`` runs: first ``uninstall``, then ``install``.
 
@@ -33,7 +35,7 @@ class Fix:
     runtime: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Remedy:
     """The way out: one sentence, the commands to copy, and where it is safe and reversible the fix behind them."""
 
@@ -42,7 +44,7 @@ class Remedy:
     fix: Fix | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hit:
     """What a check found: evidence with file and value, and what differs from the text of the check itself.
 
@@ -57,7 +59,7 @@ class Hit:
     covers: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One result: data first, text second. ``explains`` are ids of findings of the same diagnosis."""
 
@@ -75,7 +77,7 @@ class Finding:
     read: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Skipped:
     """A check that could not be made, and why."""
 
@@ -83,7 +85,7 @@ class Skipped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unrecognised:
     """A failure that a report shows and that no check explains.
 
@@ -102,7 +104,7 @@ class Unrecognised:
     nearest: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnosis:
     """All findings, most severe first, what was skipped, and how long it took.
 
@@ -114,7 +116,7 @@ class Diagnosis:
     skipped: tuple[Skipped, ...] = ()
     seconds: float = 0.0
     checked: int = 0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     unrecognised: tuple[Unrecognised, ...] = ()
     read: tuple[str, ...] | None = None
 

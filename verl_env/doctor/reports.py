@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.ingest.failures import survived
 from verl_env.doctor.run import diagnose
 from verl_env.doctor.unexplained import unexplained
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

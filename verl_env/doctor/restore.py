@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from verl_env.command_line import command
 from verl_env.doctor.model import Fix, Remedy
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ _VALUED = frozenset(
 _NEEDLESS = frozenset("-y -q --reinstall --force-reinstall --no-cache --no-cache-dir --no-deps -U --upgrade".split())  # noqa: SIM905
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PackageCommand:
     """A command of pip or uv that installs or removes packages; ``alone`` says that it lets no others change."""
 

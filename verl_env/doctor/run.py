@@ -6,7 +6,6 @@ import queue
 import re
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.amd import for_amd
@@ -14,6 +13,7 @@ from verl_env.doctor.link import linked
 from verl_env.doctor.literals import may_match
 from verl_env.doctor.model import SEVERITIES, Diagnosis, Finding, Hit, Skipped
 from verl_env.doctor.restore import for_lockset
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

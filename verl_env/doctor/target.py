@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import re
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.binaries import loader as loading
 from verl_env.binaries.elf import EM_X86_64, MACHINES, ElfError, ElfInfo, read_elf
 from verl_env.binaries.symbols import Providers, undefined, unresolved
-from verl_env.doctor.engines import metadata, names, record, requirements
+from verl_env.doctor.engines import metadata, names, requirements
+from verl_env.doctor.engines import record as records
 from verl_env.doctor.engines.torchload import TorchProcess, simulate
 from verl_env.doctor.errors import NoEnvironmentError
 from verl_env.doctor.lazy import lazily
 from verl_env.environment.state import read_state
 from verl_env.reading import text_or_none, what_is
-from verl_env.records import NOTHING
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ _CONFIG = re.compile(r"^[ \t]*([\w-]+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 _TORCH_LIBRARIES = ("c10", "c10_cuda", "c10_hip", "torch", "torch_cpu", "torch_cuda", "torch_hip", "torch_python")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shared:
     """One shared object: its owner (canonical name; None for an unrecorded file), its facts or why there are none."""
 
@@ -155,12 +155,12 @@ class InspectedEnvironment:
     @lazily
     def records(self) -> tuple[Owned, ...]:
         """The recorded files of every distribution."""
-        return tuple(map(record.read_record, self.distributions))
+        return tuple(map(records.read_record, self.distributions))
 
     @lazily
     def clashes(self) -> tuple[Clash, ...]:
         """Paths that two distributions claim with different contents."""
-        return tuple(record.clashes(self.records))
+        return tuple(records.clashes(self.records))
 
     @lazily
     def damages(self) -> tuple[Damage, ...]:
@@ -174,8 +174,8 @@ class InspectedEnvironment:
         return tuple(
             damage
             for owned in self.records
-            for damage in record.damages(owned, foreign=foreign)
-            if not record.came_so(damage, owned, usual.get(owned.distribution.name, NOTHING))
+            for damage in records.damages(owned, foreign=foreign)
+            if not records.came_so(damage, owned, usual.get(owned.distribution.name, NOTHING))
         )
 
     @lazily

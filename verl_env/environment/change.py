@@ -9,7 +9,6 @@ differ, and is what ``verl-env rollback`` goes back to.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +32,7 @@ from verl_env.environment.target import Target
 from verl_env.environment.worded import worded
 from verl_env.interrupts import shielded
 from verl_env.reading import what_is
+from verl_env.records import replace
 from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:

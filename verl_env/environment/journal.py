@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 from verl_env.environment.files import replace_bytes
 from verl_env.reading import json_of, read_bytes
+from verl_env.records import as_dict, names_of, record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Phase = Literal["prepare", "switch"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Journal:
     """One run: who, since when, and how far; ``generation`` is the one it makes."""
 
@@ -45,13 +45,13 @@ def begin(path: Path, generation: str) -> Journal:
 
 def write(path: Path, journal: Journal) -> None:
     """Replaces the journal in one step."""
-    replace_bytes(path, json.dumps(asdict(journal)).encode())
+    replace_bytes(path, json.dumps(as_dict(journal)).encode())
 
 
 def read(path: Path) -> Journal | None:
     """The journal; None where there is none, or none that can be read."""
     try:
         data = json_of(read_bytes(path))
-        return Journal(**{field.name: data[field.name] for field in fields(Journal)})
+        return Journal(**{name: data[name] for name in names_of(Journal)})
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -8,7 +8,6 @@ read is said, and decides nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from verl_env.locksets.wheelfacts import wheel_facts
 from verl_env.machine import tables, wheel_tables
 from verl_env.machine.model import UNKNOWN
 from verl_env.reading import json_of
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ _UNNAMED = re.compile(r"Reserved|NVSwitch|Audio|CNX|DRIVE|MxGPU|V340|GH100-|Skin
 _SINCE_TORCH = Version("2.4")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RowDifference:
     """A row of a table, what it says (None: no row) and what its source says (None: nothing)."""
 
@@ -50,7 +50,7 @@ class RowDifference:
     theirs: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SourceAnswer:
     """What one source says: how many rows were compared, where they differ, or why it could not be read."""
 

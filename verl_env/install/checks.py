@@ -7,13 +7,13 @@ import math
 import os
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install.check_failure import failure, file_name
 from verl_env.installers.isolation import check_environment
 from verl_env.machine.child import Children, Completed
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +82,7 @@ def run_checks(
         done(check.id, outcome.seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Place:
     """The interpreter of an environment, the variables of checks, and a directory for scripts."""
 

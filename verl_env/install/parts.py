@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from pathlib import Path
@@ -288,7 +287,7 @@ class Parts:
         natives = tuple(choice if each.name == choice.name else each for each in self._plan.natives)
         plan = replace(self._plan, natives=natives)
         works = checked_works(plan, self._options, self._seen, self._tools.interpreter)
-        return dataclasses.replace(self._tools, works=works)
+        return replace(self._tools, works=works)
 
     def _make_builder(self, tools: Tools) -> Builder:
         from verl_env.builds.builder import Builder  # noqa: PLC0415 (few environments need one)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from verl_env.installers.choice import choose_installer
 from verl_env.installers.failures import InstallerMissingError, InstallerSilentError
 from verl_env.plans.model import Cost
 from verl_env.plans.sizes import cost
+from verl_env.records import record
 from verl_env.sizes import human
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from verl_env.plans.model import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PreparedPlace:
     """What an environment finds at its place: the room, the installer's cache, and whether files are linked from it."""
 

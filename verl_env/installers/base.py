@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from verl_env.environment.pins import address
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Command:
     """A program with its arguments and its whole environment."""
 
@@ -20,7 +20,7 @@ class Command:
     env: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """Where files come from: the configured index and ``links``, or with ``offline`` the links alone.
 
@@ -36,7 +36,7 @@ class Source:
         return [word for link in self.links for word in ("--find-links", address(link))]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """One call of an installer.
 
@@ -48,7 +48,7 @@ class Batch:
     """
 
     requirements: Path
-    source: Source = field(default_factory=Source)
+    source: Source = Source()
     hashes: bool = True
     build_constraints: Path | None = None
     isolated: bool = True
@@ -59,7 +59,7 @@ class Batch:
     wheels_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cache:
     """An installer's cache: its directory (None where it keeps none), and whether files are linked out of it."""
 

@@ -15,10 +15,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.installers.isolation import WORKING_DIRECTORY
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG = 1
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandResult:
     """How a command ended: its exit code (negative for a signal) and the end of its output as plain text."""
 

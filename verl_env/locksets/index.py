@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from packaging.version import Version
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.web import fetch
 from verl_env.reading import json_of
+from verl_env.records import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +33,7 @@ PYPI = "https://pypi.org/simple"
 NEWEST_GLIBC = "2.99"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IndexFile:
     """One file of a project on the index.
 
@@ -76,7 +77,7 @@ class IndexFile:
         return frozenset(parse_wheel_filename(self.name)[3]) if self.is_wheel else frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """A page of links: its address, and each link in the form of PEP 691, for most are never looked at."""
 

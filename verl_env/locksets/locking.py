@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.constraints import constraints_directory
@@ -12,6 +11,7 @@ from verl_env.locksets.hashes import Hashes
 from verl_env.locksets.load import LOCKSET_FILE, load_lockset, load_packages, parse_packages, read_toml
 from verl_env.locksets.make import catalogue_text, lockset_text, make_lockset
 from verl_env.locksets.recipe import load_recipe, recipe_files
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from verl_env.locksets.replay import MakeResolver
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LockOutcome:
     """What one recipe gives: the texts of its files by name, and how the files that were there differ."""
 

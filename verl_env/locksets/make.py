@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -20,6 +19,7 @@ from verl_env.locksets.replay import Replay
 from verl_env.locksets.target import LockTarget, glibc_of
 from verl_env.locksets.unmet import ABSENT, unmet_requirements
 from verl_env.locksets.write import LEAST_GLIBC, file_name, lock_files, package_of
+from verl_env.records import record
 from verl_env.versions import at_least, dotted
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from verl_env.locksets.unmet import UnmetRequirement
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PythonResult:
     """The replay for one Python: what is locked (no virtual components), and what stays unmet."""
 

@@ -11,10 +11,10 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verl_env.records import record
 from verl_env.versions import dotted
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _ARCHITECTURE = re.compile(r"\bsm_(?P<number>\d+)(?P<variant>[a-z]?)\b")
 _ELF = b"\x7fELF"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SymbolNeed:
     """The newest version of one library's symbols that a file asks for (``"2.28"``)."""
 
@@ -34,7 +34,7 @@ class SymbolNeed:
     file: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeviceCode:
     """The GPU architectures of one file: native code, architecture-specific code (``"9.0a"``) and PTX."""
 
@@ -44,7 +44,7 @@ class DeviceCode:
     ptx: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Measurement:
     """Needs of an environment: the highest of each library, and every file with device code by path.
 

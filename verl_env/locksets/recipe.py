@@ -8,11 +8,11 @@ reason of each requirement that stays unmet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from verl_env.locksets.errors import LocksetInvalidError
 from verl_env.locksets.load import IDENTITY, IDENTITY_OPTIONAL, NOTHING, SCHEMA, driver, glibc, gpu, read_toml
+from verl_env.records import record
 from verl_env.shapes import FieldError, count, flag, many, number, sha256, shape, text, texts, timestamp
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FILE = "recipe.toml"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Virtual:
     """A component that the image has and no index brings: a native build, a wheel by address.
 
@@ -39,7 +39,7 @@ class Virtual:
     requires: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Addressed:
     """A wheel that the package index does not have: of another index, or of a release of its own.
 
@@ -72,7 +72,7 @@ class Addressed:
         return self.sha256 if isinstance(self.sha256, str) or self.sha256 is None else self.sha256.get(python)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecipeStep:
     """One step of the image, or one of our own (then ``title`` says so).
 
@@ -93,7 +93,7 @@ class RecipeStep:
     date: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sdist:
     """A release that the index has as source only; its requirements are stated, so that its code never runs."""
 
@@ -102,7 +102,7 @@ class Sdist:
     requires: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Override:
     """A requirement that replaces every other one on the same package."""
 
@@ -110,7 +110,7 @@ class Override:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Exclude:
     """A package that is left out wherever it is required."""
 
@@ -118,7 +118,7 @@ class Exclude:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PackageDate:
     """Another date for one package."""
 
@@ -127,7 +127,7 @@ class PackageDate:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnmetReason:
     """Why a requirement of ``package`` on ``requires`` (a name) stays unmet."""
 
@@ -136,7 +136,7 @@ class UnmetReason:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LocksetRecipe:
     """The inputs of one lockset.
 

@@ -29,6 +29,7 @@ from verl_env.locksets.errors import (
 )
 from verl_env.locksets.index import Index, IndexFile, best_file, read_page
 from verl_env.locksets.wheelfacts import WheelFacts, wheel_facts
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 WORKERS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepChange:
     """A package that a step adds (``+``) or removes (``-``); one that it replaces is both."""
 
@@ -67,7 +68,7 @@ class StepResolver(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pinned:
     """A release in the replayed environment; a virtual one has no files.
 

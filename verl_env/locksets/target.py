@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
+from verl_env.records import record
 from verl_env.versions import dotted
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _OLDEST = 5
 OLDEST_GLIBC = "2.17"
 
 
-@dataclass(frozen=True)
+@record
 class LockTarget:
     """A Python (``"3.10"``), an architecture as Linux names it, and a glibc.
 
@@ -48,22 +48,27 @@ class LockTarget:
         """Every wheel tag that it takes, with its rank; 0 is the best."""
         return _tags(self)
 
-    @cached_property
+    @property
     def markers(self) -> Mapping[str, str]:
         """The environment that markers are evaluated in."""
-        return {
-            "implementation_name": "cpython",
-            "implementation_version": self.python_full,
-            "os_name": "posix",
-            "platform_machine": self.arch,
-            "platform_python_implementation": "CPython",
-            "platform_release": "",
-            "platform_system": "Linux",
-            "platform_version": "",
-            "python_full_version": self.python_full,
-            "python_version": self.python,
-            "sys_platform": "linux",
-        }
+        return _markers(self)
+
+
+@cache
+def _markers(target: LockTarget) -> Mapping[str, str]:
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": target.python_full,
+        "os_name": "posix",
+        "platform_machine": target.arch,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": target.python_full,
+        "python_version": target.python,
+        "sys_platform": "linux",
+    }
 
 
 @cache

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 ABSENT = "absent"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnmetRequirement:
     """A requirement of a package, the name it is on, and the version that is there instead."""
 

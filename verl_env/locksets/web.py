@@ -7,7 +7,6 @@ at each redirection anew, and ``file:`` addresses, such as a mirror may have.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from verl_env import __version__
 from verl_env.locksets.errors import IndexUnreachableError
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class WebError(Exception):
         self.status, self.passing = status, passing
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebAnswer:
     """What an address gives, to be read once, as a context; names of ``headers`` are in lower case."""
 
@@ -77,7 +77,7 @@ class WebAnswer:
             return bytes(self._source.read(count))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Response:
     """The answer to one request; header names are in lower case."""
 

@@ -12,12 +12,12 @@ import os
 import tarfile
 import threading
 import zipfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.errors import IndexUnreachableError
 from verl_env.locksets.web import fetch
 from verl_env.places import user_directory
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ TAIL = 128 * 1024
 _PARTIAL = 206
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WheelFacts:
     """METADATA (empty for a source archive) and sizes in bytes: the file, and what it unpacks to."""
 

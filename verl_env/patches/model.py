@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 BAD = frozenset({"declined", "failed"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PatchState:
     """One patch: ``state`` is applied, applied-unverified, not-needed, declined, failed or disabled.
 
@@ -37,7 +38,7 @@ class PatchState:
         return entry if self.process is None else {**entry, "process": self.process, "probed": bool(self.probed)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """What one interpreter says. ``installed``: the runtime is in the environment; ``hook``: its start-up hook ran.
 

@@ -7,7 +7,6 @@ their files.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.environment.binding import FILES as BINDING
@@ -15,6 +14,7 @@ from verl_env.environment.installed import installed, site_packages
 from verl_env.environment.record import read_record, relative_to_environment
 from verl_env.environment.reuse import link_files
 from verl_env.plans.compare import satisfies
+from verl_env.records import record
 from verl_env.wheels.runtime import NAME as RUNTIME
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _CACHE = "__pycache__"
 _OWN = (_CACHE, "_virtualenv.py", "_virtualenv.pth", *BINDING)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """A distribution that is carried over: its name and its files, relative to the environment."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.credentials import without_credentials
 from verl_env.places import user_directory
+from verl_env.records import record
 from verl_env.settings.config import (
     BUILD_CACHE_VARIABLE,
     CACHE_VARIABLE,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """One key, its value in force, and its origin: a variable, a file, or ``default``."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verl_env.records import record
 from verl_env.verify.model import Part, Training
 
 if sys.version_info >= (3, 11):
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DATA = Path(__file__).parent / "data"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrainerOptions:
     """Options of the trainer, and when they are given: by release of verl, backend, engine, or a package's absence."""
 
@@ -33,7 +33,7 @@ class TrainerOptions:
     without: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Metric:
     """A figure that the trainer prints of a step: under which name, from which release on, and its bounds."""
 
@@ -43,7 +43,7 @@ class Metric:
     at_least: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrainData:
     """How verl is started, and what it prints, by figure."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 Outcome: TypeAlias = Literal["passed", "failed", "impossible"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Training:
     """A training run: verl's backend, its engine, and the number of GPUs."""
 
@@ -21,7 +22,7 @@ class Training:
     gpus: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """One piece of work (``data/parts.toml``).
 
@@ -39,11 +40,11 @@ class Part:
     arguments: tuple[str, ...] = ()
     train: Training | None = None
     capability: str | None = None
-    at_most: Mapping[str, float] = field(default_factory=dict)
-    at_least: Mapping[str, float] = field(default_factory=dict)
+    at_most: Mapping[str, float] = NOTHING
+    at_least: Mapping[str, float] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """What came of a part; ``findings`` are the ids of what the doctor reads out of its log."""
 
@@ -51,7 +52,7 @@ class Result:
     state: Outcome
     reason: str = ""
     seconds: float = 0.0
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = NOTHING
     findings: tuple[str, ...] = ()
     log: str = ""
 
@@ -68,7 +69,7 @@ class Result:
         return document | ({"log": self.log} if self.state == "failed" else {})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subject:
     """What is proved: an environment on a machine; None for what is not known or not there."""
 
@@ -81,7 +82,7 @@ class Subject:
     packages: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verification:
     """All parts of one run; ``date`` is that of its start (UTC, ISO 8601)."""
 

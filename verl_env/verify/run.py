@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verl_env.machine.process import Abandoned, Completed, NotFound, NotStarted, TimedOut
 from verl_env.reading import json_of
+from verl_env.records import record, replace
 from verl_env.verify.judge import complaints
 from verl_env.verify.model import Result, Verification
 from verl_env.verify.possible import obstacle
@@ -33,7 +33,7 @@ _STEPS = 2
 _ANSWER = "VERL_ENV_VERIFY_ANSWER"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Room:
     """Where a proof works: its directory, the environment's interpreter, and the variables of its processes."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from verl_env.binaries.elf import MACHINES
 from verl_env.binaries.symbols import other_abi, qualified_name
 from verl_env.machine.gpu_code import Fit, cuda_code, gfx_code
+from verl_env.records import record
 from verl_env.versions import at_least
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _OF_THE_NODE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """Why a wheel does not fit.
 

@@ -7,12 +7,12 @@ hash, they are recorded like anything from an index.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.environment.files import link_or_copy
 from verl_env.installers.base import Batch, Source
 from verl_env.installers.requirements import write_file
+from verl_env.records import record
 from verl_env.wheels.fetch import file_sha256
 from verl_env.wheels.identity import read_identity
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Staged:
     """A wheel that an installer can find: what it is by its own metadata, its hash, and where it was put."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.elf import ElfError, read_elf
 from verl_env.binaries.loader import Loader, expand, read_cache, split_library_path
 from verl_env.binaries.symbols import Providers
 from verl_env.binaries.wheel import WheelError, read_wheel
+from verl_env.records import replace
 from verl_env.wheels.check import HIP, Fault, check_wheel
 from verl_env.wheels.errors import NativeMismatchError
 from verl_env.wheels.identity import identity_faults, is_compiled

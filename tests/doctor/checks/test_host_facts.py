@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +11,7 @@ from verl_env.doctor.engines.host import Directory, HostFacts
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.run import evaluate
 from verl_env.machine.model import UNKNOWN, Host, Machine, Nvidia, NvidiaDevice
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from verl_env.doctor.model import Finding

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from verl_env.doctor.checks import CHECKS
@@ -13,6 +11,7 @@ from verl_env.environment.state import State
 from verl_env.install.completeness import of_state
 from verl_env.locksets.catalogue import load_catalogue
 from verl_env.machine.model import Amd, AmdDevice, Machine, Nvidia, NvidiaDevice
+from verl_env.records import replace
 
 BY_ID = {check.id: check for check in CHECKS}
 FLASH_ATTN, OTHERS = BY_ID["flash-attn-absent"], BY_ID["component-left-out"]

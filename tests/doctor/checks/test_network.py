@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +12,7 @@ from verl_env.doctor.engines.host import HostFacts
 from verl_env.doctor.facts import Facts
 from verl_env.doctor.run import evaluate
 from verl_env.machine.model import Amd, AmdDevice, Machine, Nvidia, NvidiaDevice
+from verl_env.records import replace
 
 ABSENT = next(check for check in CHECKS if check.id == "network-interface-absent")
 HERE = ("docker0", "eth0", "eth1", "lo")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from verl_env.additions.environment import open_environment, run_variables
 from verl_env.bundle.packing.model import read_pack
 from verl_env.bundle.packing.running import packed_variables
 from verl_env.environment.state import read_state
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ HOME = "~"
 _NOBODY = "/nobody-of-verl-env"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Module:
     """A module: its name and version, the directory put before PATH, variables, and where it comes from.
 

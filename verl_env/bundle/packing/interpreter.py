@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from verl_env.binaries.elf import ElfError, read_elf
 from verl_env.bundle.packing.errors import PackImpossibleError
 from verl_env.machine.child import Completed, run
+from verl_env.records import record
 
 _SECONDS = 60.0
 _QUESTION = """
@@ -32,7 +32,7 @@ RUNPATH = "$ORIGIN/../lib"
 _SITE = "site-packages"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Donor:
     """An interpreter as it says itself where its parts are; ``library`` is "" where it has no libpython of its own.
 

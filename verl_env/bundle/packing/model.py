@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.bundle.packing.errors import PackInvalidError
 from verl_env.reading import json_of, read_bytes
+from verl_env.records import as_dict, record
 from verl_env.shapes import FieldError, count, number, shape, text, texts
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ FORMAT = 1
 _SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pack:
     """A packed prefix.
 
@@ -46,7 +46,7 @@ class Pack:
 
 def to_bytes(pack: Pack) -> bytes:
     """The description as it is stored."""
-    return (json.dumps(asdict(pack), indent=1) + "\n").encode()
+    return (json.dumps(as_dict(pack), indent=1) + "\n").encode()
 
 
 def read_pack(prefix: Path) -> Pack | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.elf import ElfError, read_elf
 from verl_env.binaries.loader import read_cache
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ _SELDOM = re.compile(r"(_tkinter|nis|readline|_curses(_panel)?|_g?dbm|_crypt|spw
 _DEFAULT = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Needs:
     """Sonames that the interpreter needs of the host, those that packages and seldom used modules do, and the glibc."""
 

@@ -107,9 +107,8 @@ def _reports(args: argparse.Namespace, checks: tuple[Check, ...]) -> int:
 
 def _planned(args: argparse.Namespace, checks: tuple[Check, ...]) -> int:
     """Diagnoses an environment that is only written down: its pins, on the machine that the flags describe."""
-    from dataclasses import replace
-
     from verl_env.doctor.reports import diagnose_report
+    from verl_env.records import replace
 
     name = args.requirements or args.lock
     if name != "-" and (found := what_is(name)) != "a file":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import print_json, stdout_console
 from verl_env.errors import EXIT_NO, EXIT_OK, UsageError
 from verl_env.reading import what_is
+from verl_env.records import as_dict
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
             raise UsageError(f"{named} is {found}, and a file or an address is wanted", command="verl-env facts --help")
     answers = check(Index(configured_index()), args.pci_ids, args.drivers, args.amdgpu)
     if args.json:
-        print_json({"schema": 1, "sources": [asdict(answer) for answer in answers]})
+        print_json({"schema": 1, "sources": [as_dict(answer) for answer in answers]})
     else:
         for answer in answers:
             for line in _lines(answer):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from verl_env.records import as_dict
 from verl_env.sizes import human
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def builds(console: Console, outlines: Sequence[BuildOutline], problems: Sequenc
 def builds_json(outlines: Sequence[BuildOutline], problems: Sequence[BuildProblem]) -> dict[str, Any]:
     """The same for programs."""
     return {
-        "builds": [asdict(each) for each in outlines],
-        "build_problems": [asdict(problem) for problem in problems],
+        "builds": [as_dict(each) for each in outlines],
+        "build_problems": [as_dict(problem) for problem in problems],
     }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from verl_env.cli.console import unicode_ok
 from verl_env.command_line import visible
+from verl_env.records import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,11 +31,11 @@ def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "schema": 1,
         "ok": diagnosis.ok,
         "findings": [_finding_json(finding) for finding in diagnosis.findings],
-        "skipped": [asdict(skipped) for skipped in diagnosis.skipped],
+        "skipped": [as_dict(skipped) for skipped in diagnosis.skipped],
         "seconds": round(diagnosis.seconds, 3),
         "checked": diagnosis.checked,
         "roots": [finding.id for finding in diagnosis.roots],
-        "unrecognised": [asdict(one) for one in diagnosis.unrecognised],
+        "unrecognised": [as_dict(one) for one in diagnosis.unrecognised],
     } | ({} if diagnosis.read is None else {"read": list(diagnosis.read)})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.choose.command import plan_command
@@ -13,6 +12,7 @@ from verl_env.choose.facts import facts_of
 from verl_env.choose.nearest import without_gpu
 from verl_env.choose.uncovered import uncovered
 from verl_env.cli.console import say, wrapped
+from verl_env.records import record
 from verl_env.texts import counted, listed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Marks:
     """The characters of chains and marks; ``ASCII`` is for streams that cannot show the others."""
 

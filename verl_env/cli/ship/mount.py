@@ -21,13 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Mounts."""
-    from dataclasses import asdict
-
     from verl_env.bundle.packing.unpack import mount
+    from verl_env.records import as_dict
 
     described = mount(args.file, args.directory.absolute())
     if args.json:
-        print_json({"schema": 1, "path": str(args.directory.absolute()), **asdict(described)})
+        print_json({"schema": 1, "path": str(args.directory.absolute()), **as_dict(described)})
     else:
         stdout_console().print(f"{args.directory}: {described.lockset}, Python {described.python}", markup=False)
         stdout_console().print(f"verl-env run --into {args.directory} -- COMMAND", markup=False)

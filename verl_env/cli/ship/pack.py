@@ -24,9 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Packs an environment."""
-    from dataclasses import asdict
-
     from verl_env.bundle.packing.pack import pack
+    from verl_env.records import as_dict
     from verl_env.sizes import human
 
     console = stderr_console()
@@ -34,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
     made = pack(args.environment, output, lambda line: console.print(line, markup=False), bytecode=not args.no_bytecode)
     size = output.stat().st_size
     if args.json:
-        print_json({"schema": 1, "path": str(output), "file_bytes": size, **asdict(made)})
+        print_json({"schema": 1, "path": str(output), "file_bytes": size, **as_dict(made)})
         return EXIT_OK
     out = stdout_console()
     out.print(f"{args.output}: {human(size)}, one file for {made.files} of {human(made.bytes)}", markup=False)

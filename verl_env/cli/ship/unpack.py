@@ -21,13 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Unpacks."""
-    from dataclasses import asdict
-
     from verl_env.bundle.packing.unpack import unpack
+    from verl_env.records import as_dict
 
     target, described = unpack(args.file, args.directory)
     if args.json:
-        print_json({"schema": 1, "path": str(target), **asdict(described)})
+        print_json({"schema": 1, "path": str(target), **as_dict(described)})
     else:
         stdout_console().print(f"{target}: {described.lockset}, Python {described.python}", markup=False)
         stdout_console().print(f"verl-env run --into {target} -- COMMAND, or {target}/bin/python", markup=False)

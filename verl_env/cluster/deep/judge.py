@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.cluster.fold import fold
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ _FAR = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeepVerdict:
     """What came of the exchange: errors, slow pairs, and figures in GB/s."""
 

@@ -11,7 +11,6 @@ import os
 import socket
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from verl_env.doctor.gather import gather
 from verl_env.doctor.run import diagnose
 from verl_env.machine.probe import probe
 from verl_env.machine.record import machine_to_json
+from verl_env.records import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def answer(asked: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, An
     findings, more, own = _environment(asked, environ, machine, host)
     faults += own
     found["aspects"] |= more
-    return {**found, "findings": findings, "faults": [asdict(fault) for fault in faults]}
+    return {**found, "findings": findings, "faults": [as_dict(fault) for fault in faults]}
 
 
 def _absent(paths: list[str]) -> list[NodeFault]:

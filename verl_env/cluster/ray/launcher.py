@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from verl_env.cluster.gather import Gathering
 from verl_env.cluster.launcher import Heard
 from verl_env.cluster.ray.client import BEGUN, NODES, SLACK, STEP, UNREACHED
 from verl_env.cluster.stream import stream
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ _CONNECT = 90.0
 _SLOW = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ray:
     """For the methods see ``Launcher``.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ each() ( # LIST COMMAND...: starts it on each node; ends when the first of them 
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scheduler:
     """One row. ``tested`` says whether its scripts were run; texts are shell, as ``data/schedulers.toml`` explains."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from verl_env import __version__
 from verl_env.cluster.script.schedulers import scheduler
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ _MARK = re.compile(r"@([A-Z]+)@")
 _TITLES = {"ray": "Ray on {nodes}, and one command on it", "torchrun": "One command on {nodes}, started by torchrun"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScriptJob:
     """What a script is for.
 
@@ -37,9 +37,9 @@ class ScriptJob:
     environment: Path
     scheduler: str = "slurm"
     cpus: int | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = NOTHING
     directives: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = NOTHING
     interface: str = ""
     program: str | None = None
     interactive: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.cluster.errors import JobTooSmallError, NoNodesNamedError
@@ -11,12 +10,13 @@ from verl_env.cluster.fold import fold
 from verl_env.cluster.slurm.ask import ask, hostnames, nodes_in, nodes_of_job, unusable
 from verl_env.cluster.slurm.request import request
 from verl_env.errors import VerlEnvError
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodeRequest:
     """Which nodes are asked for: a number, a list, or both None for those of the job that this is in.
 
@@ -31,7 +31,7 @@ class NodeRequest:
     action: str = "doctor"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Allocation:
     """Nodes that can be asked now, in the order of Slurm's tasks.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from verl_env.cluster.slurm.ask import address_of
 from verl_env.cluster.slurm.gather import SLACK, gather
 from verl_env.cluster.slurm.sbcast import broadcast
 from verl_env.cluster.slurm.srun import run_step
+from verl_env.records import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from verl_env.cluster.slurm.allocation import Allocation
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slurm:
     """For the methods see ``Launcher``."""
 

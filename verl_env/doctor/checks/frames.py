@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from verl_env.doctor.releases.known import OF_MODULE
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ _CHECKOUT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Frame:
     """One frame: its file, its line and function as far as they are stated, and the distribution that has the file."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.running import is_network
 from verl_env.reading import read_text
+from verl_env.records import NOTHING, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _ROLES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Directory:
     """A directory that tools write to: its path, the file system it is (or would be) on; sizes in bytes.
 
@@ -57,7 +57,7 @@ class Directory:
         return is_network(self.file_system)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProcMount:
     """One line of /proc/mounts."""
 
@@ -66,7 +66,7 @@ class ProcMount:
     options: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostFacts:
     """Facts of this node and process; None is not known. Limits are soft ones, -1 is unlimited; sizes in bytes.
 
@@ -75,7 +75,7 @@ class HostFacts:
     them that this user may not open. ``processes`` maps a program name to executables that run.
     """
 
-    directories: Mapping[str, Directory] = field(default_factory=dict)
+    directories: Mapping[str, Directory] = NOTHING
     nofile: int | None = None
     nofile_hard: int | None = None
     nproc: int | None = None

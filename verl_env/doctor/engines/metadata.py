@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from verl_env.environment.metadata import metadata_of, read_installer, read_origin, read_tags
 from verl_env.reading import text_or_none
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _DIST_INFO = re.compile(r"^(?P<name>[A-Za-z0-9_.]+?)-(?P<version>[^-]+)\.dist-in
 _EGG_INFO = re.compile(r"^(?P<name>[A-Za-z0-9_.]+?)(-(?P<version>[^-]+)(-py[\d.]+)?(-[\w.]+)?)?\.egg-info$")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Described:
     """One installed distribution with what its metadata states.
 
@@ -46,7 +46,7 @@ class Described:
         return Path(self.path) / "RECORD"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SiteDirectory:
     """One directory of packages: its distributions, leftovers of broken installs, and paths that .pth files add."""
 
@@ -54,7 +54,7 @@ class SiteDirectory:
     distributions: tuple[Described, ...]
     leftovers: tuple[str, ...]
     added: tuple[str, ...]
-    names: frozenset[str] = field(default=frozenset(), repr=False)
+    names: frozenset[str] = frozenset()
 
 
 def scan_site(path: str | Path) -> SiteDirectory:

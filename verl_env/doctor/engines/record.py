@@ -7,13 +7,13 @@ import base64
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.environment.damage import Damage, size_damages
 from verl_env.environment.record import recorded_files
 from verl_env.reading import open_regular, read_text
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _OPEN_END = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Owned:
     """The recorded files of one distribution: relative path, hash and size (None where they are not recorded)."""
 
@@ -35,7 +35,7 @@ class Owned:
     entries: tuple[tuple[str, str | None, int | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Clash:
     """A path that several distributions claim with different contents; ``holder`` is the one whose size it has."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.markers import UndefinedEnvironmentName, default_environment
@@ -12,6 +11,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?: *([<>=!~][^()\[\]@;]*)| *\(([^()\[\]@;]*)\))?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Missed:
     """A requirement that is not met: who states it, the requirement, its project, and what is there instead."""
 

@@ -10,12 +10,12 @@ older libnvJitLink on LD_LIBRARY_PATH: both import).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.loader import Closure
 from verl_env.binaries.symbols import CUDA, undefined, unresolved
 from verl_env.reading import text_or_none
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ _FALLBACK = re.compile(r"""^[ \t]*\(?["'](\w+)["'](?::|,)\s*["'](lib[^"']+\.so[^
 _AFTER_ALL = re.compile(r"^[ \t]*_preload_cuda_deps\(\)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TorchProcess:
     """The libraries of a process after ``import torch``.
 

@@ -7,10 +7,11 @@ a text holds a failure at all, so that one which no check explains is not taken 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
+
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +118,7 @@ _LONGEST = 300
 _MOST = 5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure:
     """One failure that a text shows.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks import CHECKS
@@ -10,6 +9,7 @@ from verl_env.doctor.facts import Facts
 from verl_env.doctor.ingest.clean import clean
 from verl_env.doctor.ingest.report import shortened
 from verl_env.doctor.run import diagnose
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.literals import may_match
@@ -11,6 +10,7 @@ from verl_env.machine.errors import GpuUnknownError
 from verl_env.machine.gpu_names import find_gpu
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Host, Machine, Nvidia, NvidiaDevice, Toolchain
 from verl_env.machine.tables import glibc_of_distro
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ _GFX = re.compile(r"\bgfx(?:9(?:06|08|0a|42|50)|1[012]\d\d)\b")
 _AMD_NAME = re.compile(r"(?i)\bMI(?:2\d\d|3\d\d)[XA]?\b")
 
 
-@dataclass(frozen=True)
+@record
 class System:
     """What a text says of the machine, of Python, and of the CUDA or ROCm that torch is built for."""
 

@@ -11,12 +11,12 @@ import struct
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.web import fetch
 from verl_env.locksets.wheelfacts import RemoteFile
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ ABREAST = 8
 _LOCAL_HEADER, _NAMES_AT = 30, 26
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WheelSource:
     """A source file of a wheel: its path, and what tells it from another text (checksum and size)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env import __version__
@@ -30,7 +29,7 @@ from verl_env.install.alter.components import (
 )
 from verl_env.installers.base import Batch, Source
 from verl_env.installers.choice import choose_installer
-from verl_env.records import replace
+from verl_env.records import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,7 +121,7 @@ def remove(path: Path, names: Sequence[str], reporter: Reporter, *, allow_drift:
         return Altered(target.path, changes, moved, tuple(broken(packages, after, opened.state.python)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Session:
     """A change of one environment: what it is now, where the new generation is made, and with what."""
 

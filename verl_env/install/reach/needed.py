@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from verl_env.additions.wanted import missing_wishes, recorded
 from verl_env.install.reach.reach import PACKAGES
+from verl_env.records import replace
 from verl_env.wheels.fetch import places_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _sources(plan: Plan, options: Options, seen: Inspection) -> Iterator[str]:
     works = build_plan_of(plan, options)
     if works is None:
         return
-    works = dataclasses.replace(works, offline=True)
+    works = replace(works, offline=True)
     for job in works.missing(seen.in_place):
         if not is_cached(job, works.places):
             yield job.build.name

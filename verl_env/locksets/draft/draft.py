@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from verl_env.locksets.draft.dockerfile import read_dockerfile
 from verl_env.locksets.draft.pip import PipStep, pip_step
 from verl_env.locksets.draft.shell import assignments, commands
 from verl_env.locksets.errors import DockerfileUnreadError
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ _IDLE = frozenset(
 _BUILD_VARIABLES = re.compile(r"(?:PIP_|UV_|DEBIAN_FRONTEND|MAX_JOBS|PATH$|LD_LIBRARY_PATH|.*_VERSION$|TZ$|LC_|LANG)")
 
 
-@dataclass(frozen=True)
+@record
 class Done:
     """A command of the file: the number of its RUN, the step of pip that it is, or its text where it is none."""
 
@@ -47,7 +47,7 @@ class Done:
     only_if: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class Draft:
     """What was read of a Dockerfile."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.symbols import TORCH
@@ -11,6 +10,7 @@ from verl_env.doctor.checks.functions import finds, mends, reads
 from verl_env.doctor.checks.packages.abi_pins import pin_hit, repin
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.model import Fix, Hit, Remedy
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.functions import finds, mends
@@ -11,6 +10,7 @@ from verl_env.doctor.commands import remedy
 from verl_env.doctor.facts import parse_version
 from verl_env.doctor.model import Fix, Hit, Remedy
 from verl_env.doctor.tables import pinned, table
+from verl_env.records import replace
 
 if TYPE_CHECKING:
     from verl_env.doctor.engines.requirements import Missed

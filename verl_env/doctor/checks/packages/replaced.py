@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verl_env.doctor.checks.functions import finds
@@ -14,6 +13,7 @@ from verl_env.doctor.checks.packages.coupling_env import relock
 from verl_env.doctor.commands import remedy
 from verl_env.doctor.facts import parse_version
 from verl_env.doctor.model import Fix, Hit, Remedy
+from verl_env.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ _ROWS = {
 _SHOWN = 6
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pin:
     """A package and the torch that it is built for; the release is exact only where its own metadata says so."""
 
