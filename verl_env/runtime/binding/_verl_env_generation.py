@@ -7,8 +7,13 @@
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-def _generation(prefix):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+
+def _generation(prefix: str) -> "str | None":
     place = prefix
     for _ in range(9):
         folder, _, name = place.rpartition("/")
@@ -21,9 +26,9 @@ def _generation(prefix):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return None
 
 
-def _bind():  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _bind() -> None:
     prefix = sys.prefix
-    generation = _generation(prefix)  # type: ignore[no-untyped-call]
+    generation = _generation(prefix)
     if generation is None:
         return
     os.open(generation, os.O_RDONLY | os.O_DIRECTORY)
@@ -32,7 +37,7 @@ def _bind():  # type: ignore[no-untyped-def]  # noqa: ANN202
 
     size = len(prefix)
 
-    def moved(path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def moved(path: "Any") -> "Any":
         ours = isinstance(path, str) and path.startswith(prefix) and path[size : size + 1] in ("", "/")
         return generation + path[size:] if ours else path
 
@@ -42,13 +47,13 @@ def _bind():  # type: ignore[no-untyped-def]  # noqa: ANN202
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         if "__path__" in names or moved(names.get("__file__")) != names.get("__file__"):
-            _move(module, names, moved)  # type: ignore[no-untyped-call]
+            _move(module, names, moved)
     if not sys.flags.isolated:  # what asks an interpreter where it is (uv keeps the answer) is told the link
         sys.prefix, sys.exec_prefix, sys.executable = map(moved, (prefix, sys.exec_prefix, sys.executable))
-        sys.modules["site"].PREFIXES[:] = map(moved, sys.modules["site"].PREFIXES)  # type: ignore[attr-defined]
+        sys.modules["site"].PREFIXES[:] = map(moved, sys.modules["site"].PREFIXES)
 
 
-def _move(module, names, moved):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _move(module: object, names: "dict[str, Any]", moved: "Callable[[Any], Any]") -> None:
     if isinstance(names.get("__path__"), list):
         names["__path__"][:] = map(moved, names["__path__"])
     spec, loader = names.get("__spec__"), names.get("__loader__")
@@ -65,6 +70,6 @@ def _move(module, names, moved):  # type: ignore[no-untyped-def]  # noqa: ANN001
 
 
 try:  # noqa: SIM105  (contextlib takes longer to import than all of this)
-    _bind()  # type: ignore[no-untyped-call]
+    _bind()
 except BaseException:  # noqa: BLE001, S110  whatever it is, it must not end the user's process
     pass
