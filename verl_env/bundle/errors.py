@@ -22,7 +22,7 @@ class BundleInvalidError(VerlEnvError):
     path: Path
     reason: str
     says = "{path} is no bundle that can be used: {reason}"
-    helps = "make one where there is a network: verl-env bundle --stack vllm -o {path.name}"
+    helps = "make one where there is a network: verl-env bundle --stack vllm -o {path.name!q}"
 
 
 class BundleDamagedError(VerlEnvError):
@@ -84,7 +84,7 @@ class BundleTargetForeignError(VerlEnvError):
     path: Path
     found: str
     says = "{path} is {found}, and a bundle is made in a directory of its own"
-    helps = "give another path: -o {path.name}.bundle"
+    helps = "give another path: -o {path.name!q}.bundle"
 
 
 class BundleBusyError(VerlEnvError):
