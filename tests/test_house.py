@@ -41,6 +41,17 @@ def test_no_two_classes_have_one_name() -> None:
     assert [(name, str(path)) for name, path in names if several[name] > 1] == []
 
 
+def test_values_are_records_and_dataclasses_are_what_changes() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{node.name}"
+        for path, tree in TREES.items()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        and any("frozen=True" in ast.unparse(decorator) for decorator in node.decorator_list)
+    ]
+    assert found == []
+
+
 PROGRAMS = {"pip", "uv"}
 #: What uv and pip are told to do; uv takes the first four without ``pip``, and ``python -m`` has the second too.
 VERBS = {

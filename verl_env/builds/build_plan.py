@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BUNDLED = "built"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BuildPlan:
     """What is to be built of a plan.
 
