@@ -26,6 +26,20 @@ class Heard:
     notes: tuple[str, ...] = ()
 
 
+@record
+class Together:
+    """A command that several nodes run together.
+
+    Each has ``seconds``; each line of output, its rank in front, goes to ``take``, until ``done`` says that it was all.
+    """
+
+    command: Sequence[str]
+    names: Sequence[str]
+    seconds: float
+    take: Callable[[bytes], None]
+    done: Callable[[], bool]
+
+
 class Spreader(Protocol):
     """Nodes on which one command can be started together."""
 
@@ -36,16 +50,8 @@ class Spreader(Protocol):
             VerlEnvError: the scheduler does not answer.
         """
 
-    def spread(
-        self,
-        command: Sequence[str],
-        names: Sequence[str],
-        *,
-        seconds: float,
-        take: Callable[[bytes], None],
-        done: Callable[[], bool],
-    ) -> None:
-        """Runs a command once on each node; each line of output, its rank in front, goes to ``take``.
+    def spread(self, work: Together) -> None:
+        """Runs a command once on each of its nodes, all at once.
 
         Raises:
             VerlEnvError: none can be started.

@@ -10,7 +10,9 @@ from verl_env.cluster.stream import stream
 from verl_env.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from verl_env.cluster.launcher import Together
 
 #: Starts the command COUNT times at once, each with a rank, a name and a GPU of its own, and waits for all. With a
 #: host id each (NCCL's documentation, NCCL_HOSTID), NCCL takes the way between nodes, and not the one inside of one.
@@ -41,19 +43,12 @@ class Local:
         """The address of all of them."""
         return "127.0.0.1"
 
-    def spread(
-        self,
-        command: Sequence[str],
-        names: Sequence[str],
-        *,
-        seconds: float,
-        take: Callable[[bytes], None],
-        done: Callable[[], bool],
-    ) -> None:
-        """Runs a command as often as there would be nodes; see ``Launcher``.
+    def spread(self, work: Together) -> None:
+        """Runs a command as often as there would be nodes; see ``Spreader``.
 
         Raises:
             OSError: there is no bash.
         """
-        argv = ["bash", "-c", _SCRIPT, "verl-env-local", str(len(names)), *command]
-        stream(argv, seconds=seconds + SLACK, on_line=take, on_error=take, done=done, env=os.environ)
+        argv = ["bash", "-c", _SCRIPT, "verl-env-local", str(len(work.names)), *work.command]
+        limit, take = work.seconds + SLACK, work.take
+        stream(argv, seconds=limit, on_line=take, on_error=take, done=work.done, env=os.environ)

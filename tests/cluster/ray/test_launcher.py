@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.stand_in_ray import node, put_ray
 from verl_env.cluster.command import guarded
 from verl_env.cluster.errors import RayMissingError, RayTooSmallError, RayUnreachableError
+from verl_env.cluster.launcher import Together
 from verl_env.cluster.ray import launcher as module
 from verl_env.cluster.ray.launcher import Ray
 
@@ -121,10 +122,9 @@ def test_a_node_that_left_meanwhile_is_missing(ray):
 
 def test_lines_are_spread_with_the_rank_of_their_task(ray):
     lines = []
-    ray().spread(
-        guarded(["/bin/sh", "-c", "echo mine"], seconds=5), ["r2", "r1"], seconds=5, take=lines.append,
-        done=lambda: sum(b"mine" in line for line in lines) == 2,
-    )  # fmt: skip
+    command = guarded(["/bin/sh", "-c", "echo mine"], seconds=5)
+    done = lambda: sum(b"mine" in line for line in lines) == 2  # noqa: E731
+    ray().spread(Together(command, ["r2", "r1"], 5, lines.append, done))
     assert sorted(line for line in lines if b"mine" in line) == [b"0: mine", b"1: mine"]
 
 

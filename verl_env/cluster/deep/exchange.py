@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from verl_env.cluster.command import guarded
 from verl_env.cluster.deep.judge import MEGABYTES, DeepVerdict, judge
 from verl_env.cluster.deep.steps import Steps
+from verl_env.cluster.launcher import Together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ def exchange(nodes: Spreader, names: Sequence[str], environment: Path, backend: 
     if len(names) < 2:  # noqa: PLR2004  a pair
         return DeepVerdict(backend, steps.nodes, ("an exchange takes two nodes that answer",), (), {})
     command = rank_command(environment, backend, nodes.head(names), len(names), seconds)
-    nodes.spread(command, names, seconds=seconds, take=steps.take, done=steps.over)
+    nodes.spread(Together(command, names, seconds, steps.take, steps.over))
     return judge(steps, backend)
 
 

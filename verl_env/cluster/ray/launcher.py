@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from verl_env.cluster.errors import RayMissingError, RayTooSmallError, RayUnreachableError
 from verl_env.cluster.gather import Gathering
-from verl_env.cluster.launcher import Heard
+from verl_env.cluster.launcher import Heard, Together
 from verl_env.cluster.ray.client import BEGUN, NODES, SLACK, STEP, UNREACHED
 from verl_env.cluster.stream import stream
 from verl_env.records import record
@@ -47,7 +47,7 @@ class Ray:
     ) -> Heard:
         """Every node once; ``RayMissingError``, ``RayUnreachableError``, ``RayTooSmallError`` may keep from it."""
         listener = _Listener(self, names, seconds)
-        self._run(listener, command, seconds=seconds, take=listener.answer, done=listener.complete, file=file)
+        self._run(listener, Together(command, (), seconds, listener.answer, listener.complete), file=file)
         return Heard(listener.gathering, dict.fromkeys(listener.lost, "Ray has it as dead"), listener.notes())
 
     def broadcast(self, file: Path, to: Path, names: Sequence[str], *, seconds: float) -> None:
@@ -56,41 +56,23 @@ class Ray:
     def head(self, names: Sequence[str]) -> str:  # noqa: ARG002
         return ""
 
-    def spread(
-        self,
-        command: Sequence[str],
-        names: Sequence[str],
-        *,
-        seconds: float,
-        take: Callable[[bytes], None],
-        done: Callable[[], bool],
-    ) -> None:
-        self._run(_Listener(self, names, seconds), command, seconds=seconds, take=take, done=done, together=True)
+    def spread(self, work: Together) -> None:
+        self._run(_Listener(self, work.names, work.seconds), work, together=True)
 
-    def _run(
-        self,
-        listener: _Listener,
-        command: Sequence[str],
-        *,
-        seconds: float,
-        take: Callable[[bytes], None],
-        done: Callable[[], bool],
-        file: Path | None = None,
-        together: bool = False,
-    ) -> None:
+    def _run(self, listener: _Listener, work: Together, *, file: Path | None = None, together: bool = False) -> None:
         if not any(self.environment.glob("lib/python3*/site-packages/ray/__init__.py")):
             raise RayMissingError(str(self.environment))
         asked = {
-            "address": self.address, "command": list(command), "seconds": seconds, "names": listener.names,
+            "address": self.address, "command": list(work.command), "seconds": work.seconds, "names": listener.names,
             "file": None if file is None else str(file), "patience": listener.patience, "together": together,
         }  # fmt: skip
         with resources.as_file(resources.files("verl_env.cluster.ray").joinpath("client.py")) as client:
             stream(
                 [str(self.environment / "bin" / "python"), "-u", str(client), json.dumps(asked)],
-                seconds=2 * listener.patience + seconds + 2 * SLACK,
-                on_line=lambda line: listener.take(line, take),
-                on_error=lambda line: listener.take(line, take),
-                done=lambda: listener.late() or done(),
+                seconds=2 * listener.patience + work.seconds + 2 * SLACK,
+                on_line=lambda line: listener.take(line, work.take),
+                on_error=lambda line: listener.take(line, work.take),
+                done=lambda: listener.late() or work.done(),
                 env={**os.environ, "RAY_DEDUP_LOGS": "0"},
             )
         if not listener.begun:

@@ -12,10 +12,10 @@ from verl_env.cluster.slurm.srun import run_step
 from verl_env.records import record, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from verl_env.cluster.launcher import Heard
+    from verl_env.cluster.launcher import Heard, Together
     from verl_env.cluster.slurm.allocation import Allocation
 
 
@@ -43,16 +43,9 @@ class Slurm:
     def head(self, names: Sequence[str]) -> str:
         return address_of(names[0])
 
-    def spread(
-        self,
-        command: Sequence[str],
-        names: Sequence[str],
-        *,
-        seconds: float,
-        take: Callable[[bytes], None],
-        done: Callable[[], bool],
-    ) -> None:
-        run_step(self._only(names), command, seconds=seconds + SLACK, take=take, done=done)
+    def spread(self, work: Together) -> None:
+        nodes = self._only(work.names)
+        run_step(nodes, work.command, seconds=work.seconds + SLACK, take=work.take, done=work.done)
 
     def _only(self, names: Sequence[str]) -> Allocation:
         return replace(self.allocation, nodes=tuple(names), expected=tuple(names), reasons={})
