@@ -5,9 +5,12 @@ The matrix is also what tests/docs/test_coverage_page.py and benchmarks/matrix.p
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lockset_parts import accelerator
@@ -56,6 +59,8 @@ ROCMS = ("5.7.1", "6.2.4", "6.3.4", "7.0.2", "7.2.3", "7.14.0", "10.0.0")
 #: The family that is asked for where the page shows the newest.
 NEWEST = "0.9"
 USUAL_GLIBC, USUAL_PYTHON = "2.35", "3.12"
+#: How many machines of each GPU and driver got a lockset at a commit before.
+BEFORE = Path(__file__).with_name("coverage_before.json")
 #: What verl's own uv.lock needs: glibc by engine (the tags of the wheels in it).
 UV_LOCK_GLIBC = {"vllm": "2.28", "sglang": "2.34"}
 
@@ -161,7 +166,7 @@ def coverage_page() -> str:
     newest = [answers(stack, NEWEST) for stack in STACKS]
     every = [answer for each in (*found.values(), *newest) for answer in each.values()]
     used = {answer.lockset.id for answer in every if isinstance(answer, Choice)}
-    parts = [head, *(_stack_section(stack, found[stack]) for stack in STACKS)]
+    parts = [head, *(_stack_section(stack, found[stack]) for stack in STACKS), "\n".join(_growth(found))]
     return "\n".join([*parts, _legend([lockset for lockset in locksets if lockset.id in used])])
 
 
@@ -193,6 +198,52 @@ def _stack_section(stack: str, found: Mapping[Place, Choice | Refusal]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _growth(found: Mapping[str, Mapping[Place, Choice | Refusal]]) -> Iterator[str]:
+    """How many machines of each GPU and driver got a lockset before ROCm had any, and get one now."""
+    before = json.loads(BEFORE.read_text(encoding="utf-8"))
+    yield from (
+        "## Before and after",
+        "",
+        f"Of the machines of this page, by GPU and driver, so many got a lockset at commit `{before['commit']}` of",
+        "2026-11-28, before there were locksets for ROCm and for CUDA 12.9, and so many get one now. Fewer are",
+        "those whose driver is older than the least that runs the GPU (570 for Blackwell): it was not asked for then.",
+        "",
+    )
+    for stack, answered in found.items():
+        then: Mapping[str, int] = before["served"][stack]
+        now = Counter(_column_of(place) for place, answer in answered.items() if isinstance(answer, Choice))
+        for drivers in (DRIVERS, ROCMS):
+            gpus = [gpu for gpu in GPUS if drivers_of(gpu) == drivers]
+            yield _row([f"`--stack {stack}`", *map(_column, drivers), "all"])
+            yield _row(["---"] * (len(drivers) + 2))
+            for gpu in gpus:
+                keys = [f"{gpu}, {_column(driver)}" for driver in drivers]
+                pairs = [(then.get(key, 0), now[key]) for key in keys]
+                cells = [str(old) if old == new else f"{old} → {new}" for old, new in [*pairs, _sum(pairs)]]
+                yield _row([gpu, *cells])
+            yield ""
+        served = {_column_of(place) for place, answer in answers(stack, NEWEST).items() if isinstance(answer, Choice)}
+        gained = sorted(served - set(before["newest"][stack]), key=_by_gpu_and_driver)
+        yield f"`--stack {stack} --verl {NEWEST}` (glibc {USUAL_GLIBC}, Python {USUAL_PYTHON}, x86_64) is new for:"
+        for gpu in GPUS:
+            if columns := [key.partition(", ")[2] for key in gained if key.partition(", ")[0] == gpu]:
+                yield f"- {gpu}: {', '.join(columns)}"
+        yield ""
+
+
+def _by_gpu_and_driver(key: str) -> tuple[int, int]:
+    gpu, _, column = key.partition(", ")
+    return list(GPUS).index(gpu), [_column(driver) for driver in drivers_of(gpu)].index(column)
+
+
+def _sum(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return sum(old for old, _ in pairs), sum(new for _, new in pairs)
+
+
+def _column_of(place: Place) -> str:
+    return f"{place.gpu}, {_column(place.driver)}"
 
 
 def _table(stack: str, found: Mapping[Place, Choice | Refusal], drivers: Sequence[str]) -> Iterator[str]:

@@ -209,14 +209,13 @@ def _draft(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from verl_env.locksets.draft.draft import draft, recipe_text
-    from verl_env.records import as_dict
 
     if len(args.ids) > 1 or args.check or args.offline or args.releases or args.names or args.measure:
         raise UsageError("--new takes a file and at most one ID", command="verl-env lock --new FILE FAMILY/VARIANT")
     file = Path(args.new)
     read = draft(file)
     if args.json:
-        steps = [as_dict(step) for step in read.steps]
+        steps = [{**vars(each.step), "only_if": each.only_if} for each in read.done if each.step is not None]
         unread = [{"run": each.run, "text": each.text} for each in read.unread]
         print_json({"schema": 1, "base": read.image.base, "steps": steps, "unread": unread})
     else:
