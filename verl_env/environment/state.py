@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from verl_env.credentials import without_credentials_in
 from verl_env.environment.files import replace_bytes
 from verl_env.reading import json_of, read_bytes
 from verl_env.records import NOTHING, record, values
@@ -110,6 +109,8 @@ def read_state(environment: Path) -> State | None:
 
 def write_state(environment: Path, state: State) -> None:
     """Writes the record into an environment, replacing one that is there in one step."""
+    from verl_env.credentials import without_credentials_in  # noqa: PLC0415 (its patterns take 13 ms; readers need none)
+
     mappings = {name: dict(getattr(state, name)) for name in _MAPPINGS}
     extras = [values(extra) for extra in state.extras]
     data = {"schema": SCHEMA, **values(state), **mappings, "extras": extras}

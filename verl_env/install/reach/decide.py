@@ -10,8 +10,6 @@ from verl_env.install.inspect import inspect
 from verl_env.install.reach.errors import PackagesUnreachableError, PackageUnknownError
 from verl_env.install.reach.needed import index_needed, is_here, natives_needed, offline_reason, wishes_needed
 from verl_env.install.reach.reach import Reach
-from verl_env.installers.choice import choose_installer
-from verl_env.installers.failures import InstallerMissingError
 from verl_env.records import record, replace
 from verl_env.texts import listed
 
@@ -137,6 +135,9 @@ class Decider:
         """The address that stands for the index, and those of what is asked for beside the lock."""
         if self._options.offline:
             return None, {}
+        from verl_env.installers.choice import choose_installer  # noqa: PLC0415 (what has nothing to do needs none)
+        from verl_env.installers.failures import InstallerMissingError  # noqa: PLC0415
+
         try:
             installer = choose_installer(self._options.installer).name
         except InstallerMissingError:

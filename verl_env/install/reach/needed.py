@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from verl_env.additions.wanted import missing_wishes, recorded
 from verl_env.install.reach.reach import PACKAGES
 from verl_env.records import replace
-from verl_env.wheels.fetch import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +51,7 @@ def is_here(address: str, options: Options) -> bool:
     name = address.partition("#")[0].partition("?")[0].rsplit("/", 1)[-1].replace("%2B", "+")
     if not name or "://" not in address or address.startswith("git+"):
         return False
-    return any(path is not None and path.is_file() for path in places_of(address, name, options))
+    return _is_at_hand(address, name, options)
 
 
 def offline_reason(build: Build, options: Options) -> str:
@@ -65,9 +64,13 @@ def offline_reason(build: Build, options: Options) -> str:
 def _is_fetched(build: Build, options: Options, seen: Inspection) -> bool:
     if build.how != "prebuilt" or build.wheel is None or build.name in seen.in_place:
         return False
-    return not any(
-        path is not None and path.is_file() for path in places_of(build.wheel.url, build.wheel.file, options)
-    )
+    return not _is_at_hand(build.wheel.url, build.wheel.file, options)
+
+
+def _is_at_hand(address: str, name: str, options: Options) -> bool:
+    from verl_env.wheels.fetch import places_of  # noqa: PLC0415 (what has nothing to do fetches nothing)
+
+    return any(path is not None and path.is_file() for path in places_of(address, name, options))
 
 
 def _sources(plan: Plan, options: Options, seen: Inspection) -> Iterator[str]:
