@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from verl_env.installers.isolation import check_environment
 from verl_env.machine.child import Completed, run
 from verl_env.patches.errors import InterpreterFailedError, NoInterpreterError, RuntimeMissingError
 from verl_env.patches.model import Report, parse_report
@@ -85,7 +86,8 @@ def verify(environment: Path, process: str) -> Report:
 
 def _ask(environment: Path, arguments: Sequence[str], seconds: float) -> dict[str, object]:
     argv = [str(interpreter(environment)), *arguments]
-    outcome = run(argv, deadline=time.monotonic() + seconds)
+    # Isolated itself (-I), it starts others that are not: a Ray worker would take PYTHONPATH and the user's site.
+    outcome = run(argv, deadline=time.monotonic() + seconds, env=check_environment(os.environ, {}, environment))
     if not isinstance(outcome, Completed):
         raise InterpreterFailedError(environment, f"did not answer within {seconds:.0f} s", "")
     try:
