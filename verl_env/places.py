@@ -32,3 +32,12 @@ def user_directory(variable: str, env: Mapping[str, str] = os.environ) -> Path:
 
     named = env.get(variable)
     return Path(named) if named else Path(_DEFAULTS[variable]).expanduser()
+
+
+def from_here(path: Path | str) -> str:
+    """A path as one writes it in the current directory: relative below it, else whole; whole where it is gone, too."""
+    try:
+        relative = os.path.relpath(path)
+    except FileNotFoundError:
+        return str(path)
+    return str(path) if relative.startswith("..") else relative

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +22,7 @@ from verl_env.install.completeness import of_state
 from verl_env.install.fitness import misfits_of_state
 from verl_env.locksets.catalogue import load_catalogue, packages_of
 from verl_env.machine.model import UNKNOWN
+from verl_env.places import from_here
 from verl_env.plans.plan import VERL
 from verl_env.reading import forget
 
@@ -79,7 +79,7 @@ def _made_from(prefix: Path, packages: Mapping[str, str | None], machine: Machin
     made: dict[str, Any] = {"lockset": state.lockset, "moved": state.drift, "misfits": misfits}
     try:
         lockset = next(each for each in load_catalogue() if each.id == state.lockset)
-        made["completeness"] = of_state(state, lockset, os.path.relpath(prefix), packages)
+        made["completeness"] = of_state(state, lockset, from_here(prefix), packages)
         pins = {package.name: package.version for package in packages_of(lockset, state.python)}
     except (StopIteration, KeyError, VerlEnvError):
         return made

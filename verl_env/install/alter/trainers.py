@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install.completeness import of_state
+from verl_env.places import from_here
 from verl_env.records import replace
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def unhelped(opened: Opened, words: Sequence[str]) -> Completeness | None:
     if lockset is None:
         return None
     there = installed(site_packages(opened.generation, opened.state.python))
-    into = os.path.relpath(opened.target.path)
+    into = from_here(opened.target.path)
     found = of_state(opened.state, lockset, into, there)
     given = {word.lstrip("+") for word in words}
     left = tuple(
