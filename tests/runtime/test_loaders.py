@@ -75,3 +75,12 @@ def test_it_is_called_as_any_method_is():
     assert isinstance(vars(Column)["load"], OwnMethod)
     assert (Column.load.__name__, Column.load.__doc__, Column.load.__module__) == ("load", "Load.", __name__)
     assert pickle.loads(pickle.dumps(one)).data == one.data
+
+
+def test_every_probe_takes_what_it_is_called_with():
+    from inspect import signature
+
+    from verl_env_runtime import hook
+    from verl_env_runtime.registry import PATCHES
+
+    assert [patch.name for patch in PATCHES if len(signature(hook.resolve(patch.probe)).parameters) != 1] == []

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from verl_env_runtime.registry import Target
 
 
-def probe() -> str | None:
+def probe(_: Target) -> str | None:
     """Copies the loading methods of one parameter onto another and asks whose they are."""
     torch = import_module("torch")
     module = import_module("vllm.model_executor.parameter")
