@@ -93,13 +93,14 @@ def _become(words: list[str], env: dict[str, str], path: Path) -> NoReturn:
     import shutil
 
     from verl_env.additions.errors import CommandMissingError, CommandRefusedError
+    from verl_env.environment.job import as_in_job, has_amd_driver
 
     program = shutil.which(words[0], path=env["PATH"])
     if program is None and not ("/" in words[0] and os.path.lexists(words[0])):
         raise CommandMissingError(words[0], path)
     sys.stdout.flush()
     try:
-        os.execve(program or words[0], words, env)  # noqa: S606 (the point of this command)
+        os.execve(program or words[0], words, as_in_job(env, amd=has_amd_driver()))  # noqa: S606 (the point of this command)
     except OSError as error:
         raise CommandRefusedError(words[0], error.strerror or str(error)) from error
 

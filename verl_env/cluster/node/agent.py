@@ -25,6 +25,7 @@ from verl_env.doctor.engines.host import read_host
 from verl_env.doctor.errors import NoEnvironmentError
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import diagnose
+from verl_env.environment.job import as_in_job, has_amd_driver
 from verl_env.machine.probe import probe
 from verl_env.machine.record import machine_to_json
 from verl_env.records import as_dict
@@ -47,20 +48,10 @@ def main(argv: list[str]) -> None:
     """Prints the answer of this node."""
     asked = json.loads(argv[0])
     clock = time.time()
-    sys.stdout.write(answer_lines({**answer(asked, as_in_job(os.environ)), "clock": clock}))
+    sys.stdout.write(answer_lines({**answer(asked, as_in_job(os.environ, amd=has_amd_driver())), "clock": clock}))
     sys.stdout.flush()
     # A check that hangs in the kernel is left behind in a thread; the exit of Python would wait for what it holds.
     os._exit(0)
-
-
-def as_in_job(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables as our job scripts hand them to Ray: Slurm sets ROCR_VISIBLE_DEVICES, which Ray refuses."""
-    variables = dict(environ)
-    devices = variables.get("ROCR_VISIBLE_DEVICES")
-    if devices and variables.get(JOB_VARIABLE):
-        del variables["ROCR_VISIBLE_DEVICES"]
-        variables["HIP_VISIBLE_DEVICES"] = devices
-    return variables
 
 
 def node_name(environ: Mapping[str, str]) -> str:

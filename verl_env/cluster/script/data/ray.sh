@@ -12,8 +12,8 @@ sys.exit(main())
 '
 start_ray() { # on each node: Ray, until it ends; then a line that says so
     local node=@NODE@
-    if [ -n "${ROCR_VISIBLE_DEVICES:-}" ]; then # Slurm sets it, Ray refuses it
-        export HIP_VISIBLE_DEVICES=$ROCR_VISIBLE_DEVICES
+    if [ -n "${ROCR_VISIBLE_DEVICES:-}" ]; then # Slurm sets it for any GPU; verl's workers refuse it, and Ray on AMD's
+        [ ! -e /dev/kfd ] || export HIP_VISIBLE_DEVICES=$ROCR_VISIBLE_DEVICES
         unset ROCR_VISIBLE_DEVICES
     fi
     mkdir -p "$ray_tmp"
