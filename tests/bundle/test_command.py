@@ -162,7 +162,10 @@ def test_flags_of_the_installation_count_without_a_stack(works):
     assert [(each["name"], each["how"]) for each in json.loads(captured.out)["native"]] == [("apex", "skip")]
     code, captured = works.install("--native", "build", "--dry-run", "--json")
     assert code == 1
-    assert json.loads(captured.out)["error"]["id"] == "native-unavailable"
+    error = json.loads(captured.out)["error"]
+    assert error["id"] == "native-unavailable"
+    again = f"verl-env install --offline --wheelhouse {works.bundle} --into {works.into} --native skip"
+    assert error["hint"].endswith(again)  # plan would look at this host, not at the machine of the bundle
 
 
 def with_source(works, source="sdist"):

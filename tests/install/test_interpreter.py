@@ -34,19 +34,14 @@ def test_one_that_does_not_work_is_passed_over(tmp_path, host, text):
     assert find_interpreter(PYTHON, candidate) == sys.executable
 
 
-@pytest.mark.parametrize(
-    ("content", "name", "started"),
-    [(b"\x7fELF", "python{}", False), (b"\x7fELF", "python", True), (b"#!/bin/sh\nexit 127\n", "python{}", True)],
-)
-def test_a_program_with_the_name_of_its_release_is_not_started(tmp_path, host, monkeypatch, content, name, started):
-    path = tmp_path / name.format(PYTHON)
-    path.write_bytes(content)
-    path.chmod(0o755)
-    (tmp_path / "link").symlink_to(path)
-    tried = []
-    monkeypatch.setattr(interpreter, "_is", lambda *arguments: bool(tried.append(arguments)) or True)
-    assert find_interpreter(PYTHON, str(tmp_path / "link")) == str(tmp_path / "link")
-    assert bool(tried) == started
+def test_a_program_with_the_name_of_its_release_that_does_not_start_is_told_with_the_reason(tmp_path, host):
+    """A Python that was copied from elsewhere does not find its libpython, whatever its name and headers say."""
+    moved = script(tmp_path / f"python{PYTHON}", "echo libpython3.so: cannot open shared object file >&2; exit 127")
+    with pytest.raises(InterpreterMissingError) as caught:
+        find_interpreter(PYTHON, moved)
+    assert caught.value.message == (
+        f"there is no Python {PYTHON} on this host that starts: {moved}: libpython3.so: cannot open shared object file"
+    )
 
 
 def test_interpreters_of_other_releases_are_not_tried(tmp_path, host):

@@ -31,6 +31,8 @@ class _Tried:
 
     request: Request | None = None
     ways: tuple[Option, ...] = ()
+    #: The way on where ``plan`` has none, as it looks at another machine than the one that was meant.
+    way: str | None = None
 
 
 class ChoiceError(_Tried, VerlEnvError):
@@ -53,6 +55,8 @@ class ChoiceError(_Tried, VerlEnvError):
     @property
     def hint(self) -> str | None:
         """A line for each way on, with the command that takes it."""
+        if self.way is not None:
+            return self.way
         lines = [f"{words}: {plan_command(request)}" for words, request in self.ways]
         return "\n  or ".join((*lines, *self.more())) or None
 

@@ -79,15 +79,21 @@ class ArchitectureMismatchError(VerlEnvError):
 
 
 class InterpreterMissingError(VerlEnvError):
-    """No Python of the needed minor release on this host; a lock is for one minor release."""
+    """No Python of the needed minor release on this host, or none that starts; a lock is for one minor release."""
 
     id = "interpreter-missing"
     version: str
-    says = "there is no Python {version} on this host"
+    #: One that was found and does not start, with its last word.
+    broken: str = ""
     helps = (
         "get one: uv python install {version}; or: conda create -p ./python{version} python={version}, "
         "then put its bin on PATH; or on a cluster: module avail python"
     )
+
+    @property
+    def message(self) -> str:
+        """The release, and the one that does not start."""
+        return f"there is no Python {self.version} on this host" + (f" that starts: {self.broken}" * bool(self.broken))
 
 
 class ProvidedMisfitError(VerlEnvError):

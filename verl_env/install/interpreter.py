@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.install.errors import InterpreterMissingError
@@ -30,10 +29,13 @@ def find_interpreter(version: str, candidate: str | None) -> str:
     Raises:
         InterpreterMissingError: there is none.
     """
+    broken = ""
     for path in _candidates(version, candidate):
-        if _is_named(path, version) or _is(path, version):
+        answer, reason = _asked(path)
+        if answer == [version, "cpython"]:
             return path
-    raise InterpreterMissingError(version)
+        broken = broken or (f"{path}: {reason}" if reason else "")
+    raise InterpreterMissingError(version, broken)
 
 
 def _candidates(version: str, candidate: str | None) -> Iterator[str]:
@@ -46,25 +48,14 @@ def _candidates(version: str, candidate: str | None) -> Iterator[str]:
             yield interpreter.path
 
 
-def _is_named(path: str, version: str) -> bool:
-    """Whether a path ends, links followed, at a program that is named for the release, as installations name it.
+def _asked(path: str) -> tuple[list[str], str]:
+    """What an interpreter says that it is, or why it says nothing.
 
-    A version manager's shims have such names too, but they are scripts.
+    Its name tells neither: a version manager's shim fails for what is not selected, a moved one lacks its libpython.
     """
-    real = Path(path).resolve()
-    if real.name != f"python{version}" or not os.access(real, os.X_OK):
-        return False
-    try:
-        with real.open("rb") as file:
-            return file.read(4) == b"\x7fELF"
-    except OSError:
-        return False
-
-
-def _is(path: str, version: str) -> bool:
-    """Asked, not guessed from the name: a version manager's shim fails for what is not selected."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     outcome = run([path, "-I", "-c", _QUESTION], deadline=time.monotonic() + _SECONDS, env=env)
-    if not isinstance(outcome, Completed) or outcome.returncode != 0:
-        return False
-    return outcome.stdout.decode("utf-8", "replace").split() == [version, "cpython"]
+    if not isinstance(outcome, Completed):
+        return [], ""
+    said = outcome.stderr.decode("utf-8", "replace").strip().splitlines()
+    return outcome.stdout.decode("utf-8", "replace").split(), said[-1][:200] if outcome.returncode and said else ""

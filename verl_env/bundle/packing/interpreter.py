@@ -138,7 +138,7 @@ def _libraries(donor: Donor) -> list[Path]:
     places = [Path(donor.libdir), Path(donor.prefix, "lib"), Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib64")]
     found = []
     for name in needed:
-        path = next((place / name for place in places if (place / name).is_file()), None)
+        path = next((place / name for place in places if os.path.isfile(place / name)), None)  # noqa: PTH113
         if path is None:
             raise PackImpossibleError(Path(donor.executable), f"its {name} is not found", "take another Python")
         found.append(path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from verl_env.cli.console import stderr_console
 from verl_env.cli.options import described_words, machine_from, python_from, request_from, site_rules
+from verl_env.command_line import command
 from verl_env.errors import UsageError
 from verl_env.records import replace
 
@@ -34,6 +35,7 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
     from verl_env.choose.model import Choice
     from verl_env.cli.carry_out import carry_out, options_from, show_dry_run
     from verl_env.install.inspect import inspect
+    from verl_env.install.interpreter import find_interpreter
 
     if args.verl_source is not None:
         raise UsageError(
@@ -61,6 +63,7 @@ def install_from(path: Path, target: Target, args: argparse.Namespace) -> int:
         with bundle.outlined() as wheels:
             return show_dry_run(plan, target, replace(options, wheelhouse=wheels), seen, args)
     if not seen.complete:
+        find_interpreter(plan.python, plan.interpreter)  # told before gigabytes are read
         _check(bundle)
     with bundle.closed(target) as wheels:
         return carry_out(plan, target, replace(options, wheelhouse=wheels), seen, (choice, request), args)
@@ -76,6 +79,7 @@ def _choose(
     from verl_env.bundle.errors import BundleMisfitError
     from verl_env.bundle.use import check_fit, machine_for, request_of
     from verl_env.choose.choose import choose
+    from verl_env.choose.errors import NativeUnavailableError
     from verl_env.choose.model import Choice
     from verl_env.cli.carry_out import recorded_wishes
     from verl_env.locksets.catalogue import load_catalogue
@@ -95,13 +99,27 @@ def _choose(
             misfits.append(error)
             continue
         meant = machine if described_words(args) else machine_for(planned, machine)
-        choice = choose(load_catalogue(), meant, request)
+        try:
+            choice = choose(load_catalogue(), meant, request)
+        except NativeUnavailableError as error:
+            error.way = _without_natives(bundle, args)
+            raise
         if isinstance(choice, Choice):
             return planned, request, choice, meant
         refused.append((planned, request, choice, meant))
     if refused:
         return refused[0]
     raise misfits[0]
+
+
+def _without_natives(bundle: Bundle, args: argparse.Namespace) -> str:
+    """The way on where a component cannot be built on this host, as commands for this very bundle."""
+    stack = () if args.stack is None else ("--stack", args.stack)
+    again = ("install", "--offline", "--wheelhouse", bundle.path, *stack, "--into", args.into)
+    return (
+        f"where a compiler is missing, put it on PATH (on a cluster by a module), then: {command(*again)}\n"
+        f"  or leave components out: {command(*again, '--native', 'skip')}"
+    )
 
 
 def _plan(
