@@ -40,12 +40,12 @@ def probe_layout(target: Target) -> str | None:
     if not hook.marked(hook.owner_and_method(target, import_module(target.module))[1]):
         return f"{target.name} is not wrapped"
     process = hook.resolve("moe:wrap_layout")(_exchange)
-    layer, fresh = _experts(1.0), _experts(2.0)
+    method, layer, fresh = SimpleNamespace(), _experts(1.0), _experts(2.0)
     for made in (layer, fresh):
-        process(None, made)
+        process(method, made)
     place = layer.w13_weight.data_ptr()
     _load_experts(layer, 2.0)
-    process(None, layer)
+    process(method, layer)
     if layer.w13_weight.data_ptr() != place:
         return "the second load moved the weights in memory"
     same = torch.equal(layer.w13_weight, fresh.w13_weight)
