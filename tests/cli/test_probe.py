@@ -192,7 +192,7 @@ def test_a_probe_of_a_healthy_host_loads_what_it_needs_and_no_more(tmp_path):
     )
     assert [device["name"] for device in json.loads(done.stdout)["nvidia"]["devices"]] == ["NVIDIA H200"]
     began = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", "import sys, os, _ctypes; print(*sys.modules)"],
+        [sys.executable, "-I", "-S", "-c", "import sys, os, ctypes; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,

@@ -39,13 +39,13 @@ class BundleDamagedError(VerlEnvError):
 
     @property
     def message(self) -> str:
-        named = "; ".join(f"{kind}: {_some(names)}" for kind, names in self.faults.items() if names)
+        named = "; ".join(f"{kind}: {_some(names)}" for kind, names in self.faults.items())
         return f"{self.path} is not what its manifest says; {named}"
 
     def to_json(self) -> dict[str, Any]:
         return {
             **VerlEnvError.to_json(self),
-            "faults": {kind: list(names) for kind, names in self.faults.items() if names},
+            "faults": {kind: list(names) for kind, names in self.faults.items()},
         }
 
 

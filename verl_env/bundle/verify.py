@@ -111,7 +111,7 @@ def verify(store: Store, manifest: Manifest, progress: Callable[[int], None] = l
         "not a file": sorted(path for path in want if path in have and have[path] is None),
     }
     if any(faults.values()):
-        raise BundleDamagedError(store.path, faults)
+        raise BundleDamagedError(store.path, {kind: tuple(names) for kind, names in faults.items() if names})
 
 
 def _digest(store: Store, name: str, progress: Callable[[int], None]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from verl_env.machine.amd.probe import probe_amd
 from verl_env.machine.model import UNKNOWN, Amd, AmdDevice, Machine
 from verl_env.machine.record import machine_from_json, machine_to_json
 from verl_env.machine.roots import Roots
-from verl_env.records import replace
 
 from .kfd_trees import GIB, NODES, FakeGpu, FakeHost, igpu, mi300x, pci
 from .test_kfd import withhold
