@@ -93,7 +93,7 @@ def _become(words: list[str], env: dict[str, str], path: Path) -> NoReturn:
     import shutil
 
     from verl_env.additions.errors import CommandMissingError, CommandRefusedError
-    from verl_env.environment.job import as_in_job, has_amd_driver
+    from verl_env.machine.system.job import as_in_job, has_amd_driver
 
     program = shutil.which(words[0], path=env["PATH"])
     if program is None and not ("/" in words[0] and os.path.lexists(words[0])):

@@ -115,10 +115,10 @@ def _choose(
 def _without_natives(bundle: Bundle, args: argparse.Namespace) -> str:
     """The way on where a component cannot be built on this host, as commands for this very bundle."""
     stack = () if args.stack is None else ("--stack", args.stack)
-    again = ("install", "--offline", "--wheelhouse", bundle.path, *stack, "--into", args.into)
+    again = ("--offline", "--wheelhouse", bundle.path, *stack, "--into", args.into)
     return (
-        f"where a compiler is missing, put it on PATH (on a cluster by a module), then: {command(*again)}\n"
-        f"  or leave components out: {command(*again, '--native', 'skip')}"
+        f"where a compiler is missing, put it on PATH (on a cluster by a module), then: {command('install', *again)}\n"
+        f"  or leave components out: {command('install', *again, '--native', 'skip')}"
     )
 
 

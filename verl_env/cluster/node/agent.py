@@ -25,9 +25,9 @@ from verl_env.doctor.engines.host import read_host
 from verl_env.doctor.errors import NoEnvironmentError
 from verl_env.doctor.gather import gather
 from verl_env.doctor.run import diagnose
-from verl_env.environment.job import as_in_job, has_amd_driver
 from verl_env.machine.probe import probe
 from verl_env.machine.record import machine_to_json
+from verl_env.machine.system.job import as_in_job, has_amd_driver
 from verl_env.records import as_dict
 
 if TYPE_CHECKING:

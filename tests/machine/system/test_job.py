@@ -1,6 +1,6 @@
 import pytest
 
-from verl_env.environment.job import as_in_job
+from verl_env.machine.system.job import as_in_job
 
 SLURM = {"SLURM_JOB_ID": "7", "ROCR_VISIBLE_DEVICES": "0,1"}
 
