@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -76,8 +77,7 @@ class Outlining:
         Raises:
             VerlEnvError: a file cannot be had.
         """
-        for _ in self.fetches:
-            """It is kept."""
+        deque(self.fetches, maxlen=0)  # each is kept as it is found
         carried = self._carried.result()
         ways = [way for ways in carried for way in ways]
         return Outline(

@@ -33,7 +33,6 @@ from verl_env.environment.worded import worded
 from verl_env.interrupts import shielded
 from verl_env.reading import what_is
 from verl_env.records import replace
-from verl_env.records import replace as with_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -132,7 +131,7 @@ class NewGeneration:
         before = None if self.old is None else read_state(self.old)
         state = before if state is None else state
         if state is not None:
-            write_state(self.path, with_values(state, path=str(target.path)))
+            write_state(self.path, replace(state, path=str(target.path)))
         if state is not None and pins is not None:
             write_pins(self.path, target.path, state.lockset, pins, self.old)
         locksets = tuple(None if each is None else each.lockset for each in (before, state))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verl_env.binaries.elf import ElfError, read_elf
-from verl_env.binaries.loader import read_cache
+from verl_env.binaries.loader import expand, read_cache
 from verl_env.records import record
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def needs_of(prefix: Path, python: str) -> Needs:
 
 def _has_way(info: ElfInfo, name: str) -> bool:
     """Whether an object finds a library where it looks itself."""
-    here = os.path.dirname(info.path)  # noqa: PTH120
-    ways = (way.replace("${ORIGIN}", here).replace("$ORIGIN", here) for way in info.runpath or info.rpath)
+    ways = expand(info.runpath or info.rpath, info.path)
     return any(os.path.exists(os.path.join(way, name)) for way in ways)  # noqa: PTH110, PTH118
 
 

@@ -14,17 +14,21 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from verl_env.locksets.draft.dockerfile import read_dockerfile
-from verl_env.locksets.draft.pip import PipStep, pip_step
+from verl_env.locksets.draft.pip import PipStep, pip_step, project_of
 from verl_env.locksets.draft.shell import assignments, commands
 from verl_env.locksets.errors import DockerfileUnreadError
 from verl_env.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
+    from typing import TypeAlias
 
     from verl_env.locksets.draft.dockerfile import Image
     from verl_env.locksets.draft.shell import ShellCommand
+
+    #: The address and the branch, tag or commit of each clone, by its folder.
+    Clones: TypeAlias = dict[PurePosixPath, tuple[str, str | None]]
 
 #: Commands that leave no trace in an environment, or only say where the next one runs.
 _IDLE = frozenset(
@@ -83,7 +87,7 @@ def draft(file: Path) -> Draft:
 
 def _done(image: Image) -> Iterator[Done]:
     fetched: dict[str, str] = {}
-    clones: dict[PurePosixPath, tuple[str, str | None]] = {}
+    clones: Clones = {}
     for number, (script, variables, begins) in enumerate(image.runs, 1):
         exported: dict[str, str] = {}
         folder = begins
@@ -118,7 +122,7 @@ def _within(folder: PurePosixPath, word: str) -> PurePosixPath:
 def _note(
     command: ShellCommand,
     fetched: dict[str, str],
-    clones: dict[PurePosixPath, tuple[str, str | None]],
+    clones: Clones,
     folder: PurePosixPath,
 ) -> None:
     """Files that a command fetches and repositories that it clones, or the commit that it checks out."""
@@ -130,14 +134,14 @@ def _note(
     elif words[:2] == ["git", "clone"] and address:
         ref = next((words[place + 1] for place, word in enumerate(words[:-1]) if word in {"-b", "--branch"}), None)
         after = words[words.index(address) + 1 :]
-        given = next((word for word in after if not word.startswith("-") and word != ref), _project(address))
+        given = next((word for word in after if not word.startswith("-") and word != ref), project_of(address))
         clones[_within(folder, given)] = (address, ref)
     elif words[:2] == ["git", "checkout"] and clones and len(words) > 2:  # noqa: PLR2004
         last = _clone_at(folder, clones) or next(reversed(clones))
         clones[last] = (clones[last][0], words[-1])
 
 
-def _clone_at(path: PurePosixPath, clones: Mapping[PurePosixPath, tuple[str, str | None]]) -> PurePosixPath | None:
+def _clone_at(path: PurePosixPath, clones: Clones) -> PurePosixPath | None:
     """The clone that a path lies in; by the name of its folder where the path begins with what nobody knows."""
     for each in (path, *path.parents):
         if each in clones:
@@ -146,11 +150,7 @@ def _clone_at(path: PurePosixPath, clones: Mapping[PurePosixPath, tuple[str, str
     return next(named, None)
 
 
-def _project(address: str) -> str:
-    return re.sub(r"\.git$", "", address.rstrip("/").rsplit("/", 1)[-1])
-
-
-def _of_clone(step: PipStep, clones: Mapping[PurePosixPath, tuple[str, str | None]], folder: PurePosixPath) -> None:
+def _of_clone(step: PipStep, clones: Clones, folder: PurePosixPath) -> None:
     """An installation from the folder of a repository that was cloned is a build of that repository."""
     for word in tuple(step.unread):
         found = re.fullmatch(r"(?:(?:-e|--editable) )?([^\s\[]+?)/?(?:\[.*\])?", word)
@@ -165,7 +165,7 @@ def _of_clone(step: PipStep, clones: Mapping[PurePosixPath, tuple[str, str | Non
         whole = (f"git+{address}@{ref}" if ref else f"git+{address}") + (
             f"#subdirectory={inside}" if inside != "." else ""
         )
-        step.built.append((_project(address), ref, whole))
+        step.built.append((project_of(address), ref, whole))
         step.unread.remove(word)
 
 

@@ -125,6 +125,11 @@ def _option(step: PipStep, name: str, value: str) -> None:
         step.unread.append(f"{name} {value}".strip())
 
 
+def project_of(address: str) -> str:
+    """The name of a repository, as its address ends."""
+    return re.sub(r"\.git$", "", address.rstrip("/").rsplit("/", 1)[-1])
+
+
 def _requirement(step: PipStep, word: str, written: str | None, fetched: dict[str, str]) -> None:
     name = word.rsplit("/", 1)[-1]
     if "git+" in word:
@@ -134,7 +139,7 @@ def _requirement(step: PipStep, word: str, written: str | None, fetched: dict[st
         address, _, ref = plain.rpartition("@")
         pinned = bool(address) and "/" not in ref
         inside = said.get("subdirectory", "")
-        project = re.sub(r"\.git$", "", (address if pinned else plain).rstrip("/").rsplit("/", 1)[-1])
+        project = project_of(address if pinned else plain)
         folder = inside.rstrip("/").rsplit("/", 1)[-1]
         name = own[1] if own else said.get("egg") or (project if folder in {"", "python", "src"} else folder)
         whole = plain + (f"#subdirectory={inside}" if inside else "")

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 _ARGUMENT = re.compile(
     r"TypeError: (?:[a-z]\w*\.)*(?P<called>\w+(?:\.\w+)?)\(\) got an unexpected keyword argument '(?P<argument>\w+)'"
 )
-#: Packages whose names are checked by others, or that are the user's own.
+#: What has attributes and no releases: nothing vanished from it.
 _NO_CLASS = frozenset({"NoneType", "function", "method", "coroutine", "generator"})
+#: Packages whose names are checked by others, or that are the user's own.
 _OTHERS = frozenset({"builtins", "main", "none", "nonetype", "str", "dict", "list", "int", "tuple"})
 
 
